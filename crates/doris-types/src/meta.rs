@@ -1,0 +1,117 @@
+//! What a client of a Doris cluster knows about its catalogue and nodes.
+//!
+//! These are the answers of `getMeta`, `getBackendMeta`, `frontends()`, SHOW BACKUP and SHOW RESTORE in
+//! plain Rust types, shared by the clients that read them and the engine that decides with them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A database with the tables that were asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabaseMeta {
+    pub id: i64,
+    pub name: String,
+    /// OLAP tables only; views are never listed by `getMeta`.
+    pub tables: Vec<TableMeta>,
+    /// Dropped partition id to commit seq of the drop, for binlogs still kept. Empty on old FEs.
+    pub dropped_partitions: BTreeMap<i64, i64>,
+    /// Dropped table id to commit seq of the drop.
+    pub dropped_tables: BTreeMap<i64, i64>,
+    /// Dropped index id to commit seq of the drop.
+    pub dropped_indexes: BTreeMap<i64, i64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableMeta {
+    pub id: i64,
+    pub name: String,
+    /// `OLAP`, `MATERIALIZED_VIEW`… as the FE names it.
+    pub kind: String,
+    /// Empty when only names were asked for. Temporary partitions are included and not marked.
+    pub partitions: Vec<PartitionMeta>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartitionMeta {
+    pub id: i64,
+    pub name: String,
+    /// The identity text that both clusters share; empty for an unpartitioned table.
+    pub range: String,
+    pub visible_version: i64,
+    /// All indexes, shadow ones (`__doris_shadow_…`) included.
+    pub indexes: Vec<IndexMeta>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexMeta {
+    pub id: i64,
+    /// The base index carries the table's name.
+    pub name: String,
+    /// In bucket order: position `i` is bucket `i`.
+    pub tablets: Vec<TabletMeta>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TabletMeta {
+    pub id: i64,
+    pub replicas: Vec<ReplicaMeta>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplicaMeta {
+    pub id: i64,
+    pub backend_id: i64,
+    pub version: i64,
+}
+
+/// A backend as registered with the FE; `host` may be private.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    pub id: i64,
+    pub host: String,
+    /// Thrift BackendService.
+    pub be_port: u16,
+    /// HTTP: binlog and snapshot downloads, configuration.
+    pub http_port: u16,
+    pub alive: bool,
+}
+
+/// One frontend as listed by `frontends()`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frontend {
+    pub host: String,
+    pub query_port: u16,
+    pub rpc_port: u16,
+    pub is_master: bool,
+}
+
+/// One replica written by a transaction: the pair that `commitTxn` wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TabletCommit {
+    pub tablet_id: i64,
+    pub backend_id: i64,
+}
+
+/// A row of SHOW BACKUP or SHOW RESTORE.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotJob {
+    /// SnapshotName of a backup, Label of a restore.
+    pub label: String,
+    /// `PENDING` … `FINISHED` or `CANCELLED`.
+    pub state: String,
+    /// `[OK]` or `[COMMON_ERROR, msg: …]`.
+    pub status: String,
+    /// Free text such as `[10022: 3/10]`.
+    pub progress: String,
+}
+
+impl SnapshotJob {
+    pub fn is_finished(&self) -> bool {
+        self.state == "FINISHED"
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.state == "CANCELLED"
+    }
+}
