@@ -1,0 +1,18 @@
+//! The catalogue: what a frontend knows about databases, tables, partitions, indexes and tablets.
+//!
+//! Plain data with small accessors. Every id comes from one counter (`state::Ids`), so an id is never
+//! reused for another kind of object; tablet ids of an index are handed out in bucket order.
+
+mod column;
+mod partition;
+mod table;
+
+pub use column::{AggregateKind, Column, DataType, DefaultValue, KeysType};
+pub use partition::{
+    Distribution, DistributionKind, MaterializedIndex, Partition, PartitionItem, PartitionValue, Replica,
+    Tablet,
+};
+pub use table::{
+    BinlogConfig, Database, IndexSchema, IndexState, OlapTable, PartitionScheme, SecondaryIndex, Table,
+    TableState, View,
+};

@@ -1,0 +1,92 @@
+//! Partitions down to replicas.
+
+use indexmap::IndexMap;
+
+/// A bound or list value of a partition key, in the text form of the partition identity
+/// (`2024-01-01`, `5`, `bj`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PartitionValue {
+    Value(String),
+    MaxValue,
+    /// Printed as the minimum of its type.
+    MinValue,
+    Null,
+}
+
+/// What distinguishes a partition of its table from the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartitionItem {
+    Unpartitioned,
+    /// Lower bound inclusive, upper bound exclusive; one value per partition column.
+    Range {
+        lower: Vec<PartitionValue>,
+        upper: Vec<PartitionValue>,
+    },
+    /// The rows of values; the default partition has none and takes what no other list holds.
+    List {
+        keys: Vec<Vec<PartitionValue>>,
+        is_default: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Distribution {
+    pub kind: DistributionKind,
+    pub buckets: u32,
+    /// `BUCKETS AUTO`.
+    pub auto_bucket: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DistributionKind {
+    /// Column names.
+    Hash(Vec<String>),
+    Random,
+}
+
+#[derive(Debug, Clone)]
+pub struct Partition {
+    pub id: i64,
+    pub name: String,
+    pub item: PartitionItem,
+    pub distribution: Distribution,
+    /// 1 when empty; each visible transaction that touches the partition adds one.
+    pub visible_version: i64,
+    /// Milliseconds since the epoch.
+    pub visible_version_time: i64,
+    /// The version the next committed transaction takes.
+    pub next_version: i64,
+    pub replication_num: u16,
+    /// `HDD` or `SSD`.
+    pub storage_medium: String,
+    /// Index id to tablets; holds exactly the indexes of the table, shadow ones included.
+    pub indexes: IndexMap<i64, MaterializedIndex>,
+}
+
+#[derive(Debug, Clone)]
+pub struct MaterializedIndex {
+    pub id: i64,
+    /// In bucket order.
+    pub tablets: Vec<Tablet>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tablet {
+    pub id: i64,
+    pub replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Replica {
+    pub id: i64,
+    pub backend_id: i64,
+    pub version: i64,
+    /// -1 when it never failed.
+    pub last_failed_version: i64,
+}
+
+impl Partition {
+    pub fn tablets(&self) -> impl Iterator<Item = &Tablet> {
+        self.indexes.values().flat_map(|index| index.tablets.iter())
+    }
+}

@@ -1,0 +1,196 @@
+//! Databases, tables and views.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use super::{Column, Distribution, KeysType, Partition};
+
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub id: i64,
+    pub name: String,
+    /// As given to CREATE or ALTER DATABASE, in order.
+    pub properties: IndexMap<String, String>,
+    pub tables: BTreeMap<i64, Table>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Table {
+    Olap(Box<OlapTable>),
+    View(Box<View>),
+}
+
+#[derive(Debug, Clone)]
+pub struct OlapTable {
+    pub id: i64,
+    pub name: String,
+    pub keys_type: KeysType,
+    /// False for `ENGINE=OLAP` without a key clause on a keyless duplicate table.
+    pub has_key_clause: bool,
+    /// Columns of CLUSTER BY.
+    pub cluster_by: Vec<String>,
+    pub base_index_id: i64,
+    /// Base index first, rollups after it, shadow indexes last. The base index carries the table's name.
+    pub indexes: IndexMap<i64, IndexSchema>,
+    pub secondary_indexes: Vec<SecondaryIndex>,
+    pub partition_scheme: PartitionScheme,
+    pub partitions: BTreeMap<i64, Partition>,
+    pub temp_partitions: BTreeMap<i64, Partition>,
+    pub default_distribution: Distribution,
+    pub replication_num: u16,
+    /// Everything else that SHOW CREATE TABLE prints, in Doris's names and normalised values.
+    pub properties: IndexMap<String, String>,
+    pub comment: String,
+    pub state: TableState,
+    pub in_atomic_restore: bool,
+    pub is_being_synced: bool,
+    pub light_schema_change: bool,
+    pub binlog: BinlogConfig,
+    pub next_column_unique_id: i32,
+    /// Milliseconds since the epoch.
+    pub create_time: i64,
+}
+
+/// One index of a table: the base table's columns or a rollup's subset.
+#[derive(Debug, Clone)]
+pub struct IndexSchema {
+    pub id: i64,
+    pub name: String,
+    pub columns: Vec<Column>,
+    pub keys_type: KeysType,
+    pub schema_hash: i32,
+    /// 0 at first, one more for each light schema change or column rename.
+    pub schema_version: i32,
+    pub state: IndexState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexState {
+    Normal,
+    Shadow,
+}
+
+/// An inverted, ngram bloom filter or bitmap index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecondaryIndex {
+    pub id: i64,
+    pub name: String,
+    pub columns: Vec<String>,
+    /// `INVERTED`, `NGRAM_BF`, `BITMAP`.
+    pub kind: String,
+    pub properties: IndexMap<String, String>,
+    pub comment: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartitionScheme {
+    Unpartitioned,
+    Range {
+        columns: Vec<String>,
+        /// `date_trunc(…)` of an auto partitioned table, as printed.
+        auto_expr: Option<String>,
+    },
+    List {
+        columns: Vec<String>,
+        is_auto: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableState {
+    Normal,
+    Rollup,
+    SchemaChange,
+    Restore,
+    RestoreWithLoad,
+    WaitingStable,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinlogConfig {
+    pub enable: bool,
+    pub ttl_seconds: i64,
+    pub max_bytes: i64,
+    pub max_history_nums: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct View {
+    pub id: i64,
+    pub name: String,
+    pub columns: Vec<Column>,
+    /// The body, fully qualified with `internal`.`db`.
+    pub definition: String,
+    pub comment: String,
+}
+
+impl Default for BinlogConfig {
+    fn default() -> Self {
+        Self { enable: false, ttl_seconds: 86400, max_bytes: i64::MAX, max_history_nums: i64::MAX }
+    }
+}
+
+impl Table {
+    pub fn id(&self) -> i64 {
+        match self {
+            Table::Olap(table) => table.id,
+            Table::View(view) => view.id,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        match self {
+            Table::Olap(table) => &table.name,
+            Table::View(view) => &view.name,
+        }
+    }
+
+    pub fn as_olap(&self) -> Option<&OlapTable> {
+        match self {
+            Table::Olap(table) => Some(table),
+            Table::View(_) => None,
+        }
+    }
+
+    pub fn as_olap_mut(&mut self) -> Option<&mut OlapTable> {
+        match self {
+            Table::Olap(table) => Some(table),
+            Table::View(_) => None,
+        }
+    }
+}
+
+impl Database {
+    pub fn table_named(&self, name: &str) -> Option<&Table> {
+        self.tables.values().find(|table| table.name() == name)
+    }
+
+    pub fn table_named_mut(&mut self, name: &str) -> Option<&mut Table> {
+        self.tables.values_mut().find(|table| table.name() == name)
+    }
+}
+
+impl OlapTable {
+    pub fn base_index(&self) -> &IndexSchema {
+        self.indexes.get(&self.base_index_id).expect("a table always has its base index")
+    }
+
+    /// The columns of the base index.
+    pub fn columns(&self) -> &[Column] {
+        &self.base_index().columns
+    }
+
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns().iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// A formal or temporary partition by id.
+    pub fn any_partition(&self, id: i64) -> Option<&Partition> {
+        self.partitions.get(&id).or_else(|| self.temp_partitions.get(&id))
+    }
+
+    pub fn any_partition_mut(&mut self, id: i64) -> Option<&mut Partition> {
+        self.partitions.get_mut(&id).or_else(|| self.temp_partitions.get_mut(&id))
+    }
+}
