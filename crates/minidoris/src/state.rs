@@ -1,0 +1,93 @@
+//! The state that all frontends of a cluster share, guarded by one lock in [`crate::cluster::ClusterInner`].
+//!
+//! Operations are synchronous functions over `&mut FeState`: parse and check first, then change, then
+//! journal. Nothing here waits, opens a connection or calls a backend while it holds the lock, except
+//! for the in-process calls that create and publish tablets, which are quick.
+
+use std::collections::BTreeMap;
+
+use doris_types::record::BinlogType;
+use indexmap::IndexMap;
+
+use crate::binlog::BinlogStore;
+use crate::model::Database;
+use crate::snapshot::SnapshotJobs;
+use crate::txn::TxnManager;
+
+/// The catalogue, counters, transactions, binlogs and jobs of one cluster.
+#[derive(Debug)]
+pub struct FeState {
+    pub ids: Ids,
+    /// Journal id of the newest entry; the commit seq of binlogs.
+    pub journal_id: i64,
+    pub databases: BTreeMap<i64, Database>,
+    pub binlogs: BinlogStore,
+    pub txns: TxnManager,
+    pub snapshots: SnapshotJobs,
+    /// Frontend configuration by name, as text (`enable_feature_binlog` …).
+    pub config: IndexMap<String, String>,
+    /// User name to account.
+    pub users: BTreeMap<String, Account>,
+    /// The cluster-wide token that backends check on snapshot downloads.
+    pub token: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub password: String,
+}
+
+/// The one counter for databases, tables, indexes, partitions, tablets, replicas, jobs and backends.
+#[derive(Debug)]
+pub struct Ids {
+    next: i64,
+}
+
+impl Ids {
+    pub fn starting_at(first: i64) -> Self {
+        Self { next: first }
+    }
+
+    pub fn allocate(&mut self) -> i64 {
+        let id = self.next;
+        self.next += 1;
+        id
+    }
+}
+
+impl FeState {
+    /// Writes a journal entry without a binlog and returns its id.
+    pub fn journal(&mut self) -> i64 {
+        self.journal_id += 1;
+        self.journal_id
+    }
+
+    /// Writes a journal entry with one binlog and returns its commit seq. `record` renders the JSON data
+    /// once the commit seq is known. Whether any list keeps the entry is the binlog store's decision.
+    pub fn journal_binlog(
+        &mut self,
+        now_ms: i64,
+        binlog_type: BinlogType,
+        db_id: i64,
+        table_ids: &[i64],
+        record: impl FnOnce(i64) -> String,
+    ) -> i64 {
+        let seq = self.journal();
+        let data = record(seq);
+        crate::binlog::append(self, seq, now_ms, binlog_type, db_id, table_ids, data);
+        seq
+    }
+
+    pub fn database_named(&self, name: &str) -> Option<&Database> {
+        self.databases.values().find(|db| db.name == name)
+    }
+
+    pub fn database_named_mut(&mut self, name: &str) -> Option<&mut Database> {
+        self.databases.values_mut().find(|db| db.name == name)
+    }
+
+    /// Whether the frontend setting is the text `true`.
+    pub fn config_flag(&self, name: &str) -> bool {
+        self.config.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+}
