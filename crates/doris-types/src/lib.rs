@@ -3,5 +3,6 @@
 //!
 //! This crate does no I/O and reads no clock.
 
+pub mod call;
 pub mod failure;
 pub mod meta;
