@@ -6,4 +6,31 @@
 //!
 //! Shares wire types (`doris-thrift`) and record types (`doris-types`) with the syncer and no logic.
 
+pub mod be;
+pub mod binlog;
+pub mod catalog_ops;
+pub mod clock;
+pub mod cluster;
+pub mod daemon;
+pub mod data;
+pub mod dispatch;
+pub mod error;
+pub mod exec;
+pub mod fault;
+pub mod http;
 pub mod model;
+pub mod mysql;
+pub mod options;
+pub mod query;
+pub mod rpc;
+pub mod session;
+pub mod show;
+pub mod snapshot;
+pub mod sql;
+pub mod state;
+pub mod txn;
+
+pub use cluster::{BackendNode, Cluster, ClusterInner, FrontendNode};
+pub use fault::{Counters, Fault, FaultAction, FaultKind, Faults, NodeId};
+pub use options::{ClusterOptions, IngestMode};
+pub use session::{Answer, ResultSet, Session};

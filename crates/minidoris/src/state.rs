@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use doris_types::record::BinlogType;
 use indexmap::IndexMap;
 
-use crate::binlog::BinlogStore;
+use crate::binlog::{BinlogStore, BinlogType};
 use crate::model::Database;
 use crate::snapshot::SnapshotJobs;
 use crate::txn::TxnManager;

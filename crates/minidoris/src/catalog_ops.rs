@@ -1,0 +1,1 @@
+//! Partitions and tablets made by DDL and by restore.

@@ -1,0 +1,144 @@
+//! One emulated cluster: the hub that every part receives.
+//!
+//! [`ClusterInner`] is what the servers and the statement code share; [`Cluster`] owns the listeners and
+//! tasks and offers the operations of tests and of the binary.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::be::Backend;
+use crate::binlog::BinlogStore;
+use crate::clock::Clock;
+use crate::fault::{Counters, Faults};
+use crate::options::ClusterOptions;
+use crate::snapshot::SnapshotJobs;
+use crate::state::{Account, FeState, Ids};
+use crate::txn::TxnManager;
+
+/// What all parts of a cluster share. Locks are taken in the order of the fields and never held across
+/// an await.
+#[derive(Debug)]
+pub struct ClusterInner {
+    pub name: String,
+    pub options: ClusterOptions,
+    pub fe: Mutex<FeState>,
+    /// The data of every backend, dead ones included; whether one answers says `backend_nodes`.
+    pub backends: RwLock<BTreeMap<i64, Arc<Backend>>>,
+    /// Addresses and liveness of the backends, by backend id.
+    pub backend_nodes: RwLock<BTreeMap<i64, BackendNode>>,
+    pub frontends: RwLock<Vec<FrontendNode>>,
+    pub faults: Faults,
+    pub counters: Counters,
+    pub clock: Clock,
+    /// `notify_waiters()` after every visible change, for bounded waits.
+    pub changed: Notify,
+}
+
+/// A frontend as SHOW FRONTENDS describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrontendNode {
+    pub name: String,
+    pub host: String,
+    pub edit_log_port: u16,
+    pub http_port: u16,
+    pub query_port: u16,
+    pub rpc_port: u16,
+    pub is_master: bool,
+    pub alive: bool,
+    /// Milliseconds since the epoch.
+    pub start_time: i64,
+}
+
+/// A backend as SHOW BACKENDS describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendNode {
+    pub id: i64,
+    pub host: String,
+    pub heartbeat_port: u16,
+    pub be_port: u16,
+    pub http_port: u16,
+    pub brpc_port: u16,
+    pub alive: bool,
+    /// Milliseconds since the epoch.
+    pub start_time: i64,
+}
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    inner: Arc<ClusterInner>,
+}
+
+impl ClusterInner {
+    /// The shared state of a cluster without any node.
+    pub fn new(options: ClusterOptions) -> Self {
+        let config =
+            IndexMap::from([("enable_feature_binlog".to_owned(), options.feature_binlog.to_string())]);
+        let root = Account { password: options.root_password.clone() };
+        let fe = FeState {
+            ids: Ids::starting_at(options.first_id),
+            journal_id: options.first_journal_id,
+            databases: BTreeMap::new(),
+            binlogs: BinlogStore::default(),
+            txns: TxnManager::new(options.first_txn_id),
+            snapshots: SnapshotJobs::default(),
+            config,
+            users: BTreeMap::from([("root".to_owned(), root)]),
+            token: cluster_token(options.seed, &options.name),
+        };
+        Self {
+            name: options.name.clone(),
+            fe: Mutex::new(fe),
+            backends: RwLock::default(),
+            backend_nodes: RwLock::default(),
+            frontends: RwLock::default(),
+            faults: Faults::default(),
+            counters: Counters::default(),
+            clock: Clock::default(),
+            changed: Notify::new(),
+            options,
+        }
+    }
+
+    /// Ids of the backends that are alive, in order.
+    pub fn alive_backends(&self) -> Vec<i64> {
+        self.backend_nodes.read().values().filter(|node| node.alive).map(|node| node.id).collect()
+    }
+
+    pub fn backend(&self, id: i64) -> Option<Arc<Backend>> {
+        self.backends.read().get(&id).cloned()
+    }
+
+    pub fn is_backend_alive(&self, id: i64) -> bool {
+        self.backend_nodes.read().get(&id).is_some_and(|node| node.alive)
+    }
+
+    /// Whether that frontend is the master now.
+    pub fn is_master(&self, fe: usize) -> bool {
+        self.frontends.read().get(fe).is_some_and(|node| node.is_master)
+    }
+
+    /// The master frontend while one is alive.
+    pub fn master(&self) -> Option<FrontendNode> {
+        self.frontends.read().iter().find(|node| node.is_master && node.alive).cloned()
+    }
+}
+
+impl Cluster {
+    pub fn inner(&self) -> &Arc<ClusterInner> {
+        &self.inner
+    }
+}
+
+/// A UUID-shaped text that differs between clusters.
+fn cluster_token(seed: u64, name: &str) -> String {
+    use rand::{Rng, SeedableRng};
+    let salt = name.bytes().fold(seed, |acc, byte| acc.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let bits: u128 = rand::rngs::StdRng::seed_from_u64(salt).random();
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}

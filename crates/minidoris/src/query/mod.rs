@@ -1,0 +1,1 @@
+//! DML and queries.

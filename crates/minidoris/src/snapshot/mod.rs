@@ -1,0 +1,4 @@
+//! Backup and restore jobs.
+
+#[derive(Debug, Default)]
+pub struct SnapshotJobs {}
