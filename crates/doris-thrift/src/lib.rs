@@ -7,10 +7,35 @@
 
 #[macro_use]
 mod table;
+pub mod client;
 pub mod error;
+pub mod message;
+pub mod scan;
+pub mod server;
+pub mod service;
 pub mod types;
 pub mod wire;
 
+pub use client::{CallError, ClientPool, PoolOptions};
 pub use error::DecodeError;
+pub use server::{ServerLimits, serve_backend, serve_frontend};
+pub use service::{
+    BackendClient, BackendHandler, EncodedReply, FrontendClient, FrontendHandler, HandlerError,
+};
 pub use types::*;
 pub use wire::Struct;
+
+/// Doris's own default for `thrift_max_message_size`: 100 MiB.
+pub const DEFAULT_MAX_MESSAGE_SIZE: usize = 100 * 1024 * 1024;
+
+/// Buffers of connections are kept between messages up to this size.
+const KEPT_BUFFER: usize = 64 * 1024;
+
+/// Makes room for the next read: as much as was received so far, so that a long message is copied only a
+/// few times and no peer makes us allocate more than it sends.
+fn grow(buffer: &mut Vec<u8>) {
+    let room = buffer.len().clamp(4096, 4 * 1024 * 1024);
+    if buffer.capacity() - buffer.len() < room / 2 {
+        buffer.reserve(room);
+    }
+}

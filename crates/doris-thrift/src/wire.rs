@@ -101,10 +101,13 @@ pub(crate) fn put_field<T: Wire>(id: i16, value: &T, out: &mut Vec<u8>) {
     value.put(out);
 }
 
-/// Lengths beyond `i32` have no wire form. No caller comes near: messages are limited far below.
+/// Longest string, container and message that the protocol can express.
+pub(crate) const MAX_LENGTH: usize = i32::MAX as usize;
+
+/// A longer value is written with a wrong length, in a message that is itself longer than
+/// [`MAX_LENGTH`] and that server and client therefore refuse to send.
 fn put_len(len: usize, out: &mut Vec<u8>) {
-    let len = i32::try_from(len).expect("thrift lengths are limited by the message size, below 2 GiB");
-    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(&i32::try_from(len).unwrap_or(i32::MAX).to_be_bytes());
 }
 
 /// Reads values from a complete message or struct.
