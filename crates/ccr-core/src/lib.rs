@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The replication engine: job model, state machine, planner, pipeline, effects.
+//!
+//! It opens no connection, speaks no HTTP and reads no wall clock: clusters, store and time are ports
+//! ([`ports`], [`store`]). The core decides ([`job::transition`], [`plan`]) without I/O; the shell
+//! ([`runner`], [`effect`]) carries out, persists, and starts again from what it persisted.
+//!
+//! A reader's path: [`job`] (what is stored and how it moves), [`change`] and [`plan`] (what a binlog
+//! requires), [`runner`] (the loop), [`effect`] (one file per thing done to a cluster).
+
+pub mod job;
+pub mod observer;
+pub mod ports;
+pub mod runner;
+pub mod status;
+pub mod store;

@@ -1,0 +1,225 @@
+//! What the operator asked for. Immutable after creation, but for the host mappings.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// Longest job name: the metadata tables of the original hold 512 characters.
+pub const MAX_NAME_LENGTH: usize = 512;
+
+/// A job as requested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    pub name: String,
+    pub src: ClusterSpec,
+    pub dest: ClusterSpec,
+    #[serde(default)]
+    pub options: JobOptions,
+}
+
+/// One side of a job.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterSpec {
+    pub host: String,
+    /// MySQL protocol.
+    pub port: u16,
+    pub thrift_port: u16,
+    pub user: String,
+    pub password: String,
+    pub database: String,
+    /// Empty for a database job.
+    #[serde(default)]
+    pub table: String,
+    /// Frontends the caller named besides `host`; others are discovered.
+    #[serde(default)]
+    pub frontends: Vec<FrontendSpec>,
+    /// Private to public address.
+    #[serde(default)]
+    pub host_mapping: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrontendSpec {
+    pub host: String,
+    pub port: u16,
+    pub thrift_port: u16,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOptions {
+    /// Table jobs: the target table may exist before the job.
+    #[serde(default)]
+    pub allow_table_exists: bool,
+    /// Downstream transactions carry the upstream label.
+    #[serde(default)]
+    pub reuse_binlog_label: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SyncType {
+    Database,
+    Table,
+}
+
+/// A field of a request that cannot be used, and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field}: {problem}")]
+pub struct SpecError {
+    pub field: String,
+    pub problem: String,
+}
+
+impl SpecError {
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+impl JobSpec {
+    pub fn sync_type(&self) -> SyncType {
+        if self.src.table.is_empty() { SyncType::Database } else { SyncType::Table }
+    }
+
+    /// Checks everything that can be checked without asking a cluster.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        if self.name.is_empty() {
+            return Err(SpecError::new("name", "must not be empty"));
+        }
+        if self.name.chars().count() > MAX_NAME_LENGTH {
+            return Err(SpecError::new("name", format!("must have at most {MAX_NAME_LENGTH} characters")));
+        }
+        if self.name.chars().any(char::is_control) {
+            return Err(SpecError::new("name", "must not hold control characters"));
+        }
+        self.src.validate("src")?;
+        self.dest.validate("dest")?;
+        if self.src.table.is_empty() != self.dest.table.is_empty() {
+            let (missing, given) = if self.src.table.is_empty() { ("src", "dest") } else { ("dest", "src") };
+            return Err(SpecError::new(
+                format!("{missing}.table"),
+                format!(
+                    "must be set because {given}.table is set; give both for a table job or none for a \
+                     database job"
+                ),
+            ));
+        }
+        if self.src.host == self.dest.host
+            && self.src.port == self.dest.port
+            && self.src.database == self.dest.database
+            && self.src.table == self.dest.table
+        {
+            return Err(SpecError::new("dest", "is the same database and table as src"));
+        }
+        Ok(())
+    }
+
+    /// A short id that is the same for the same name and sides, and differs from that of an earlier job
+    /// of the same name because the creation time is part of it. Part of every label.
+    pub fn job_id(&self, created_at_ms: i64) -> String {
+        let mut hasher = Sha256::new();
+        for part in [&self.name, &self.src.identity(), &self.dest.identity(), &created_at_ms.to_string()] {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl ClusterSpec {
+    fn validate(&self, side: &str) -> Result<(), SpecError> {
+        let required = [("host", &self.host), ("user", &self.user), ("database", &self.database)];
+        for (field, value) in required {
+            if value.is_empty() {
+                return Err(SpecError::new(format!("{side}.{field}"), "must not be empty"));
+            }
+        }
+        for (field, port) in [("port", self.port), ("thrift_port", self.thrift_port)] {
+            if port == 0 {
+                return Err(SpecError::new(format!("{side}.{field}"), "must be a port from 1 to 65535"));
+            }
+        }
+        Ok(())
+    }
+
+    fn identity(&self) -> String {
+        format!("{}:{}:{}/{}/{}", self.host, self.port, self.thrift_port, self.database, self.table)
+    }
+}
+
+impl fmt::Debug for ClusterSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterSpec")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("thrift_port", &self.thrift_port)
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .field("table", &self.table)
+            .field("host_mapping", &self.host_mapping)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(host: &str, table: &str) -> ClusterSpec {
+        ClusterSpec {
+            host: host.to_owned(),
+            port: 9030,
+            thrift_port: 9020,
+            user: "root".to_owned(),
+            password: "secret-word".to_owned(),
+            database: "d1".to_owned(),
+            table: table.to_owned(),
+            frontends: Vec::new(),
+            host_mapping: BTreeMap::new(),
+        }
+    }
+
+    fn job(src_table: &str, dest_table: &str) -> JobSpec {
+        JobSpec {
+            name: "j".to_owned(),
+            src: side("a", src_table),
+            dest: side("b", dest_table),
+            options: JobOptions::default(),
+        }
+    }
+
+    #[test]
+    fn names_the_field_that_is_wrong() {
+        let cases: Vec<(&str, JobSpec)> = vec![
+            ("name", JobSpec { name: String::new(), ..job("", "") }),
+            ("src.host", JobSpec { src: side("", ""), ..job("", "") }),
+            ("dest.port", JobSpec { dest: ClusterSpec { port: 0, ..side("b", "") }, ..job("", "") }),
+            (
+                "src.user",
+                JobSpec { src: ClusterSpec { user: String::new(), ..side("a", "") }, ..job("", "") },
+            ),
+            ("dest.table", job("t", "")),
+            ("src.table", job("", "t")),
+            ("dest", JobSpec { dest: side("a", ""), ..job("", "") }),
+        ];
+        for (field, spec) in cases {
+            assert_eq!(spec.validate().expect_err("must be refused").field, field);
+        }
+        assert_eq!(job("", "").validate(), Ok(()));
+        assert_eq!(job("t", "t2").validate(), Ok(()));
+    }
+
+    #[test]
+    fn id_depends_on_creation_time_and_sides() {
+        assert_eq!(job("", "").job_id(1), job("", "").job_id(1));
+        assert_ne!(job("", "").job_id(1), job("", "").job_id(2));
+        assert_ne!(job("", "").job_id(1), job("t", "t").job_id(1));
+    }
+
+    #[test]
+    fn debug_hides_the_password() {
+        assert!(!format!("{:?}", job("", "")).contains("secret-word"));
+    }
+}

@@ -1,0 +1,230 @@
+//! Where a job stands. Persisted as JSON with a version; data lives inside the variants.
+//!
+//! Two rows hold it. The *state* changes when the job changes its phase, a table mapping or a block, and
+//! may be large with many tables. The *position* is one small row, written while transactions flow. The
+//! position is the watermark: everything at or below it has been applied or skipped.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::JobSpec;
+
+/// Version of the JSON of [`JobState`].
+pub const STATE_VERSION: u32 = 1;
+
+/// A job as stored: the request, its identity, and what the operator wants of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// Unique per creation; see [`JobSpec::job_id`].
+    pub id: String,
+    pub spec: JobSpec,
+    pub desired: DesiredState,
+    pub created_at_ms: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DesiredState {
+    Running,
+    Paused,
+}
+
+/// The watermark of a job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Upstream commit seq at or below which everything has been applied or skipped.
+    pub commit_seq: i64,
+    /// Upstream timestamp of that binlog, in milliseconds; 0 before the first.
+    pub timestamp_ms: i64,
+    /// When this was written, by the syncer's clock, in milliseconds.
+    pub updated_at_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobState {
+    pub version: u32,
+    /// Number of the newest snapshot; part of its label.
+    pub snapshots_taken: u64,
+    pub phase: Phase,
+    /// Upstream table id to what it is downstream.
+    pub tables: BTreeMap<i64, TableLink>,
+    /// Set while an operator must act; cleared when the job is resumed.
+    pub blocked: Option<Blocked>,
+    /// The last full sync, running or finished.
+    pub last_full_sync: Option<FullSyncRecord>,
+}
+
+/// An upstream table and its downstream counterpart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableLink {
+    /// Name upstream.
+    pub source_name: String,
+    pub target_name: String,
+    pub target_id: i64,
+    /// Everything at or below this commit seq is already in the target, by snapshot or creation.
+    pub synced_to: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    FullSync(FullSync),
+    Incremental(Incremental),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FullSync {
+    pub reason: FullSyncReason,
+    pub started_at_ms: i64,
+    pub step: SnapshotStep,
+}
+
+/// Steps of a snapshot. Each names what it is about to do before doing it, so that a restarted syncer
+/// looks for that very backup or restore instead of starting another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum SnapshotStep {
+    /// A backup is, or is about to be, submitted under this label.
+    Backup { label: String },
+    /// A restore of that backup is, or is about to be, submitted under `restore_label`.
+    Restore { backup_label: String, restore_label: String, attempt: u32, info: SnapshotInfo },
+}
+
+/// What of a snapshot must be remembered until it is restored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotInfo {
+    /// Replay starts after this commit seq.
+    pub commit_seq: i64,
+    pub tables: Vec<SnapshotTable>,
+    /// Names of the views within.
+    pub views: Vec<SnapshotView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotTable {
+    pub id: i64,
+    pub name: String,
+    /// Every write at or below this commit seq is contained.
+    pub commit_seq: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotView {
+    pub id: i64,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incremental {
+    pub since_ms: i64,
+    /// A statement that was, or was about to be, sent downstream for this commit seq; its effect is
+    /// looked for before it is sent again.
+    pub statement_in_doubt: Option<i64>,
+}
+
+/// Why everything is copied again. Every reason is a proven gap; see `docs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FullSyncReason {
+    /// The job is new.
+    Created,
+    /// Entries after the position have expired upstream.
+    BinlogExpired { position: i64, expired_to: Option<i64> },
+    /// The finished snapshot could no longer be fetched.
+    SnapshotLost { label: String, detail: String },
+    /// The backup ended in CANCELLED.
+    BackupCancelled { label: String, status: String },
+    /// The table of a table job was dropped and created again upstream.
+    SourceTableReplaced { old_id: i64, new_id: i64 },
+    /// An operator asked for it.
+    Requested { detail: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FullSyncRecord {
+    pub reason: FullSyncReason,
+    pub started_at_ms: i64,
+    pub finished_at_ms: Option<i64>,
+    /// The position the job had when it began.
+    pub from_commit_seq: i64,
+}
+
+/// A change that cannot be applied without an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// Stable code, `CCR0101`.
+    pub code: String,
+    pub message: String,
+    /// What would resolve it.
+    pub hint: String,
+    pub commit_seq: i64,
+    /// Name of the binlog type, empty when it is not about one.
+    pub binlog_type: String,
+    pub since_ms: i64,
+}
+
+impl JobState {
+    /// The state of a job that has done nothing yet.
+    pub fn new(job_id: &str, now_ms: i64) -> Self {
+        let reason = FullSyncReason::Created;
+        Self {
+            version: STATE_VERSION,
+            snapshots_taken: 1,
+            phase: Phase::FullSync(FullSync {
+                reason: reason.clone(),
+                started_at_ms: now_ms,
+                step: SnapshotStep::Backup { label: backup_label(job_id, 1) },
+            }),
+            tables: BTreeMap::new(),
+            blocked: None,
+            last_full_sync: Some(FullSyncRecord {
+                reason,
+                started_at_ms: now_ms,
+                finished_at_ms: None,
+                from_commit_seq: 0,
+            }),
+        }
+    }
+
+    /// The highest commit seq up to which some table is ahead of the watermark; catching up lasts until
+    /// the watermark reaches it.
+    pub fn catch_up_target(&self) -> i64 {
+        self.tables.values().map(|link| link.synced_to).max().unwrap_or(0)
+    }
+}
+
+/// The label of a job's n-th snapshot. It holds nothing but what a Doris label allows.
+pub(super) fn backup_label(job_id: &str, number: u64) -> String {
+    format!("ccrs_{job_id}_{number}")
+}
+
+/// The label of the n-th try to restore a snapshot.
+pub(super) fn restore_label(backup_label: &str, attempt: u32) -> String {
+    format!("{backup_label}_r{attempt}")
+}
+
+impl FullSyncReason {
+    /// One sentence for operators.
+    pub fn describe(&self) -> String {
+        match self {
+            FullSyncReason::Created => "the job is new".to_owned(),
+            FullSyncReason::BinlogExpired { position, expired_to: Some(expired) } => format!(
+                "the upstream binlog has expired up to commit seq {expired}, the job stood at {position}"
+            ),
+            FullSyncReason::BinlogExpired { position, expired_to: None } => {
+                format!("the upstream binlog after commit seq {position}, where the job stood, has expired")
+            }
+            FullSyncReason::SnapshotLost { label, detail } => {
+                format!("snapshot {label} could no longer be fetched: {detail}")
+            }
+            FullSyncReason::BackupCancelled { label, status } => {
+                format!("backup {label} was cancelled: {status}")
+            }
+            FullSyncReason::SourceTableReplaced { old_id, new_id } => {
+                format!("the upstream table was replaced: its id was {old_id} and is now {new_id}")
+            }
+            FullSyncReason::Requested { detail } => format!("requested by an operator: {detail}"),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The one function that moves a job: pure, total, and the only place where [`JobState`] changes.
+//!
+//! The runner turns what it saw of the world into an [`Event`], asks [`transition`] for the next state,
+//! persists it and only then acts on it. An event that makes no sense in a state is an error value.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::state::{backup_label, restore_label};
+use super::{
+    Blocked, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobState, Phase, SnapshotInfo,
+    SnapshotStep, TableLink,
+};
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A gap or a lost snapshot: everything must be copied again.
+    FullSyncNeeded { reason: FullSyncReason, from_commit_seq: i64, at_ms: i64 },
+    /// The snapshot is there and has been read.
+    SnapshotReady { info: SnapshotInfo },
+    /// The restore failed in a way that another try under a new label can mend.
+    RestoreCancelled,
+    /// The restore is done; the tables are linked.
+    Restored { links: BTreeMap<i64, TableLink>, at_ms: i64 },
+    /// A statement for this commit seq is about to be sent.
+    StatementStarted { commit_seq: i64 },
+    /// The statement for this commit seq took effect.
+    StatementDone { commit_seq: i64, effect: LinkEffect },
+    /// An operator must act.
+    Blocked(Blocked),
+    /// The operator said to go on.
+    Unblocked,
+}
+
+/// What a statement does to the table links.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LinkEffect {
+    None,
+    Created { source_id: i64, link: TableLink },
+    Dropped { source_id: i64 },
+}
+
+/// An event that cannot happen in that state: a bug, or a store that was changed by hand.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("event {event} cannot happen in {state}")]
+pub struct IllegalEvent {
+    pub event: String,
+    pub state: &'static str,
+}
+
+/// The state after the event.
+pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobState, IllegalEvent> {
+    let mut next = state.clone();
+    match (&mut next.phase, event) {
+        (_, Event::FullSyncNeeded { reason, from_commit_seq, at_ms }) => {
+            next.snapshots_taken += 1;
+            let step = SnapshotStep::Backup { label: backup_label(job_id, next.snapshots_taken) };
+            next.phase = Phase::FullSync(FullSync { reason: reason.clone(), started_at_ms: at_ms, step });
+            next.last_full_sync =
+                Some(FullSyncRecord { reason, started_at_ms: at_ms, finished_at_ms: None, from_commit_seq });
+        }
+        (
+            Phase::FullSync(FullSync { step: step @ SnapshotStep::Backup { .. }, .. }),
+            Event::SnapshotReady { info },
+        ) => {
+            let SnapshotStep::Backup { label } = &*step else {
+                return Err(illegal("SnapshotReady", state));
+            };
+            *step = SnapshotStep::Restore {
+                backup_label: label.clone(),
+                restore_label: restore_label(label, 1),
+                attempt: 1,
+                info,
+            };
+        }
+        (
+            Phase::FullSync(FullSync {
+                step: SnapshotStep::Restore { backup_label, restore_label: label, attempt, .. },
+                ..
+            }),
+            Event::RestoreCancelled,
+        ) => {
+            *attempt += 1;
+            *label = restore_label(backup_label, *attempt);
+        }
+        (
+            Phase::FullSync(FullSync { step: SnapshotStep::Restore { .. }, .. }),
+            Event::Restored { links, at_ms },
+        ) => {
+            next.tables = links;
+            next.phase = Phase::Incremental(Incremental { since_ms: at_ms, statement_in_doubt: None });
+            if let Some(record) = &mut next.last_full_sync {
+                record.finished_at_ms = Some(at_ms);
+            }
+        }
+        (Phase::Incremental(incremental), Event::StatementStarted { commit_seq }) => {
+            incremental.statement_in_doubt = Some(commit_seq);
+        }
+        (Phase::Incremental(incremental), Event::StatementDone { commit_seq, effect }) => {
+            if incremental.statement_in_doubt.is_some_and(|doubt| doubt != commit_seq) {
+                return Err(illegal("StatementDone of another commit seq", state));
+            }
+            incremental.statement_in_doubt = None;
+            match effect {
+                LinkEffect::None => {}
+                LinkEffect::Created { source_id, link } => {
+                    next.tables.insert(source_id, link);
+                }
+                LinkEffect::Dropped { source_id } => {
+                    next.tables.remove(&source_id);
+                }
+            }
+        }
+        (_, Event::Blocked(blocked)) => next.blocked = Some(blocked),
+        (_, Event::Unblocked) => next.blocked = None,
+        (
+            Phase::FullSync(_) | Phase::Incremental(_),
+            event @ (Event::SnapshotReady { .. }
+            | Event::RestoreCancelled
+            | Event::Restored { .. }
+            | Event::StatementStarted { .. }
+            | Event::StatementDone { .. }),
+        ) => return Err(illegal(event.name(), state)),
+    }
+    Ok(next)
+}
+
+fn illegal(event: &str, state: &JobState) -> IllegalEvent {
+    IllegalEvent { event: event.to_owned(), state: state.phase.name() }
+}
+
+impl Event {
+    fn name(&self) -> &'static str {
+        match self {
+            Event::FullSyncNeeded { .. } => "FullSyncNeeded",
+            Event::SnapshotReady { .. } => "SnapshotReady",
+            Event::RestoreCancelled => "RestoreCancelled",
+            Event::Restored { .. } => "Restored",
+            Event::StatementStarted { .. } => "StatementStarted",
+            Event::StatementDone { .. } => "StatementDone",
+            Event::Blocked(_) => "Blocked",
+            Event::Unblocked => "Unblocked",
+        }
+    }
+}
+
+impl Phase {
+    /// The phase and step by name, for errors and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Phase::FullSync(FullSync { step: SnapshotStep::Backup { .. }, .. }) => "full sync, backup",
+            Phase::FullSync(FullSync { step: SnapshotStep::Restore { .. }, .. }) => "full sync, restore",
+            Phase::Incremental(_) => "incremental sync",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = "0011223344556677";
+
+    fn info() -> SnapshotInfo {
+        SnapshotInfo { commit_seq: 10, tables: Vec::new(), views: Vec::new() }
+    }
+
+    fn step(state: &JobState, event: Event) -> JobState {
+        transition(JOB, state, event).expect("the event is legal")
+    }
+
+    #[test]
+    fn a_new_job_goes_through_backup_and_restore_to_incremental() {
+        let new = JobState::new(JOB, 1);
+        let Phase::FullSync(FullSync { step: SnapshotStep::Backup { label }, .. }) = &new.phase else {
+            panic!("a new job starts with a backup: {new:?}");
+        };
+        assert_eq!(label, "ccrs_0011223344556677_1");
+        let restoring = step(&new, Event::SnapshotReady { info: info() });
+        let retried = step(&restoring, Event::RestoreCancelled);
+        let Phase::FullSync(FullSync { step: SnapshotStep::Restore { restore_label, attempt, .. }, .. }) =
+            &retried.phase
+        else {
+            panic!("still restoring: {retried:?}");
+        };
+        assert_eq!((restore_label.as_str(), *attempt), ("ccrs_0011223344556677_1_r2", 2));
+        let done = step(&retried, Event::Restored { links: BTreeMap::new(), at_ms: 5 });
+        assert!(matches!(done.phase, Phase::Incremental(_)));
+        assert_eq!(done.last_full_sync.expect("recorded").finished_at_ms, Some(5));
+    }
+
+    #[test]
+    fn every_full_sync_has_its_own_label_and_a_recorded_reason() {
+        let reason = FullSyncReason::BinlogExpired { position: 7, expired_to: Some(9) };
+        let again = step(
+            &JobState::new(JOB, 1),
+            Event::FullSyncNeeded { reason: reason.clone(), from_commit_seq: 7, at_ms: 3 },
+        );
+        let Phase::FullSync(FullSync { step: SnapshotStep::Backup { label }, .. }) = &again.phase else {
+            panic!("a full sync starts with a backup: {again:?}");
+        };
+        assert_eq!(label, "ccrs_0011223344556677_2");
+        let record = again.last_full_sync.expect("recorded");
+        assert_eq!((record.reason, record.from_commit_seq), (reason, 7));
+    }
+
+    #[test]
+    fn illegal_events_are_errors() {
+        let new = JobState::new(JOB, 1);
+        for event in [
+            Event::RestoreCancelled,
+            Event::Restored { links: BTreeMap::new(), at_ms: 1 },
+            Event::StatementStarted { commit_seq: 1 },
+            Event::StatementDone { commit_seq: 1, effect: LinkEffect::None },
+        ] {
+            assert!(transition(JOB, &new, event.clone()).is_err(), "{event:?}");
+        }
+        let restoring = step(&new, Event::SnapshotReady { info: info() });
+        assert!(transition(JOB, &restoring, Event::SnapshotReady { info: info() }).is_err());
+    }
+
+    #[test]
+    fn a_statement_in_doubt_is_settled_by_its_own_outcome_only() {
+        let restoring = step(&JobState::new(JOB, 1), Event::SnapshotReady { info: info() });
+        let flowing = step(&restoring, Event::Restored { links: BTreeMap::new(), at_ms: 1 });
+        let doubt = step(&flowing, Event::StatementStarted { commit_seq: 20 });
+        assert!(
+            transition(JOB, &doubt, Event::StatementDone { commit_seq: 21, effect: LinkEffect::None })
+                .is_err()
+        );
+        let link = TableLink {
+            source_name: "t".to_owned(),
+            target_name: "t".to_owned(),
+            target_id: 5,
+            synced_to: 20,
+        };
+        let done = step(
+            &doubt,
+            Event::StatementDone {
+                commit_seq: 20,
+                effect: LinkEffect::Created { source_id: 4, link: link.clone() },
+            },
+        );
+        assert_eq!(done.tables.get(&4), Some(&link));
+        let dropped = step(
+            &done,
+            Event::StatementDone { commit_seq: 22, effect: LinkEffect::Dropped { source_id: 4 } },
+        );
+        assert!(dropped.tables.is_empty());
+    }
+
+    #[test]
+    fn a_block_survives_until_it_is_lifted() {
+        let blocked = Blocked {
+            code: "CCR0201".to_owned(),
+            message: "m".to_owned(),
+            hint: "h".to_owned(),
+            commit_seq: 3,
+            binlog_type: "RENAME_TABLE".to_owned(),
+            since_ms: 1,
+        };
+        let state = step(&JobState::new(JOB, 1), Event::Blocked(blocked.clone()));
+        assert_eq!(state.blocked, Some(blocked));
+        assert_eq!(step(&state, Event::Unblocked).blocked, None);
+    }
+
+    #[test]
+    fn the_persisted_form_is_stable() {
+        let text = r#"{"version":1,"snapshots_taken":2,"phase":{"phase":"full_sync","reason":{"kind":"binlog_expired","position":7,"expired_to":9},"started_at_ms":3,"step":{"step":"restore","backup_label":"b","restore_label":"b_r1","attempt":1,"info":{"commit_seq":10,"tables":[{"id":1,"name":"t","commit_seq":11}],"views":[{"id":2,"name":"v"}]}}},"tables":{"1":{"source_name":"t","target_name":"t","target_id":9,"synced_to":11}},"blocked":null,"last_full_sync":null}"#;
+        let state: JobState = serde_json::from_str(text).expect("version 1 is read for ever");
+        assert_eq!(serde_json::to_string(&state).expect("writes"), text);
+    }
+}
