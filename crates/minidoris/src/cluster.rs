@@ -96,7 +96,7 @@ impl ClusterInner {
             backends: RwLock::default(),
             backend_nodes: RwLock::default(),
             frontends: RwLock::default(),
-            faults: Faults::default(),
+            faults: Faults::new(options.seed),
             counters: Counters::default(),
             clock: Clock::default(),
             changed: Notify::new(),

@@ -33,4 +33,4 @@ pub mod txn;
 pub use cluster::{BackendNode, Cluster, ClusterInner, FrontendNode};
 pub use fault::{Counters, Fault, FaultAction, FaultKind, Faults, NodeId};
 pub use options::{ClusterOptions, IngestMode};
-pub use session::{Answer, ResultSet, Session};
+pub use session::{Answer, ColumnType, ResultSet, Session};

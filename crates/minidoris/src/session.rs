@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default)]
 pub struct Session {
     pub user: String,
+    /// What `connection_id()` answers; 0 inside the process.
+    pub connection_id: u32,
     pub database: Option<String>,
     pub variables: BTreeMap<String, String>,
 }
@@ -21,7 +23,27 @@ pub enum Answer {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResultSet {
     pub columns: Vec<String>,
+    /// One per column, or empty when every column is text, as in SHOW.
+    pub types: Vec<ColumnType>,
     pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// The type that a column definition announces; values are always sent as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// CHAR, VARCHAR, STRING, LARGEINT, complex types.
+    Text,
+    /// Also BOOLEAN.
+    TinyInt,
+    SmallInt,
+    Int,
+    BigInt,
+    Float,
+    Double,
+    Decimal,
+    Date,
+    DateTime,
+    Json,
 }
 
 impl Answer {
@@ -32,6 +54,6 @@ impl Answer {
 
 impl ResultSet {
     pub fn new(columns: &[&str]) -> Self {
-        Self { columns: columns.iter().map(|name| (*name).to_owned()).collect(), rows: Vec::new() }
+        Self { columns: columns.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() }
     }
 }

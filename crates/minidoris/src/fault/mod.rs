@@ -1,16 +1,26 @@
 //! Faults that an operator or a test injects, and counters of every call.
 //!
 //! The servers ask [`Faults::before`] once per call and do what the returned [`FaultAction`] says;
-//! delays have already passed by then. Nothing is looked up while no fault is set, which is the state
+//! delays have already passed by then. Nothing is looked up while no rule is set, which is the state
 //! that benchmarks run in.
+//!
+//! Call names are the same for faults and counters: the thrift method (`beginTxn`, `ingest_binlog`), the
+//! statement kind (`sql:INSERT`, `sql:SHOW BACKUP`), the HTTP route (`http:/api/_binlog/_download`), and
+//! `mysql:connect` for a connection to the query port before its handshake.
 
 mod counters;
+mod rule;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 pub use counters::Counters;
+pub use rule::{Fault, FaultAction, FaultKind};
 
 /// A node of one cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,82 +32,138 @@ pub enum NodeId {
     Be(i64),
 }
 
-/// What a server does with the call it asked about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FaultAction {
-    /// Go on as usual.
-    Proceed,
-    /// Close the connection without doing the work.
-    CutBefore,
-    /// Do the work, then close the connection instead of answering.
-    CutAfter,
-    /// Do the work, send a part of the answer, then close the connection.
-    CutMidReply,
-    /// Do not do the work; answer this status (a TStatusCode, a MySQL error code or an HTTP status).
-    Status { code: i32, text: String },
-    /// Do not do the work; answer NOT_MASTER as a follower does.
-    NotMaster,
-    /// Close the connection at once, as if nobody listened.
-    Refuse,
-}
+/// No delay is longer, whatever a rule says, so that a stopped cluster is never waited for long.
+const LONGEST_DELAY: Duration = Duration::from_secs(600);
 
-/// What a fault does; a delay leads to `FaultAction::Proceed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultKind {
-    /// Milliseconds before the work.
-    Delay(u64),
-    CutBefore,
-    CutAfter,
-    CutMidReply,
-    Status {
-        code: i32,
-        text: String,
-    },
-    NotMaster,
-    Refuse,
-}
-
-/// One rule: which calls it meets, how often, and what happens to them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Fault {
-    /// `None`: any node.
-    #[serde(default)]
-    pub node: Option<NodeId>,
-    /// Call name as in the counters (`beginTxn`, `sql:INSERT`, `http:/api/…`); `None`: any call.
-    #[serde(default)]
-    pub call: Option<String>,
-    /// Only calls whose rendering (tables, label, statement text) contains this.
-    #[serde(default)]
-    pub contains: Option<String>,
-    /// How many calls it still meets; `None`: no limit.
-    #[serde(default)]
-    pub remaining: Option<u64>,
-    /// Chance per matching call.
-    #[serde(default = "certain")]
-    pub probability: f64,
-    pub kind: FaultKind,
-}
-
-fn certain() -> f64 {
-    1.0
-}
-
-/// The faults of one cluster.
-#[derive(Debug, Default)]
+/// The faults of one cluster. The first rule that meets a call decides; a rule whose count has run out is
+/// dropped.
+#[derive(Debug)]
 pub struct Faults {
-    rules: parking_lot::Mutex<Vec<Fault>>,
+    /// Whether any rule is set; read without the lock on every call.
+    armed: AtomicBool,
+    rules: Mutex<Rules>,
+}
+
+#[derive(Debug)]
+struct Rules {
+    list: Vec<Fault>,
+    random: StdRng,
 }
 
 impl Faults {
-    /// Asks what happens to a call. `detail` renders what a rule's `contains` is searched in; it runs
-    /// only when some rule needs it. Returns after a delay fault has passed.
+    /// No rules; `seed` decides the draws of rules with a probability.
+    pub fn new(seed: u64) -> Self {
+        let rules = Rules { list: Vec::new(), random: StdRng::seed_from_u64(seed) };
+        Self { armed: AtomicBool::new(false), rules: Mutex::new(rules) }
+    }
+
+    pub fn add(&self, fault: Fault) {
+        self.rules.lock().list.push(fault);
+        self.armed.store(true, Ordering::Release);
+    }
+
+    /// Removes every rule.
+    pub fn clear(&self) {
+        self.rules.lock().list.clear();
+        self.armed.store(false, Ordering::Release);
+    }
+
+    /// The rules still in force, with their remaining counts.
+    pub fn rules(&self) -> Vec<Fault> {
+        self.rules.lock().list.clone()
+    }
+
+    /// Asks what happens to a call. `detail` renders what a rule's `contains` is searched in (label,
+    /// tables, statement text); it runs only while rules are set. Returns after a delay has passed.
     pub async fn before(&self, node: NodeId, call: &str, detail: impl FnOnce() -> String) -> FaultAction {
-        if self.rules.lock().is_empty() {
+        if !self.armed.load(Ordering::Acquire) {
             return FaultAction::Proceed;
         }
-        let _ = (node, call, detail);
-        tokio::time::sleep(Duration::ZERO).await;
-        FaultAction::Proceed
+        let Some(kind) = self.take(node, call, detail) else { return FaultAction::Proceed };
+        tracing::info!(?node, call, fault = ?kind, "fault taken");
+        match kind {
+            FaultKind::Delay(ms) => {
+                tokio::time::sleep(Duration::from_millis(ms).min(LONGEST_DELAY)).await;
+                FaultAction::Proceed
+            }
+            FaultKind::CutBefore => FaultAction::CutBefore,
+            FaultKind::CutAfter => FaultAction::CutAfter,
+            FaultKind::CutMidReply => FaultAction::CutMidReply,
+            FaultKind::Status { code, text } => FaultAction::Status { code, text },
+            FaultKind::NotMaster => FaultAction::NotMaster,
+            FaultKind::Refuse => FaultAction::Refuse,
+        }
+    }
+
+    /// Finds the first rule that meets the call and uses it up by one.
+    fn take(&self, node: NodeId, call: &str, detail: impl FnOnce() -> String) -> Option<FaultKind> {
+        let detail = detail();
+        let mut rules = self.rules.lock();
+        let Rules { list, random } = &mut *rules;
+        let hit = list.iter().position(|rule| {
+            rule.meets(node, call, &detail)
+                && (rule.probability >= 1.0 || random.random::<f64>() < rule.probability)
+        })?;
+        let kind = list[hit].kind.clone();
+        if let Some(remaining) = &mut list[hit].remaining {
+            *remaining = remaining.saturating_sub(1);
+            if *remaining == 0 {
+                list.remove(hit);
+            }
+        }
+        if list.is_empty() {
+            self.armed.store(false, Ordering::Release);
+        }
+        Some(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask(faults: &Faults, node: NodeId, call: &str, detail: &str) -> FaultAction {
+        faults.before(node, call, || detail.to_owned()).await
+    }
+
+    #[tokio::test]
+    async fn a_rule_meets_its_calls_and_runs_out() {
+        let faults = Faults::new(1);
+        faults.add(
+            Fault::new(FaultKind::CutAfter).on(NodeId::Fe(0)).call("commitTxn").times(2).containing("t1"),
+        );
+        assert_eq!(ask(&faults, NodeId::Fe(1), "commitTxn", "t1").await, FaultAction::Proceed);
+        assert_eq!(ask(&faults, NodeId::Fe(0), "beginTxn", "t1").await, FaultAction::Proceed);
+        assert_eq!(ask(&faults, NodeId::Fe(0), "commitTxn", "t2").await, FaultAction::Proceed);
+        assert_eq!(ask(&faults, NodeId::Fe(0), "commitTxn", "t1").await, FaultAction::CutAfter);
+        assert_eq!(faults.rules()[0].remaining, Some(1));
+        assert_eq!(ask(&faults, NodeId::Fe(0), "commitTxn", "t1").await, FaultAction::CutAfter);
+        assert_eq!(ask(&faults, NodeId::Fe(0), "commitTxn", "t1").await, FaultAction::Proceed);
+        assert!(faults.rules().is_empty());
+    }
+
+    #[tokio::test]
+    async fn equal_seeds_draw_equally() {
+        let draws = |seed| async move {
+            let faults = Faults::new(seed);
+            faults.add(Fault::new(FaultKind::Refuse).with_probability(0.5));
+            let mut taken = Vec::new();
+            for _ in 0..64 {
+                taken.push(ask(&faults, NodeId::Be(3), "ingest_binlog", "").await == FaultAction::Refuse);
+            }
+            taken
+        };
+        let first = draws(7).await;
+        assert_eq!(first, draws(7).await);
+        assert_ne!(first, draws(8).await);
+        assert!(first.contains(&true) && first.contains(&false));
+    }
+
+    #[tokio::test]
+    async fn a_delayed_call_goes_on() {
+        let faults = Faults::new(1);
+        faults.add(Fault::new(FaultKind::Delay(1)).call("sql:*").times(1));
+        assert_eq!(ask(&faults, NodeId::Fe(0), "sql:INSERT", "").await, FaultAction::Proceed);
+        assert!(faults.rules().is_empty());
     }
 }

@@ -1,0 +1,110 @@
+//! One fault rule and what it makes a server do.
+
+use serde::{Deserialize, Serialize};
+
+use super::NodeId;
+
+/// What a server does with the call it asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultAction {
+    /// Go on as usual.
+    Proceed,
+    /// Close the connection without doing the work.
+    CutBefore,
+    /// Do the work, then close the connection instead of answering.
+    CutAfter,
+    /// Do the work, send a part of the answer, then close the connection.
+    CutMidReply,
+    /// Do not do the work; answer this status (a TStatusCode, a MySQL error code or an HTTP status).
+    Status { code: i32, text: String },
+    /// Do not do the work; answer NOT_MASTER as a follower does.
+    NotMaster,
+    /// Close the connection at once, as if nobody listened.
+    Refuse,
+}
+
+/// What a fault does; a delay leads to [`FaultAction::Proceed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// Milliseconds before the work.
+    Delay(u64),
+    CutBefore,
+    CutAfter,
+    CutMidReply,
+    Status {
+        code: i32,
+        text: String,
+    },
+    NotMaster,
+    Refuse,
+}
+
+/// One rule: which calls it meets, how often, and what happens to them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// `None`: any node.
+    #[serde(default)]
+    pub node: Option<NodeId>,
+    /// Call name as in the counters; a trailing `*` stands for any ending. `None`: any call.
+    #[serde(default)]
+    pub call: Option<String>,
+    /// Only calls whose rendering (tables, label, statement text) contains this.
+    #[serde(default)]
+    pub contains: Option<String>,
+    /// How many calls it still meets; `None`: no limit.
+    #[serde(default)]
+    pub remaining: Option<u64>,
+    /// Chance per matching call, 0 to 1.
+    #[serde(default = "certain")]
+    pub probability: f64,
+    pub kind: FaultKind,
+}
+
+impl Fault {
+    /// A rule that meets every call of every node, until it is narrowed.
+    pub fn new(kind: FaultKind) -> Self {
+        Self { node: None, call: None, contains: None, remaining: None, probability: certain(), kind }
+    }
+
+    pub fn on(mut self, node: NodeId) -> Self {
+        self.node = Some(node);
+        self
+    }
+
+    pub fn call(mut self, call: &str) -> Self {
+        self.call = Some(call.to_owned());
+        self
+    }
+
+    pub fn containing(mut self, text: &str) -> Self {
+        self.contains = Some(text.to_owned());
+        self
+    }
+
+    pub fn times(mut self, count: u64) -> Self {
+        self.remaining = Some(count);
+        self
+    }
+
+    pub fn with_probability(mut self, probability: f64) -> Self {
+        self.probability = probability;
+        self
+    }
+
+    pub(super) fn meets(&self, node: NodeId, call: &str, detail: &str) -> bool {
+        let call_meets = |wanted: &String| match wanted.strip_suffix('*') {
+            Some(prefix) => call.starts_with(prefix),
+            None => call.eq_ignore_ascii_case(wanted),
+        };
+        self.node.is_none_or(|wanted| wanted == node)
+            && self.call.as_ref().is_none_or(call_meets)
+            && self.contains.as_ref().is_none_or(|text| detail.contains(text.as_str()))
+            && self.remaining != Some(0)
+    }
+}
+
+fn certain() -> f64 {
+    1.0
+}
