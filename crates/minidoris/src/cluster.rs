@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::be::Backend;
 use crate::binlog::BinlogStore;
 use crate::clock::Clock;
+use crate::exec::DdlState;
 use crate::fault::{Counters, Faults};
 use crate::options::ClusterOptions;
 use crate::snapshot::SnapshotJobs;
@@ -86,6 +87,7 @@ impl ClusterInner {
             binlogs: BinlogStore::default(),
             txns: TxnManager::new(options.first_txn_id),
             snapshots: SnapshotJobs::default(),
+            ddl: DdlState::default(),
             config,
             users: BTreeMap::from([("root".to_owned(), root)]),
             token: cluster_token(options.seed, &options.name),

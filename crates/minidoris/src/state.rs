@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 
 use crate::binlog::{BinlogStore, BinlogType};
+use crate::exec::DdlState;
 use crate::model::Database;
 use crate::snapshot::SnapshotJobs;
 use crate::txn::TxnManager;
@@ -23,6 +24,8 @@ pub struct FeState {
     pub binlogs: BinlogStore,
     pub txns: TxnManager,
     pub snapshots: SnapshotJobs,
+    /// Recycle bin, schema change jobs and global variables.
+    pub ddl: DdlState,
     /// Frontend configuration by name, as text (`enable_feature_binlog` …).
     pub config: IndexMap<String, String>,
     /// User name to account.

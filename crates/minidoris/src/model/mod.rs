@@ -4,6 +4,7 @@
 //! reused for another kind of object; tablet ids of an index are handed out in bucket order.
 
 mod column;
+mod display;
 mod partition;
 mod table;
 

@@ -1,1 +1,24 @@
-//! Parser of the DDL dialect.
+//! Doris's SQL dialect, as far as replication, its tests and operators use it.
+//!
+//! A recursive descent over tokens: [`lexer`] makes them, [`parser`] walks them, one file per family of
+//! statements builds the tree of [`ast`]. Queries and data statements are recognised by their first word
+//! and passed on as text. No word is reserved where a name is expected.
+
+pub mod ast;
+pub mod lexer;
+mod parser;
+pub mod show_ast;
+mod statement;
+mod types;
+
+pub use ast::*;
+pub use lexer::split_statements;
+pub use show_ast::*;
+pub use types::parse_data_type;
+
+use crate::error::SqlResult;
+
+/// Parses one statement; a trailing `;` is allowed.
+pub fn parse(sql: &str) -> SqlResult<Statement> {
+    parser::Parser::new(sql)?.parse_statement()
+}

@@ -1,0 +1,56 @@
+//! What DDL keeps beside the catalogue: the recycle bin, schema change jobs, global variables.
+
+use indexmap::IndexMap;
+
+use crate::model::{Database, Partition, Table};
+
+/// The part of the frontend's state that belongs to DDL.
+#[derive(Debug, Default)]
+pub struct DdlState {
+    /// Oldest first; several dropped objects of one name may wait here, told apart by their ids.
+    pub recycle_bin: Vec<Recycled>,
+    /// Finished and running jobs of SHOW ALTER TABLE COLUMN and ROLLUP, oldest first.
+    pub alter_jobs: Vec<AlterJob>,
+    /// Values of SET GLOBAL.
+    pub variables: IndexMap<String, String>,
+}
+
+/// A dropped object that RECOVER can bring back.
+#[derive(Debug, Clone)]
+pub struct Recycled {
+    pub object: RecycledObject,
+    /// Milliseconds since the epoch.
+    pub drop_time: i64,
+}
+
+#[derive(Debug, Clone)]
+pub enum RecycledObject {
+    Database(Box<Database>),
+    Table { db_id: i64, table: Box<Table> },
+    Partition { db_id: i64, table_id: i64, partition: Box<Partition> },
+}
+
+/// A row of SHOW ALTER TABLE COLUMN or ROLLUP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlterJob {
+    pub id: i64,
+    pub is_rollup: bool,
+    pub db_id: i64,
+    pub table_id: i64,
+    pub table_name: String,
+    /// The changed index, or the base index of a rollup.
+    pub index_name: String,
+    pub index_id: i64,
+    pub origin_index_id: i64,
+    /// The rollup's name; empty for a schema change.
+    pub rollup_name: String,
+    /// `version:hash`.
+    pub schema_version: String,
+    pub txn_id: i64,
+    /// `PENDING`, `WAITING_TXN`, `RUNNING`, `FINISHED`, `CANCELLED`.
+    pub state: String,
+    pub message: String,
+    /// Milliseconds since the epoch; the finish time is 0 while the job runs.
+    pub create_time: i64,
+    pub finish_time: i64,
+}
