@@ -1,1 +1,3 @@
+//! Two emulated clusters, the syncer and TPC-H data.
+
 fn main() {}

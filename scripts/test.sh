@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# All checks of the project in one command: format, lints, tests.
+#
+# Needs cargo (with rustfmt and clippy) and a C compiler. Tests that talk to the emulated cluster with
+# foreign MySQL clients need those clients; they are installed from Debian when this runs as root and
+# apt-get works, and left out, saying so, when not.
+#
+# Environment: CI=true turns colours and incremental compilation off.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+if [ "${CI:-}" = "true" ]; then
+  export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+summary=()
+left_out=()
+failed=0
+
+say() { printf '\n== %s\n' "$*"; }
+
+# step NAME COMMAND...: runs a check, keeps its output in $log, remembers the outcome.
+step() {
+  local name=$1 started=$SECONDS outcome=ok
+  shift
+  say "$name: $*"
+  "$@" 2>&1 | tee "$log"
+  if [ "${PIPESTATUS[0]}" -ne 0 ]; then
+    outcome=FAILED
+    failed=1
+  fi
+  summary+=("$(printf '%-10s %-7s %4ds' "$name" "$outcome" $((SECONDS - started)))")
+}
+
+leave_out() {
+  left_out+=("$1")
+  printf 'left out: %s\n' "$1"
+}
+
+has_mysql() { command -v mysql >/dev/null 2>&1; }
+has_pymysql() {
+  python3 -c 'import pymysql' >/dev/null 2>&1 || /usr/bin/python3 -c 'import pymysql' >/dev/null 2>&1
+}
+
+install_clients() {
+  local missing=()
+  has_mysql || missing+=(mariadb-client)
+  has_pymysql || missing+=(python3-pymysql)
+  [ ${#missing[@]} -eq 0 ] && return
+  say "clients: ${missing[*]}"
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "not root, or no apt-get: nothing is installed"
+  elif ! { timeout 300 apt-get update -qq &&
+    DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
+    >"$log" 2>&1; then
+    tail -n 5 "$log"
+  fi
+  has_mysql || leave_out "tests with the mysql command line client (no mariadb-client)"
+  has_pymysql || leave_out "tests with PyMySQL (no python3-pymysql)"
+}
+
+install_clients
+
+if cargo fmt --version >/dev/null 2>&1; then
+  step format cargo fmt --all --check
+else
+  leave_out "format check (no rustfmt)"
+fi
+if cargo clippy --version >/dev/null 2>&1; then
+  step lints cargo clippy --workspace --all-targets --locked -- -D warnings
+else
+  leave_out "lints (no clippy)"
+fi
+step tests cargo test --workspace --locked --no-fail-fast
+
+# The counts of all test binaries; a run without any is a failure whatever cargo says.
+read -r passed failures ignored < <(awk '
+  /^test result:/ { for (i = 1; i < NF; i++) {
+    if ($(i + 1) ~ /^passed/) p += $i
+    if ($(i + 1) ~ /^failed/) f += $i
+    if ($(i + 1) ~ /^ignored/) s += $i } }
+  END { print p + 0, f + 0, s + 0 }' "$log")
+grep -E '^test .* FAILED$' "$log" | sort -u
+if [ "$passed" -eq 0 ]; then
+  echo "no test ran"
+  failed=1
+fi
+
+say "summary"
+printf '%s\n' "${summary[@]}"
+for what in "${left_out[@]}"; do printf 'left out: %s\n' "$what"; done
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failures" "$ignored"
+exit "$failed"
