@@ -4,6 +4,11 @@
 //! ([`types`]), their codec ([`wire`]), the message envelope and its incremental scanner ([`message`],
 //! [`scan`]), a server for both services and a pooled client. It knows no policy: statuses are returned
 //! as they came, nothing is retried unless the request certainly never left.
+//!
+//! # Tests
+//!
+//! Beside unit, property and socket tests there is a fuzz target for the codec:
+//! `cargo +nightly fuzz run message` in this directory. `examples/rpc_rate.rs` measures calls per second.
 
 #[macro_use]
 mod table;
@@ -15,6 +20,15 @@ pub mod server;
 pub mod service;
 pub mod types;
 pub mod wire;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod sample;
 
 pub use client::{CallError, ClientPool, PoolOptions};
 pub use error::DecodeError;

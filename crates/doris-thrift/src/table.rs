@@ -55,6 +55,16 @@ macro_rules! field_check {
     (opt $struct:ident $id:literal $name:ident, $seen:expr) => {};
 }
 
+#[cfg(test)]
+macro_rules! field_sample {
+    (req $type:ty, $source:expr) => {
+        <$type as $crate::sample::Sample>::sample($source)
+    };
+    (opt $type:ty, $source:expr) => {
+        if $source.present() { Some(<$type as $crate::sample::Sample>::sample($source)) } else { None }
+    };
+}
+
 /// `id req|opt name: Type` lines become a struct with its wire form. Ids stay below 32.
 macro_rules! thrift_structs {
     ($(
@@ -62,7 +72,8 @@ macro_rules! thrift_structs {
         $struct:ident {
             $( $(#[$field_meta:meta])* $id:literal $kind:ident $name:ident : $type:ty, )*
         }
-    )*) => {$(
+    )*) => {
+    $(
         $(#[$meta])*
         #[derive(Clone, Default, PartialEq)]
         pub struct $struct {
@@ -111,7 +122,21 @@ macro_rules! thrift_structs {
         impl $crate::wire::Struct for $struct {
             const NAME: &'static str = stringify!($struct);
         }
-    )*};
+
+        #[cfg(test)]
+        impl $crate::sample::Sample for $struct {
+            fn sample(source: &mut $crate::sample::Source<'_>) -> Self {
+                Self {
+                    $( $name: field_sample!($kind $type, source), )*
+                }
+            }
+        }
+    )*
+
+        /// Every struct of this table, for the tests that run over all of them.
+        #[cfg(test)]
+        pub(crate) const CASES: &[$crate::sample::Case] = &[$( $crate::sample::Case::of::<$struct>(), )*];
+    };
 }
 
 /// An enum of the IDL: an `i32` with named values, because a newer peer may send numbers we do not know.
@@ -149,6 +174,13 @@ macro_rules! thrift_enum {
         impl std::fmt::Debug for $enum {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, "{}({})", self.name(), self.0)
+            }
+        }
+
+        #[cfg(test)]
+        impl $crate::sample::Sample for $enum {
+            fn sample(source: &mut $crate::sample::Source<'_>) -> Self {
+                Self(<i32 as $crate::sample::Sample>::sample(source))
             }
         }
 

@@ -4,12 +4,12 @@
 //! `Option`. `String` is text (invalid UTF-8 is a decode error), `Vec<u8>` is binary. `Debug` hides
 //! passwords and tokens.
 
-mod backend;
-mod binlog;
-mod common;
-mod meta;
-mod snapshot;
-mod txn;
+pub(crate) mod backend;
+pub(crate) mod binlog;
+pub(crate) mod common;
+pub(crate) mod meta;
+pub(crate) mod snapshot;
+pub(crate) mod txn;
 
 pub use backend::*;
 pub use binlog::*;
