@@ -1,17 +1,88 @@
-//! Binlogs of the frontends.
+//! Binlogs of the frontends: which lists keep an entry, reading, lag, locks and garbage collection.
+//!
+//! Every recorded entry goes to the list of its database and, unless it creates or drops a table, to the
+//! lists of its tables. A list is an ordered map from commit seq to a shared entry behind one dummy whose
+//! seq is the highest expired one, so a read is a range query that copies pointers. Whether binlogs are
+//! on is remembered per database and table, as Doris does: the entry that changes the setting is still
+//! judged by the old value.
 
+mod dropped;
+mod gc;
+mod list;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+pub use doris_types::record::{BinlogType, html_safe_json};
+pub use dropped::DroppedResources;
+pub use gc::{ExpiredVersions, collect_garbage, collect_garbage_and_tell_backends};
+pub use list::{BinlogEntry, BinlogList, Dummy};
+pub use read::{Lag, LockError, NoList, ReadOutcome, Scope};
+
+use crate::model::Table;
 use crate::state::FeState;
 
-/// The type of a binlog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BinlogType {
-    Upsert,
+/// The binlogs of all databases.
+#[derive(Debug, Default)]
+pub struct BinlogStore {
+    databases: BTreeMap<i64, DbBinlog>,
+    flags: FlagCache,
 }
 
-#[derive(Debug, Default)]
-pub struct BinlogStore {}
+/// The lists of one database. They are keyed by id, survive renames, and outlive dropped tables until
+/// garbage collection empties them.
+#[derive(Debug)]
+pub struct DbBinlog {
+    list: BinlogList,
+    tables: BTreeMap<i64, BinlogList>,
+    dropped: DroppedResources,
+}
 
-/// Appends one binlog to every list that keeps it.
+/// Remembered answers to "are binlogs on?", filled on first use.
+#[derive(Debug, Default)]
+struct FlagCache {
+    databases: HashMap<i64, bool>,
+    tables: HashMap<i64, bool>,
+}
+
+impl BinlogStore {
+    pub fn database(&self, db_id: i64) -> Option<&DbBinlog> {
+        self.databases.get(&db_id)
+    }
+
+    /// Job locks live in the memory of the master only; a master switch loses them.
+    pub fn forget_locks(&mut self) {
+        for db in self.databases.values_mut() {
+            db.list.forget_locks();
+            db.tables.values_mut().for_each(BinlogList::forget_locks);
+        }
+    }
+}
+
+impl DbBinlog {
+    /// The list of the database.
+    pub fn list(&self) -> &BinlogList {
+        &self.list
+    }
+
+    pub fn table(&self, table_id: i64) -> Option<&BinlogList> {
+        self.tables.get(&table_id)
+    }
+
+    /// Partitions, tables and indexes that entries still kept have dropped.
+    pub fn dropped(&self) -> &DroppedResources {
+        &self.dropped
+    }
+}
+
+/// Appends one binlog to every list that keeps it; nothing happens when none does.
+///
+/// `seq` is the journal id of the operation. A second entry with one seq is lost, as in Doris, where the
+/// lists are sets ordered by seq.
 pub fn append(
     state: &mut FeState,
     seq: i64,
@@ -21,5 +92,93 @@ pub fn append(
     table_ids: &[i64],
     data: String,
 ) {
-    let _ = (state, seq, now_ms, binlog_type, db_id, table_ids, data);
+    if !state.config_flag("enable_feature_binlog") {
+        return;
+    }
+    let db_enabled = is_db_enabled(state, db_id);
+    let keeping_tables: Vec<i64> =
+        table_ids.iter().copied().filter(|id| is_table_enabled(state, db_id, *id) || db_enabled).collect();
+    let recorded =
+        (db_enabled || !keeping_tables.is_empty()) && !is_unanchored_barrier(binlog_type, table_ids);
+    let resets_flags = resets_flags(binlog_type);
+    if recorded {
+        let entry = Arc::new(BinlogEntry {
+            commit_seq: seq,
+            timestamp_ms: now_ms,
+            binlog_type,
+            db_id,
+            table_ids: table_ids.to_vec(),
+            data,
+            resets_flags,
+            table_lists: AtomicI64::new(0),
+        });
+        let db = state.binlogs.databases.entry(db_id).or_insert_with(|| DbBinlog {
+            list: BinlogList::new(db_id, -1, now_ms),
+            tables: BTreeMap::new(),
+            dropped: DroppedResources::default(),
+        });
+        db.dropped.record(&entry);
+        db.list.push(&entry);
+        if enters_table_lists(binlog_type) {
+            for table_id in keeping_tables {
+                let list =
+                    db.tables.entry(table_id).or_insert_with(|| BinlogList::new(db_id, table_id, now_ms));
+                list.push_for_table(&entry);
+            }
+        }
+    }
+    if resets_flags {
+        forget_flags(&mut state.binlogs.flags, db_id, table_ids);
+    }
+}
+
+/// Creations and drops are told to database lists only.
+fn enters_table_lists(binlog_type: BinlogType) -> bool {
+    !matches!(binlog_type, BinlogType::CREATE_TABLE | BinlogType::DROP_TABLE)
+}
+
+fn resets_flags(binlog_type: BinlogType) -> bool {
+    matches!(binlog_type, BinlogType::ALTER_DATABASE_PROPERTY | BinlogType::MODIFY_TABLE_PROPERTY)
+}
+
+/// The barrier of a whole database only takes a journal id.
+fn is_unanchored_barrier(binlog_type: BinlogType, table_ids: &[i64]) -> bool {
+    binlog_type == BinlogType::BARRIER && table_ids.iter().all(|id| *id <= 0)
+}
+
+fn forget_flags(flags: &mut FlagCache, db_id: i64, table_ids: &[i64]) {
+    if table_ids.is_empty() {
+        flags.databases.remove(&db_id);
+    }
+    for id in table_ids {
+        flags.tables.remove(id);
+    }
+}
+
+/// The remembered flag of the database; looked up in the catalogue the first time.
+pub fn is_db_enabled(state: &mut FeState, db_id: i64) -> bool {
+    if let Some(known) = state.binlogs.flags.databases.get(&db_id) {
+        return *known;
+    }
+    let Some(db) = state.databases.get(&db_id) else { return false };
+    let enabled = db.properties.get("binlog.enable").is_some_and(|value| value == "true");
+    state.binlogs.flags.databases.insert(db_id, enabled);
+    enabled
+}
+
+/// The remembered flag of the table. Views count as off; a table that is gone counts as off unless its
+/// flag is remembered.
+pub fn is_table_enabled(state: &mut FeState, db_id: i64, table_id: i64) -> bool {
+    if let Some(known) = state.binlogs.flags.tables.get(&table_id) {
+        return *known;
+    }
+    let Some(table) = state.databases.get(&db_id).and_then(|db| db.tables.get(&table_id)) else {
+        return false;
+    };
+    let enabled = match table {
+        Table::Olap(table) => table.binlog.enable,
+        Table::View(_) => false,
+    };
+    state.binlogs.flags.tables.insert(table_id, enabled);
+    enabled
 }

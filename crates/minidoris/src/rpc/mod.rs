@@ -1,1 +1,5 @@
 //! Thrift services.
+
+pub mod frontend;
+
+pub use frontend::FrontendRpc;

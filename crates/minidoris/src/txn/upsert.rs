@@ -1,0 +1,53 @@
+//! The UPSERT binlog of a transaction that became visible.
+
+use std::collections::BTreeMap;
+
+use doris_types::record::{PartitionRecord, TableRecord, UpsertRecord};
+
+use super::Txn;
+use crate::binlog::{BinlogType, html_safe_json};
+use crate::model::Table;
+use crate::state::FeState;
+
+/// Journals the transaction's end. The tables of the binlog are those that got a version, so an empty
+/// commit concerns none.
+pub(super) fn journal_visible(state: &mut FeState, txn: &Txn, now_ms: i64) {
+    if !state.config_flag("enable_feature_binlog") {
+        state.journal();
+        return;
+    }
+    let table_records = table_records(state, txn);
+    let table_ids: Vec<i64> = table_records.keys().copied().collect();
+    state.journal_binlog(now_ms, BinlogType::UPSERT, txn.db_id, &table_ids, |commit_seq| {
+        html_safe_json(&UpsertRecord {
+            commit_seq,
+            txn_id: txn.id,
+            time_stamp: now_ms,
+            label: txn.label.to_string(),
+            db_id: txn.db_id,
+            table_records,
+            stids: txn.sub_txn_ids.clone(),
+        })
+    });
+}
+
+fn table_records(state: &FeState, txn: &Txn) -> BTreeMap<i64, TableRecord> {
+    let mut records: BTreeMap<i64, TableRecord> = BTreeMap::new();
+    let Some(db) = state.databases.get(&txn.db_id) else { return records };
+    for made in &txn.versions {
+        let Some(table) = db.tables.get(&made.table_id).and_then(Table::as_olap) else { continue };
+        let Some(partition) = table.any_partition(made.partition_id) else { continue };
+        let record = records.entry(made.table_id).or_insert_with(|| TableRecord {
+            index_ids: txn.planned_indexes.as_ref().and_then(|planned| planned.get(&made.table_id)).cloned(),
+            ..TableRecord::default()
+        });
+        record.partition_records.push(PartitionRecord {
+            partition_id: made.partition_id,
+            range: partition.name.clone(),
+            version: made.version,
+            is_temp_partition: table.temp_partitions.contains_key(&made.partition_id),
+            stid: if txn.sub_txn_ids.is_empty() { -1 } else { made.sub_txn_id },
+        });
+    }
+    records
+}
