@@ -45,6 +45,11 @@ pub enum Statement {
         force: bool,
     },
     CreateView(CreateView),
+    /// A synchronous one: a rollup with a query.
+    CreateMaterializedView {
+        name: TableName,
+        query: String,
+    },
     AlterView(CreateView),
     DropView {
         view: TableName,

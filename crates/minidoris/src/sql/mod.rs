@@ -4,15 +4,21 @@
 //! statements builds the tree of [`ast`]. Queries and data statements are recognised by their first word
 //! and passed on as text. No word is reserved where a name is expected.
 
+mod alter_table;
 pub mod ast;
+mod backup;
+mod create_table;
 pub mod lexer;
 mod parser;
+mod partition;
+mod show;
 pub mod show_ast;
 mod statement;
 mod types;
 
 pub use ast::*;
 pub use lexer::split_statements;
+pub use partition::DEFAULT_BUCKETS;
 pub use show_ast::*;
 pub use types::parse_data_type;
 
@@ -22,3 +28,6 @@ use crate::error::SqlResult;
 pub fn parse(sql: &str) -> SqlResult<Statement> {
     parser::Parser::new(sql)?.parse_statement()
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,13 +282,13 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The tokens of the current position onwards, for callers that print expressions again.
+    /// Where the walk stands, for [`Self::rewind`].
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
-    pub(super) fn tokens_since(&self, position: usize) -> &[Token] {
-        &self.tokens[position..self.at]
+    pub(super) fn rewind(&mut self, position: usize) {
+        self.at = position;
     }
 
     /// A name, optionally in a `FROM d` or `IN d` clause.

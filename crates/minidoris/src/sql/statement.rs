@@ -1,23 +1,469 @@
-//! The first words of a statement decide who parses the rest.
+//! The first words of a statement decide who parses the rest; short statements are parsed here.
 
-use super::ast::{Query, QueryKind, Statement};
+use super::ast::{
+    CreateTableLike, CreateView, Query, QueryKind, Recover, SetItem, Statement, TableName, Truncate,
+};
+use super::lexer::TokenKind;
 use super::parser::Parser;
+use super::show_ast::{Show, ShowFilter, ShowKind};
 use crate::error::SqlResult;
+
+const EXPECTED: &str =
+    "{'ALTER', 'BACKUP', 'CANCEL', 'CREATE', 'DELETE', 'DROP', 'INSERT', 'SELECT', 'SHOW', 'USE', …}";
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> SqlResult<Statement> {
-        let kind = match self.peek().kind.clone() {
-            super::lexer::TokenKind::Symbol('(') => QueryKind::Select,
-            super::lexer::TokenKind::Word(word) => match word.to_ascii_lowercase().as_str() {
-                "select" | "with" | "values" => QueryKind::Select,
-                "insert" => QueryKind::Insert,
-                "delete" => QueryKind::Delete,
-                "update" => QueryKind::Update,
-                "explain" => QueryKind::Explain,
-                _ => return Err(self.unexpected("a statement")),
-            },
-            _ => return Err(self.unexpected("a statement")),
+        let word = match &self.peek().kind {
+            TokenKind::Symbol('(') => return Ok(self.query(QueryKind::Select)),
+            TokenKind::Word(word) => word.to_ascii_lowercase(),
+            TokenKind::Quoted(_)
+            | TokenKind::Text(_)
+            | TokenKind::Number(_)
+            | TokenKind::Symbol(_)
+            | TokenKind::End => return Err(self.unexpected(EXPECTED)),
         };
-        Ok(Statement::Query(Query { kind, text: self.rest_text() }))
+        match word.as_str() {
+            "select" | "with" | "values" => Ok(self.query(QueryKind::Select)),
+            "insert" => Ok(self.query(QueryKind::Insert)),
+            "delete" => Ok(self.query(QueryKind::Delete)),
+            "update" => Ok(self.query(QueryKind::Update)),
+            "explain" => Ok(self.query(QueryKind::Explain)),
+            "create" => self.create(),
+            "drop" => self.drop(),
+            "alter" => self.alter(),
+            "truncate" => self.truncate(),
+            "recover" => self.recover(),
+            "show" => self.show().map(Statement::Show),
+            "desc" | "describe" => self.describe(),
+            "use" => self.use_database(),
+            "set" => self.set(),
+            "admin" => self.admin(),
+            "backup" => self.backup(),
+            "restore" => self.restore(),
+            "cancel" => self.cancel(),
+            "build" => self.build_index(),
+            "begin" | "start" => {
+                self.rest_text();
+                Ok(Statement::Begin)
+            }
+            "commit" => {
+                self.rest_text();
+                Ok(Statement::Commit)
+            }
+            "rollback" => {
+                self.rest_text();
+                Ok(Statement::Rollback)
+            }
+            "sync" => {
+                self.advance();
+                Ok(Statement::Sync)
+            }
+            "grant" | "revoke" | "analyze" | "refresh" | "pause" | "resume" | "kill" | "unset" | "clean"
+            | "stop" | "lock" | "unlock" | "install" | "uninstall" | "warm" => Ok(self.accepted()),
+            _ => Err(self.unexpected(EXPECTED)),
+        }
+    }
+
+    fn query(&mut self, kind: QueryKind) -> Statement {
+        Statement::Query(Query { kind, text: self.rest_text() })
+    }
+
+    /// A statement that is taken as it is; its first two words name it.
+    fn accepted(&mut self) -> Statement {
+        let text = self.rest_text();
+        Statement::Accepted(text.split_whitespace().take(2).collect::<Vec<_>>().join(" ").to_uppercase())
+    }
+
+    fn create(&mut self) -> SqlResult<Statement> {
+        let start = self.position();
+        self.expect_word("create")?;
+        let or_replace = self.accept_words(&["or", "replace"]);
+        let external = self.accept_word("external") || self.accept_word("temporary");
+        if self.accept_word("database") || self.accept_word("schema") {
+            let if_not_exists = self.if_not_exists();
+            let name = self.database_name()?;
+            return Ok(Statement::CreateDatabase {
+                name,
+                if_not_exists,
+                properties: self.optional_properties()?,
+            });
+        }
+        if self.accept_word("table") {
+            return self.create_table();
+        }
+        if self.accept_word("view") {
+            return self.view(or_replace).map(Statement::CreateView);
+        }
+        if self.accept_word("user") {
+            let if_not_exists = self.if_not_exists();
+            let user = self.user()?;
+            let mut password = String::new();
+            if self.accept_words(&["identified", "by"]) {
+                self.accept_word("password");
+                password = self.text()?;
+            }
+            self.rest_text();
+            return Ok(Statement::CreateUser { user, password, if_not_exists });
+        }
+        if self.accept_word("index") {
+            return self.create_index();
+        }
+        if self.at_words(&["materialized", "view"]) && !external {
+            return self.create_materialized_view();
+        }
+        self.rewind(start);
+        if [
+            "repository",
+            "resource",
+            "storage",
+            "function",
+            "alias",
+            "global",
+            "role",
+            "catalog",
+            "workload",
+            "encryptkey",
+            "job",
+            "sql_block_rule",
+            "row",
+            "file",
+            "aggregate",
+            "tables",
+            "stage",
+            "dictionary",
+            "readonly",
+            "read",
+        ]
+        .iter()
+        .any(|word| self.peek_at(1).is_word(word))
+        {
+            return Ok(self.accepted());
+        }
+        self.advance();
+        Err(self.unexpected("{'DATABASE', 'INDEX', 'MATERIALIZED', 'TABLE', 'USER', 'VIEW', …}"))
+    }
+
+    fn drop(&mut self) -> SqlResult<Statement> {
+        let start = self.position();
+        self.expect_word("drop")?;
+        if self.accept_word("database") || self.accept_word("schema") {
+            let if_exists = self.if_exists();
+            let name = self.database_name()?;
+            return Ok(Statement::DropDatabase { name, if_exists, force: self.accept_word("force") });
+        }
+        if self.accept_word("table") {
+            let if_exists = self.if_exists();
+            let table = self.table_name()?;
+            return Ok(Statement::DropTable { table, if_exists, force: self.accept_word("force") });
+        }
+        if self.accept_word("view") {
+            let if_exists = self.if_exists();
+            return Ok(Statement::DropView { view: self.table_name()?, if_exists });
+        }
+        if self.accept_word("user") {
+            let if_exists = self.if_exists();
+            return Ok(Statement::DropUser { user: self.user()?, if_exists });
+        }
+        if self.accept_word("index") {
+            return self.drop_index();
+        }
+        if self.at_words(&["materialized", "view"]) {
+            return self.drop_materialized_view();
+        }
+        self.rewind(start);
+        if [
+            "repository",
+            "resource",
+            "storage",
+            "function",
+            "global",
+            "role",
+            "catalog",
+            "workload",
+            "encryptkey",
+            "job",
+            "sql_block_rule",
+            "row",
+            "file",
+            "aggregate",
+            "stats",
+            "analyze",
+            "stage",
+            "dictionary",
+        ]
+        .iter()
+        .any(|word| self.peek_at(1).is_word(word))
+        {
+            return Ok(self.accepted());
+        }
+        self.advance();
+        Err(self.unexpected("{'DATABASE', 'INDEX', 'MATERIALIZED', 'TABLE', 'USER', 'VIEW', …}"))
+    }
+
+    fn alter(&mut self) -> SqlResult<Statement> {
+        let start = self.position();
+        self.expect_word("alter")?;
+        if self.accept_word("database") || self.accept_word("schema") {
+            let name = self.database_name()?;
+            if self.accept_word("rename") {
+                return Ok(Statement::RenameDatabase { name, new_name: self.name()? });
+            }
+            self.expect_word("set")?;
+            if self.accept_word("properties") {
+                return Ok(Statement::AlterDatabaseProperties { name, properties: self.property_list()? });
+            }
+            return Ok(self.accepted());
+        }
+        if self.accept_word("table") {
+            return self.alter_table();
+        }
+        if self.accept_word("view") {
+            return self.alter_view().map(Statement::AlterView);
+        }
+        self.rewind(start);
+        if [
+            "user",
+            "resource",
+            "storage",
+            "system",
+            "catalog",
+            "routine",
+            "materialized",
+            "workload",
+            "repository",
+            "role",
+            "job",
+            "colocate",
+            "sql_block_rule",
+        ]
+        .iter()
+        .any(|word| self.peek_at(1).is_word(word))
+        {
+            return Ok(self.accepted());
+        }
+        self.advance();
+        Err(self.unexpected("{'DATABASE', 'TABLE', 'VIEW', …}"))
+    }
+
+    /// `[internal.]d`.
+    fn database_name(&mut self) -> SqlResult<String> {
+        Ok(self.table_name()?.name)
+    }
+
+    /// `'u'@'%'`, `u`, `'u'`; the host part is not kept.
+    fn user(&mut self) -> SqlResult<String> {
+        let user = self.name_or_text()?;
+        // The lexer keeps `@` inside bare words: `u@` and `@` may stand before a quoted host.
+        if (user.ends_with('@') && !self.at_word("identified")) || self.accept_word("@") {
+            if self.at_symbol('(') { self.skip_parentheses()? } else { drop(self.name_or_text()?) }
+        }
+        Ok(user.split('@').next().unwrap_or_default().to_owned())
+    }
+
+    pub(super) fn create_table_like(
+        &mut self,
+        table: TableName,
+        if_not_exists: bool,
+    ) -> SqlResult<Statement> {
+        let source = self.table_name()?;
+        let with_rollups = if self.accept_words(&["with", "rollup"]) {
+            Some(if self.at_symbol('(') { self.name_list()? } else { Vec::new() })
+        } else {
+            None
+        };
+        Ok(Statement::CreateTableLike(CreateTableLike { table, if_not_exists, source, with_rollups }))
+    }
+
+    fn view(&mut self, or_replace: bool) -> SqlResult<CreateView> {
+        let if_not_exists = self.if_not_exists();
+        let view = self.table_name()?;
+        let columns = self.view_columns()?;
+        let comment = self.optional_comment()?;
+        self.expect_word("as")?;
+        let query = Some(self.rest_text());
+        Ok(CreateView { view, if_not_exists, or_replace, columns, comment, query })
+    }
+
+    fn alter_view(&mut self) -> SqlResult<CreateView> {
+        let view = self.table_name()?;
+        if self.accept_word("modify") {
+            self.expect_word("comment")?;
+            let comment = self.text()?;
+            return Ok(CreateView {
+                view,
+                if_not_exists: false,
+                or_replace: false,
+                columns: Vec::new(),
+                comment,
+                query: None,
+            });
+        }
+        let columns = self.view_columns()?;
+        let comment = self.optional_comment()?;
+        self.expect_word("as")?;
+        let query = Some(self.rest_text());
+        Ok(CreateView { view, if_not_exists: false, or_replace: false, columns, comment, query })
+    }
+
+    fn view_columns(&mut self) -> SqlResult<Vec<(String, String)>> {
+        if !self.accept_symbol('(') {
+            return Ok(Vec::new());
+        }
+        self.comma_list(')', |parser| Ok((parser.name()?, parser.optional_comment()?)))
+    }
+
+    fn truncate(&mut self) -> SqlResult<Statement> {
+        self.expect_word("truncate")?;
+        self.expect_word("table")?;
+        let table = self.table_name()?;
+        let partitions = self.optional_partitions()?;
+        Ok(Statement::Truncate(Truncate { table, partitions, force: self.accept_word("force") }))
+    }
+
+    /// `PARTITION[S] (a, b)` or `PARTITION a`.
+    pub(super) fn optional_partitions(&mut self) -> SqlResult<Option<Vec<String>>> {
+        if !self.accept_word("partition") && !self.accept_word("partitions") {
+            return Ok(None);
+        }
+        if self.at_symbol('(') {
+            return self.name_list().map(Some);
+        }
+        Ok(Some(vec![self.name()?]))
+    }
+
+    fn recover(&mut self) -> SqlResult<Statement> {
+        self.expect_word("recover")?;
+        let recover = if self.accept_word("database") {
+            let name = self.name()?;
+            let (id, new_name) = self.recover_tail()?;
+            Recover::Database { name, id, new_name }
+        } else if self.accept_word("table") {
+            let table = self.table_name()?;
+            let (id, new_name) = self.recover_tail()?;
+            Recover::Table { table, id, new_name }
+        } else {
+            self.expect_word("partition")?;
+            let partition = self.name()?;
+            let (id, new_name) = self.recover_tail()?;
+            self.expect_word("from")?;
+            Recover::Partition { partition, id, new_name, table: self.table_name()? }
+        };
+        Ok(Statement::Recover(recover))
+    }
+
+    fn recover_tail(&mut self) -> SqlResult<(Option<i64>, Option<String>)> {
+        let id = if matches!(self.peek().kind, TokenKind::Number(_)) { Some(self.integer()?) } else { None };
+        let new_name = if self.accept_word("as") { Some(self.name()?) } else { None };
+        Ok((id, new_name))
+    }
+
+    fn use_database(&mut self) -> SqlResult<Statement> {
+        self.expect_word("use")?;
+        // `d@cluster` names a compute group behind the database.
+        let name = self.database_name()?;
+        Ok(Statement::Use(name.split('@').next().unwrap_or_default().to_owned()))
+    }
+
+    fn describe(&mut self) -> SqlResult<Statement> {
+        self.advance();
+        if ["select", "with", "insert", "delete", "update"].iter().any(|word| self.at_word(word)) {
+            return Ok(self.query(QueryKind::Explain));
+        }
+        let _ = self.accept_word("table");
+        let table = self.table_name()?;
+        let all = self.accept_word("all");
+        let kind = ShowKind::Describe { table, all };
+        Ok(Statement::Show(Show { kind, filter: ShowFilter::default() }))
+    }
+
+    fn set(&mut self) -> SqlResult<Statement> {
+        self.expect_word("set")?;
+        if [
+            "names",
+            "password",
+            "property",
+            "transaction",
+            "ldap_admin_password",
+            "default",
+            "character",
+            "charset",
+        ]
+        .iter()
+        .any(|word| self.at_word(word))
+            && !self.peek_at(1).is_symbol('=')
+        {
+            self.rest_text();
+            return Ok(Statement::Set(Vec::new()));
+        }
+        let mut items = Vec::new();
+        loop {
+            items.push(self.set_item()?);
+            if !self.accept_symbol(',') {
+                return Ok(Statement::Set(items));
+            }
+        }
+    }
+
+    fn set_item(&mut self) -> SqlResult<SetItem> {
+        let mut global = self.accept_word("global");
+        let _ = self.accept_word("session") || self.accept_word("local");
+        let mut name = self.name()?;
+        // `@@session.x`, `@@x`, `@x`.
+        if self.accept_symbol('.') {
+            global |= name.eq_ignore_ascii_case("@@global");
+            name = self.name()?;
+        } else if let Some(system) = name.strip_prefix("@@") {
+            name = system.to_owned();
+        }
+        self.accept_symbol(':');
+        self.expect_symbol('=')?;
+        let value = self.set_value()?;
+        Ok(SetItem { global, name, value })
+    }
+
+    /// The value up to a comma outside parentheses; a lone string loses its quotes.
+    fn set_value(&mut self) -> SqlResult<String> {
+        if let TokenKind::Text(text) = self.peek().kind.clone()
+            && (matches!(self.peek_at(1).kind, TokenKind::End)
+                || self.peek_at(1).is_symbol(',')
+                || self.peek_at(1).is_symbol(';'))
+        {
+            self.advance();
+            return Ok(text);
+        }
+        let start = self.peek().start;
+        let mut end = start;
+        let mut depth = 0usize;
+        while !self.at_end() && !self.at_symbol(';') && (depth > 0 || !self.at_symbol(',')) {
+            let token = self.advance();
+            depth += usize::from(token.is_symbol('('));
+            depth = depth.saturating_sub(usize::from(token.is_symbol(')')));
+            end = token.end;
+        }
+        if start == end {
+            return Err(self.unexpected("a value"));
+        }
+        Ok(self.sql[start..end].to_owned())
+    }
+
+    fn admin(&mut self) -> SqlResult<Statement> {
+        let start = self.position();
+        self.expect_word("admin")?;
+        if self.at_word("show")
+            && (self.peek_at(1).is_word("frontend") || self.peek_at(1).is_word("backend"))
+            && self.peek_at(2).is_word("config")
+        {
+            return self.show().map(Statement::Show);
+        }
+        if self.accept_words(&["set", "frontend", "config"]) {
+            let properties = self.property_list()?;
+            self.accept_word("all");
+            return Ok(Statement::AdminSetFrontendConfig(properties));
+        }
+        if self.at_word("show") {
+            return Err(self.unexpected("{'SET'}"));
+        }
+        self.rewind(start);
+        Ok(self.accepted())
     }
 }

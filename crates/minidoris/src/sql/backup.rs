@@ -1,0 +1,71 @@
+//! BACKUP, RESTORE and their CANCEL forms.
+
+use super::ast::{Backup, BackupTable, Statement};
+use super::parser::Parser;
+use crate::error::SqlResult;
+
+impl Parser<'_> {
+    /// `BACKUP [GLOBAL] SNAPSHOT [db.]label TO repo [ON | EXCLUDE (…)] [PROPERTIES (…)]`.
+    pub(super) fn backup(&mut self) -> SqlResult<Statement> {
+        self.expect_word("backup")?;
+        self.accept_word("global");
+        self.expect_word("snapshot")?;
+        let label = self.table_name()?;
+        self.expect_word("to")?;
+        let repository = self.name()?;
+        let mut tables = None;
+        let mut exclude = Vec::new();
+        if self.accept_word("on") {
+            tables = Some(self.backup_tables()?);
+        } else if self.accept_word("exclude") {
+            exclude = self.backup_tables()?.into_iter().map(|table| table.name).collect();
+        }
+        let properties = self.optional_properties()?;
+        Ok(Statement::Backup(Backup {
+            db: label.db,
+            label: label.name,
+            repository,
+            tables,
+            exclude,
+            properties,
+        }))
+    }
+
+    fn backup_tables(&mut self) -> SqlResult<Vec<BackupTable>> {
+        self.expect_symbol('(')?;
+        self.comma_list(')', |parser| {
+            let name = parser.table_name()?.name;
+            let partitions = parser.optional_partitions()?;
+            let alias = if parser.accept_word("as") { Some(parser.name()?) } else { None };
+            Ok(BackupTable { name, partitions, alias })
+        })
+    }
+
+    pub(super) fn restore(&mut self) -> SqlResult<Statement> {
+        self.expect_word("restore")?;
+        self.accept_word("global");
+        self.expect_word("snapshot")?;
+        self.table_name()?;
+        self.expect_word("from")?;
+        let repository = self.name()?;
+        self.rest_text();
+        Ok(Statement::Restore { repository })
+    }
+
+    pub(super) fn cancel(&mut self) -> SqlResult<Statement> {
+        self.expect_word("cancel")?;
+        self.accept_word("global");
+        if self.accept_word("backup") {
+            return Ok(Statement::CancelBackup { db: self.optional_from()? });
+        }
+        if self.accept_word("restore") {
+            return Ok(Statement::CancelRestore { db: self.optional_from()? });
+        }
+        if self.at_word("alter") || self.at_word("load") || self.at_word("build") || self.at_word("export") {
+            let text = self.rest_text();
+            let words: Vec<_> = text.split_whitespace().take(3).collect();
+            return Ok(Statement::Accepted(format!("CANCEL {}", words.join(" ").to_uppercase())));
+        }
+        Err(self.unexpected("{'ALTER', 'BACKUP', 'EXPORT', 'LOAD', 'RESTORE'}"))
+    }
+}

@@ -1,0 +1,339 @@
+//! SHOW statements and what may follow each of them.
+
+use super::lexer::TokenKind;
+use super::parser::Parser;
+use super::show_ast::{AlterJobKind, Condition, Operator, OrderBy, Show, ShowFilter, ShowKind};
+use crate::error::SqlResult;
+
+/// Statements that never have rows here: leading words and Doris's columns.
+const EMPTY: [(&[&str], &[&str]); 21] = [
+    (&["warnings"], &["Level", "Code", "Message"]),
+    (&["errors"], &["Level", "Code", "Message"]),
+    (&["load"], &["JobId", "Label", "State", "Progress", "Type", "EtlInfo", "TaskInfo", "ErrorMsg"]),
+    (&["routine", "load"], &["Id", "Name", "CreateTime", "State"]),
+    (&["export"], &["JobId", "Label", "State", "Progress"]),
+    (
+        &["repositories"],
+        &["RepoId", "RepoName", "CreateTime", "IsReadOnly", "Location", "Broker", "Type", "ErrMsg"],
+    ),
+    (&["resources"], &["Name", "ResourceType", "Item", "Value"]),
+    (
+        &["storage", "policy"],
+        &["PolicyName", "Id", "Version", "Type", "StorageResource", "CooldownDatetime", "CooldownTtl"],
+    ),
+    (
+        &["catalogs"],
+        &["CatalogId", "CatalogName", "Type", "IsCurrent", "CreateTime", "LastUpdateTime", "Comment"],
+    ),
+    (&["functions"], &["Function Name"]),
+    (
+        &["full", "functions"],
+        &["Signature", "Return Type", "Function Type", "Intermediate Type", "Properties"],
+    ),
+    (&["global", "functions"], &["Function Name"]),
+    (&["roles"], &["Name", "Comment", "Users"]),
+    (&["plugins"], &["Name", "Type", "Description", "Version", "Status"]),
+    (&["triggers"], &["Trigger", "Event", "Table", "Statement", "Timing", "Created"]),
+    (&["events"], &["Db", "Name", "Definer", "Time", "Type"]),
+    (&["procedure", "status"], &["Db", "Name", "Type", "Definer", "Modified", "Created"]),
+    (&["status"], &["Variable_name", "Value"]),
+    (&["open", "tables"], &["Database", "Table", "In_use", "Name_locked"]),
+    (
+        &["dynamic", "partition", "tables"],
+        &["TableName", "Enable", "TimeUnit", "Start", "End", "Prefix", "Buckets"],
+    ),
+    (&["broker"], &["Name", "Host", "Port", "Alive", "LastStartTime", "LastUpdateTime", "ErrMsg"]),
+];
+
+impl Parser<'_> {
+    pub(super) fn show(&mut self) -> SqlResult<Show> {
+        self.expect_word("show")?;
+        let kind = self.show_kind()?;
+        let filter = self.show_filter()?;
+        Ok(Show { kind, filter })
+    }
+
+    fn show_kind(&mut self) -> SqlResult<ShowKind> {
+        if self.accept_word("databases") || self.accept_word("schemas") {
+            self.optional_from()?;
+            return Ok(ShowKind::Databases);
+        }
+        if self.accept_word("create") {
+            return self.show_create();
+        }
+        if self.accept_word("alter") {
+            return self.show_alter();
+        }
+        if let Some((words, columns)) = EMPTY.iter().find(|(words, _)| self.at_words(words)) {
+            self.accept_words(words);
+            self.optional_from()?;
+            return Ok(ShowKind::Empty { columns: columns.to_vec() });
+        }
+        let full = self.accept_word("full");
+        if self.accept_word("tables") {
+            return Ok(ShowKind::Tables { full, db: self.optional_from()? });
+        }
+        if self.accept_word("columns") || self.accept_word("fields") {
+            return Ok(ShowKind::Columns { full, table: self.from_table()? });
+        }
+        if self.accept_word("views") {
+            return Ok(ShowKind::Views { db: self.optional_from()? });
+        }
+        if self.accept_word("processlist") {
+            return Ok(ShowKind::ProcessList);
+        }
+        if self.accept_words(&["table", "status"]) {
+            return Ok(ShowKind::TableStatus { db: self.optional_from()? });
+        }
+        if self.accept_word("table") {
+            return Ok(ShowKind::TableById(self.integer()?));
+        }
+        if self.accept_word("view") {
+            return Ok(ShowKind::ViewsOf(self.from_table()?));
+        }
+        if self.accept_word("partitions") {
+            return Ok(ShowKind::Partitions { temporary: false, table: self.from_table()? });
+        }
+        if self.accept_words(&["temporary", "partitions"]) {
+            return Ok(ShowKind::Partitions { temporary: true, table: self.from_table()? });
+        }
+        if self.accept_word("tablets") {
+            return Ok(ShowKind::Tablets(self.from_table()?));
+        }
+        if self.accept_word("tablet") {
+            return Ok(ShowKind::Tablet(self.integer()?));
+        }
+        if self.accept_word("index")
+            || self.accept_word("indexes")
+            || self.accept_word("key")
+            || self.accept_word("keys")
+        {
+            return Ok(ShowKind::Index(self.from_table()?));
+        }
+        if self.accept_word("data") {
+            let table = if self.accept_word("from") { Some(self.table_name()?) } else { None };
+            return Ok(ShowKind::Data { table });
+        }
+        self.show_cluster()
+    }
+
+    fn show_cluster(&mut self) -> SqlResult<ShowKind> {
+        if self.accept_word("frontends") {
+            return Ok(ShowKind::Frontends);
+        }
+        if self.accept_word("backends") {
+            return Ok(ShowKind::Backends);
+        }
+        if self.accept_word("proc") {
+            return Ok(ShowKind::Proc(self.text()?));
+        }
+        if self.accept_words(&["frontend", "config"]) {
+            return Ok(ShowKind::FrontendConfig);
+        }
+        if self.accept_words(&["backend", "config"]) {
+            // FROM may stand before or behind LIKE.
+            let backend = if self.accept_word("from") { Some(self.integer()?) } else { None };
+            return Ok(ShowKind::BackendConfig { backend });
+        }
+        if self.accept_words(&["build", "index"]) {
+            return Ok(ShowKind::BuildIndex { db: self.optional_from()? });
+        }
+        if self.accept_word("transaction") || self.accept_word("transactions") {
+            return Ok(ShowKind::Transaction { db: self.optional_from()? });
+        }
+        if self.accept_word("backup") {
+            return Ok(ShowKind::Backup { db: self.optional_from()? });
+        }
+        let brief = self.accept_word("brief");
+        if self.accept_word("restore") {
+            return Ok(ShowKind::Restore { db: self.optional_from()?, brief });
+        }
+        if self.accept_word("snapshot") {
+            self.expect_word("on")?;
+            return Ok(ShowKind::Snapshot { repository: self.name()? });
+        }
+        if self.accept_words(&["catalog", "recycle", "bin"]) {
+            return Ok(ShowKind::CatalogRecycleBin);
+        }
+        let global = self.accept_word("global");
+        if !global {
+            let _ = self.accept_word("session") || self.accept_word("local");
+        }
+        if self.accept_word("variables") {
+            return Ok(ShowKind::Variables { global });
+        }
+        if self.accept_word("grants") || self.accept_words(&["all", "grants"]) {
+            if self.accept_word("for") {
+                self.name_or_text()?;
+                if self.accept_symbol('@') {
+                    self.name_or_text()?;
+                }
+            }
+            return Ok(ShowKind::Grants);
+        }
+        if self.at_word("engines")
+            || self.at_word("storage")
+            || self.at_word("collation")
+            || self.at_word("character")
+            || self.at_word("charset")
+        {
+            return self.show_constant();
+        }
+        Err(self.unexpected(
+            "{'ALTER', 'BACKENDS', 'BACKUP', 'COLUMNS', 'CREATE', 'DATABASES', 'FRONTENDS', 'TABLES', …}",
+        ))
+    }
+
+    fn show_constant(&mut self) -> SqlResult<ShowKind> {
+        let columns = if self.accept_word("collation") {
+            vec!["Collation", "Charset", "Id", "Default", "Compiled", "Sortlen"]
+        } else if self.accept_words(&["character", "set"]) || self.accept_word("charset") {
+            vec!["Charset", "Description", "Default collation", "Maxlen"]
+        } else {
+            self.accept_word("storage");
+            self.expect_word("engines")?;
+            vec!["Engine", "Support", "Comment", "Transactions", "XA", "Savepoints"]
+        };
+        Ok(ShowKind::Empty { columns })
+    }
+
+    fn show_create(&mut self) -> SqlResult<ShowKind> {
+        if self.accept_word("database") || self.accept_word("schema") {
+            return Ok(ShowKind::CreateDatabase(self.table_name()?.name));
+        }
+        if self.accept_word("view") {
+            return Ok(ShowKind::CreateView(self.table_name()?));
+        }
+        if self.accept_words(&["materialized", "view"]) {
+            let view = self.table_name()?;
+            if self.accept_word("on") {
+                return Ok(ShowKind::CreateMaterializedView { view: view.name, table: self.table_name()? });
+            }
+            return Ok(ShowKind::CreateTable(view));
+        }
+        self.accept_word("brief");
+        self.expect_word("table")?;
+        Ok(ShowKind::CreateTable(self.table_name()?))
+    }
+
+    fn show_alter(&mut self) -> SqlResult<ShowKind> {
+        self.expect_word("table")?;
+        let kind = if self.accept_word("column") {
+            AlterJobKind::Column
+        } else if self.accept_word("rollup") {
+            AlterJobKind::Rollup
+        } else {
+            self.expect_word("materialized")?;
+            self.expect_word("view")?;
+            AlterJobKind::MaterializedView
+        };
+        Ok(ShowKind::AlterTable { kind, db: self.optional_from()? })
+    }
+
+    /// `FROM t [FROM d]`.
+    fn from_table(&mut self) -> SqlResult<super::ast::TableName> {
+        if !self.accept_word("in") {
+            self.expect_word("from")?;
+        }
+        let mut table = self.table_name()?;
+        if self.accept_word("from") || self.accept_word("in") {
+            table.db = Some(self.table_name()?.name);
+        }
+        Ok(table)
+    }
+
+    fn show_filter(&mut self) -> SqlResult<ShowFilter> {
+        let mut filter = ShowFilter::default();
+        if self.accept_word("like") {
+            filter.like = Some(self.text()?);
+        }
+        if self.accept_word("from") {
+            // ADMIN SHOW BACKEND CONFIG LIKE 'p' FROM be: the pattern narrows enough for one backend.
+            let value = self.integer()?.to_string();
+            filter.conditions.push(Condition {
+                column: "BackendId".to_owned(),
+                operator: Operator::Equal,
+                value,
+            });
+        }
+        if self.accept_word("where") {
+            let parenthesised = self.accept_symbol('(');
+            loop {
+                filter.conditions.push(self.condition()?);
+                if !self.accept_word("and") {
+                    break;
+                }
+            }
+            if parenthesised {
+                self.expect_symbol(')')?;
+            }
+        }
+        if self.accept_words(&["order", "by"]) {
+            loop {
+                let column = self.name_or_text()?;
+                let descending = self.accept_word("desc");
+                if !descending {
+                    self.accept_word("asc");
+                }
+                filter.order_by.push(OrderBy { column, descending });
+                if !self.accept_symbol(',') {
+                    break;
+                }
+            }
+        }
+        if self.accept_word("limit") {
+            let first = self.count()?;
+            filter.limit = Some(if self.accept_symbol(',') {
+                (first, self.count()?)
+            } else if self.accept_word("offset") {
+                (self.count()?, first)
+            } else {
+                (0, first)
+            });
+        }
+        Ok(filter)
+    }
+
+    fn count(&mut self) -> SqlResult<usize> {
+        let number = self.integer()?;
+        usize::try_from(number).map_err(|_| self.unexpected("INTEGER_VALUE"))
+    }
+
+    fn condition(&mut self) -> SqlResult<Condition> {
+        let column = self.name_or_text()?;
+        let operator = self.operator()?;
+        let value = match self.peek().kind.clone() {
+            TokenKind::Text(value) | TokenKind::Word(value) | TokenKind::Quoted(value) => {
+                self.advance();
+                value
+            }
+            TokenKind::Number(_) | TokenKind::Symbol(_) | TokenKind::End => self.integer()?.to_string(),
+        };
+        Ok(Condition { column, operator, value })
+    }
+
+    fn operator(&mut self) -> SqlResult<Operator> {
+        if self.accept_word("like") {
+            return Ok(Operator::Like);
+        }
+        if self.accept_words(&["not", "like"]) {
+            return Ok(Operator::NotLike);
+        }
+        if self.accept_symbol('=') {
+            self.accept_symbol('=');
+            return Ok(Operator::Equal);
+        }
+        if self.accept_symbol('!') {
+            self.expect_symbol('=')?;
+            return Ok(Operator::NotEqual);
+        }
+        if self.accept_symbol('<') {
+            if self.accept_symbol('>') {
+                return Ok(Operator::NotEqual);
+            }
+            return Ok(if self.accept_symbol('=') { Operator::LessOrEqual } else { Operator::Less });
+        }
+        self.expect_symbol('>')?;
+        Ok(if self.accept_symbol('=') { Operator::GreaterOrEqual } else { Operator::Greater })
+    }
+}
