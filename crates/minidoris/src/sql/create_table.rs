@@ -323,5 +323,6 @@ fn needs_blank(before: Option<&Token>, token: &Token) -> bool {
     );
     // Arguments of types such as decimalv3(10,0) are printed without a blank.
     let numbers = matches!((&before.kind, &token.kind), (TokenKind::Symbol(','), TokenKind::Number(_)));
-    !glued && !(numbers && before.end == token.start)
+    let adjoins = numbers && before.end == token.start;
+    !glued && !adjoins
 }

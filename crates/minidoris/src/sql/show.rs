@@ -74,7 +74,7 @@ impl Parser<'_> {
             return Ok(ShowKind::Tables { full, db: self.optional_from()? });
         }
         if self.accept_word("columns") || self.accept_word("fields") {
-            return Ok(ShowKind::Columns { full, table: self.from_table()? });
+            return Ok(ShowKind::Columns { full, table: self.table_in_from()? });
         }
         if self.accept_word("views") {
             return Ok(ShowKind::Views { db: self.optional_from()? });
@@ -89,16 +89,16 @@ impl Parser<'_> {
             return Ok(ShowKind::TableById(self.integer()?));
         }
         if self.accept_word("view") {
-            return Ok(ShowKind::ViewsOf(self.from_table()?));
+            return Ok(ShowKind::ViewsOf(self.table_in_from()?));
         }
         if self.accept_word("partitions") {
-            return Ok(ShowKind::Partitions { temporary: false, table: self.from_table()? });
+            return Ok(ShowKind::Partitions { temporary: false, table: self.table_in_from()? });
         }
         if self.accept_words(&["temporary", "partitions"]) {
-            return Ok(ShowKind::Partitions { temporary: true, table: self.from_table()? });
+            return Ok(ShowKind::Partitions { temporary: true, table: self.table_in_from()? });
         }
         if self.accept_word("tablets") {
-            return Ok(ShowKind::Tablets(self.from_table()?));
+            return Ok(ShowKind::Tablets(self.table_in_from()?));
         }
         if self.accept_word("tablet") {
             return Ok(ShowKind::Tablet(self.integer()?));
@@ -108,7 +108,7 @@ impl Parser<'_> {
             || self.accept_word("key")
             || self.accept_word("keys")
         {
-            return Ok(ShowKind::Index(self.from_table()?));
+            return Ok(ShowKind::Index(self.table_in_from()?));
         }
         if self.accept_word("data") {
             let table = if self.accept_word("from") { Some(self.table_name()?) } else { None };
@@ -231,7 +231,7 @@ impl Parser<'_> {
     }
 
     /// `FROM t [FROM d]`.
-    fn from_table(&mut self) -> SqlResult<super::ast::TableName> {
+    fn table_in_from(&mut self) -> SqlResult<super::ast::TableName> {
         if !self.accept_word("in") {
             self.expect_word("from")?;
         }
