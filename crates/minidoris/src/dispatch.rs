@@ -1,10 +1,24 @@
 //! One statement text in, one answer per statement out.
+//!
+//! Sorts parsed statements to the parts that run them. Frontends share the catalogue, so a follower runs
+//! every statement itself, as if it had forwarded it and waited for the journal; what Doris forwards to
+//! the master needs a living master here too.
+
+mod kind;
+pub mod variables;
 
 use std::sync::Arc;
+
+pub use kind::kind;
 
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{Answer, Session};
+use crate::sql::{self, ShowKind, Statement};
+use crate::{exec, show};
+
+/// Databases that every cluster has and that hold no replicated table.
+const SYSTEM_DATABASES: [&str; 3] = ["information_schema", "mysql", "__internal_schema"];
 
 /// Runs the statements of `sql` in order as a client of frontend `fe`, and stops after the first error.
 pub async fn execute(
@@ -13,6 +27,115 @@ pub async fn execute(
     session: &mut Session,
     sql: &str,
 ) -> Vec<SqlResult<Answer>> {
-    let _ = (cluster, fe, session);
-    vec![Err(SqlError::general(format!("not supported: {sql}")))]
+    let mut answers = Vec::new();
+    for statement in sql::split_statements(sql) {
+        let answer = run(cluster, fe, session, statement).await;
+        let failed = answer.is_err();
+        answers.push(answer);
+        if failed {
+            break;
+        }
+    }
+    answers
+}
+
+/// Runs one statement.
+pub async fn run(
+    cluster: &Arc<ClusterInner>,
+    fe: usize,
+    session: &mut Session,
+    text: &str,
+) -> SqlResult<Answer> {
+    if let Some(result) = variables::select(cluster, session, text) {
+        return result.map(Answer::Rows);
+    }
+    let statement = sql::parse(text)?;
+    if needs_master(&statement) && cluster.master().is_none() {
+        return Err(SqlError::general("Node catalog is not ready, please wait for a while."));
+    }
+    tracing::debug!(cluster = %cluster.name, fe, statement = kind(text), "running");
+    match &statement {
+        Statement::Set(items) => {
+            variables::set(session, items);
+            Ok(Answer::ok())
+        }
+        Statement::Use(name) => use_database(cluster, session, name).map(|()| Answer::ok()),
+        Statement::Show(wanted) => show::run(cluster, session, wanted).map(Answer::Rows),
+        // Every change is visible on all frontends at once.
+        Statement::Sync => Ok(Answer::ok()),
+        Statement::Begin | Statement::Commit | Statement::Rollback => Ok(Answer::ok()),
+        Statement::Query(query) => Err(SqlError::general(format!("not supported: {}", query.text))),
+        Statement::Backup(_) | Statement::CancelBackup { .. } | Statement::CancelRestore { .. } => {
+            Err(SqlError::general("not supported: BACKUP"))
+        }
+        Statement::CreateDatabase { .. }
+        | Statement::DropDatabase { .. }
+        | Statement::AlterDatabaseProperties { .. }
+        | Statement::RenameDatabase { .. }
+        | Statement::CreateTable(_)
+        | Statement::CreateTableLike(_)
+        | Statement::DropTable { .. }
+        | Statement::CreateView(_)
+        | Statement::AlterView(_)
+        | Statement::DropView { .. }
+        | Statement::Truncate(_)
+        | Statement::AlterTable(_)
+        | Statement::Recover(_)
+        | Statement::AdminSetFrontendConfig(_)
+        | Statement::Restore { .. }
+        | Statement::CreateUser { .. }
+        | Statement::DropUser { .. }
+        | Statement::Accepted(_) => exec::run(cluster, session, &statement),
+    }
+}
+
+/// Makes `name` the session's database; `catalog.db` is understood.
+pub fn use_database(cluster: &ClusterInner, session: &mut Session, name: &str) -> SqlResult<()> {
+    let name = name.strip_prefix("internal.").unwrap_or(name);
+    let known = SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(name))
+        || cluster.fe.lock().database_named(name).is_some();
+    if !known {
+        return Err(SqlError::unknown_database(name));
+    }
+    session.database = Some(name.to_owned());
+    Ok(())
+}
+
+/// What a follower forwards. Reads of the own catalogue and session statements stay local.
+fn needs_master(statement: &Statement) -> bool {
+    match statement {
+        Statement::Set(_) | Statement::Use(_) => false,
+        Statement::Query(query) => match query.kind {
+            sql::QueryKind::Select | sql::QueryKind::Explain => false,
+            sql::QueryKind::Insert | sql::QueryKind::Delete | sql::QueryKind::Update => true,
+        },
+        Statement::Show(wanted) => {
+            matches!(wanted.kind, ShowKind::Proc(_) | ShowKind::Backup { .. } | ShowKind::Restore { .. })
+        }
+        Statement::CreateDatabase { .. }
+        | Statement::DropDatabase { .. }
+        | Statement::AlterDatabaseProperties { .. }
+        | Statement::RenameDatabase { .. }
+        | Statement::CreateTable(_)
+        | Statement::CreateTableLike(_)
+        | Statement::DropTable { .. }
+        | Statement::CreateView(_)
+        | Statement::AlterView(_)
+        | Statement::DropView { .. }
+        | Statement::Truncate(_)
+        | Statement::AlterTable(_)
+        | Statement::Recover(_)
+        | Statement::AdminSetFrontendConfig(_)
+        | Statement::Backup(_)
+        | Statement::Restore { .. }
+        | Statement::CancelBackup { .. }
+        | Statement::CancelRestore { .. }
+        | Statement::CreateUser { .. }
+        | Statement::DropUser { .. }
+        | Statement::Accepted(_)
+        | Statement::Sync
+        | Statement::Begin
+        | Statement::Commit
+        | Statement::Rollback => true,
+    }
 }

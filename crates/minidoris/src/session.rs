@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::DataType;
+
 /// The state of one SQL connection.
 #[derive(Debug, Clone, Default)]
 pub struct Session {
@@ -55,5 +57,31 @@ impl Answer {
 impl ResultSet {
     pub fn new(columns: &[&str]) -> Self {
         Self { columns: columns.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() }
+    }
+}
+
+impl From<&DataType> for ColumnType {
+    fn from(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Boolean | DataType::TinyInt => ColumnType::TinyInt,
+            DataType::SmallInt => ColumnType::SmallInt,
+            DataType::Int => ColumnType::Int,
+            DataType::BigInt => ColumnType::BigInt,
+            DataType::Float => ColumnType::Float,
+            DataType::Double => ColumnType::Double,
+            DataType::Decimal { .. } => ColumnType::Decimal,
+            DataType::Date => ColumnType::Date,
+            DataType::DateTime { .. } => ColumnType::DateTime,
+            DataType::Json => ColumnType::Json,
+            DataType::LargeInt
+            | DataType::Char { .. }
+            | DataType::Varchar { .. }
+            | DataType::String
+            | DataType::Variant
+            | DataType::Hll
+            | DataType::Bitmap
+            | DataType::QuantileState
+            | DataType::Complex(_) => ColumnType::Text,
+        }
     }
 }
