@@ -1,17 +1,26 @@
-//! Values and rows.
+//! Rows and what a backend does with them, free of any I/O.
+//!
+//! A [`Value`] is one typed cell, a [`Row`] one line of a tablet in the column order of its
+//! [`TabletSchema`]. Loads turn text into values ([`cast`]), find the partition ([`route`]) and the bucket
+//! ([`bucket`]) and encode rows as segments ([`segment`]) of a rowset ([`rowset`]). A read decodes the
+//! rowsets of a tablet and merges them by the key model ([`merge`]). Columns are matched by unique id, so a
+//! rowset stays readable after a light schema change.
 
-use crate::model::{Column, IndexSchema, KeysType, OlapTable};
+pub mod bucket;
+pub mod cast;
+pub mod codec;
+pub mod date;
+pub mod decimal;
+pub mod merge;
+pub mod objects;
+pub mod predicate;
+pub mod route;
+pub mod rowset;
+pub mod schema;
+pub mod segment;
+mod value;
 
-/// What a tablet knows of its index.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TabletSchema {
-    pub columns: Vec<Column>,
-    pub keys_type: KeysType,
-}
-
-impl TabletSchema {
-    /// The schema of one index of a table.
-    pub fn of(_table: &OlapTable, index: &IndexSchema) -> Self {
-        Self { columns: index.columns.clone(), keys_type: index.keys_type }
-    }
-}
+pub use predicate::{Condition, DeletePredicate, Operator};
+pub use rowset::{Rowset, RowsetMeta};
+pub use schema::TabletSchema;
+pub use value::{Row, Value};

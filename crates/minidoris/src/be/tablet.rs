@@ -1,0 +1,181 @@
+//! One replica of a tablet: rowsets by version, and the binlogs of the versions written while its binlog
+//! was enabled.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::data::{Rowset, TabletSchema, Value, merge};
+
+use super::BackendError;
+
+/// Merged rows are kept for repeated reads up to this many.
+const CACHED_ROWS: usize = 20_000;
+
+/// Identity and data of a replica.
+#[derive(Debug)]
+pub struct Tablet {
+    pub id: i64,
+    pub table_id: i64,
+    pub partition_id: i64,
+    pub index_id: i64,
+    pub schema_hash: i32,
+    state: Mutex<TabletState>,
+}
+
+#[derive(Debug)]
+struct TabletState {
+    schema: Arc<TabletSchema>,
+    binlog_enabled: bool,
+    /// The newest version, with or without rows.
+    max_version: i64,
+    rowsets: BTreeMap<i64, Arc<Rowset>>,
+    binlogs: BTreeMap<i64, Arc<Rowset>>,
+    binlog_versions: HashMap<String, i64>,
+    merged: Option<(i64, MergedRows)>,
+}
+
+/// Rows merged by the key model, shared between readers.
+pub type MergedRows = Arc<Vec<Vec<Value>>>;
+
+/// The ids of a new tablet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TabletIds {
+    pub tablet_id: i64,
+    pub table_id: i64,
+    pub partition_id: i64,
+    pub index_id: i64,
+    pub schema_hash: i32,
+}
+
+impl Tablet {
+    pub fn new(ids: TabletIds, schema: Arc<TabletSchema>, binlog_enabled: bool, version: i64) -> Self {
+        Self {
+            id: ids.tablet_id,
+            table_id: ids.table_id,
+            partition_id: ids.partition_id,
+            index_id: ids.index_id,
+            schema_hash: ids.schema_hash,
+            state: Mutex::new(TabletState {
+                schema,
+                binlog_enabled,
+                max_version: version,
+                rowsets: BTreeMap::new(),
+                binlogs: BTreeMap::new(),
+                binlog_versions: HashMap::new(),
+                merged: None,
+            }),
+        }
+    }
+
+    pub fn schema(&self) -> Arc<TabletSchema> {
+        Arc::clone(&self.state.lock().schema)
+    }
+
+    pub fn set_schema(&self, schema: Arc<TabletSchema>) {
+        let mut state = self.state.lock();
+        state.schema = schema;
+        state.merged = None;
+    }
+
+    pub fn set_binlog(&self, enabled: bool) {
+        self.state.lock().binlog_enabled = enabled;
+    }
+
+    pub fn max_version(&self) -> i64 {
+        self.state.lock().max_version
+    }
+
+    /// Makes a rowset visible as `version` and keeps its binlog when enabled. Repeating is harmless: the
+    /// first rowset of a version stays.
+    pub fn publish(&self, version: i64, rowset: &Arc<Rowset>) {
+        let mut state = self.state.lock();
+        if state.rowsets.contains_key(&version) {
+            return;
+        }
+        let rowset = rowset.with_meta(|meta| meta.version = version);
+        if state.binlog_enabled {
+            state.binlog_versions.insert(rowset.meta.rowset_id.clone(), version);
+            state.binlogs.insert(version, Arc::clone(&rowset));
+        }
+        state.rowsets.insert(version, rowset);
+        state.max_version = state.max_version.max(version);
+    }
+
+    /// Whether `version` was written by that transaction.
+    pub fn holds(&self, version: i64, txn_id: i64) -> bool {
+        self.state.lock().rowsets.get(&version).is_some_and(|rowset| rowset.meta.txn_id == txn_id)
+    }
+
+    /// Replaces all data, as a restore does. Binlogs of the old data are forgotten.
+    pub fn replace(&self, version: i64, rowsets: Vec<Arc<Rowset>>) {
+        let mut state = self.state.lock();
+        state.rowsets = rowsets.into_iter().map(|rowset| (rowset.meta.version, rowset)).collect();
+        state.max_version = version;
+        state.binlogs.clear();
+        state.binlog_versions.clear();
+        state.merged = None;
+    }
+
+    /// The rowsets that make up `version`, oldest first.
+    pub fn rowsets_at(&self, version: i64) -> Result<Vec<(i64, Arc<Rowset>)>, BackendError> {
+        let state = self.state.lock();
+        if version > state.max_version {
+            let (tablet_id, max) = (self.id, state.max_version);
+            return Err(BackendError::MissedVersion { tablet_id, max, wanted: version });
+        }
+        Ok(state.rowsets.range(..=version).map(|(at, rowset)| (*at, Arc::clone(rowset))).collect())
+    }
+
+    /// The merged rows at a version.
+    pub fn read(&self, version: i64) -> Result<MergedRows, BackendError> {
+        let schema = {
+            let state = self.state.lock();
+            if let Some((at, rows)) = &state.merged
+                && *at == version
+            {
+                return Ok(Arc::clone(rows));
+            }
+            Arc::clone(&state.schema)
+        };
+        let rowsets = self.rowsets_at(version)?;
+        let rows = merge::merge(&schema, &rowsets)
+            .map_err(|error| BackendError::Data { tablet_id: self.id, error })?;
+        let rows = Arc::new(rows);
+        let mut state = self.state.lock();
+        if rows.len() <= CACHED_ROWS && Arc::ptr_eq(&state.schema, &schema) {
+            state.merged = Some((version, Arc::clone(&rows)));
+        }
+        Ok(rows)
+    }
+
+    pub fn binlog(&self, version: i64) -> Option<Arc<Rowset>> {
+        self.state.lock().binlogs.get(&version).cloned()
+    }
+
+    pub fn binlog_rowset(&self, rowset_id: &str) -> Option<Arc<Rowset>> {
+        let state = self.state.lock();
+        state.binlog_versions.get(rowset_id).and_then(|version| state.binlogs.get(version)).cloned()
+    }
+
+    pub fn binlog_count(&self) -> usize {
+        self.state.lock().binlogs.len()
+    }
+
+    /// Forgets the binlogs up to a version, inclusive.
+    pub fn gc_binlog(&self, up_to: i64) {
+        let mut state = self.state.lock();
+        let kept = state.binlogs.split_off(&up_to.saturating_add(1));
+        for rowset in std::mem::replace(&mut state.binlogs, kept).into_values() {
+            state.binlog_versions.remove(&rowset.meta.rowset_id);
+        }
+    }
+
+    /// Rows before merging, and bytes.
+    pub fn size(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        let rows = state.rowsets.values().map(|rowset| rowset.meta.num_rows).sum();
+        (rows, state.rowsets.values().map(|rowset| rowset.data_size()).sum())
+    }
+}
