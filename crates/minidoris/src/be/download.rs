@@ -60,7 +60,8 @@ impl Backend {
             let bytes = response.bytes().await.map_err(|error| transport(url, &error))?;
             if bytes.len() as u64 != size {
                 let local = bytes.len();
-                let text = format!("downloaded file size is not equal, local={local}, remote={size}, url={url}");
+                let text =
+                    format!("downloaded file size is not equal, local={local}, remote={size}, url={url}");
                 return Err(BackendError::Runtime(text));
             }
             match wanted {

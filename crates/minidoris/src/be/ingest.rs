@@ -129,9 +129,9 @@ fn parse_info(info: &str) -> Result<(String, u64), BackendError> {
     let (Some(rowset_id), Some(count), None) = (parts.next(), parts.next(), parts.next()) else {
         return Err(BackendError::Runtime(format!("failed to parse binlog info into 2 parts: {info}")));
     };
-    let count = count
-        .parse()
-        .map_err(|_| BackendError::Runtime(format!("failed to parse num segments from binlog info: {info}")))?;
+    let count = count.parse().map_err(|_| {
+        BackendError::Runtime(format!("failed to parse num segments from binlog info: {info}"))
+    })?;
     Ok((rowset_id.to_owned(), count))
 }
 

@@ -47,11 +47,9 @@ pub fn from_text(text: &str, column: &Column) -> Result<Value, CastError> {
                 Err(_) => return Err(invalid()),
             },
         },
-        DataType::TinyInt
-        | DataType::SmallInt
-        | DataType::Int
-        | DataType::BigInt
-        | DataType::LargeInt => Value::Int(parse_int(text.trim(), &column.data_type).ok_or_else(invalid)?),
+        DataType::TinyInt | DataType::SmallInt | DataType::Int | DataType::BigInt | DataType::LargeInt => {
+            Value::Int(parse_int(text.trim(), &column.data_type).ok_or_else(invalid)?)
+        }
         DataType::Float => {
             let number: f32 = text.trim().parse().map_err(|_| invalid())?;
             Value::Float(widen(number))
@@ -93,9 +91,9 @@ pub fn coerce(value: Value, column: &Column) -> Result<Value, CastError> {
         (Value::Decimal(number), DataType::Decimal { precision, scale }) => {
             number.scale == *scale && number.fits(*precision)
         }
-        (Value::Int(number), data_type) => int_range(data_type).is_some_and(|(low, high)| {
-            (low..=high).contains(number)
-        }),
+        (Value::Int(number), data_type) => {
+            int_range(data_type).is_some_and(|(low, high)| (low..=high).contains(number))
+        }
         _ => false,
     };
     if fits {
@@ -267,7 +265,11 @@ mod tests {
             ("128", DataType::TinyInt, None),
             ("-2147483649", DataType::Int, None),
             ("5.9", DataType::Int, Some("5")),
-            ("170141183460469231731687303715884105727", DataType::LargeInt, Some("170141183460469231731687303715884105727")),
+            (
+                "170141183460469231731687303715884105727",
+                DataType::LargeInt,
+                Some("170141183460469231731687303715884105727"),
+            ),
             ("true", DataType::Boolean, Some("1")),
             ("maybe", DataType::Boolean, None),
             ("0.1", DataType::Float, Some("0.1")),

@@ -248,7 +248,8 @@ mod tests {
             any::<i128>().prop_map(Value::Int),
             any::<i64>().prop_map(|number| Value::Int(i128::from(number))),
             (-1e300..1e300).prop_map(Value::Float),
-            (any::<i128>(), 0u8..=38).prop_map(|(unscaled, scale)| Value::Decimal(Decimal::new(unscaled, scale))),
+            (any::<i128>(), 0u8..=38)
+                .prop_map(|(unscaled, scale)| Value::Decimal(Decimal::new(unscaled, scale))),
             (0u32..=9999, 1u32..=12, 1u32..=28)
                 .prop_map(|(y, m, d)| Value::Date(Date::new(y, m, d).expect("a valid date"))),
             ".*".prop_map(Value::Text),

@@ -55,7 +55,8 @@ impl DateTime {
             return None;
         }
         let (year, month, day) = date.parts();
-        let time = u64::from(hour) << 32 | u64::from(minute) << 26 | u64::from(second) << 20 | u64::from(micro);
+        let time =
+            u64::from(hour) << 32 | u64::from(minute) << 26 | u64::from(second) << 20 | u64::from(micro);
         Some(Self(u64::from(year) << 46 | u64::from(month) << 42 | u64::from(day) << 37 | time))
     }
 
@@ -203,7 +204,9 @@ mod tests {
         assert_eq!(shown("2024-1-2 3:4", 0).as_deref(), Some("2024-01-02 03:04:00"));
         assert_eq!(shown("2024-01-02T03:04:05.1239", 3).as_deref(), Some("2024-01-02 03:04:05.124"));
         assert_eq!(shown("20240102030405", 0).as_deref(), Some("2024-01-02 03:04:05"));
-        for text in ["2023-02-29", "2024-13-01", "2024-01-02 24:00:00", "x", "", "2024-01", "2024-01-02 1:2:3:4"] {
+        for text in
+            ["2023-02-29", "2024-13-01", "2024-01-02 24:00:00", "x", "", "2024-01", "2024-01-02 1:2:3:4"]
+        {
             assert_eq!(shown(text, 0), None, "{text}");
         }
     }

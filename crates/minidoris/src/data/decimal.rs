@@ -45,7 +45,8 @@ impl Decimal {
 
     /// Whether the number has at most `precision` digits.
     pub fn fits(self, precision: u8) -> bool {
-        power_of_ten(u32::from(precision)).is_none_or(|limit| self.unscaled.unsigned_abs() < limit.unsigned_abs())
+        power_of_ten(u32::from(precision))
+            .is_none_or(|limit| self.unscaled.unsigned_abs() < limit.unsigned_abs())
     }
 
     /// The whole part, towards zero.

@@ -193,7 +193,8 @@ mod tests {
     #[test]
     fn duplicate_tables_keep_every_row_in_load_order() {
         let schema = int_schema(&["k", "v"], 1, KeysType::Duplicate);
-        let rows = read(&schema, vec![vec![ints(&[2, 1]).into(), ints(&[1, 1]).into()], vec![ints(&[2, 1]).into()]]);
+        let rows =
+            read(&schema, vec![vec![ints(&[2, 1]).into(), ints(&[1, 1]).into()], vec![ints(&[2, 1]).into()]]);
         assert_eq!(rows, vec![ints(&[2, 1]), ints(&[1, 1]), ints(&[2, 1])]);
     }
 

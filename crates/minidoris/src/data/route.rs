@@ -29,7 +29,10 @@ enum Kind {
     Single(Option<i64>),
     /// Sorted by lower bound; bounds do not overlap.
     Range(Vec<(Vec<Bound>, Vec<Bound>, i64)>),
-    List { by_key: HashMap<Vec<u8>, i64>, default: Option<i64> },
+    List {
+        by_key: HashMap<Vec<u8>, i64>,
+        default: Option<i64>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +56,9 @@ impl Router {
         let positions: Vec<usize> = names.iter().filter_map(|name| schema.position(name)).collect();
         let columns: Vec<&Column> = positions.iter().map(|at| &schema.columns[*at]).collect();
         let kind = match &table.partition_scheme {
-            PartitionScheme::Unpartitioned => Kind::Single(partitions.into_iter().next().map(|found| found.id)),
+            PartitionScheme::Unpartitioned => {
+                Kind::Single(partitions.into_iter().next().map(|found| found.id))
+            }
             PartitionScheme::Range { .. } => Kind::Range(ranges(&columns, partitions)),
             PartitionScheme::List { .. } => lists(&columns, partitions),
         };
@@ -65,9 +70,8 @@ impl Router {
         let found = match &self.kind {
             Kind::Single(partition) => *partition,
             Kind::Range(ranges) => {
-                let after = ranges.partition_point(|(lower, _, _)| {
-                    self.compare(lower, values) != Ordering::Greater
-                });
+                let after =
+                    ranges.partition_point(|(lower, _, _)| self.compare(lower, values) != Ordering::Greater);
                 after.checked_sub(1).and_then(|at| {
                     let (_, upper, id) = &ranges[at];
                     (self.compare(upper, values) == Ordering::Greater).then_some(*id)
@@ -225,7 +229,10 @@ mod tests {
 
     #[test]
     fn ranges_are_half_open_and_may_have_gaps() {
-        let router = router(&["k"], &[range(2, &["10"], &["20"]), range(1, &["MIN"], &["5"]), range(3, &["20"], &["MAX"])]);
+        let router = router(
+            &["k"],
+            &[range(2, &["10"], &["20"]), range(1, &["MIN"], &["5"]), range(3, &["20"], &["MAX"])],
+        );
         let route = |number: i128| router.route(&[Value::Int(number)]).ok();
         assert_eq!(route(-9), Some(1));
         assert_eq!(route(4), Some(1));
@@ -240,7 +247,10 @@ mod tests {
 
     #[test]
     fn ranges_of_several_columns_compare_in_order() {
-        let router = router(&["a", "b"], &[range(1, &["MIN", "MIN"], &["5", "3"]), range(2, &["5", "3"], &["MAX", "MAX"])]);
+        let router = router(
+            &["a", "b"],
+            &[range(1, &["MIN", "MIN"], &["5", "3"]), range(2, &["5", "3"], &["MAX", "MAX"])],
+        );
         let route = |a: i128, b: i128| router.route(&[Value::Int(a), Value::Int(b)]).ok();
         assert_eq!(route(5, 2), Some(1));
         assert_eq!(route(5, 3), Some(2));

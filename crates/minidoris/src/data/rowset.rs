@@ -68,7 +68,8 @@ impl RowsetMeta {
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         codec::put_text(&mut body, &self.rowset_id);
-        for id in [self.tablet_id, self.partition_id, i64::from(self.schema_hash), self.txn_id, self.version] {
+        for id in [self.tablet_id, self.partition_id, i64::from(self.schema_hash), self.txn_id, self.version]
+        {
             codec::put_signed(&mut body, i128::from(id));
         }
         codec::put_unsigned(&mut body, u128::from(self.num_rows));
