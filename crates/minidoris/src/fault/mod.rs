@@ -8,6 +8,7 @@
 //! statement kind (`sql:INSERT`, `sql:SHOW BACKUP`), the HTTP route (`http:/api/_binlog/_download`), and
 //! `mysql:connect` for a connection to the query port before its handshake.
 
+pub mod admin;
 mod counters;
 mod rule;
 

@@ -1,0 +1,204 @@
+//! The handle of a running cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::servers::Servers;
+use super::{BackendNode, ClusterInner, FrontendNode};
+use crate::be::Backend;
+use crate::clock::Clock;
+use crate::daemon;
+use crate::dispatch;
+use crate::error::{SqlError, SqlResult};
+use crate::fault::{Counters, Faults, admin};
+use crate::options::ClusterOptions;
+use crate::session::{Answer, ResultSet, Session};
+
+/// A running cluster. Clones are handles of the same cluster; it runs until [`Cluster::stop`] or until
+/// its runtime ends.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) inner: Arc<ClusterInner>,
+    /// The servers of every frontend, by position.
+    pub(super) frontends: Mutex<Vec<Servers>>,
+    /// The servers of every backend, in the order of their ids.
+    pub(super) backends: Mutex<Vec<(i64, Servers)>>,
+    /// The daemon and the admin port.
+    own: Servers,
+    admin_port: u16,
+}
+
+impl Cluster {
+    /// Starts every node on its ports. Fails when a fixed port is taken or an option makes no sense.
+    pub async fn start(options: ClusterOptions) -> anyhow::Result<Self> {
+        ensure!(options.frontends > 0, "a cluster needs a frontend");
+        ensure!(options.backends > 0, "a cluster needs a backend");
+        ensure!(
+            usize::from(options.default_replication_num) <= options.backends,
+            "default_replication_num {} exceeds the number of backends",
+            options.default_replication_num
+        );
+        let name = options.name.clone();
+        let (frontends, backends) = (options.frontends, options.backends);
+        let admin_port = options.admin_port();
+        let host = options.host.clone();
+        let inner = Arc::new(ClusterInner::new(options));
+        let own = Servers::new();
+        let listener = super::servers::bind(&host, admin_port).await?;
+        let admin_port = listener.local_addr().context("admin port has no address")?.port();
+        let shared = Shared {
+            inner,
+            frontends: Mutex::default(),
+            backends: Mutex::default(),
+            own: own.clone(),
+            admin_port,
+        };
+        let cluster = Self { shared: Arc::new(shared) };
+        for index in 0..backends {
+            cluster.start_backend(index).await.with_context(|| format!("start backend {index} of {name}"))?;
+        }
+        for index in 0..frontends {
+            cluster
+                .start_frontend(index)
+                .await
+                .with_context(|| format!("start frontend {index} of {name}"))?;
+        }
+        own.spawn(daemon::run(Arc::clone(cluster.inner()), own.stopped()));
+        own.spawn(admin::serve(cluster.clone(), listener, own.stopped()));
+        Ok(cluster)
+    }
+
+    /// Stops every node and waits, for a bounded time, until all listeners are closed.
+    pub async fn stop(&self) {
+        let mut all = vec![self.shared.own.clone()];
+        all.extend(self.shared.frontends.lock().iter().cloned());
+        all.extend(self.shared.backends.lock().iter().map(|(_, servers)| servers.clone()));
+        for servers in &all {
+            servers.cancel();
+        }
+        for servers in &all {
+            servers.stop().await;
+        }
+    }
+
+    pub fn inner(&self) -> &Arc<ClusterInner> {
+        &self.shared.inner
+    }
+
+    pub fn name(&self) -> &str {
+        &self.inner().name
+    }
+
+    pub fn faults(&self) -> &Faults {
+        &self.inner().faults
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.inner().counters
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.inner().clock
+    }
+
+    /// The frontend at that position.
+    ///
+    /// # Panics
+    /// When there is none; positions are fixed at start.
+    pub fn fe(&self, index: usize) -> FrontendNode {
+        self.inner().frontends.read()[index].clone()
+    }
+
+    /// The backend at that position, in the order of ids.
+    ///
+    /// # Panics
+    /// When there is none; positions are fixed at start.
+    pub fn be(&self, index: usize) -> BackendNode {
+        let nodes = self.inner().backend_nodes.read();
+        nodes.values().nth(index).expect("the caller counts the backends it started").clone()
+    }
+
+    /// The data of the backend at that position.
+    ///
+    /// # Panics
+    /// As [`Cluster::be`].
+    pub fn backend(&self, index: usize) -> Arc<Backend> {
+        let id = self.be(index).id;
+        self.inner().backend(id).expect("every backend node has its data")
+    }
+
+    pub fn frontend_count(&self) -> usize {
+        self.inner().frontends.read().len()
+    }
+
+    pub fn backend_count(&self) -> usize {
+        self.inner().backend_nodes.read().len()
+    }
+
+    /// Host and port of the admin API.
+    pub fn admin_address(&self) -> (String, u16) {
+        (self.inner().options.host.clone(), self.shared.admin_port)
+    }
+
+    /// Runs the statements as root inside the process, without database, faults and counters, and gives
+    /// the answer of the last one; empty for a statement without rows.
+    pub async fn sql(&self, text: &str) -> SqlResult<ResultSet> {
+        self.run_sql(None, text).await
+    }
+
+    /// As [`Cluster::sql`], with a current database.
+    pub async fn sql_in(&self, db: &str, text: &str) -> SqlResult<ResultSet> {
+        self.run_sql(Some(db), text).await
+    }
+
+    async fn run_sql(&self, db: Option<&str>, text: &str) -> SqlResult<ResultSet> {
+        let mut session = Session { user: "root".to_owned(), ..Session::default() };
+        if let Some(db) = db {
+            dispatch::use_database(self.inner(), &mut session, db)?;
+        }
+        let master = self.inner().frontends.read().iter().position(|node| node.is_master);
+        let fe = master.unwrap_or_default();
+        let mut answers = dispatch::execute(self.inner(), fe, &mut session, text).await;
+        match answers.pop().ok_or_else(|| SqlError::general("no statement"))?? {
+            Answer::Rows(rows) => Ok(rows),
+            Answer::Done { .. } => Ok(ResultSet::default()),
+        }
+    }
+
+    /// Drops the binlogs that have outlived their limits, now instead of at the next interval.
+    pub fn gc_binlogs_now(&self) {
+        daemon::collect_binlogs(self.inner());
+    }
+
+    /// Waits until `holds` is true, asking again after every change of the cluster. False when the time
+    /// limit passed first.
+    pub async fn wait_until(&self, limit: Duration, holds: impl Fn(&ClusterInner) -> bool) -> bool {
+        /// Not every change is announced, so look again after this in any case.
+        const LOOK_AGAIN: Duration = Duration::from_millis(20);
+        let waiting = async {
+            loop {
+                let changed = self.inner().changed.notified();
+                if holds(self.inner()) {
+                    return;
+                }
+                // Either outcome leads to the next look.
+                drop(tokio::time::timeout(LOOK_AGAIN, changed).await);
+            }
+        };
+        tokio::time::timeout(limit, waiting).await.is_ok()
+    }
+
+    /// Resolves when [`Cluster::stop`] has been called.
+    pub fn stopped(&self) -> CancellationToken {
+        self.shared.own.token()
+    }
+}

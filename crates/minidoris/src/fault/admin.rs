@@ -1,0 +1,153 @@
+//! The admin API of a cluster: faults, counters, nodes and binlog gc over HTTP.
+//!
+//! Bodies are JSON. Nodes are addressed by position (`/fe/0`, `/be/1`). A failure answers 400 or 500 with
+//! `{"error": …}`.
+
+use std::future::Future;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::Fault;
+use crate::cluster::Cluster;
+
+/// Serves until `shutdown` resolves.
+pub async fn serve(
+    cluster: Cluster,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) {
+    let name = cluster.name().to_owned();
+    let router = router(cluster);
+    let serving = axum::serve(listener, router).into_future();
+    tokio::select! {
+        () = shutdown => {}
+        result = serving => {
+            if let Err(error) = result {
+                tracing::warn!(cluster = %name, %error, "admin port closed");
+            }
+        }
+    }
+}
+
+fn router(cluster: Cluster) -> Router {
+    Router::new()
+        .route("/", get(describe))
+        .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
+        .route("/counters", get(counters))
+        .route("/counters/reset", post(reset_counters))
+        .route("/fe/{index}/{operation}", post(frontend))
+        .route("/be/{index}/{operation}", post(backend))
+        .route("/binlog/gc", post(gc_binlogs))
+        .route("/clock/advance/{ms}", post(advance_clock))
+        .with_state(cluster)
+}
+
+async fn describe(State(cluster): State<Cluster>) -> Json<Value> {
+    let inner = cluster.inner();
+    let frontends: Vec<Value> = inner
+        .frontends
+        .read()
+        .iter()
+        .map(|node| {
+            json!({
+                "name": node.name, "host": node.host, "http_port": node.http_port,
+                "query_port": node.query_port, "rpc_port": node.rpc_port,
+                "is_master": node.is_master, "alive": node.alive,
+            })
+        })
+        .collect();
+    let backends: Vec<Value> = inner
+        .backend_nodes
+        .read()
+        .values()
+        .map(|node| {
+            json!({
+                "id": node.id, "host": node.host, "http_port": node.http_port,
+                "be_port": node.be_port, "alive": node.alive,
+            })
+        })
+        .collect();
+    Json(json!({ "name": inner.name, "frontends": frontends, "backends": backends }))
+}
+
+async fn list_faults(State(cluster): State<Cluster>) -> Json<Vec<Fault>> {
+    Json(cluster.faults().rules())
+}
+
+async fn add_fault(State(cluster): State<Cluster>, body: String) -> Response {
+    match serde_json::from_str::<Fault>(&body) {
+        Ok(fault) => {
+            cluster.faults().add(fault);
+            Json(cluster.faults().rules()).into_response()
+        }
+        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+async fn clear_faults(State(cluster): State<Cluster>) -> Json<Value> {
+    cluster.faults().clear();
+    done()
+}
+
+async fn counters(State(cluster): State<Cluster>) -> Response {
+    Json(cluster.counters().snapshot()).into_response()
+}
+
+async fn reset_counters(State(cluster): State<Cluster>) -> Json<Value> {
+    cluster.counters().reset();
+    done()
+}
+
+async fn frontend(
+    State(cluster): State<Cluster>,
+    Path((index, operation)): Path<(usize, String)>,
+) -> Response {
+    match operation.as_str() {
+        "make_master" => outcome(cluster.make_master(index)),
+        "kill" => outcome(cluster.kill_frontend(index).await),
+        "restart" => outcome(cluster.restart_frontend(index).await),
+        _ => failure(StatusCode::NOT_FOUND, "operations of a frontend: make_master, kill, restart"),
+    }
+}
+
+async fn backend(
+    State(cluster): State<Cluster>,
+    Path((index, operation)): Path<(usize, String)>,
+) -> Response {
+    match operation.as_str() {
+        "kill" => outcome(cluster.kill_backend(index).await),
+        "restart" => outcome(cluster.restart_backend(index).await),
+        _ => failure(StatusCode::NOT_FOUND, "operations of a backend: kill, restart"),
+    }
+}
+
+async fn gc_binlogs(State(cluster): State<Cluster>) -> Json<Value> {
+    cluster.gc_binlogs_now();
+    done()
+}
+
+async fn advance_clock(State(cluster): State<Cluster>, Path(ms): Path<i64>) -> Json<Value> {
+    cluster.clock().advance_ms(ms);
+    Json(json!({ "now_ms": cluster.clock().now_ms() }))
+}
+
+fn done() -> Json<Value> {
+    Json(json!({ "success": true }))
+}
+
+fn outcome(result: anyhow::Result<()>) -> Response {
+    match result {
+        Ok(()) => done().into_response(),
+        Err(error) => failure(StatusCode::BAD_REQUEST, &format!("{error:#}")),
+    }
+}
+
+fn failure(status: StatusCode, text: &str) -> Response {
+    (status, Json(json!({ "error": text }))).into_response()
+}
