@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::cluster::ClusterInner;
-use crate::snapshot;
+use crate::{binlog, snapshot, txn};
 
 /// Pause between two looks for transactions past their time limit.
 const TXN_INTERVAL: Duration = Duration::from_millis(200);
@@ -20,8 +20,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// Works until `shutdown` resolves.
 pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> + Send) {
     let options = &cluster.options;
-    let snapshots = every(options.backup_interval, &cluster, |cluster| snapshot::tick(cluster));
-    let txns = every(TXN_INTERVAL, &cluster, |_| {});
+    let snapshots = every(options.backup_interval, &cluster, snapshot::tick);
+    let txns = every(TXN_INTERVAL, &cluster, |cluster| txn::tick(cluster));
     let binlogs = every(options.binlog_gc_interval, &cluster, |cluster| collect_binlogs(cluster));
     tokio::select! {
         () = shutdown => {}
@@ -31,7 +31,8 @@ pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> 
 
 /// One collection of expired binlogs on the frontends and backends.
 pub fn collect_binlogs(cluster: &ClusterInner) {
-    let _ = cluster;
+    binlog::collect_garbage_and_tell_backends(cluster);
+    cluster.changed.notify_waiters();
 }
 
 async fn every(pause: Duration, cluster: &Arc<ClusterInner>, step: impl Fn(&Arc<ClusterInner>)) {

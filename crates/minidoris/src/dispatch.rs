@@ -76,6 +76,7 @@ pub async fn run(
         | Statement::CreateTableLike(_)
         | Statement::DropTable { .. }
         | Statement::CreateView(_)
+        | Statement::CreateMaterializedView { .. }
         | Statement::AlterView(_)
         | Statement::DropView { .. }
         | Statement::Truncate(_)
@@ -120,6 +121,7 @@ fn needs_master(statement: &Statement) -> bool {
         | Statement::CreateTableLike(_)
         | Statement::DropTable { .. }
         | Statement::CreateView(_)
+        | Statement::CreateMaterializedView { .. }
         | Statement::AlterView(_)
         | Statement::DropView { .. }
         | Statement::Truncate(_)

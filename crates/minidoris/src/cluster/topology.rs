@@ -8,13 +8,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
+use doris_thrift::ServerLimits;
 
 use super::handle::Cluster;
 use super::servers::{Servers, bind};
 use super::{BackendNode, FrontendNode};
-use crate::be::Backend;
+use crate::be::{Backend, BackendOptions};
 use crate::mysql::{self, MysqlLimits};
-use crate::options::PortKind;
+use crate::options::{ClusterOptions, IngestMode, PortKind};
+use crate::rpc::FrontendRpc;
+use crate::txn;
 
 /// Announced ports that nobody listens on.
 const EDIT_LOG_PORT: u16 = 9010;
@@ -54,7 +57,10 @@ impl Cluster {
         let servers = Servers::new();
         let limits = MysqlLimits::default();
         servers.spawn(mysql::serve(Arc::clone(inner), index, query, limits, servers.stopped()));
-        drop((http, rpc));
+        let handler = Arc::new(FrontendRpc { cluster: Arc::clone(inner), fe: index });
+        let limits = ServerLimits::default();
+        servers.spawn(doris_thrift::serve_frontend(rpc, handler, limits, servers.stopped()));
+        drop(http);
         let mut all = self.shared.frontends.lock();
         match all.get_mut(index) {
             Some(old) => *old = servers,
@@ -72,8 +78,7 @@ impl Cluster {
     pub(super) async fn start_backend(&self, index: usize) -> anyhow::Result<()> {
         let inner = self.inner();
         let id = inner.fe.lock().ids.allocate();
-        let data = Backend::new(id);
-        inner.backends.write().insert(id, Arc::new(data));
+        inner.backends.write().insert(id, Arc::new(new_backend(&inner.options, id)));
         let offset = u16::try_from(index).unwrap_or_default();
         let node = BackendNode {
             id,
@@ -153,6 +158,10 @@ impl Cluster {
         if let Some((_, servers)) = servers {
             servers.stop().await;
         }
+        if let Some(data) = self.inner().backend(id) {
+            data.restart();
+        }
+        txn::abort_by_coordinator(self.inner(), id, &self.inner().options.host);
         tracing::info!(cluster = self.name(), backend = id, "backend killed");
         self.inner().changed.notify_waiters();
         Ok(())
@@ -179,7 +188,8 @@ impl Cluster {
             for (at, node) in nodes.iter_mut().enumerate() {
                 node.is_master = at == index;
             }
-            forget_memory_of_master(&mut state);
+            state.txns.forget_rpc_prepared();
+            state.binlogs.forget_locks();
         }
         tracing::info!(cluster = self.name(), index, "master switched");
         inner.changed.notify_waiters();
@@ -192,6 +202,14 @@ impl Cluster {
     }
 }
 
-fn forget_memory_of_master(state: &mut crate::state::FeState) {
-    let _ = state;
+fn new_backend(options: &ClusterOptions, id: i64) -> Backend {
+    let data_dir = options.data_dir.as_ref().map(|dir| dir.join(&options.name).join(format!("be_{id}")));
+    let backend = Backend::new(BackendOptions { id, host: options.host.clone(), data_dir });
+    backend.config.set("enable_feature_binlog", &options.be_feature_binlog.to_string());
+    let pool = match options.ingest_mode {
+        IngestMode::Sync => "-1",
+        IngestMode::Async => "4",
+    };
+    backend.config.set("ingest_binlog_work_pool_size", pool);
+    backend
 }
