@@ -5,7 +5,9 @@
 
 mod column;
 mod display;
+mod identity;
 mod partition;
+mod partition_value;
 mod table;
 
 pub use column::{AggregateKind, Column, DataType, DefaultValue, KeysType};

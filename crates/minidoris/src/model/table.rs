@@ -193,4 +193,32 @@ impl OlapTable {
     pub fn any_partition_mut(&mut self, id: i64) -> Option<&mut Partition> {
         self.partitions.get_mut(&id).or_else(|| self.temp_partitions.get_mut(&id))
     }
+
+    /// A copy without any partition, for making partitions of the table while the state is borrowed.
+    pub fn without_partitions(&self) -> OlapTable {
+        OlapTable {
+            id: self.id,
+            name: self.name.clone(),
+            keys_type: self.keys_type,
+            has_key_clause: self.has_key_clause,
+            cluster_by: self.cluster_by.clone(),
+            base_index_id: self.base_index_id,
+            indexes: self.indexes.clone(),
+            secondary_indexes: self.secondary_indexes.clone(),
+            partition_scheme: self.partition_scheme.clone(),
+            partitions: BTreeMap::new(),
+            temp_partitions: BTreeMap::new(),
+            default_distribution: self.default_distribution.clone(),
+            replication_num: self.replication_num,
+            properties: self.properties.clone(),
+            comment: self.comment.clone(),
+            state: self.state,
+            in_atomic_restore: self.in_atomic_restore,
+            is_being_synced: self.is_being_synced,
+            light_schema_change: self.light_schema_change,
+            binlog: self.binlog.clone(),
+            next_column_unique_id: self.next_column_unique_id,
+            create_time: self.create_time,
+        }
+    }
 }
