@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -27,6 +27,9 @@ use crate::error::DecodeError;
 use crate::message::{Kind, Message, exception, put_call};
 use crate::scan::Scanner;
 use crate::wire::{MAX_LENGTH, Struct};
+
+/// Silence after which the kernel starts to ask whether the peer is alive.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone)]
 pub struct PoolOptions {
@@ -249,6 +252,9 @@ impl Peer {
             .map_err(|_| format!("not connected within {within:?}"))?
             .map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        // A call may last as long as a download: this finds a peer that vanished meanwhile.
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(|error| error.to_string())?;
         Ok(Connection { stream, sequence: 0, buffer: Vec::new() })
     }
 
