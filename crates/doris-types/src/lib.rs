@@ -16,5 +16,6 @@
 pub mod call;
 pub mod failure;
 pub mod meta;
+pub mod range;
 pub mod record;
 pub mod sql;
