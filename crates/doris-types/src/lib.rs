@@ -15,6 +15,7 @@
 
 pub mod call;
 pub mod failure;
+pub mod job_info;
 pub mod meta;
 pub mod range;
 pub mod record;

@@ -26,7 +26,7 @@ pub(super) struct DottedName {
 impl<'a> Statement<'a> {
     pub fn new(name: &'static str, sql: &'a str) -> Result<Self, RewriteError> {
         let tokens =
-            significant_tokens(sql).map_err(|source| RewriteError::Token { statement: name, source })?;
+            significant_tokens(sql).map_err(|cause| RewriteError::Token { statement: name, cause })?;
         Ok(Self { sql, name, tokens, edits: Vec::new() })
     }
 

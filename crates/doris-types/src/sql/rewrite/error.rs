@@ -6,12 +6,8 @@ use crate::sql::TokenError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RewriteError {
-    #[error("cannot read the {statement} statement: {source}")]
-    Token {
-        statement: &'static str,
-        #[source]
-        source: TokenError,
-    },
+    #[error("cannot read the {statement} statement: {cause}")]
+    Token { statement: &'static str, cause: TokenError },
     /// `position` is a byte offset; the length of the text when it ended too early.
     #[error("cannot read the {statement} statement: expected {expected} at byte {position}")]
     Unexpected { statement: &'static str, expected: &'static str, position: usize },
