@@ -161,7 +161,10 @@ impl Cluster {
         if let Some(data) = self.inner().backend(id) {
             data.restart();
         }
-        txn::abort_by_coordinator(self.inner(), id, &self.inner().options.host);
+        let aborts = self.inner().fe.lock().config_flag("enable_abort_txn_by_checking_coordinator_be");
+        if aborts {
+            txn::abort_by_coordinator(self.inner(), id, &self.inner().options.host);
+        }
         tracing::info!(cluster = self.name(), backend = id, "backend killed");
         self.inner().changed.notify_waiters();
         Ok(())
