@@ -37,7 +37,7 @@ fn read(path: &Path) -> String {
 fn crates() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(root().join("crates"))
         .expect("the workspace has crates")
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|entry| entry.expect("a directory can be read").file_name().to_string_lossy().into_owned())
         .filter(|name| root().join("crates").join(name).join("Cargo.toml").exists())
         .collect();
     names.sort();
@@ -51,7 +51,7 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
     while let Some(dir) = open.pop() {
         let Ok(entries) = fs::read_dir(&dir) else { continue };
         for entry in entries {
-            let path = entry.unwrap().path();
+            let path = entry.expect("a directory can be read").path();
             if path.is_dir() && !path.ends_with("target") {
                 open.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
