@@ -23,7 +23,12 @@ pub struct Builder {
 
 impl Builder {
     /// Adds a row whose values are in the order of `schema`, which is the same for all rows.
-    pub fn add<'a>(&mut self, schema: &TabletSchema, values: impl IntoIterator<Item = &'a Value>, deleted: bool) {
+    pub fn add<'a>(
+        &mut self,
+        schema: &TabletSchema,
+        values: impl IntoIterator<Item = &'a Value>,
+        deleted: bool,
+    ) {
         if self.body.is_empty() {
             codec::put_unsigned(&mut self.body, schema.columns.len() as u128);
             for column in &schema.columns {

@@ -27,7 +27,10 @@ pub(super) struct LoadOptions {
 pub(super) enum Format {
     Csv,
     /// One object per line, or one array of objects.
-    Json { by_line: bool, outer_array: bool },
+    Json {
+        by_line: bool,
+        outer_array: bool,
+    },
 }
 
 /// Headers that change the meaning of a load and that this backend does not follow.
@@ -36,16 +39,21 @@ const UNSUPPORTED: [&str; 6] = ["where", "jsonpaths", "json_root", "enclose", "s
 impl LoadOptions {
     /// Reads the headers; the error is the message of the answer.
     pub fn read(headers: &HeaderMap) -> Result<Self, String> {
-        let header = |name: &str| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+        let header =
+            |name: &str| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
         let flag = |name: &str| header(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        if let Some(name) = UNSUPPORTED.iter().find(|name| header(name).is_some_and(|value| !value.is_empty())) {
+        if let Some(name) =
+            UNSUPPORTED.iter().find(|name| header(name).is_some_and(|value| !value.is_empty()))
+        {
             return Err(format!("[NOT_IMPLEMENTED_ERROR]header {name} is not supported"));
         }
         if flag("two_phase_commit") {
             return Err("[NOT_IMPLEMENTED_ERROR]two_phase_commit is not supported".to_owned());
         }
         let mut skip_lines = match header("skip_lines") {
-            Some(text) => text.parse().map_err(|_| format!("[INVALID_ARGUMENT]Invalid 'skip_lines': {text}"))?,
+            Some(text) => {
+                text.parse().map_err(|_| format!("[INVALID_ARGUMENT]Invalid 'skip_lines': {text}"))?
+            }
             None => 0,
         };
         let format = match header("format").unwrap_or("csv").to_ascii_lowercase().as_str() {
@@ -110,7 +118,8 @@ impl LoadOptions {
 /// hexadecimal to its end (`\x01`, `\x0102`).
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let bad = || format!("[INVALID_ARGUMENT]Invalid separator '{text}'");
-    if let Some(hex) = text.strip_prefix("\\x").or_else(|| text.strip_prefix("\\X")).filter(|hex| !hex.contains('\\'))
+    if let Some(hex) =
+        text.strip_prefix("\\x").or_else(|| text.strip_prefix("\\X")).filter(|hex| !hex.contains('\\'))
     {
         if hex.is_empty() || hex.len() % 2 != 0 || !hex.is_ascii() {
             return Err(bad());

@@ -108,7 +108,9 @@ impl<'a> TextLoad<'a> {
             Ok(value) => Ok(value),
             // What is no value of the type becomes NULL unless the load is strict; what is too long or
             // too large is always refused.
-            Err(cast::CastError::Invalid { .. }) if !self.options.strict_mode && column.nullable => Ok(Value::Null),
+            Err(cast::CastError::Invalid { .. }) if !self.options.strict_mode && column.nullable => {
+                Ok(Value::Null)
+            }
             Err(error) => Err(error.to_string()),
         }
     }
@@ -141,7 +143,9 @@ impl<'a> TextLoad<'a> {
             }
             return Ok(());
         }
-        for line in Split::new(body, &self.options.line_delimiter).filter(|line| !line.trim_ascii().is_empty()) {
+        for line in
+            Split::new(body, &self.options.line_delimiter).filter(|line| !line.trim_ascii().is_empty())
+        {
             match serde_json::from_slice(line) {
                 Ok(row) => self.take_json(&row, writer),
                 Err(error) => {

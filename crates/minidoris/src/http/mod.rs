@@ -144,6 +144,23 @@ pub(crate) fn text(status: u16, body: impl Into<String>) -> Response {
         .into_response()
 }
 
+/// An answer other than success, small enough to be an error.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: u16,
+    body: String,
+}
+
+pub(crate) fn refuse(status: u16, body: impl Into<String>) -> Refusal {
+    Refusal { status, body: body.into() }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        text(self.status, self.body)
+    }
+}
+
 /// File bytes, with their MD5 when asked for.
 pub(crate) fn file(bytes: bytes::Bytes, with_md5: bool) -> Response {
     let md5 = with_md5.then(|| crate::be::md5_hex(&bytes));

@@ -100,7 +100,9 @@ async fn load_body(
         return Err(Failure::text("[INTERNAL_ERROR]no valid Basic authorization"));
     };
     if !auth::is_valid(cluster, &user, &password) {
-        return Err(Failure::text(format!("[ANALYSIS_ERROR]errCode = 2, detailMessage = Access denied for {user}")));
+        return Err(Failure::text(format!(
+            "[ANALYSIS_ERROR]errCode = 2, detailMessage = Access denied for {user}"
+        )));
     }
     let options = LoadOptions::read(headers).map_err(Failure::text)?;
     report.label = options.label.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
@@ -151,7 +153,8 @@ async fn receive_and_write(
         return Err(Failure::text(message));
     }
     let committing = Instant::now();
-    let outcome = load::commit(cluster, load, staged.writes).await.map_err(|error| Failure::text(error.to_string()));
+    let outcome =
+        load::commit(cluster, load, staged.writes).await.map_err(|error| Failure::text(error.to_string()));
     report.commit_ms = millis(committing);
     outcome
 }
@@ -192,7 +195,8 @@ async fn stage(
             return Ok(staged);
         }
         auto_partition::create(&cluster, &target, &writer.missing).map_err(Failure::sql)?;
-        target = LoadTarget::plan(&cluster, &target.db, &target.table, target.choice.clone()).map_err(Failure::sql)?;
+        target = LoadTarget::plan(&cluster, &target.db, &target.table, target.choice.clone())
+            .map_err(Failure::sql)?;
     };
     tokio::task::spawn_blocking(work)
         .await

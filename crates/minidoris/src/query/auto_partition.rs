@@ -30,9 +30,11 @@ pub fn create(cluster: &ClusterInner, target: &LoadTarget, missing: &[Vec<Value>
     for values in missing {
         clauses.insert(clause(target, values)?);
     }
-    let mut session = Session { user: "root".to_owned(), database: Some(target.db.clone()), ..Session::default() };
+    let mut session =
+        Session { user: "root".to_owned(), database: Some(target.db.clone()), ..Session::default() };
     for clause in clauses {
-        let text = format!("ALTER TABLE `{}`.`{}` ADD PARTITION IF NOT EXISTS {clause}", target.db, target.table);
+        let text =
+            format!("ALTER TABLE `{}`.`{}` ADD PARTITION IF NOT EXISTS {clause}", target.db, target.table);
         exec::run(cluster, &mut session, &sql::parse(&text)?)?;
     }
     Ok(())
@@ -51,7 +53,11 @@ fn clause(target: &LoadTarget, values: &[Value]) -> SqlResult<String> {
             let at = match values.first() {
                 Some(Value::Date(date)) => DateTime::at_midnight(*date),
                 Some(Value::DateTime(at)) => *at,
-                _ => return Err(SqlError::general("the partition column of an auto partition must not be NULL")),
+                _ => {
+                    return Err(SqlError::general(
+                        "the partition column of an auto partition must not be NULL",
+                    ));
+                }
             };
             let (lower, upper) = interval(at, unit)
                 .ok_or_else(|| SqlError::general(format!("cannot partition by date_trunc unit '{unit}'")))?;

@@ -6,9 +6,7 @@ use crate::cluster::ClusterInner;
 use crate::data::TabletSchema;
 use crate::data::route::Router;
 use crate::error::{SqlError, SqlResult};
-use crate::model::{
-    Distribution, IndexState, OlapTable, Partition, PartitionScheme, Table, TableState,
-};
+use crate::model::{Distribution, IndexState, OlapTable, Partition, PartitionScheme, Table, TableState};
 use crate::state::FeState;
 
 /// Which partitions a statement names.
@@ -88,7 +86,8 @@ impl LoadTarget {
         }
         // Shadow indexes that no partition has yet are not loaded.
         indexes.retain(|index| {
-            let is_shadow = olap.indexes.get(&index.id).is_some_and(|found| found.state == IndexState::Shadow);
+            let is_shadow =
+                olap.indexes.get(&index.id).is_some_and(|found| found.state == IndexState::Shadow);
             !is_shadow || olap.partitions.values().all(|partition| partition.indexes.contains_key(&index.id))
         });
         let chosen = choose(olap, &choice)?;
@@ -147,7 +146,8 @@ fn source_column(base: &TabletSchema, name: &str) -> Option<usize> {
 
 fn partition_target(partition: &Partition, indexes: &[IndexTarget]) -> PartitionTarget {
     let tablets = indexes.iter().map(|index| {
-        let found = partition.indexes.get(&index.id).map(|found| found.tablets.as_slice()).unwrap_or_default();
+        let found =
+            partition.indexes.get(&index.id).map(|found| found.tablets.as_slice()).unwrap_or_default();
         found
             .iter()
             .map(|tablet| TabletTarget {

@@ -93,7 +93,12 @@ impl<'a> Writer<'a> {
 
     /// Stages everything on the backends that are alive; returns (tablet, backend) of what was written,
     /// and the bytes.
-    pub fn stage(self, cluster: &ClusterInner, txn_id: i64, load_id: LoadId) -> SqlResult<(Vec<(i64, i64)>, u64)> {
+    pub fn stage(
+        self,
+        cluster: &ClusterInner,
+        txn_id: i64,
+        load_id: LoadId,
+    ) -> SqlResult<(Vec<(i64, i64)>, u64)> {
         let mut writes = Vec::new();
         let mut size = 0;
         for writer in self.by_partition.into_values() {
@@ -103,7 +108,14 @@ impl<'a> Writer<'a> {
                     size += segments.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
                     for (id, backend) in alive(cluster, &tablet.backends) {
                         backend
-                            .write_segments(txn_id, writer.partition.id, tablet.id, load_id, segments.clone(), rows)
+                            .write_segments(
+                                txn_id,
+                                writer.partition.id,
+                                tablet.id,
+                                load_id,
+                                segments.clone(),
+                                rows,
+                            )
                             .map_err(|error| SqlError::general(error.to_string()))?;
                         writes.push((tablet.id, id));
                     }

@@ -30,10 +30,11 @@ impl BackendHandler for BackendRpc {
     ) -> Result<TIngestBinlogResult, HandlerError> {
         let detail = || format!("{request:?}");
         let action = self.enter("ingest_binlog", detail).await;
-        self.answer(action, async || self.ingest(request).await, |status| TIngestBinlogResult {
-            status: Some(status),
-            is_async: None,
-        })
+        self.answer(
+            action,
+            async || self.ingest(request).await,
+            |status| TIngestBinlogResult { status: Some(status), is_async: None },
+        )
         .await
     }
 
@@ -43,10 +44,14 @@ impl BackendHandler for BackendRpc {
         request: TQueryIngestBinlogRequest,
     ) -> Result<TQueryIngestBinlogResult, HandlerError> {
         let action = self.enter("query_ingest_binlog", || format!("{request:?}")).await;
-        self.answer(action, async || self.query(&request), |status| TQueryIngestBinlogResult {
-            status: Some(TIngestBinlogStatus::UNKNOWN),
-            err_msg: Some(status.text()),
-        })
+        self.answer(
+            action,
+            async || self.query(&request),
+            |status| TQueryIngestBinlogResult {
+                status: Some(TIngestBinlogStatus::UNKNOWN),
+                err_msg: Some(status.text()),
+            },
+        )
         .await
     }
 }
@@ -128,7 +133,8 @@ impl BackendRpc {
 
     fn query(&self, request: &TQueryIngestBinlogRequest) -> TQueryIngestBinlogResult {
         let answer = |status, err_msg| TQueryIngestBinlogResult { status: Some(status), err_msg };
-        let empty = |name: &str| answer(TIngestBinlogStatus::ANALYSIS_ERROR, Some(format!("{name} is empty")));
+        let empty =
+            |name: &str| answer(TIngestBinlogStatus::ANALYSIS_ERROR, Some(format!("{name} is empty")));
         let Some(txn_id) = request.txn_id else { return empty("txn_id") };
         let Some(partition_id) = request.partition_id else { return empty("partition_id") };
         let Some(tablet_id) = request.tablet_id else { return empty("tablet_id") };
