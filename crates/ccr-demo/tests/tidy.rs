@@ -200,6 +200,28 @@ fn links(markdown: &str) -> Vec<String> {
         .collect()
 }
 
+/// Every text in `source` that looks like an error code.
+fn error_codes(source: &str) -> BTreeSet<String> {
+    source
+        .match_indices("CCR")
+        .filter_map(|(at, _)| source.get(at..at + 7))
+        .filter(|code| code.bytes().skip(3).all(|byte| byte.is_ascii_digit()))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_error_code_is_explained_and_none_is_invented() {
+    let mut used = BTreeSet::new();
+    for name in ["ccr-core", "ccr-store", "ccr-syncer", "doris-client"] {
+        for file in rust_files(&root().join("crates").join(name).join("src")) {
+            used.extend(error_codes(&read(&file)));
+        }
+    }
+    let explained = error_codes(&read(&root().join("docs/errors/README.md")));
+    assert_eq!(used, explained, "codes in the sources (left) and in docs/errors (right)");
+}
+
 #[cfg(unix)]
 #[test]
 fn scripts_can_be_run() {
