@@ -24,6 +24,8 @@ pub struct ClusterOptions {
     /// What `@@version_comment` and SHOW FRONTENDS / BACKENDS call the version.
     pub version: String,
     pub root_password: String,
+    /// SQL connections per frontend (`qe_max_connection`); further ones get error 1040.
+    pub max_connections: usize,
     /// `replication_num` of tables that name none.
     pub default_replication_num: u16,
     /// Pause between two steps of backup and restore jobs.
@@ -79,6 +81,7 @@ impl Default for ClusterOptions {
             be_feature_binlog: false,
             version: "doris-3.1.0-rc02-minidoris".to_owned(),
             root_password: String::new(),
+            max_connections: 1024,
             default_replication_num: 1,
             backup_interval: Duration::from_millis(20),
             binlog_gc_interval: Duration::from_secs(10),

@@ -56,7 +56,7 @@ impl Cluster {
             }
         }
         let servers = Servers::new();
-        let limits = MysqlLimits::default();
+        let limits = MysqlLimits { max_connections: options.max_connections, ..MysqlLimits::default() };
         servers.spawn(mysql::serve(Arc::clone(inner), index, query, limits, servers.stopped()));
         let handler = Arc::new(FrontendRpc { cluster: Arc::clone(inner), fe: index });
         let limits = ServerLimits::default();

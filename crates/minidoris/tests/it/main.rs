@@ -4,3 +4,4 @@ mod clients;
 mod harness;
 mod nodes;
 mod protocol;
+mod raw;
