@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
 use minidoris::options::PORTS_PER_CLUSTER;
 use minidoris::{Cluster, ClusterOptions};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Emulated Apache Doris clusters on local ports, for trying out and testing replication.
@@ -42,13 +44,25 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match run(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts the clusters, says where they are, and stops them when told to.
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let options = match &arguments.config {
         Some(path) => read_config(path)?,
-        None => from_arguments(&arguments)?,
+        None => from_arguments(arguments)?,
     };
     let mut clusters = Vec::new();
     for options in options {
@@ -66,7 +80,10 @@ async fn main() -> anyhow::Result<()> {
     }
     output.flush()?;
     drop(output);
-    tokio::signal::ctrl_c().await.context("wait for Ctrl-C")?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("wait for Ctrl-C")?,
+        _ = terminate.recv() => {}
+    }
     for cluster in &clusters {
         cluster.stop().await;
     }
