@@ -1,5 +1,6 @@
 //! How an emulated cluster is set up.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,7 +39,11 @@ pub struct ClusterOptions {
     pub first_id: i64,
     pub first_txn_id: i64,
     pub first_journal_id: i64,
-    /// Where backends put snapshot directories in their announced paths; nothing is read from it.
+    /// Further frontend settings, as `ADMIN SET FRONTEND CONFIG` would set them.
+    pub frontend_config: BTreeMap<String, String>,
+    /// Further settings of every backend, whether or not they may change at run time.
+    pub backend_config: BTreeMap<String, String>,
+    /// Where backends put snapshot directories in their announced paths.
     pub data_dir: Option<PathBuf>,
     /// Seed of the fault probabilities and of schema hashes.
     pub seed: u64,
@@ -89,6 +94,8 @@ impl Default for ClusterOptions {
             first_id: 10_000,
             first_txn_id: 1,
             first_journal_id: 1,
+            frontend_config: BTreeMap::new(),
+            backend_config: BTreeMap::new(),
             data_dir: None,
             seed: 1,
         }

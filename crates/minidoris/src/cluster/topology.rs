@@ -127,6 +127,20 @@ impl Cluster {
         Ok(())
     }
 
+    /// Adds a frontend as a follower and gives its position.
+    pub async fn add_frontend(&self) -> anyhow::Result<usize> {
+        let index = self.frontend_count();
+        self.start_frontend(index).await?;
+        Ok(index)
+    }
+
+    /// Adds an empty backend and gives its position.
+    pub async fn add_backend(&self) -> anyhow::Result<usize> {
+        let index = self.backend_count();
+        self.start_backend(index).await?;
+        Ok(index)
+    }
+
     /// Ends a frontend at once. A dead master leaves the cluster without one until
     /// [`Cluster::make_master`] or its restart.
     pub async fn kill_frontend(&self, index: usize) -> anyhow::Result<()> {
@@ -219,5 +233,8 @@ fn new_backend(options: &ClusterOptions, id: i64) -> Backend {
         IngestMode::Async => "4",
     };
     backend.config.set("ingest_binlog_work_pool_size", pool);
+    for (name, value) in &options.backend_config {
+        backend.config.set(name, value);
+    }
     backend
 }

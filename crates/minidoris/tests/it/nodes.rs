@@ -60,6 +60,19 @@ async fn a_killed_backend_is_shown_as_dead_until_it_returns() {
 }
 
 #[tokio::test]
+async fn nodes_join_a_running_cluster() {
+    let cluster = cluster().await;
+    let fe = cluster.add_frontend().await.unwrap();
+    let be = cluster.add_backend().await.unwrap();
+    assert!(cluster.fe(fe).alive && !cluster.fe(fe).is_master);
+    assert!(cluster.be(be).alive);
+    assert_eq!(cluster.inner().alive_backends().len(), 2);
+    let mut conn = bounded(Conn::new(opts(&cluster, fe))).await.unwrap();
+    assert_eq!(rows(&mut conn, "SELECT 1").await.len(), 1);
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn statements_are_counted_by_kind() {
     let cluster = cluster().await;
     let mut conn = connect(&cluster).await;
