@@ -130,6 +130,20 @@ pub struct View {
     pub comment: String,
 }
 
+impl TableState {
+    /// The name that Doris prints.
+    pub fn name(self) -> &'static str {
+        match self {
+            TableState::Normal => "NORMAL",
+            TableState::Rollup => "ROLLUP",
+            TableState::SchemaChange => "SCHEMA_CHANGE",
+            TableState::Restore => "RESTORE",
+            TableState::RestoreWithLoad => "RESTORE_WITH_LOAD",
+            TableState::WaitingStable => "WAITING_STABLE",
+        }
+    }
+}
+
 impl Default for BinlogConfig {
     fn default() -> Self {
         Self { enable: false, ttl_seconds: 86400, max_bytes: i64::MAX, max_history_nums: i64::MAX }
