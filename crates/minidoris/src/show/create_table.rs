@@ -207,7 +207,8 @@ fn rollup_clause(table: &OlapTable) -> String {
         .values()
         .filter(|index| index.id != table.base_index_id && index.state == crate::model::IndexState::Normal)
         .map(|index| {
-            let columns: Vec<&str> = index.columns.iter().map(|column| column.name.as_str()).collect();
+            let visible = index.columns.iter().filter(|column| column.visible);
+            let columns: Vec<String> = visible.map(|column| plain_name(&column.name)).collect();
             format!("{} ({})", plain_name(&index.name), columns.join(", "))
         })
         .collect();
