@@ -103,6 +103,23 @@ async fn a_dead_master_is_left_for_the_next() {
 }
 
 #[tokio::test]
+async fn an_unreachable_frontend_is_tried_last_for_a_while() {
+    let (mut a, b) = (Fe::start(Role::Master).await, Fe::start(Role::NotMaster).await);
+    let (_clients, cluster) = cluster_with(options(), &[&a, &b]);
+    cluster.binlogs(&scope(), 0, 10).await.unwrap();
+    a.kill().await;
+    for calls in 1..=3 {
+        // The follower is asked first, although the presumed master is the other.
+        let failure = cluster.binlogs(&scope(), 0, 10).await.unwrap_err();
+        assert!(matches!(failure.cause, Cause::NoMaster { .. }), "{failure}");
+        assert!(failure.text().contains("cannot connect") || failure.text().contains("refused"), "{failure}");
+        assert_eq!(b.calls().len(), calls);
+    }
+    let first = cluster.binlogs(&scope(), 0, 10).await.unwrap_err().text();
+    assert!(first.starts_with(&format!("127.0.0.1:{}", b.rpc_port)), "{first}");
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_repeated_only_for_calls_that_read() {
     let (a, b) = (Fe::start(Role::Cut).await, Fe::start(Role::Master).await);
     let cluster = cluster(&[&a, &b]);
