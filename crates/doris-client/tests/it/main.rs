@@ -6,6 +6,7 @@
 
 mod backend;
 mod calls;
+mod emulated;
 mod rounds;
 mod sql;
 mod support;
