@@ -1,1 +1,7 @@
-fn main() {}
+//! `ccr_syncer`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ccr_syncer::cli::main(std::env::args().skip(1))
+}

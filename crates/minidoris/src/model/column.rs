@@ -1,9 +1,7 @@
 //! Columns and their types, as Doris names and prints them.
 
-use serde::{Deserialize, Serialize};
-
 /// How rows with equal keys are merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeysType {
     Duplicate,
     Unique,
@@ -11,7 +9,7 @@ pub enum KeysType {
 }
 
 /// A column of a table or of one of its indexes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Column {
     pub name: String,
     pub data_type: DataType,
@@ -32,7 +30,7 @@ pub struct Column {
     pub on_update: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DefaultValue {
     /// `DEFAULT "0"`.
     Literal(String),
@@ -42,7 +40,7 @@ pub enum DefaultValue {
     Function(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AggregateKind {
     Sum,
     Min,
@@ -56,7 +54,7 @@ pub enum AggregateKind {
 }
 
 /// A Doris type. Complex types keep their inner text as printed (`array<int>`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataType {
     Boolean,
     TinyInt,

@@ -6,7 +6,6 @@
 mod column;
 mod display;
 mod identity;
-mod ordered;
 mod partition;
 mod partition_value;
 mod table;

@@ -1,0 +1,164 @@
+//! The fields of a request, taken one by one; what is left at the end is not known.
+//!
+//! Keys are matched whatever their case. `null` is the same as leaving the field out.
+
+use std::collections::BTreeMap;
+
+use ccr_core::job::SpecError;
+use serde_json::{Map, Value};
+
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// Prefix of the names in errors: empty, or `src.`.
+    prefix: String,
+    /// By name in lower case; with the name as written.
+    values: BTreeMap<String, (String, Value)>,
+}
+
+pub(super) type FieldResult<T> = Result<T, SpecError>;
+
+impl Fields {
+    pub(super) fn new(map: Map<String, Value>) -> Result<Self, String> {
+        Self::nested(String::new(), map).map_err(|error| error.to_string())
+    }
+
+    fn nested(prefix: String, map: Map<String, Value>) -> FieldResult<Self> {
+        let mut values = BTreeMap::new();
+        for (name, value) in map {
+            let key = name.to_lowercase();
+            if values.contains_key(&key) {
+                return Err(SpecError::new(format!("{prefix}{name}"), "is given twice"));
+            }
+            values.insert(key, (name, value));
+        }
+        Ok(Self { prefix, values })
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.values.remove(name).map(|(_, value)| value).filter(|value| !value.is_null())
+    }
+
+    fn wrong<T>(&self, name: &str, wanted: &str, found: &Value) -> FieldResult<T> {
+        let problem = format!("must be {wanted}, not {}", kind(found));
+        Err(SpecError::new(format!("{}{name}", self.prefix), problem))
+    }
+
+    pub(super) fn string(&mut self, name: &str) -> FieldResult<Option<String>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => self.wrong(name, "a string", &other),
+        }
+    }
+
+    /// Present and not empty.
+    pub(super) fn required(&mut self, name: &str) -> FieldResult<String> {
+        match self.string(name)? {
+            Some(text) if !text.is_empty() => Ok(text),
+            Some(_) => Err(SpecError::new(format!("{}{name}", self.prefix), "must not be empty")),
+            None => Err(SpecError::new(format!("{}{name}", self.prefix), "is required")),
+        }
+    }
+
+    pub(super) fn boolean(&mut self, name: &str) -> FieldResult<Option<bool>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(value)),
+            Some(other) => self.wrong(name, "true or false", &other),
+        }
+    }
+
+    pub(super) fn integer(&mut self, name: &str) -> FieldResult<Option<i64>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) => match value.as_i64() {
+                Some(number) => Ok(Some(number)),
+                None => self.wrong(name, "an integer", &value),
+            },
+        }
+    }
+
+    /// A port as a number, or as a string like the original wants it.
+    pub(super) fn port(&mut self, name: &str) -> FieldResult<u16> {
+        let wanted = "a port from 1 to 65535, as a number or a string";
+        let value = match self.take(name) {
+            None => return Err(SpecError::new(format!("{}{name}", self.prefix), "is required")),
+            Some(value) => value,
+        };
+        let port = match &value {
+            Value::Number(number) => number.as_u64().and_then(|number| u16::try_from(number).ok()),
+            Value::String(text) => text.trim().parse().ok(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        match (port.filter(|port| *port != 0), &value) {
+            (Some(port), _) => Ok(port),
+            (None, Value::Number(_) | Value::String(_)) => {
+                let problem = format!("must be {wanted}, not {value}");
+                Err(SpecError::new(format!("{}{name}", self.prefix), problem))
+            }
+            (None, _) => self.wrong(name, wanted, &value),
+        }
+    }
+
+    /// An object whose values are strings.
+    pub(super) fn mapping(&mut self, name: &str) -> FieldResult<Option<BTreeMap<String, String>>> {
+        let map = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::Object(map)) => map,
+            Some(other) => return self.wrong(name, "an object of private to public addresses", &other),
+        };
+        let mut mapping = BTreeMap::new();
+        for (key, value) in map {
+            match value {
+                Value::String(text) if !key.is_empty() => mapping.insert(key, text),
+                Value::String(_) => {
+                    let problem = "must not have an empty private address";
+                    return Err(SpecError::new(format!("{}{name}", self.prefix), problem));
+                }
+                other => return self.wrong(&format!("{name}.{key}"), "a string", &other),
+            };
+        }
+        Ok(Some(mapping))
+    }
+
+    pub(super) fn object(&mut self, name: &str) -> FieldResult<Fields> {
+        match self.take(name) {
+            None => Err(SpecError::new(format!("{}{name}", self.prefix), "is required")),
+            Some(Value::Object(map)) => Self::nested(format!("{}{name}.", self.prefix), map),
+            Some(other) => self.wrong(name, "an object", &other),
+        }
+    }
+
+    pub(super) fn objects(&mut self, name: &str) -> FieldResult<Vec<Fields>> {
+        let list = match self.take(name) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(list)) => list,
+            Some(other) => return self.wrong(name, "an array of objects", &other),
+        };
+        let nested = |(index, item)| match item {
+            Value::Object(map) => Self::nested(format!("{}{name}[{index}].", self.prefix), map),
+            other => self.wrong(&format!("{name}[{index}]"), "an object", &other),
+        };
+        list.into_iter().enumerate().map(nested).collect()
+    }
+
+    /// Refuses what was not taken.
+    pub(super) fn finish(self) -> FieldResult<()> {
+        match self.values.into_values().next() {
+            None => Ok(()),
+            Some((name, _)) => Err(SpecError::new(format!("{}{name}", self.prefix), "is not a known field")),
+        }
+    }
+}
+
+/// What a value is, without showing it.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,65 @@
+//! Keeps the gauges of running jobs: their state, and their lag, which must be asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccr_core::status::ProgressState;
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::manager::{JobView, Manager};
+use crate::metrics::Metrics;
+
+const INTERVAL: Duration = Duration::from_secs(10);
+const CONCURRENT_JOBS: usize = 8;
+
+/// Runs until cancelled.
+pub async fn run(manager: Arc<Manager>, metrics: Arc<Metrics>, cancel: CancellationToken) {
+    while cancel.run_until_cancelled(collect(&manager, &metrics)).await.is_some() {
+        if cancel.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// One round over all running jobs.
+pub async fn collect(manager: &Manager, metrics: &Metrics) {
+    let views = manager.running();
+    metrics.set_running_jobs(views.len());
+    futures::stream::iter(views)
+        .for_each_concurrent(
+            CONCURRENT_JOBS,
+            |view| async move { collect_job(manager, metrics, &view).await },
+        )
+        .await;
+}
+
+async fn collect_job(manager: &Manager, metrics: &Metrics, view: &JobView) {
+    let name = &view.record.spec.name;
+    let status = &view.status;
+    metrics.set_progress(name, status.progress, sub_state(status.progress), status.position.commit_seq);
+    match manager.lag_of(view).await {
+        Ok(lag) => metrics.set_lag(name, lag.binlogs, lag.seconds()),
+        // The job itself meets the same failure and reports it.
+        Err(error) => debug!(job = name, %error, "lag unknown"),
+    }
+    // It may have been paused or deleted meanwhile, and its series with it.
+    match manager.record(name) {
+        Ok(record) if record.id == view.record.id && manager.is_running(name) => {}
+        Ok(record) if record.id == view.record.id => metrics.job_stopped(name),
+        Ok(_) | Err(_) => metrics.job_deleted(name),
+    }
+}
+
+/// The sub state of the original as far as the picture of a job tells it.
+fn sub_state(progress: ProgressState) -> i64 {
+    match progress {
+        ProgressState::DBFullSync | ProgressState::TableFullSync => 0,
+        ProgressState::DBTablesIncrementalSync
+        | ProgressState::DBIncrementalSync
+        | ProgressState::DBPartialSync
+        | ProgressState::TableIncrementalSync
+        | ProgressState::TablePartialSync => -1,
+    }
+}

@@ -1,0 +1,99 @@
+//! What the process runs with, made from the flags.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use ccr_core::runner::EngineOptions;
+use doris_client::ClientOptions;
+
+use crate::flags::{DbType, Flags};
+
+/// Checks of a creation ask every backend and every table of a database.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Listened on; with the port, this node's identity.
+    pub host: String,
+    /// 0 picks a free one.
+    pub port: u16,
+    pub database: PathBuf,
+    pub engine: EngineOptions,
+    pub client: ClientOptions,
+    pub check_timeout: Duration,
+}
+
+impl Config {
+    /// Fails on what this build cannot do.
+    pub fn from_flags(flags: &Flags) -> anyhow::Result<Self> {
+        match flags.db_type {
+            DbType::Sqlite3 => {}
+            DbType::Mysql => bail!("db_type mysql: this build supports sqlite3 only"),
+            DbType::Postgresql => bail!("db_type postgresql: this build supports sqlite3 only"),
+        }
+        let max_packet = usize::try_from(flags.mysql_max_allowed_packet).unwrap_or(usize::MAX);
+        let client = ClientOptions {
+            connect_timeout: flags.connect_timeout,
+            rpc_timeout: flags.rpc_timeout,
+            commit_timeout: flags.commit_txn_timeout,
+            ingests_per_backend: flags.max_ingest_concurrency_per_backend as usize,
+            max_allowed_packet: max_packet,
+            max_sql_connections: flags.fe_max_open_conns.max(1) as usize,
+            compress_restore: flags.features.get("feature_compressed_snapshot"),
+            ..ClientOptions::default()
+        };
+        let engine = EngineOptions {
+            binlog_batch_size: flags.binlog_batch_size,
+            max_transactions_in_flight: flags.max_pipeline_ingesting_num as usize,
+            atomic_restore: flags.features.get("feature_atomic_restore"),
+            force_replace: flags.features.get("feature_restore_replace_diff_schema"),
+            clean_tables: flags.features.get("feature_clean_table_and_partitions"),
+            ..EngineOptions::default()
+        };
+        Ok(Self {
+            host: flags.host.clone(),
+            port: flags.port,
+            database: flags.db_dir.clone(),
+            engine,
+            client,
+            check_timeout: CHECK_TIMEOUT,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_steer() {
+        let arguments = [
+            "-port=1",
+            "-binlog_batch_size=7",
+            "-max_pipeline_ingesting_num=3",
+            "-max_ingest_concurrency_per_backend=5",
+            "-rpc_timeout=4s",
+            "-commit_txn_timeout=6s",
+            "-connect_timeout=2s",
+            "-feature_atomic_restore=false",
+            "-feature_clean_table_and_partitions",
+        ];
+        let config = Config::from_flags(&Flags::parse_from_args(arguments).unwrap()).unwrap();
+        assert_eq!((config.engine.binlog_batch_size, config.engine.max_transactions_in_flight), (7, 3));
+        assert!(!config.engine.atomic_restore && config.engine.clean_tables && config.engine.force_replace);
+        assert_eq!(config.client.ingests_per_backend, 5);
+        let timeouts =
+            [config.client.connect_timeout, config.client.rpc_timeout, config.client.commit_timeout];
+        assert_eq!(timeouts.map(|timeout| timeout.as_secs()), [2, 4, 6]);
+    }
+
+    #[test]
+    fn other_databases_are_refused_by_name() {
+        for name in ["mysql", "postgresql"] {
+            let flags = Flags::parse_from_args([format!("-db_type={name}")]).unwrap();
+            let error = Config::from_flags(&flags).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("sqlite3"), "{error}");
+        }
+    }
+}

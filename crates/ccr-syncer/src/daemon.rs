@@ -1,0 +1,102 @@
+//! The process put together: store, jobs, API, and their end in the opposite order.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use ccr_core::ports::{Clock, Connector};
+use ccr_core::store::Store;
+use ccr_store::SqliteStore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::api::{self, Api};
+use crate::clock::SystemClock;
+use crate::collector;
+use crate::config::Config;
+use crate::manager::{Manager, Parts};
+use crate::metrics::Metrics;
+use crate::ports_impl::DorisConnector;
+use crate::server::Server;
+
+/// A running syncer.
+#[derive(Debug)]
+pub struct Daemon {
+    server: Server,
+    manager: Arc<Manager>,
+    store: Arc<SqliteStore>,
+    cancel: CancellationToken,
+    collector: JoinHandle<()>,
+}
+
+/// Runs a syncer until `shutdown` completes, and ends it in order.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let daemon = Daemon::start(config).await?;
+    shutdown.await;
+    daemon.stop().await;
+    Ok(())
+}
+
+impl Daemon {
+    /// Opens the store, starts the jobs, and only then listens: the API knows every job from the first
+    /// request on.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::new());
+        let connector = Arc::new(DorisConnector::new(config.client.clone(), Arc::clone(&metrics)));
+        Self::start_with(config, metrics, connector, Arc::new(SystemClock)).await
+    }
+
+    /// The same over other clusters and another clock.
+    pub async fn start_with(
+        config: Config,
+        metrics: Arc<Metrics>,
+        connector: Arc<dyn Connector>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        info!(version = crate::VERSION, database = %config.database.display(), "starting");
+        let store = Arc::new(SqliteStore::open(&config.database).await?);
+        let shared: Arc<dyn Store> = Arc::<SqliteStore>::clone(&store);
+        let manager = Manager::open(Parts {
+            store: shared,
+            connector,
+            clock,
+            metrics: Arc::clone(&metrics),
+            options: Arc::new(config.engine),
+            owner: format!("{}:{}", config.host, config.port),
+            check_timeout: config.check_timeout,
+        })
+        .await
+        .context("read the jobs")?;
+        let api = Arc::new(Api { manager: Arc::clone(&manager), metrics: Arc::clone(&metrics) });
+        let server = match Server::start(&config.host, config.port, api::router(api)).await {
+            Ok(server) => server,
+            Err(error) => {
+                manager.close().await;
+                store.close().await;
+                return Err(error);
+            }
+        };
+        let cancel = CancellationToken::new();
+        let collector = tokio::spawn(collector::run(Arc::clone(&manager), metrics, cancel.clone()));
+        Ok(Self { server, manager, store, cancel, collector })
+    }
+
+    /// The address listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Stops listening, waits for running requests, stops the jobs and closes the store.
+    pub async fn stop(self) {
+        info!("stopping");
+        self.server.stop().await;
+        self.cancel.cancel();
+        // It has nothing to say; a panic in it was reported by the runtime.
+        let _ = self.collector.await;
+        self.manager.close().await;
+        self.store.close().await;
+        info!("stopped");
+    }
+}

@@ -1,0 +1,96 @@
+//! The feature flags: all boolean, all named `feature_…`, all listed by `/features`.
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::args;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feature {
+    pub name: &'static str,
+    pub default: bool,
+    pub help: &'static str,
+}
+
+const fn feature(name: &'static str, default: bool, help: &'static str) -> Feature {
+    Feature { name, default, help }
+}
+
+const KEPT: &str = "Accepted for compatibility; no effect";
+
+/// Sorted by name.
+pub const FEATURES: [Feature; 18] = [
+    feature("feature_atomic_restore", true, "Keep target tables readable while a snapshot is restored"),
+    feature("feature_cancel_conflict_backup_restore_job", false, KEPT),
+    feature(
+        "feature_clean_table_and_partitions",
+        false,
+        "Drop target tables and partitions that are not in the snapshot; drops views too",
+    ),
+    feature("feature_compressed_snapshot", true, KEPT),
+    feature("feature_create_view_drop_exists", true, KEPT),
+    feature("feature_filter_shadow_indexes_upsert", true, KEPT),
+    feature("feature_filter_storage_medium", true, KEPT),
+    feature("feature_idempotent_ddl", true, KEPT),
+    feature("feature_pipeline_commit", true, KEPT),
+    feature("feature_replace_not_matched_with_alias", true, KEPT),
+    feature("feature_restore_replace_diff_schema", true, "Let a restore replace tables whose schema differs"),
+    feature("feature_reuse_running_backup_restore_job", true, KEPT),
+    feature("feature_schema_change_partial_sync", true, KEPT),
+    feature("feature_seperated_handles", true, KEPT),
+    feature("feature_skip_check_async_mv_table", true, KEPT),
+    feature("feature_skip_rollup_binlogs", false, KEPT),
+    feature("feature_skip_waiting_txn_publish", true, KEPT),
+    feature("feature_txn_insert", true, KEPT),
+];
+
+/// The value of each of [`FEATURES`], in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Features([bool; FEATURES.len()]);
+
+impl Default for Features {
+    fn default() -> Self {
+        Self(FEATURES.map(|feature| feature.default))
+    }
+}
+
+impl Features {
+    /// A feature by name; one that does not exist is off.
+    pub fn get(&self, name: &str) -> bool {
+        self.iter().any(|(feature, value)| feature.name == name && value)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Feature, bool)> + '_ {
+        FEATURES.into_iter().zip(self.0)
+    }
+
+    pub(super) fn from_matches(matches: &ArgMatches) -> Self {
+        Self(FEATURES.map(|feature| matches.get_one(feature.name).copied().unwrap_or(feature.default)))
+    }
+}
+
+pub(super) fn arguments() -> impl Iterator<Item = Arg> {
+    FEATURES.into_iter().map(|feature| {
+        Arg::new(feature.name)
+            .long(feature.name)
+            .value_name("BOOL")
+            .help(feature.help)
+            .help_heading("Features")
+            .default_value(if feature.default { "true" } else { "false" })
+            .default_missing_value("true")
+            .num_args(0..=1)
+            .require_equals(true)
+            .value_parser(args::parse_bool)
+            .action(ArgAction::Set)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorted_and_named_alike() {
+        assert!(FEATURES.is_sorted_by_key(|feature| feature.name));
+        assert!(FEATURES.iter().all(|feature| feature.name.starts_with("feature_")));
+    }
+}

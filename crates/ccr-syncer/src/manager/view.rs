@@ -1,0 +1,104 @@
+//! What the manager tells about jobs. Nothing here waits for an operation on a job.
+
+use ccr_core::job::{JobRecord, JobState, Position};
+use ccr_core::status::{JobStatus, ProgressState, RetriedError};
+use ccr_core::store::HistoryEntry;
+
+use super::entry::Activity;
+use super::{Manager, ManagerResult};
+
+/// A job and its newest picture.
+#[derive(Debug, Clone)]
+pub struct JobView {
+    pub record: JobRecord,
+    pub status: JobStatus,
+    /// Its task exists in this process.
+    pub running: bool,
+}
+
+/// A job with all that is stored of it.
+#[derive(Debug, Clone)]
+pub struct JobProgress {
+    pub view: JobView,
+    pub state: JobState,
+    /// Newest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+impl Manager {
+    /// The newest picture of a job: that of its task, or of its rows when it has none.
+    pub async fn view(&self, name: &str) -> ManagerResult<JobView> {
+        let (record, activity) = self.entry(name)?.job()?;
+        Ok(match activity {
+            Activity::Running(running) => JobView { record, status: running.status(), running: true },
+            Activity::Paused => {
+                let (state, position) = self.parts.store.load(&record.id).await?;
+                let status = stored_status(&record, &state, position, "paused", None);
+                JobView { record, status, running: false }
+            }
+            Activity::Failed(message) => {
+                // The store is likely what failed, so what it holds is shown only if it can be read.
+                let stored = self.parts.store.load(&record.id).await.ok();
+                let error = RetriedError { message, tries: 1, at_ms: self.parts.clock.now_ms() };
+                let status = match stored {
+                    Some((state, position)) => {
+                        stored_status(&record, &state, position, "waiting to be started", Some(error))
+                    }
+                    None => JobStatus {
+                        step: "waiting to be started".to_owned(),
+                        last_error: Some(error),
+                        ..JobStatus::starting(&record)
+                    },
+                };
+                JobView { record, status, running: false }
+            }
+        })
+    }
+
+    /// The request as stored.
+    pub fn record(&self, name: &str) -> ManagerResult<JobRecord> {
+        Ok(self.entry(name)?.job()?.0)
+    }
+
+    /// Whether the job has a task in this process.
+    pub fn is_running(&self, name: &str) -> bool {
+        self.entry(name).is_ok_and(|entry| entry.running().is_some())
+    }
+
+    /// Everything about a job, with its newest `history` decisions.
+    pub async fn progress(&self, name: &str, history: usize) -> ManagerResult<JobProgress> {
+        let view = self.view(name).await?;
+        let (state, _) = self.parts.store.load(&view.record.id).await?;
+        let history = self.parts.store.history(&view.record.id, history).await?;
+        Ok(JobProgress { view, state, history })
+    }
+
+    /// The pictures of all jobs with a task.
+    pub fn running(&self) -> Vec<JobView> {
+        let entries: Vec<_> = self.jobs.lock().values().cloned().collect();
+        let view = |entry: &std::sync::Arc<super::Entry>| match entry.job() {
+            Ok((record, Activity::Running(running))) => {
+                Some(JobView { record, status: running.status(), running: true })
+            }
+            Ok((_, Activity::Paused | Activity::Failed(_))) | Err(_) => None,
+        };
+        entries.iter().filter_map(view).collect()
+    }
+}
+
+fn stored_status(
+    record: &JobRecord,
+    state: &JobState,
+    position: Position,
+    step: &str,
+    last_error: Option<RetriedError>,
+) -> JobStatus {
+    JobStatus {
+        progress: ProgressState::of(record.spec.sync_type(), state, &position),
+        position,
+        step: step.to_owned(),
+        last_error,
+        blocked: state.blocked.clone(),
+        ..JobStatus::starting(record)
+    }
+}

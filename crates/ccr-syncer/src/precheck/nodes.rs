@@ -1,0 +1,84 @@
+//! Frontends and backends: reachable, the account works, the binlog feature is on.
+
+use ccr_core::job::ClusterSpec;
+use ccr_core::ports::Cluster;
+use futures::StreamExt;
+
+use super::{Problem, failed, is_true, problem};
+
+const FEATURE: &str = "enable_feature_binlog";
+const CONCURRENT_BACKENDS: usize = 16;
+
+#[derive(Debug, Default)]
+pub(super) struct Nodes {
+    pub problems: Vec<Problem>,
+    pub reachable: bool,
+    /// A frontend without the feature does not print the binlog properties of tables.
+    pub binlog_enabled: bool,
+}
+
+pub(super) async fn check<C: Cluster + ?Sized>(side: &str, spec: &ClusterSpec, cluster: &C) -> Nodes {
+    let mut nodes = Nodes::default();
+    if let Err(failure) = cluster.check_reachable().await {
+        nodes.problems.push(failed(side, spec, &failure));
+        return nodes;
+    }
+    nodes.reachable = true;
+    match cluster.frontend_config(FEATURE).await {
+        Ok(value) if is_true(value.as_deref()) => nodes.binlog_enabled = true,
+        Ok(Some(_)) => nodes.problems.push(problem(
+            side,
+            format!("the frontends have {FEATURE} = false"),
+            format!("set {FEATURE} = true in fe.conf of every frontend of {side} and restart them"),
+        )),
+        Ok(None) => nodes.problems.push(problem(
+            side,
+            format!("the frontends do not know {FEATURE}"),
+            "use Doris 2.1 or later",
+        )),
+        Err(failure) => nodes.problems.push(failed(side, spec, &failure)),
+    }
+    match cluster.backends().await {
+        Ok(backends) => {
+            // One that is down now is started with its configuration later; replicas are elsewhere.
+            let living: Vec<_> = backends.into_iter().filter(|backend| backend.alive).collect();
+            if living.is_empty() {
+                nodes.problems.push(problem(
+                    side,
+                    "no backend is alive".to_owned(),
+                    format!("start the backends of {side}; SHOW BACKENDS tells what is wrong with them"),
+                ));
+            }
+            let mut answers: Vec<_> = futures::stream::iter(living)
+                .map(|backend| async move {
+                    let value = cluster.backend_config(&backend, FEATURE).await;
+                    (backend, value)
+                })
+                .buffer_unordered(CONCURRENT_BACKENDS)
+                .collect()
+                .await;
+            answers.sort_by_key(|(backend, _)| backend.id);
+            for (backend, value) in answers {
+                let name = format!("{side} backend {}:{}", backend.host, backend.http_port);
+                match value {
+                    Ok(value) if is_true(value.as_deref()) => {}
+                    Ok(_) => nodes.problems.push(problem(
+                        name,
+                        format!("{FEATURE} is not true"),
+                        format!("set {FEATURE} = true in be.conf of this backend and restart it"),
+                    )),
+                    Err(failure) => nodes.problems.push(problem(
+                        name,
+                        failure.to_string(),
+                        format!(
+                            "make the backend's http port reachable from the syncer; behind a private network \
+                             add it to {side}.host_mapping"
+                        ),
+                    )),
+                }
+            }
+        }
+        Err(failure) => nodes.problems.push(failed(side, spec, &failure)),
+    }
+    nodes
+}
