@@ -28,6 +28,8 @@ pub mod show;
 pub mod snapshot;
 pub mod sql;
 pub mod state;
+#[cfg(test)]
+pub(crate) mod testkit;
 pub mod txn;
 
 pub use cluster::{BackendNode, Cluster, ClusterInner, FrontendNode};
