@@ -7,9 +7,14 @@
 //! A reader's path: [`job`] (what is stored and how it moves), [`change`] and [`plan`] (what a binlog
 //! requires), [`runner`] (the loop), [`effect`] (one file per thing done to a cluster).
 
+pub mod change;
+mod effect;
+pub mod error;
 pub mod job;
 pub mod observer;
+pub mod plan;
 pub mod ports;
+pub mod route;
 pub mod runner;
 pub mod status;
 pub mod store;

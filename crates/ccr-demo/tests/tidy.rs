@@ -37,7 +37,7 @@ fn read(path: &Path) -> String {
 fn crates() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(root().join("crates"))
         .expect("the workspace has crates")
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|entry| entry.expect("a directory can be read").file_name().to_string_lossy().into_owned())
         .filter(|name| root().join("crates").join(name).join("Cargo.toml").exists())
         .collect();
     names.sort();
@@ -51,7 +51,7 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
     while let Some(dir) = open.pop() {
         let Ok(entries) = fs::read_dir(&dir) else { continue };
         for entry in entries {
-            let path = entry.unwrap().path();
+            let path = entry.expect("a directory can be read").path();
             if path.is_dir() && !path.ends_with("target") {
                 open.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -198,6 +198,28 @@ fn links(markdown: &str) -> Vec<String> {
         .filter(|target| !target.contains("://") && !target.starts_with('#'))
         .map(|target| target.split('#').next().unwrap_or_default().to_owned())
         .collect()
+}
+
+/// Every text in `source` that looks like an error code.
+fn error_codes(source: &str) -> BTreeSet<String> {
+    source
+        .match_indices("CCR")
+        .filter_map(|(at, _)| source.get(at..at + 7))
+        .filter(|code| code.bytes().skip(3).all(|byte| byte.is_ascii_digit()))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_error_code_is_explained_and_none_is_invented() {
+    let mut used = BTreeSet::new();
+    for name in ["ccr-core", "ccr-store", "ccr-syncer", "doris-client"] {
+        for file in rust_files(&root().join("crates").join(name).join("src")) {
+            used.extend(error_codes(&read(&file)));
+        }
+    }
+    let explained = error_codes(&read(&root().join("docs/errors/README.md")));
+    assert_eq!(used, explained, "codes in the sources (left) and in docs/errors (right)");
 }
 
 #[cfg(unix)]

@@ -4,7 +4,9 @@
 //! ones. Nothing is believed for ever: the list is read again when it is old and after failures, and the seeds
 //! stay candidates whatever the list says.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use doris_types::failure::Result;
 use doris_types::meta::Frontend;
@@ -24,10 +26,28 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    fn port(&self, service: Service) -> u16 {
+        match service {
+            Service::Thrift => self.rpc_port,
+            Service::Sql => self.query_port,
+        }
+    }
+
     pub(crate) fn rpc_address(&self) -> String {
         format!("{}:{}", self.host, self.rpc_port)
     }
 }
+
+/// The two services of a frontend, which can fail apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Thrift,
+    Sql,
+}
+
+/// For so long an address that refused a connection is tried after all others. Otherwise every call would
+/// first wait for the connection to a machine that is gone.
+const AVOIDED_FOR: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -36,6 +56,8 @@ struct Known {
     master: Option<Node>,
     /// Private host of the master when the mapping lacks it.
     unmapped_master: Option<String>,
+    /// When the connection to an address failed last.
+    unreachable: HashMap<(String, u16), Instant>,
     /// Set by failures: the list is to be read again at the next opportunity.
     stale: bool,
     read_at: Option<Instant>,
@@ -58,8 +80,9 @@ impl Directory {
         Self { seeds, mapping, options, known: RwLock::default(), reading: Mutex::default() }
     }
 
-    /// All frontends worth trying, the presumed master first, the seeds last.
-    pub(crate) fn candidates(&self) -> Vec<Node> {
+    /// All frontends worth trying: the presumed master first, the seeds after the listed ones, and those that
+    /// could not be reached just now last.
+    pub(crate) fn candidates(&self, service: Service) -> Vec<Node> {
         let known = self.known.read();
         let mut candidates: Vec<Node> = Vec::new();
         for node in known.master.iter().chain(&known.nodes).chain(&self.seeds) {
@@ -67,7 +90,20 @@ impl Directory {
                 candidates.push(node.clone());
             }
         }
+        // The sort is stable.
+        candidates.sort_by_key(|node| {
+            let failed = known.unreachable.get(&(node.host.clone(), node.port(service)));
+            failed.is_some_and(|at| at.elapsed() < AVOIDED_FOR)
+        });
         candidates
+    }
+
+    /// Notes that no connection could be made.
+    pub(crate) fn mark_unreachable(&self, node: &Node, service: Service) {
+        let mut known = self.known.write();
+        known.stale = true;
+        known.unreachable.retain(|_, at| at.elapsed() < AVOIDED_FOR);
+        known.unreachable.insert((node.host.clone(), node.port(service)), Instant::now());
     }
 
     pub(crate) fn map_host(&self, host: &str) -> Option<String> {
@@ -92,7 +128,7 @@ impl Directory {
 
     /// A redirect names a host and a thrift port; the rest is taken from the list when it has the node.
     pub(crate) fn node_at(&self, host: &str, rpc_port: u16) -> Node {
-        let candidates = self.candidates();
+        let candidates = self.candidates(Service::Thrift);
         let found = candidates.iter().find(|node| node.host == host && node.rpc_port == rpc_port);
         let query_port = candidates.first().map_or(0, |node| node.query_port);
         found.cloned().unwrap_or_else(|| Node { host: host.to_owned(), query_port, rpc_port })

@@ -9,7 +9,8 @@ pub struct ClientOptions {
     pub rpc_timeout: Duration,
     /// `commitTxn`. The FE waits for the publish for half of it.
     pub commit_timeout: Duration,
-    /// A statement that changes something: creating a table with many tablets takes long.
+    /// A statement that changes something (creating a table with many tablets takes long), and the transfer of
+    /// a snapshot in either direction.
     pub statement_timeout: Duration,
     /// `ingest_binlog`, which lasts as long as the download when the backend works synchronously. A
     /// repeated ingest starts the download again, so it must suffice for the largest rowset.
@@ -17,7 +18,8 @@ pub struct ClientOptions {
     /// Longest wait for one of the ingest places of a backend.
     pub ingest_queue_timeout: Duration,
     pub ingests_per_backend: usize,
-    /// Largest thrift answer, in bytes.
+    /// Largest thrift answer, in bytes. A frontend limits what it reads, not what it sends, and snapshots
+    /// are large.
     pub max_message_size: usize,
     /// Largest part (metadata or job info) of a snapshot after decompression, in bytes.
     pub max_snapshot_size: usize,
@@ -47,7 +49,7 @@ impl Default for ClientOptions {
             ingest_timeout: Duration::from_secs(600),
             ingest_queue_timeout: Duration::from_secs(600),
             ingests_per_backend: 48,
-            max_message_size: doris_thrift::DEFAULT_MAX_MESSAGE_SIZE,
+            max_message_size: 512 << 20,
             max_snapshot_size: 1 << 30,
             max_allowed_packet: 64 << 20,
             max_result_size: 256 << 20,

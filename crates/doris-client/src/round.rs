@@ -15,7 +15,7 @@ use tracing::debug;
 use crate::answer::Answer;
 use crate::cluster::DorisCluster;
 use crate::convert::{from_call, malformed, statement_name};
-use crate::directory::Node;
+use crate::directory::{Node, Service};
 use crate::rows::Rows;
 
 /// Frontends tried per call. Clusters have one, three or five.
@@ -110,7 +110,7 @@ impl DorisCluster {
     {
         self.freshen().await;
         let mut round = Round::new(timeout * 2);
-        while let Some(node) = round.pick(self.directory.candidates()) {
+        while let Some(node) = round.pick(self.directory.candidates(Service::Thrift)) {
             let address = node.rpc_address();
             let client = self.clients.thrift.frontend(&address).with_timeout(timeout);
             let error = match call(client).await {
@@ -145,20 +145,7 @@ impl DorisCluster {
                 Err(error) => error,
             };
             let failure = from_call(&error);
-            let elsewhere = match &failure.cause {
-                Cause::Connect { .. } => true,
-                Cause::Lost { .. } => nature == Nature::Reads,
-                Cause::Status { .. }
-                | Cause::Sql { .. }
-                | Cause::UnknownMethod
-                | Cause::Malformed { .. }
-                | Cause::Http { .. }
-                | Cause::NoMaster { .. }
-                | Cause::UnmappedHost { .. } => false,
-            };
-            if matches!(failure.cause, Cause::Connect { .. } | Cause::Lost { .. }) {
-                self.directory.mark_stale();
-            }
+            let elsewhere = self.judge(&node, Service::Thrift, nature, &failure.cause);
             if !elsewhere {
                 return Err(failure);
             }
@@ -190,26 +177,13 @@ impl DorisCluster {
     ) -> Result<(Rows, String)> {
         let operation = statement_name(sql);
         let mut round = Round::new(timeout * 2);
-        while let Some(node) = round.pick(self.directory.candidates()) {
+        while let Some(node) = round.pick(self.directory.candidates(Service::Sql)) {
             let pool = self.sql_pool(&node);
             let cause = match pool.run(database, sql, timeout).await {
                 Ok(rows) => return Ok((rows, pool.address().to_owned())),
                 Err(cause) => cause,
             };
-            let (suspect, elsewhere) = match &cause {
-                Cause::Connect { .. } => (true, true),
-                Cause::Lost { .. } => (true, nature == Nature::Reads),
-                Cause::Status { .. }
-                | Cause::Sql { .. }
-                | Cause::UnknownMethod
-                | Cause::Malformed { .. }
-                | Cause::Http { .. }
-                | Cause::NoMaster { .. }
-                | Cause::UnmappedHost { .. } => (false, false),
-            };
-            if suspect {
-                self.directory.mark_stale();
-            }
+            let elsewhere = self.judge(&node, Service::Sql, nature, &cause);
             let failure = Failure::new(&*operation, pool.address(), cause);
             if !elsewhere {
                 return Err(failure);
@@ -218,6 +192,27 @@ impl DorisCluster {
             round.failures.push(failure);
         }
         Err(round.conclude(&operation, None))
+    }
+
+    /// Whether a call that failed in this way goes on to the next frontend.
+    fn judge(&self, node: &Node, service: Service, nature: Nature, cause: &Cause) -> bool {
+        match cause {
+            Cause::Connect { .. } => {
+                self.directory.mark_unreachable(node, service);
+                true
+            }
+            Cause::Lost { .. } => {
+                self.directory.mark_stale();
+                nature == Nature::Reads
+            }
+            Cause::Status { .. }
+            | Cause::Sql { .. }
+            | Cause::UnknownMethod
+            | Cause::Malformed { .. }
+            | Cause::Http { .. }
+            | Cause::NoMaster { .. }
+            | Cause::UnmappedHost { .. } => false,
+        }
     }
 
     /// Reads the list of frontends from whichever answers.

@@ -15,6 +15,8 @@
 
 pub mod call;
 pub mod failure;
+pub mod job_info;
 pub mod meta;
+pub mod range;
 pub mod record;
 pub mod sql;

@@ -78,8 +78,13 @@ pub struct BackendNode {
 impl ClusterInner {
     /// The shared state of a cluster without any node.
     pub fn new(options: ClusterOptions) -> Self {
-        let config =
-            IndexMap::from([("enable_feature_binlog".to_owned(), options.feature_binlog.to_string())]);
+        let mut config = IndexMap::from([
+            ("enable_feature_binlog".to_owned(), options.feature_binlog.to_string()),
+            // On in Doris. Here every process shares one address, so that a client of the frontend would
+            // always look like a process beside the backend that went down.
+            ("enable_abort_txn_by_checking_coordinator_be".to_owned(), "false".to_owned()),
+        ]);
+        config.extend(options.frontend_config.clone());
         let account = Account { password: options.root_password.clone() };
         let users = ["root", "admin"].map(|name| (name.to_owned(), account.clone()));
         let fe = FeState {

@@ -14,8 +14,8 @@ pub use kind::kind;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{Answer, Session};
-use crate::sql::{self, ShowKind, Statement};
-use crate::{exec, show};
+use crate::sql::{self, Show, ShowKind, Statement};
+use crate::{exec, show, snapshot};
 
 /// Databases that every cluster has and that hold no replicated table.
 const SYSTEM_DATABASES: [&str; 3] = ["information_schema", "mysql", "__internal_schema"];
@@ -60,13 +60,25 @@ pub async fn run(
             Ok(Answer::ok())
         }
         Statement::Use(name) => use_database(cluster, session, name).map(|()| Answer::ok()),
+        Statement::Show(Show { kind: ShowKind::Variables { .. }, filter }) => {
+            Ok(Answer::Rows(variables::rows(cluster, session, filter)))
+        }
         Statement::Show(wanted) => show::run(cluster, session, wanted).map(Answer::Rows),
         // Every change is visible on all frontends at once.
         Statement::Sync => Ok(Answer::ok()),
         Statement::Begin | Statement::Commit | Statement::Rollback => Ok(Answer::ok()),
         Statement::Query(query) => Err(SqlError::general(format!("not supported: {}", query.text))),
-        Statement::Backup(_) | Statement::CancelBackup { .. } | Statement::CancelRestore { .. } => {
-            Err(SqlError::general("not supported: BACKUP"))
+        Statement::Backup(backup) => {
+            let db = named_or_current(backup.db.as_deref(), session)?;
+            snapshot::submit_backup(cluster, &db, backup).map(|()| Answer::ok())
+        }
+        Statement::CancelBackup { db } => {
+            let db = named_or_current(db.as_deref(), session)?;
+            snapshot::cancel_backup(cluster, &db).map(|()| Answer::ok())
+        }
+        Statement::CancelRestore { db } => {
+            let db = named_or_current(db.as_deref(), session)?;
+            snapshot::cancel_restore(cluster, &db).map(|()| Answer::ok())
         }
         Statement::CreateDatabase { .. }
         | Statement::DropDatabase { .. }
@@ -100,6 +112,15 @@ pub fn use_database(cluster: &ClusterInner, session: &mut Session, name: &str) -
     }
     session.database = Some(name.to_owned());
     Ok(())
+}
+
+fn named_or_current(db: Option<&str>, session: &Session) -> SqlResult<String> {
+    let db = db.or(session.database.as_deref());
+    db.map(str::to_owned).ok_or_else(|| SqlError {
+        code: 1046,
+        state: "3D000",
+        message: "No database selected".to_owned(),
+    })
 }
 
 /// What a follower forwards. Reads of the own catalogue and session statements stay local.

@@ -1,5 +1,6 @@
 //! How an emulated cluster is set up.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct ClusterOptions {
     /// What `@@version_comment` and SHOW FRONTENDS / BACKENDS call the version.
     pub version: String,
     pub root_password: String,
+    /// SQL connections per frontend (`qe_max_connection`); further ones get error 1040.
+    pub max_connections: usize,
     /// `replication_num` of tables that name none.
     pub default_replication_num: u16,
     /// Pause between two steps of backup and restore jobs.
@@ -36,7 +39,11 @@ pub struct ClusterOptions {
     pub first_id: i64,
     pub first_txn_id: i64,
     pub first_journal_id: i64,
-    /// Where backends put snapshot directories in their announced paths; nothing is read from it.
+    /// Further frontend settings, as `ADMIN SET FRONTEND CONFIG` would set them.
+    pub frontend_config: BTreeMap<String, String>,
+    /// Further settings of every backend, whether or not they may change at run time.
+    pub backend_config: BTreeMap<String, String>,
+    /// Where backends put snapshot directories in their announced paths.
     pub data_dir: Option<PathBuf>,
     /// Seed of the fault probabilities and of schema hashes.
     pub seed: u64,
@@ -79,6 +86,7 @@ impl Default for ClusterOptions {
             be_feature_binlog: false,
             version: "doris-3.1.0-rc02-minidoris".to_owned(),
             root_password: String::new(),
+            max_connections: 1024,
             default_replication_num: 1,
             backup_interval: Duration::from_millis(20),
             binlog_gc_interval: Duration::from_secs(10),
@@ -86,6 +94,8 @@ impl Default for ClusterOptions {
             first_id: 10_000,
             first_txn_id: 1,
             first_journal_id: 1,
+            frontend_config: BTreeMap::new(),
+            backend_config: BTreeMap::new(),
             data_dir: None,
             seed: 1,
         }

@@ -3,61 +3,30 @@
 //! Stopping a job is the same as crashing it at that point: the task is cancelled wherever it is, and a
 //! later start goes on from what was persisted. Nothing else may be relied on, so nothing else exists.
 
+mod job;
+mod options;
+pub(crate) mod shell;
+mod snapshot;
+mod source;
+mod stream;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-use crate::job::JobRecord;
+use self::job::Job;
+use self::shell::Shell;
+use crate::error::{Disposition, Error, Result};
+use crate::job::{Blocked, Event, JobRecord, Phase};
 use crate::observer::Observer;
 use crate::ports::{Clock, Downstream, Upstream};
 use crate::status::JobStatus;
 use crate::store::Store;
 
-/// Limits and intervals of the engine. One value for all jobs of a process.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EngineOptions {
-    /// Binlogs per `getBinlog`, 1 to 255.
-    pub binlog_batch_size: u8,
-    /// Transactions of one job that are ingested at the same time.
-    pub max_transactions_in_flight: usize,
-    /// The shortest and longest pause between two polls of an idle upstream.
-    pub poll_min: Duration,
-    pub poll_max: Duration,
-    /// How often a running backup or restore is looked at.
-    pub snapshot_poll: Duration,
-    /// First and longest pause before an operation is repeated.
-    pub retry_min: Duration,
-    pub retry_max: Duration,
-    /// Seconds after which the downstream FE aborts a transaction that was left open.
-    pub txn_timeout_s: i64,
-    /// Restore into new tables and swap, so that the target stays readable.
-    pub atomic_restore: bool,
-    /// Let a restore replace tables whose schema differs.
-    pub force_replace: bool,
-    /// Drop target tables that are not in the snapshot of a database job.
-    pub clean_tables: bool,
-}
-
-impl Default for EngineOptions {
-    fn default() -> Self {
-        Self {
-            binlog_batch_size: 64,
-            max_transactions_in_flight: 16,
-            poll_min: Duration::from_millis(20),
-            poll_max: Duration::from_secs(1),
-            snapshot_poll: Duration::from_millis(500),
-            retry_min: Duration::from_millis(200),
-            retry_max: Duration::from_secs(30),
-            txn_timeout_s: 3600,
-            atomic_restore: true,
-            force_replace: true,
-            clean_tables: false,
-        }
-    }
-}
+pub use options::EngineOptions;
 
 /// Everything a job's task needs.
 #[derive(Clone)]
@@ -111,10 +80,81 @@ impl std::fmt::Debug for JobContext {
 pub fn spawn(context: JobContext) -> JobHandle {
     let status = Arc::new(Mutex::new(JobStatus::starting(&context.record)));
     let cancel = CancellationToken::new();
-    let task = tokio::spawn(drive(context, Arc::clone(&status), cancel.clone()));
+    let span = tracing::info_span!("job", job = %context.record.spec.name);
+    let shell = Arc::new(Shell::new(context, Arc::clone(&status)));
+    let stopped = cancel.clone();
+    let task = tokio::spawn(
+        async move {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = drive(Arc::clone(&shell)) => {}
+            }
+            shell.set_step("stopped");
+        }
+        .instrument(span),
+    );
     JobHandle { status, cancel, task: Mutex::new(Some(task)) }
 }
 
-async fn drive(_context: JobContext, _status: Arc<Mutex<JobStatus>>, cancel: CancellationToken) {
-    cancel.cancelled().await;
+/// Drives the job for ever. Returns when this process no longer owns it.
+async fn drive(shell: Arc<Shell>) {
+    let mut tries = 0;
+    loop {
+        let error = match run(Arc::clone(&shell)).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        if error.disposition == Disposition::Stop {
+            tracing::warn!(%error, "the job is driven elsewhere, or gone");
+            shell.set_step(format!("stopped: {error}"));
+            return;
+        }
+        tries += 1;
+        shell.pause(&error, tries).await;
+    }
+}
+
+enum Never {}
+
+/// Goes through the phases of the job until an error that its own retries do not mend.
+async fn run(shell: Arc<Shell>) -> Result<Never> {
+    let mut job = Job::load(shell).await?;
+    if let Some(blocked) = job.state.blocked.clone() {
+        let since = blocked.since_ms;
+        job.apply(Event::Unblocked).await?;
+        let seqs = (blocked.commit_seq, blocked.commit_seq);
+        job.history("resume", seqs, blocked.message, "trying again", since).await;
+    }
+    loop {
+        let outcome = match &job.state.phase {
+            Phase::FullSync(_) => snapshot::run(&mut job).await,
+            Phase::Incremental(_) => stream::run(&mut job).await,
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(error) if error.disposition == Disposition::Block => block(&mut job, error).await?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Records that an operator must act, and waits for that. Resuming the job starts a new task.
+async fn block(job: &mut Job, error: Error) -> Result<()> {
+    let shell = Arc::clone(&job.shell);
+    tracing::error!(code = error.code, %error, hint = %error.hint, "blocked until an operator acts");
+    shell.ctx.observer.error(shell.job_name(), error.origin.name(), false);
+    let (commit_seq, binlog_type) = job.handling.clone().unwrap_or((job.position.commit_seq, String::new()));
+    let blocked = Blocked {
+        code: error.code.to_owned(),
+        message: error.message,
+        hint: error.hint,
+        commit_seq,
+        binlog_type,
+        since_ms: shell.now_ms(),
+    };
+    let reason = blocked.message.clone();
+    job.apply(Event::Blocked(blocked)).await?;
+    job.history("block", (commit_seq, commit_seq), reason, "waiting for an operator", shell.now_ms()).await;
+    shell.set_step("blocked");
+    std::future::pending().await
 }

@@ -77,7 +77,7 @@ impl DorisCluster {
             enable_compress: Some(true),
             ..Default::default()
         };
-        let timeout = self.clients.options.rpc_timeout;
+        let timeout = self.clients.options.statement_timeout;
         let (result, peer) = self
             .call("getSnapshot", Nature::Reads, timeout, |fe| async move { fe.get_snapshot(request).await })
             .await?;

@@ -211,5 +211,10 @@ impl Record {
 
 fn read<T: DeserializeOwned>(binlog_type: BinlogType, data: Option<&str>) -> Result<T, RecordError> {
     let data = data.filter(|text| !text.is_empty()).ok_or(RecordError::NoData { binlog_type })?;
+    if !data.trim_start().starts_with('{') {
+        // A derived reader would take an array as well, its items in the order of the fields.
+        let detail = "expected an object at line 1 column 1".to_owned();
+        return Err(RecordError::Json { binlog_type, detail });
+    }
     serde_json::from_str(data).map_err(|error| RecordError::json(binlog_type, &error))
 }

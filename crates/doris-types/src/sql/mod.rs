@@ -4,7 +4,14 @@
 //! never by searching the text, so comments, literals and odd names survive byte for byte.
 
 mod quote;
+pub mod rewrite;
+mod tokens;
 
 pub use quote::{
     qualified_name, quote_identifier, quote_identifiers, quote_string, unquote_identifier, unquote_string,
 };
+pub use rewrite::{
+    CreateRewrite, RewriteError, add_partition_range, add_partition_sql, drop_partition_sql,
+    retarget_alter_table, rewrite_create_table, rewrite_view_query, set_properties_sql, truncate_sql_tail,
+};
+pub use tokens::{Token, TokenError, TokenKind, significant_tokens, tokenize};

@@ -218,6 +218,7 @@ fn errors_name_the_type_and_the_key_or_position() {
         (BinlogType::TRUNCATE_TABLE, r#"{"db":"d"}"#, "missing field `tblId`"),
         (BinlogType::UPSERT, r#"{"commitSeq":1,"tableRecords":{"x":{}}}"#, "line 1 column"),
         (BinlogType::DROP_TABLE, r#"{"tableId":"one"}"#, "line 1 column 16"),
+        (BinlogType::RENAME_COLUMN, r#"[1, 2, "a", "b", {}]"#, "line 1 column 1"),
         (BinlogType::DROP_TABLE, r#"{"tableid":1}"#, "missing field `tableId`"),
     ];
     for (kind, text, expected) in cases {

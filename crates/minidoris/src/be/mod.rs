@@ -18,12 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use parking_lot::RwLock;
 
 use crate::data::{DeletePredicate, Row, Rowset, RowsetMeta};
 
 pub use crate::data::TabletSchema;
 pub use config::{BackendConfig, ConfigItem};
+pub(crate) use download::md5_hex;
 pub use error::BackendError;
 pub use ingest::IngestTask;
 pub use snapshot::DownloadTask;
@@ -153,18 +155,21 @@ impl Backend {
         Ok(())
     }
 
-    /// Stages a rowset that another replica of the tablet wrote.
-    pub fn write_rowset(
+    /// Stages encoded segments, which replicas of a tablet may share.
+    pub fn write_segments(
         &self,
         txn_id: i64,
         partition_id: i64,
         tablet_id: i64,
         load_id: LoadId,
-        rowset: &Arc<Rowset>,
+        segments: Vec<Bytes>,
+        num_rows: u64,
     ) -> Result<(), BackendError> {
         let tablet = self.tablet(tablet_id)?;
-        let own = self.new_meta(&tablet, txn_id, partition_id);
-        let rowset = rowset.with_meta(|meta| meta.rowset_id = own.rowset_id);
+        let mut meta = self.new_meta(&tablet, txn_id, partition_id);
+        meta.num_rows = num_rows;
+        meta.segment_sizes = segments.iter().map(|bytes| bytes.len() as u64).collect();
+        let rowset = Arc::new(Rowset { meta, segments });
         self.txns.store((txn_id, partition_id, tablet_id), load_id, rowset);
         Ok(())
     }

@@ -121,6 +121,11 @@ impl TxnMap {
     pub fn running(&self) -> usize {
         self.entries.lock().values().filter(|entry| matches!(entry.state, TxnState::Prepared)).count()
     }
+
+    /// Whether at least `limit` entries wait. Counts only when that is possible at all.
+    pub fn is_full(&self, limit: usize) -> bool {
+        self.entries.lock().len() >= limit && self.running() >= limit
+    }
 }
 
 #[cfg(test)]

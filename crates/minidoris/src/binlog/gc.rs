@@ -37,6 +37,10 @@ struct PartitionVersion {
 /// Runs [`collect_garbage`] and lets the backends delete what has expired.
 pub fn collect_garbage_and_tell_backends(cluster: &ClusterInner) {
     let expired = collect_garbage(&mut cluster.fe.lock(), cluster.clock.now_ms());
+    tell_backends(cluster, expired);
+}
+
+fn tell_backends(cluster: &ClusterInner, expired: ExpiredVersions) {
     for (backend_id, tablets) in expired {
         let Some(backend) = cluster.backend(backend_id) else { continue };
         for (tablet_id, version) in tablets {
@@ -45,10 +49,20 @@ pub fn collect_garbage_and_tell_backends(cluster: &ClusterInner) {
     }
 }
 
+/// Expires every binlog of one database that no lock protects, as if its time limit had passed.
+pub fn expire_database(cluster: &ClusterInner, db_id: i64) {
+    let expired = collect_garbage_where(&mut cluster.fe.lock(), i64::MAX, |id| id == db_id);
+    tell_backends(cluster, expired);
+}
+
 /// Expires binlogs of all databases. The catalogue, not the remembered flags, decides what is enabled.
 pub fn collect_garbage(state: &mut FeState, now_ms: i64) -> ExpiredVersions {
+    collect_garbage_where(state, now_ms, |_| true)
+}
+
+fn collect_garbage_where(state: &mut FeState, now_ms: i64, wanted: impl Fn(i64) -> bool) -> ExpiredVersions {
     let mut newest_versions = BTreeMap::new();
-    for (db_id, binlog) in &mut state.binlogs.databases {
+    for (db_id, binlog) in state.binlogs.databases.iter_mut().filter(|(id, _)| wanted(**id)) {
         let catalogue = state.databases.get(db_id);
         let config = catalogue.map(database_config).unwrap_or_default();
         let expired = if config.enable {

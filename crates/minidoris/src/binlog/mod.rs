@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicI64;
 
 pub use doris_types::record::{BinlogType, html_safe_json};
 pub use dropped::DroppedResources;
-pub use gc::{ExpiredVersions, collect_garbage, collect_garbage_and_tell_backends};
+pub use gc::{ExpiredVersions, collect_garbage, collect_garbage_and_tell_backends, expire_database};
 pub use list::{BinlogEntry, BinlogList, Dummy};
 pub use read::{Lag, LockError, NoList, ReadOutcome, Scope};
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::servers::Servers;
 use super::{BackendNode, ClusterInner, FrontendNode};
 use crate::be::Backend;
+use crate::binlog;
 use crate::clock::Clock;
 use crate::daemon;
 use crate::dispatch;
@@ -177,6 +178,14 @@ impl Cluster {
     /// Drops the binlogs that have outlived their limits, now instead of at the next interval.
     pub fn gc_binlogs_now(&self) {
         daemon::collect_binlogs(self.inner());
+    }
+
+    /// Drops all binlogs of a database that no lock protects, as if their time limit had passed.
+    pub fn expire_binlogs(&self, db: &str) -> SqlResult<()> {
+        let found = self.inner().fe.lock().database_named(db).map(|database| database.id);
+        binlog::expire_database(self.inner(), found.ok_or_else(|| SqlError::unknown_database(db))?);
+        self.inner().changed.notify_waiters();
+        Ok(())
     }
 
     /// Waits until `holds` is true, asking again after every change of the cluster. False when the time

@@ -14,9 +14,10 @@ use super::handle::Cluster;
 use super::servers::{Servers, bind};
 use super::{BackendNode, FrontendNode};
 use crate::be::{Backend, BackendOptions};
+use crate::http;
 use crate::mysql::{self, MysqlLimits};
 use crate::options::{ClusterOptions, IngestMode, PortKind};
-use crate::rpc::FrontendRpc;
+use crate::rpc::{BackendRpc, FrontendRpc};
 use crate::txn;
 
 /// Announced ports that nobody listens on.
@@ -33,14 +34,14 @@ impl Cluster {
         let port = |kind, of: fn(&FrontendNode) -> u16| {
             former.as_ref().map_or_else(|| options.port(kind, index), of)
         };
-        let http = bind(&options.host, port(PortKind::FeHttp, |node| node.http_port)).await?;
+        let http_listener = bind(&options.host, port(PortKind::FeHttp, |node| node.http_port)).await?;
         let query = bind(&options.host, port(PortKind::FeQuery, |node| node.query_port)).await?;
         let rpc = bind(&options.host, port(PortKind::FeRpc, |node| node.rpc_port)).await?;
         let node = FrontendNode {
             name: format!("fe_{}_{index}", inner.name),
             host: options.host.clone(),
             edit_log_port: EDIT_LOG_PORT + u16::try_from(index).unwrap_or_default(),
-            http_port: http.local_addr().context("http port has no address")?.port(),
+            http_port: http_listener.local_addr().context("http port has no address")?.port(),
             query_port: query.local_addr().context("query port has no address")?.port(),
             rpc_port: rpc.local_addr().context("rpc port has no address")?.port(),
             is_master: false,
@@ -55,12 +56,12 @@ impl Cluster {
             }
         }
         let servers = Servers::new();
-        let limits = MysqlLimits::default();
+        let limits = MysqlLimits { max_connections: options.max_connections, ..MysqlLimits::default() };
         servers.spawn(mysql::serve(Arc::clone(inner), index, query, limits, servers.stopped()));
         let handler = Arc::new(FrontendRpc { cluster: Arc::clone(inner), fe: index });
         let limits = ServerLimits::default();
         servers.spawn(doris_thrift::serve_frontend(rpc, handler, limits, servers.stopped()));
-        drop(http);
+        servers.spawn(http::serve_fe(Arc::clone(inner), index, http_listener, servers.stopped()));
         let mut all = self.shared.frontends.lock();
         match all.get_mut(index) {
             Some(old) => *old = servers,
@@ -103,15 +104,19 @@ impl Cluster {
             (node.host.clone(), node.be_port, node.http_port)
         };
         let rpc = bind(&host, be_port).await?;
-        let http = bind(&host, http_port).await?;
+        let http_listener = bind(&host, http_port).await?;
         if let Some(node) = inner.backend_nodes.write().get_mut(&id) {
             node.be_port = rpc.local_addr().context("be port has no address")?.port();
-            node.http_port = http.local_addr().context("http port has no address")?.port();
+            node.http_port = http_listener.local_addr().context("http port has no address")?.port();
             node.alive = true;
             node.start_time = inner.clock.now_ms();
         }
         let servers = Servers::new();
-        drop((http, rpc));
+        let backend = inner.backend(id).with_context(|| format!("backend {id} has no data"))?;
+        let handler = BackendRpc { cluster: Arc::clone(inner), backend: Arc::clone(&backend) };
+        let limits = ServerLimits::default();
+        servers.spawn(doris_thrift::serve_backend(rpc, Arc::new(handler), limits, servers.stopped()));
+        servers.spawn(http::serve_be(Arc::clone(inner), backend, http_listener, servers.stopped()));
         let mut all = self.shared.backends.lock();
         match all.iter_mut().find(|(known, _)| *known == id) {
             Some((_, old)) => *old = servers,
@@ -120,6 +125,20 @@ impl Cluster {
         drop(all);
         inner.changed.notify_waiters();
         Ok(())
+    }
+
+    /// Adds a frontend as a follower and gives its position.
+    pub async fn add_frontend(&self) -> anyhow::Result<usize> {
+        let index = self.frontend_count();
+        self.start_frontend(index).await?;
+        Ok(index)
+    }
+
+    /// Adds an empty backend and gives its position.
+    pub async fn add_backend(&self) -> anyhow::Result<usize> {
+        let index = self.backend_count();
+        self.start_backend(index).await?;
+        Ok(index)
     }
 
     /// Ends a frontend at once. A dead master leaves the cluster without one until
@@ -161,7 +180,10 @@ impl Cluster {
         if let Some(data) = self.inner().backend(id) {
             data.restart();
         }
-        txn::abort_by_coordinator(self.inner(), id, &self.inner().options.host);
+        let aborts = self.inner().fe.lock().config_flag("enable_abort_txn_by_checking_coordinator_be");
+        if aborts {
+            txn::abort_by_coordinator(self.inner(), id, &self.inner().options.host);
+        }
         tracing::info!(cluster = self.name(), backend = id, "backend killed");
         self.inner().changed.notify_waiters();
         Ok(())
@@ -211,5 +233,8 @@ fn new_backend(options: &ClusterOptions, id: i64) -> Backend {
         IngestMode::Async => "4",
     };
     backend.config.set("ingest_binlog_work_pool_size", pool);
+    for (name, value) in &options.backend_config {
+        backend.config.set(name, value);
+    }
     backend
 }

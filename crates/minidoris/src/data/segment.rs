@@ -13,34 +13,59 @@ const MAGIC: &[u8; 4] = b"MDS1";
 /// Rows are cut into segments of about this many bytes.
 const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Encodes rows as zero or more segments.
-pub fn encode(schema: &TabletSchema, rows: &[Row]) -> Vec<Bytes> {
-    let mut segments = Vec::new();
-    let mut body = Vec::new();
-    for row in rows {
-        if body.is_empty() {
-            put_header(&mut body, schema);
-        }
-        body.push(u8::from(row.deleted));
-        for value in &row.values {
-            codec::put_value(&mut body, value);
-        }
-        if body.len() >= SEGMENT_BYTES {
-            segments.push(Bytes::from(codec::seal(MAGIC, &body)));
-            body.clear();
-        }
-    }
-    if !body.is_empty() {
-        segments.push(Bytes::from(codec::seal(MAGIC, &body)));
-    }
-    segments
+/// Encodes rows one by one into as many segments as their size needs.
+#[derive(Debug, Default)]
+pub struct Builder {
+    body: Vec<u8>,
+    segments: Vec<Bytes>,
+    rows: u64,
 }
 
-fn put_header(body: &mut Vec<u8>, schema: &TabletSchema) {
-    codec::put_unsigned(body, schema.columns.len() as u128);
-    for column in &schema.columns {
-        codec::put_signed(body, i128::from(column.unique_id));
+impl Builder {
+    /// Adds a row whose values are in the order of `schema`, which is the same for all rows.
+    pub fn add<'a>(
+        &mut self,
+        schema: &TabletSchema,
+        values: impl IntoIterator<Item = &'a Value>,
+        deleted: bool,
+    ) {
+        if self.body.is_empty() {
+            codec::put_unsigned(&mut self.body, schema.columns.len() as u128);
+            for column in &schema.columns {
+                codec::put_signed(&mut self.body, i128::from(column.unique_id));
+            }
+        }
+        self.body.push(u8::from(deleted));
+        for value in values {
+            codec::put_value(&mut self.body, value);
+        }
+        self.rows += 1;
+        if self.body.len() >= SEGMENT_BYTES {
+            self.seal();
+        }
     }
+
+    /// The segments and the number of rows in them.
+    pub fn finish(mut self) -> (Vec<Bytes>, u64) {
+        if !self.body.is_empty() {
+            self.seal();
+        }
+        (self.segments, self.rows)
+    }
+
+    fn seal(&mut self) {
+        self.segments.push(Bytes::from(codec::seal(MAGIC, &self.body)));
+        self.body.clear();
+    }
+}
+
+/// Encodes rows as zero or more segments.
+pub fn encode(schema: &TabletSchema, rows: &[Row]) -> Vec<Bytes> {
+    let mut builder = Builder::default();
+    for row in rows {
+        builder.add(schema, &row.values, row.deleted);
+    }
+    builder.finish().0
 }
 
 /// Decodes a segment into rows of `schema`: columns are matched by unique id, columns that the segment

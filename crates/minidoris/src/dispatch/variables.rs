@@ -7,8 +7,8 @@ use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::mysql::SERVER_VERSION;
 use crate::session::{ColumnType, ResultSet, Session};
-use crate::sql::SetItem;
 use crate::sql::lexer::{Token, TokenKind, tokenize};
+use crate::sql::{Condition, Operator, SetItem, ShowFilter};
 
 /// Names and values that do not depend on the cluster, as SHOW VARIABLES prints them, sorted.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -77,10 +77,10 @@ fn current_value(cluster: &ClusterInner, session: &Session, name: &str) -> Optio
     session.variables.get(name).cloned().or_else(|| default_value(cluster, name))
 }
 
-/// SHOW VARIABLES without its filter: name, value, default value and whether the session changed it.
-pub fn rows(cluster: &ClusterInner, session: &Session) -> ResultSet {
+/// SHOW VARIABLES: name, value, default value and whether the session changed it.
+pub fn rows(cluster: &ClusterInner, session: &Session, filter: &ShowFilter) -> ResultSet {
     let mut result = ResultSet::new(&["Variable_name", "Value", "Default_Value", "Changed"]);
-    for (name, _) in DEFAULTS {
+    for (name, _) in DEFAULTS.iter().filter(|(name, _)| is_wanted(name, filter)) {
         let default = default_value(cluster, name).unwrap_or_default();
         let value = current_value(cluster, session, name).unwrap_or_default();
         let changed = if value == default { "0" } else { "1" };
@@ -88,6 +88,34 @@ pub fn rows(cluster: &ClusterInner, session: &Session) -> ResultSet {
         result.rows.push(row.map(Some).to_vec());
     }
     result
+}
+
+/// The LIKE pattern and conditions on the name; those on other columns are not looked at.
+fn is_wanted(name: &str, filter: &ShowFilter) -> bool {
+    let meets = |condition: &Condition| match condition.operator {
+        _ if !condition.column.eq_ignore_ascii_case("variable_name") => true,
+        Operator::Equal => condition.value.eq_ignore_ascii_case(name),
+        Operator::NotEqual => !condition.value.eq_ignore_ascii_case(name),
+        Operator::Like => is_like(name, &condition.value),
+        Operator::NotLike => !is_like(name, &condition.value),
+        Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => true,
+    };
+    filter.like.as_ref().is_none_or(|pattern| is_like(name, pattern)) && filter.conditions.iter().all(meets)
+}
+
+/// SQL's LIKE without regard to case: `%` stands for any text, `_` for one character.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let Some(first) = pattern.chars().next() else { return text.is_empty() };
+    let after = &pattern[first.len_utf8()..];
+    let shorter = |text: &str| text.chars().next().map_or(text.len(), char::len_utf8);
+    match first {
+        '%' => is_like(text, after) || (!text.is_empty() && is_like(&text[shorter(text)..], pattern)),
+        '_' => !text.is_empty() && is_like(&text[shorter(text)..], after),
+        letter => {
+            text.starts_with(|c: char| c.eq_ignore_ascii_case(&letter))
+                && is_like(&text[shorter(text)..], after)
+        }
+    }
 }
 
 /// Applies SET. Values that are expressions are not evaluated and leave the variable as it was.

@@ -1,16 +1,116 @@
 //! Execution of DDL: check, change the catalogue, journal; all of it under the frontend's lock.
+//!
+//! One file per family of statements. Every change ends with its journal entry, whose id is the commit seq
+//! of the binlog when the statement has one.
 
+mod alter_table;
+pub mod auto_partition;
+mod columns;
+mod context;
+mod create_table;
+mod database;
+mod drop;
+mod partition;
+mod partition_items;
+mod properties;
+pub mod records;
 mod state;
+#[cfg(test)]
+mod tests;
+mod truncate;
+mod view;
 
 pub use state::{AlterJob, DdlState, Recycled, RecycledObject};
 
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{Answer, Session};
-use crate::sql::Statement;
+use crate::sql::{Recover, Statement};
+use crate::state::Account;
 
-/// Runs a DDL statement, USE, SET or ADMIN SET. Errors carry Doris's codes and texts.
+/// Runs a DDL or ADMIN statement. Errors carry Doris's codes and texts. Statements that are not DDL
+/// (queries, SHOW, SET, USE, BACKUP…) belong to other parts and are refused.
 pub fn run(cluster: &ClusterInner, session: &mut Session, statement: &Statement) -> SqlResult<Answer> {
-    let _ = (cluster, session);
-    Err(SqlError::general(format!("not supported: {statement:?}")))
+    let outcome = execute(cluster, session, statement);
+    if outcome.is_ok() {
+        cluster.changed.notify_waiters();
+    }
+    outcome.map(|()| Answer::ok())
+}
+
+fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement) -> SqlResult<()> {
+    let state = &mut *cluster.fe.lock();
+    match statement {
+        Statement::CreateDatabase { name, if_not_exists, properties } => {
+            database::create(state, name, *if_not_exists, properties)
+        }
+        Statement::DropDatabase { name, if_exists, force } => {
+            database::drop(cluster, state, session, name, *if_exists, *force)
+        }
+        Statement::AlterDatabaseProperties { name, properties } => {
+            database::set_properties(cluster, state, name, properties)
+        }
+        Statement::RenameDatabase { name, new_name } => database::rename(state, name, new_name),
+        Statement::CreateTable(create) => create_table::create(cluster, state, session, create),
+        Statement::CreateTableLike(like) => create_table::create_like(cluster, state, session, like),
+        Statement::DropTable { table, if_exists, force } => {
+            drop::table(cluster, state, session, table, *if_exists, *force)
+        }
+        Statement::CreateView(create) => view::create(cluster, state, session, create),
+        Statement::AlterView(alter) => view::alter(cluster, state, session, alter),
+        Statement::DropView { view, if_exists } => drop::view(cluster, state, session, view, *if_exists),
+        Statement::Truncate(truncate) => truncate::run(cluster, state, session, truncate),
+        Statement::AlterTable(alter) => alter_table::run(cluster, state, session, alter),
+        Statement::Recover(Recover::Database { .. } | Recover::Table { .. } | Recover::Partition { .. }) => {
+            Err(SqlError::general("RECOVER is not supported"))
+        }
+        Statement::AdminSetFrontendConfig(settings) => {
+            for (key, value) in settings {
+                state.config.insert(key.clone(), value.clone());
+            }
+            state.journal();
+            Ok(())
+        }
+        Statement::CreateUser { user, password, if_not_exists } => {
+            if state.users.contains_key(user) {
+                return if *if_not_exists {
+                    Ok(())
+                } else {
+                    Err(SqlError::general(format!("User '{user}'@'%' already exist")))
+                };
+            }
+            state.users.insert(user.clone(), Account { password: password.clone() });
+            state.journal();
+            Ok(())
+        }
+        Statement::DropUser { user, if_exists } => {
+            if state.users.remove(user).is_none() && !if_exists {
+                return Err(SqlError::general(format!("User `'{user}'@'%'` does not exist")));
+            }
+            state.journal();
+            Ok(())
+        }
+        Statement::Restore { repository } if repository == "__keep_on_local__" => {
+            Err(SqlError::common("restore from the local repo via SQL call is not supported"))
+        }
+        Statement::Restore { repository } => {
+            Err(SqlError::common(format!("Repository {repository} does not exist")))
+        }
+        Statement::Accepted(_) => {
+            state.journal();
+            Ok(())
+        }
+        Statement::CreateMaterializedView { .. }
+        | Statement::Show(_)
+        | Statement::Use(_)
+        | Statement::Set(_)
+        | Statement::Backup(_)
+        | Statement::CancelBackup { .. }
+        | Statement::CancelRestore { .. }
+        | Statement::Sync
+        | Statement::Begin
+        | Statement::Commit
+        | Statement::Rollback
+        | Statement::Query(_) => Err(SqlError::general("the statement is not supported here")),
+    }
 }

@@ -44,6 +44,7 @@ fn router(cluster: Cluster) -> Router {
         .route("/fe/{index}/{operation}", post(frontend))
         .route("/be/{index}/{operation}", post(backend))
         .route("/binlog/gc", post(gc_binlogs))
+        .route("/binlog/expire/{db}", post(expire_binlogs))
         .route("/clock/advance/{ms}", post(advance_clock))
         .with_state(cluster)
 }
@@ -130,6 +131,10 @@ async fn backend(
 async fn gc_binlogs(State(cluster): State<Cluster>) -> Json<Value> {
     cluster.gc_binlogs_now();
     done()
+}
+
+async fn expire_binlogs(State(cluster): State<Cluster>, Path(db): Path<String>) -> Response {
+    outcome(cluster.expire_binlogs(&db).map_err(anyhow::Error::new))
 }
 
 async fn advance_clock(State(cluster): State<Cluster>, Path(ms): Path<i64>) -> Json<Value> {

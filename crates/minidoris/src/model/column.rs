@@ -1,7 +1,9 @@
 //! Columns and their types, as Doris names and prints them.
 
+use serde::{Deserialize, Serialize};
+
 /// How rows with equal keys are merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeysType {
     Duplicate,
     Unique,
@@ -9,7 +11,7 @@ pub enum KeysType {
 }
 
 /// A column of a table or of one of its indexes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
     pub data_type: DataType,
@@ -30,7 +32,7 @@ pub struct Column {
     pub on_update: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DefaultValue {
     /// `DEFAULT "0"`.
     Literal(String),
@@ -40,7 +42,7 @@ pub enum DefaultValue {
     Function(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AggregateKind {
     Sum,
     Min,
@@ -54,7 +56,7 @@ pub enum AggregateKind {
 }
 
 /// A Doris type. Complex types keep their inner text as printed (`array<int>`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DataType {
     Boolean,
     TinyInt,

@@ -45,16 +45,8 @@ impl PartitionItem {
 
 fn key_text(values: &[PartitionValue], types: &[&DataType]) -> String {
     let names: Vec<&str> = types.iter().map(|data_type| data_type.primitive_name()).collect();
-    let values: Vec<&str> = values
-        .iter()
-        .zip(types)
-        .map(|(value, data_type)| match value {
-            PartitionValue::Value(text) => text.as_str(),
-            PartitionValue::MaxValue => "MAXVALUE",
-            PartitionValue::MinValue => super::partition_value::minimum(data_type),
-            PartitionValue::Null => "NULL",
-        })
-        .collect();
+    let values: Vec<&str> =
+        values.iter().zip(types).map(|(value, data_type)| value.text(data_type)).collect();
     format!("types: [{}]; keys: [{}]; ", names.join(", "), values.join(", "))
 }
 

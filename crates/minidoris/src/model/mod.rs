@@ -6,6 +6,7 @@
 mod column;
 mod display;
 mod identity;
+mod ordered;
 mod partition;
 mod partition_value;
 mod table;

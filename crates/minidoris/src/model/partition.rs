@@ -1,10 +1,11 @@
 //! Partitions down to replicas.
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 /// A bound or list value of a partition key, in the text form of the partition identity
 /// (`2024-01-01`, `5`, `bj`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PartitionValue {
     Value(String),
     MaxValue,
@@ -14,7 +15,7 @@ pub enum PartitionValue {
 }
 
 /// What distinguishes a partition of its table from the others.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PartitionItem {
     Unpartitioned,
     /// Lower bound inclusive, upper bound exclusive; one value per partition column.
@@ -29,7 +30,7 @@ pub enum PartitionItem {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distribution {
     pub kind: DistributionKind,
     pub buckets: u32,
@@ -37,14 +38,14 @@ pub struct Distribution {
     pub auto_bucket: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DistributionKind {
     /// Column names.
     Hash(Vec<String>),
     Random,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Partition {
     pub id: i64,
     pub name: String,
@@ -60,23 +61,24 @@ pub struct Partition {
     /// `HDD` or `SSD`.
     pub storage_medium: String,
     /// Index id to tablets; holds exactly the indexes of the table, shadow ones included.
+    #[serde(with = "super::ordered")]
     pub indexes: IndexMap<i64, MaterializedIndex>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MaterializedIndex {
     pub id: i64,
     /// In bucket order.
     pub tablets: Vec<Tablet>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tablet {
     pub id: i64,
     pub replicas: Vec<Replica>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Replica {
     pub id: i64,
     pub backend_id: i64,

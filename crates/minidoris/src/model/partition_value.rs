@@ -9,13 +9,33 @@ use super::{DataType, PartitionValue};
 
 impl PartitionValue {
     /// The normal form of the value for a column of that type; `None` when the text is no such value.
-    /// MINVALUE becomes the minimum of the type, because that is what Doris stores and prints.
     pub fn normalize(&self, data_type: &DataType) -> Option<PartitionValue> {
         match self {
             PartitionValue::MaxValue => Some(PartitionValue::MaxValue),
             PartitionValue::Null => Some(PartitionValue::Null),
-            PartitionValue::MinValue => Some(PartitionValue::Value(minimum(data_type).to_owned())),
+            PartitionValue::MinValue => Some(PartitionValue::MinValue),
             PartitionValue::Value(text) => normalize_text(text, data_type).map(PartitionValue::Value),
+        }
+    }
+
+    /// The normal form of a range bound. The minimum of the type is MINVALUE, whichever way it was
+    /// written: NULL falls into the range that starts there.
+    pub fn normalize_bound(&self, data_type: &DataType) -> Option<PartitionValue> {
+        self.normalize(data_type).map(|value| match value {
+            PartitionValue::Value(text) if !text.is_empty() && text == minimum(data_type) => {
+                PartitionValue::MinValue
+            }
+            other => other,
+        })
+    }
+
+    /// The text of the value without quotes, as identities print it.
+    pub fn text<'a>(&'a self, data_type: &DataType) -> &'a str {
+        match self {
+            PartitionValue::Value(text) => text,
+            PartitionValue::MaxValue => "MAXVALUE",
+            PartitionValue::MinValue => minimum(data_type),
+            PartitionValue::Null => "NULL",
         }
     }
 

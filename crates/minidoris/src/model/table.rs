@@ -3,25 +3,27 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 use super::{Column, Distribution, KeysType, Partition};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Database {
     pub id: i64,
     pub name: String,
     /// As given to CREATE or ALTER DATABASE, in order.
+    #[serde(with = "super::ordered")]
     pub properties: IndexMap<String, String>,
     pub tables: BTreeMap<i64, Table>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Table {
     Olap(Box<OlapTable>),
     View(Box<View>),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OlapTable {
     pub id: i64,
     pub name: String,
@@ -32,6 +34,7 @@ pub struct OlapTable {
     pub cluster_by: Vec<String>,
     pub base_index_id: i64,
     /// Base index first, rollups after it, shadow indexes last. The base index carries the table's name.
+    #[serde(with = "super::ordered")]
     pub indexes: IndexMap<i64, IndexSchema>,
     pub secondary_indexes: Vec<SecondaryIndex>,
     pub partition_scheme: PartitionScheme,
@@ -40,6 +43,7 @@ pub struct OlapTable {
     pub default_distribution: Distribution,
     pub replication_num: u16,
     /// Everything else that SHOW CREATE TABLE prints, in Doris's names and normalised values.
+    #[serde(with = "super::ordered")]
     pub properties: IndexMap<String, String>,
     pub comment: String,
     pub state: TableState,
@@ -53,7 +57,7 @@ pub struct OlapTable {
 }
 
 /// One index of a table: the base table's columns or a rollup's subset.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IndexSchema {
     pub id: i64,
     pub name: String,
@@ -65,25 +69,26 @@ pub struct IndexSchema {
     pub state: IndexState,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IndexState {
     Normal,
     Shadow,
 }
 
 /// An inverted, ngram bloom filter or bitmap index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecondaryIndex {
     pub id: i64,
     pub name: String,
     pub columns: Vec<String>,
     /// `INVERTED`, `NGRAM_BF`, `BITMAP`.
     pub kind: String,
+    #[serde(with = "super::ordered")]
     pub properties: IndexMap<String, String>,
     pub comment: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PartitionScheme {
     Unpartitioned,
     Range {
@@ -97,7 +102,7 @@ pub enum PartitionScheme {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TableState {
     Normal,
     Rollup,
@@ -107,7 +112,7 @@ pub enum TableState {
     WaitingStable,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BinlogConfig {
     pub enable: bool,
     pub ttl_seconds: i64,
@@ -115,7 +120,7 @@ pub struct BinlogConfig {
     pub max_history_nums: i64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct View {
     pub id: i64,
     pub name: String,
@@ -123,6 +128,20 @@ pub struct View {
     /// The body, fully qualified with `internal`.`db`.
     pub definition: String,
     pub comment: String,
+}
+
+impl TableState {
+    /// The name that Doris prints.
+    pub fn name(self) -> &'static str {
+        match self {
+            TableState::Normal => "NORMAL",
+            TableState::Rollup => "ROLLUP",
+            TableState::SchemaChange => "SCHEMA_CHANGE",
+            TableState::Restore => "RESTORE",
+            TableState::RestoreWithLoad => "RESTORE_WITH_LOAD",
+            TableState::WaitingStable => "WAITING_STABLE",
+        }
+    }
 }
 
 impl Default for BinlogConfig {

@@ -4,7 +4,6 @@ pub const LONG_FLAG: u32 = 1 << 2;
 pub const CONNECT_WITH_DB: u32 = 1 << 3;
 pub const LOCAL_FILES: u32 = 1 << 7;
 pub const PROTOCOL_41: u32 = 1 << 9;
-pub const SSL: u32 = 1 << 11;
 pub const SECURE_CONNECTION: u32 = 1 << 15;
 pub const MULTI_STATEMENTS: u32 = 1 << 16;
 pub const PLUGIN_AUTH: u32 = 1 << 19;

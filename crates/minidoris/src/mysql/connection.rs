@@ -42,6 +42,8 @@ struct Connection<'a> {
     session: Session,
     /// The client set CLIENT_MULTI_STATEMENTS.
     multi_statements: bool,
+    /// The number of the reply's first packet; more than 1 after a command of several packets.
+    sequence: u8,
 }
 
 /// Serves the connection until the client leaves, stalls, or a fault cuts it.
@@ -71,8 +73,9 @@ pub async fn run(
         return Ok(());
     };
     let multi_statements = capabilities & capability::MULTI_STATEMENTS != 0;
-    let mut connection = Connection { cluster, fe, writer, limits, session, multi_statements };
-    while let Some((payload, _)) = input.next(limits.idle_timeout).await? {
+    let mut connection = Connection { cluster, fe, writer, limits, session, multi_statements, sequence: 1 };
+    while let Some((payload, sequence)) = input.next(limits.idle_timeout).await? {
+        connection.sequence = sequence.wrapping_add(1);
         if connection.command(payload).await? == Flow::Close {
             break;
         }
@@ -185,7 +188,7 @@ impl Connection<'_> {
     async fn query(&mut self, text: &str) -> io::Result<Flow> {
         let statements = sql::split_statements(text);
         let node = NodeId::Fe(self.fe);
-        let mut output = Output::starting_at(1);
+        let mut output = Output::starting_at(self.sequence);
         let mut flow = Flow::Continue;
         if statements.is_empty() {
             let message = "Query was empty".to_owned();
@@ -251,7 +254,7 @@ impl Connection<'_> {
     }
 
     async fn reply(&mut self, encode: impl FnOnce(&mut Output)) -> io::Result<Flow> {
-        reply(&mut self.writer, self.limits, 1, encode).await?;
+        reply(&mut self.writer, self.limits, self.sequence, encode).await?;
         Ok(Flow::Continue)
     }
 }

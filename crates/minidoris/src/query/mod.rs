@@ -1,1 +1,29 @@
 //! DML and queries.
+//!
+//! INSERT, DELETE, UPDATE and stream load share one way to write: a [`target`] describes the table at
+//! planning time, a [`writer`] sorts rows to partitions, buckets and indexes and encodes them, and
+//! [`load`] runs the transaction around it. SELECT is compiled ([`compile`]) from Doris's dialect to
+//! SQLite's, with the types that SQLite lacks, and runs over tables kept in memory ([`engine`]).
+
+pub mod auto_partition;
+pub mod load;
+pub mod target;
+pub mod writer;
+
+use crate::cluster::ClusterInner;
+use crate::data::date::{Date, DateTime};
+
+/// The cluster's time in the system's zone, to the microsecond.
+pub(crate) fn now(cluster: &ClusterInner) -> DateTime {
+    let instant = jiff::Timestamp::from_millisecond(cluster.clock.now_ms()).unwrap_or_default();
+    let local = instant.to_zoned(jiff::tz::TimeZone::system());
+    let part = |value: i8| u32::try_from(value).unwrap_or(0);
+    let year = u32::try_from(local.year()).unwrap_or(0);
+    Date::new(year, part(local.month()), part(local.day()))
+        .and_then(|date| {
+            let micros = u32::try_from(local.subsec_nanosecond() / 1000).unwrap_or(0);
+            DateTime::new(date, part(local.hour()), part(local.minute()), part(local.second()), micros)
+        })
+        // The clock stays within the years of a DATETIME.
+        .unwrap_or(DateTime::at_midnight(Date::new(1970, 1, 1).expect("the epoch is a date")))
+}

@@ -131,11 +131,12 @@ pub fn partition_values_text(item: &PartitionItem, table: &OlapTable, nested: bo
             .iter()
             .zip(&types)
             .map(|(value, data_type)| match value {
-                PartitionValue::Value(text) if data_type.is_date() => format!("'{text}'"),
-                PartitionValue::Value(text) => quote_string(text),
                 PartitionValue::MaxValue => "MAXVALUE".to_owned(),
-                PartitionValue::MinValue => "MINVALUE".to_owned(),
                 PartitionValue::Null => "NULL".to_owned(),
+                PartitionValue::Value(_) | PartitionValue::MinValue if data_type.is_date() => {
+                    format!("'{}'", value.text(data_type))
+                }
+                PartitionValue::Value(_) | PartitionValue::MinValue => quote_string(value.text(data_type)),
             })
             .collect();
         values.join(", ")
@@ -189,8 +190,13 @@ pub fn sorted_partitions(table: &OlapTable) -> Vec<&Partition> {
         PartitionItem::Range { lower, .. } => lower.clone(),
         PartitionItem::List { keys, .. } => keys.first().cloned().unwrap_or_default(),
     };
+    // The default partition of a list has no key and comes last.
     partitions.sort_by(|a, b| {
-        PartitionValue::compare_keys(&first_key(a), &first_key(b), &types).then_with(|| a.id.cmp(&b.id))
+        let (x, y) = (first_key(a), first_key(b));
+        x.is_empty()
+            .cmp(&y.is_empty())
+            .then_with(|| PartitionValue::compare_keys(&x, &y, &types))
+            .then_with(|| a.id.cmp(&b.id))
     });
     partitions
 }
@@ -201,7 +207,8 @@ fn rollup_clause(table: &OlapTable) -> String {
         .values()
         .filter(|index| index.id != table.base_index_id && index.state == crate::model::IndexState::Normal)
         .map(|index| {
-            let columns: Vec<&str> = index.columns.iter().map(|column| column.name.as_str()).collect();
+            let visible = index.columns.iter().filter(|column| column.visible);
+            let columns: Vec<String> = visible.map(|column| plain_name(&column.name)).collect();
             format!("{} ({})", plain_name(&index.name), columns.join(", "))
         })
         .collect();

@@ -29,6 +29,7 @@ pub use commit::{CommitOutcome, CommitTxn, SubTxnCommit, TabletWrites, commit_an
 pub use daemon::tick;
 pub use error::TxnError;
 pub use tablet_index::{TabletIndex, TabletPlace};
+pub use upsert::partition_identity;
 
 /// Finished transactions and their labels are remembered this long (`streaming_label_keep_max_second`).
 pub const LABEL_KEEP_MS: i64 = 43_200_000;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::commit::required_replicas;
 use super::{PartitionCommit, Txn, TxnStatus, upsert};
 use crate::be::Backend;
+use crate::catalog_ops::olap_table;
 use crate::cluster::ClusterInner;
 use crate::model::{OlapTable, Partition, Table};
 use crate::state::FeState;
@@ -91,10 +92,6 @@ fn publish_one(
     }
     db.finish(txn);
     Some(versions)
-}
-
-fn olap_table<'a>(state: &'a FeState, db_id: i64, table_id: i64) -> Option<&'a OlapTable> {
-    state.databases.get(&db_id)?.tables.get(&table_id)?.as_olap()
 }
 
 fn partition<'a>(state: &'a FeState, db_id: i64, made: &PartitionCommit) -> Option<&'a Partition> {

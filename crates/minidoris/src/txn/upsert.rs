@@ -6,7 +6,7 @@ use doris_types::record::{PartitionRecord, TableRecord, UpsertRecord};
 
 use super::Txn;
 use crate::binlog::{BinlogType, html_safe_json};
-use crate::model::Table;
+use crate::model::{OlapTable, Partition, Table};
 use crate::state::FeState;
 
 /// Journals the transaction's end. The tables of the binlog are those that got a version, so an empty
@@ -43,11 +43,16 @@ fn table_records(state: &FeState, txn: &Txn) -> BTreeMap<i64, TableRecord> {
         });
         record.partition_records.push(PartitionRecord {
             partition_id: made.partition_id,
-            range: partition.name.clone(),
+            range: partition_identity(table, partition),
             version: made.version,
             is_temp_partition: table.temp_partitions.contains_key(&made.partition_id),
             stid: if txn.sub_txn_ids.is_empty() { -1 } else { made.sub_txn_id },
         });
     }
     records
+}
+
+/// The frozen text that names a partition across clusters.
+pub fn partition_identity(table: &OlapTable, partition: &Partition) -> String {
+    partition.item.identity(&table.partition_scheme, table.columns())
 }

@@ -1,0 +1,168 @@
+//! Taking the upstream snapshot of a job.
+//!
+//! The label is persisted before BACKUP is sent, so whatever happens the backup is found again under it:
+//! running, it is waited for; finished, its snapshot is fetched; unknown, it is submitted. A database
+//! runs one backup or restore at a time, whoever started it, so being refused means waiting.
+
+use doris_types::call::{MetaFilter, Snapshot, SnapshotAnswer};
+use doris_types::job_info::JobInfo;
+
+use super::upstream;
+use crate::error::{Disposition, Error, Origin, Result};
+use crate::job::{FullSyncReason, SnapshotInfo, SnapshotTable, SnapshotView, SyncType};
+use crate::runner::shell::Shell;
+
+/// How a backup ended.
+pub(crate) enum Outcome {
+    Ready(SnapshotInfo),
+    /// It is of no use any more; another one must be taken.
+    Lost(FullSyncReason),
+}
+
+/// A fetched snapshot, or why there is none.
+pub(crate) enum Fetched {
+    Snapshot(Snapshot),
+    Lost(FullSyncReason),
+}
+
+/// Submits the backup unless it is there, waits for its end, and reads what the snapshot holds.
+pub(crate) async fn run(shell: &Shell, label: &str) -> Result<Outcome> {
+    let db = shell.source_database();
+    loop {
+        let job =
+            shell.retry(async || shell.ctx.upstream.backup_job(db, label).await.map_err(upstream)).await?;
+        match job {
+            None => submit(shell, label).await?,
+            Some(job) if job.is_finished() => break,
+            Some(job) if job.is_cancelled() => {
+                let status = job.status.chars().take(1000).collect();
+                return Ok(Outcome::Lost(FullSyncReason::BackupCancelled {
+                    label: label.to_owned(),
+                    status,
+                }));
+            }
+            Some(job) => {
+                shell.set_step(format!("backup {label}: {} {}", job.state, job.progress).trim_end());
+                shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
+            }
+        }
+    }
+    shell.set_step(format!("reading snapshot {label}"));
+    match fetch(shell, label).await? {
+        Fetched::Snapshot(snapshot) => Ok(Outcome::Ready(describe(shell, &snapshot)?)),
+        Fetched::Lost(reason) => Ok(Outcome::Lost(reason)),
+    }
+}
+
+/// Fetches the finished snapshot.
+pub(crate) async fn fetch(shell: &Shell, label: &str) -> Result<Fetched> {
+    let db = shell.source_database();
+    let answer = shell.retry(async || shell.ctx.upstream.snapshot(db, label).await.map_err(upstream)).await?;
+    let detail = match answer {
+        SnapshotAnswer::Ready(snapshot) => return Ok(Fetched::Snapshot(snapshot)),
+        SnapshotAnswer::NotExist => "the FE does not know it",
+        SnapshotAnswer::Expired => "it has expired",
+    };
+    let reason = FullSyncReason::SnapshotLost { label: label.to_owned(), detail: detail.to_owned() };
+    Ok(Fetched::Lost(reason))
+}
+
+/// Sends BACKUP once, after making sure that there is something to back up.
+async fn submit(shell: &Shell, label: &str) -> Result<()> {
+    let spec = &shell.ctx.record.spec;
+    let db = shell.source_database();
+    let tables = match spec.sync_type() {
+        SyncType::Table => vec![spec.src.table.clone()],
+        SyncType::Database => {
+            if !shell.retry(async || has_content(shell).await).await? {
+                shell.set_step(format!("waiting for the first table in database {db}"));
+                shell.ctx.clock.sleep(shell.ctx.options.poll_max).await;
+                return Ok(());
+            }
+            Vec::new()
+        }
+    };
+    shell.set_step(format!("backup {label}: submitting"));
+    let mut tries = 0;
+    loop {
+        let error = match shell.ctx.upstream.start_backup(db, label, &tables).await {
+            Ok(()) => {
+                shell.recovered(tries);
+                return Ok(());
+            }
+            // The statement may have been accepted: the caller looks for the label.
+            Err(failure) if failure.is_in_doubt() => {
+                shell.pause(&upstream(failure), 1).await;
+                return Ok(());
+            }
+            Err(failure) => upstream(failure),
+        };
+        if matches!(error.disposition, Disposition::Block | Disposition::Stop) {
+            return Err(error);
+        }
+        if error.message.contains("Can only run one backup or restore job") {
+            shell.set_step(format!(
+                "waiting for another backup or restore of database {db}: {}",
+                error.message
+            ));
+            shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
+        } else {
+            tries += 1;
+            shell.pause(&error, tries).await;
+        }
+        // Whoever was in the way may have been an earlier try of ours.
+        let ours =
+            shell.retry(async || shell.ctx.upstream.backup_job(db, label).await.map_err(upstream)).await?;
+        if ours.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+async fn has_content(shell: &Shell) -> Result<bool> {
+    let db = shell.source_database();
+    let meta = shell.ctx.upstream.meta(db, MetaFilter::Names).await.map_err(upstream)?;
+    if meta.is_some_and(|db| !db.tables.is_empty()) {
+        return Ok(true);
+    }
+    Ok(!shell.ctx.upstream.views(db).await.map_err(upstream)?.is_empty())
+}
+
+/// Keeps of the snapshot what must be known after it is restored.
+fn describe(shell: &Shell, snapshot: &Snapshot) -> Result<SnapshotInfo> {
+    let info = JobInfo::scan(&snapshot.job_info).map_err(|error| unreadable(&error.to_string()))?;
+    let mut tables = Vec::new();
+    for (name, table) in &info.backup_objects {
+        let commit_seq = info
+            .table_commit_seq_map
+            .get(&table.id)
+            .copied()
+            .ok_or_else(|| unreadable(&format!("table {name} has no entry in table_commit_seq_map")))?;
+        tables.push(SnapshotTable { id: table.id, name: name.clone(), commit_seq });
+    }
+    let views = info
+        .new_backup_objects
+        .views
+        .iter()
+        .map(|view| SnapshotView { id: view.id, name: view.name.clone() })
+        .collect();
+    let lowest = tables.iter().map(|table| table.commit_seq).min();
+    let commit_seq = match shell.ctx.record.spec.sync_type() {
+        // The table's own barrier: the table's list holds everything after it.
+        SyncType::Table => lowest,
+        // The barrier of the database lies before those of the tables. What was created in between is
+        // found in the binlog only if replay starts there.
+        SyncType::Database => snapshot.commit_seq.filter(|seq| *seq > 0).or(lowest),
+    };
+    let commit_seq = commit_seq.ok_or_else(|| unreadable("it says no commit seq"))?;
+    Ok(SnapshotInfo { commit_seq, tables, views })
+}
+
+fn unreadable(problem: &str) -> Error {
+    Error::blocked(
+        Origin::UpstreamFe,
+        "CCR0501",
+        format!("the job info of the snapshot cannot be used: {problem}"),
+        "report the upstream Doris version with this message",
+    )
+}

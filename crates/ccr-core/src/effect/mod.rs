@@ -1,0 +1,23 @@
+//! What the engine does to the clusters, one file per thing done.
+//!
+//! Every effect can be cut at any point and run again: a transaction finds itself by its label, a backup
+//! and a restore by theirs, a statement by what it would have changed. Each file says how.
+
+pub(crate) mod backup;
+pub(crate) mod ingest;
+pub(crate) mod restore;
+pub(crate) mod routes;
+pub(crate) mod statement;
+pub(crate) mod transaction;
+
+use doris_types::failure::Failure;
+
+use crate::error::{Error, Origin};
+
+pub(crate) fn upstream(failure: Failure) -> Error {
+    Error::from_failure(Origin::UpstreamFe, &failure)
+}
+
+pub(crate) fn downstream(failure: Failure) -> Error {
+    Error::from_failure(Origin::DownstreamFe, &failure)
+}

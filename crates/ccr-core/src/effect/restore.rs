@@ -1,0 +1,216 @@
+//! Restoring a snapshot downstream, and linking the tables it brought.
+//!
+//! The restore's label is persisted before it is submitted and looked for after every doubt, like that
+//! of the backup. Row data goes from upstream backends to downstream backends; what passes through here
+//! is the description of the snapshot, with the addresses and the token of the upstream put into it.
+
+use std::collections::BTreeMap;
+
+use doris_types::call::{MetaFilter, RestoreRequest, RestoreTable};
+use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
+use doris_types::sql::qualified_name;
+
+use super::backup::{Fetched, fetch};
+use super::{downstream, upstream};
+use crate::error::{Disposition, Error, Origin, Result};
+use crate::job::{FullSyncReason, SnapshotInfo, SyncType, TableLink};
+use crate::runner::shell::Shell;
+
+/// How a restore ended.
+pub(crate) enum Outcome {
+    Restored(BTreeMap<i64, TableLink>),
+    /// CANCELLED, with its status.
+    Cancelled(String),
+    /// The snapshot is gone before it could be restored.
+    Lost(FullSyncReason),
+}
+
+/// Submits the restore unless it is there, waits for its end, and links the tables.
+pub(crate) async fn run(
+    shell: &Shell,
+    backup_label: &str,
+    restore_label: &str,
+    info: &SnapshotInfo,
+) -> Result<Outcome> {
+    let db = shell.target_database();
+    loop {
+        let job = shell
+            .retry(async || shell.ctx.downstream.restore_job(db, restore_label).await.map_err(downstream))
+            .await?;
+        match job {
+            None => {
+                if let Some(reason) = submit(shell, backup_label, restore_label).await? {
+                    return Ok(Outcome::Lost(reason));
+                }
+            }
+            Some(job) if job.is_finished() => break,
+            Some(job) if job.is_cancelled() => {
+                return Ok(Outcome::Cancelled(job.status.chars().take(1000).collect()));
+            }
+            Some(job) => {
+                shell.set_step(format!("restore {restore_label}: {} {}", job.state, job.progress).trim_end());
+                shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
+            }
+        }
+    }
+    shell.set_step("linking the restored tables");
+    shell.retry(async || link(shell, info).await).await.map(Outcome::Restored)
+}
+
+/// Sends the restore once. Answers with a reason when the snapshot is gone.
+async fn submit(shell: &Shell, backup_label: &str, restore_label: &str) -> Result<Option<FullSyncReason>> {
+    shell.set_step(format!("restore {restore_label}: submitting"));
+    let snapshot = match fetch(shell, backup_label).await? {
+        Fetched::Snapshot(snapshot) => snapshot,
+        Fetched::Lost(reason) => return Ok(Some(reason)),
+    };
+    let extra = shell.retry(async || extra_info(shell).await).await?;
+    let job_info = insert_extra_info(snapshot.job_info, &extra).map_err(|error| {
+        Error::blocked(
+            Origin::UpstreamFe,
+            "CCR0501",
+            format!("the job info of the snapshot cannot be used: {error}"),
+            "report the upstream Doris version with this message",
+        )
+    })?;
+    let request = request(shell, restore_label, doris_types::call::Snapshot { job_info, ..snapshot });
+    let db = shell.target_database();
+    let mut tries = 0;
+    loop {
+        let error = match shell.ctx.downstream.start_restore(&request).await {
+            Ok(()) => {
+                shell.recovered(tries);
+                return Ok(None);
+            }
+            // It may have been accepted: the caller looks for the label.
+            Err(failure) if failure.is_in_doubt() => {
+                shell.pause(&downstream(failure), 1).await;
+                return Ok(None);
+            }
+            Err(failure) => downstream(failure),
+        };
+        if matches!(error.disposition, Disposition::Block | Disposition::Stop) {
+            return Err(error);
+        }
+        if error.message.contains("Can only run one backup or restore job") {
+            shell.set_step(format!(
+                "waiting for another backup or restore of database {db}: {}",
+                error.message
+            ));
+            shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
+        } else {
+            tries += 1;
+            shell.pause(&error, tries).await;
+        }
+        let ours = shell
+            .retry(async || shell.ctx.downstream.restore_job(db, restore_label).await.map_err(downstream))
+            .await?;
+        if ours.is_some() {
+            return Ok(None);
+        }
+    }
+}
+
+fn request(shell: &Shell, label: &str, snapshot: doris_types::call::Snapshot) -> RestoreRequest {
+    let spec = &shell.ctx.record.spec;
+    let options = &shell.ctx.options;
+    let tables = match spec.sync_type() {
+        SyncType::Database => Vec::new(),
+        SyncType::Table => {
+            let alias = (spec.src.table != spec.dest.table).then(|| spec.dest.table.clone());
+            vec![RestoreTable { name: spec.src.table.clone(), alias }]
+        }
+    };
+    RestoreRequest {
+        database: spec.dest.database.clone(),
+        label: label.to_owned(),
+        snapshot,
+        tables,
+        properties: BTreeMap::from([("reserve_replica".to_owned(), "true".to_owned())]),
+        // Compares names in the snapshot, not aliases, and drops views: never for a table job.
+        clean_tables: options.clean_tables && spec.sync_type() == SyncType::Database,
+        clean_partitions: false,
+        atomic_restore: options.atomic_restore,
+        force_replace: options.force_replace,
+    }
+}
+
+async fn extra_info(shell: &Shell) -> Result<ExtraInfo> {
+    let ctx = &shell.ctx;
+    let (backends, token) =
+        futures::future::try_join(ctx.upstream.backends(), ctx.upstream.token()).await.map_err(upstream)?;
+    let be_network_map = backends
+        .into_iter()
+        .map(|backend| (backend.id, NetworkAddress { ip: backend.host, port: backend.http_port }))
+        .collect();
+    Ok(ExtraInfo { be_network_map, token })
+}
+
+/// Finds the downstream id of every table in the snapshot, by its name there.
+async fn link(shell: &Shell, info: &SnapshotInfo) -> Result<BTreeMap<i64, TableLink>> {
+    let spec = &shell.ctx.record.spec;
+    let db =
+        shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
+    let present: BTreeMap<String, i64> =
+        db.into_iter().flat_map(|db| db.tables).map(|table| (table.name, table.id)).collect();
+    let mut links = BTreeMap::new();
+    for table in &info.tables {
+        let target_name = match spec.sync_type() {
+            SyncType::Database => table.name.clone(),
+            SyncType::Table => spec.dest.table.clone(),
+        };
+        let target_id = present.get(&target_name).copied().ok_or_else(|| {
+            Error::retry(
+                Origin::DownstreamFe,
+                "CCR0502",
+                format!("table {target_name} was restored, but is not in the downstream metadata"),
+            )
+        })?;
+        let link = TableLink {
+            source_name: table.name.clone(),
+            target_name,
+            target_id,
+            synced_to: table.commit_seq,
+        };
+        links.insert(table.id, link);
+    }
+    Ok(links)
+}
+
+/// Drops downstream tables of this job that the new snapshot no longer holds: they were dropped upstream
+/// within the gap. Only tables under the very id that the job linked are touched.
+pub(crate) async fn drop_stale(
+    shell: &Shell,
+    before: &BTreeMap<i64, TableLink>,
+    after: &BTreeMap<i64, TableLink>,
+) -> Result<Vec<String>> {
+    let kept: Vec<i64> = after.values().map(|link| link.target_id).collect();
+    let stale: Vec<&TableLink> = before
+        .iter()
+        .filter(|(source_id, link)| !after.contains_key(source_id) && !kept.contains(&link.target_id))
+        .map(|(_, link)| link)
+        .collect();
+    if stale.is_empty() {
+        return Ok(Vec::new());
+    }
+    let db = shell
+        .retry(async || {
+            shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)
+        })
+        .await?;
+    let present: BTreeMap<i64, String> =
+        db.into_iter().flat_map(|db| db.tables).map(|table| (table.id, table.name)).collect();
+    let mut dropped = Vec::new();
+    for link in stale {
+        let Some(name) = present.get(&link.target_id) else { continue };
+        let sql = format!("DROP TABLE IF EXISTS {}", qualified_name(shell.target_database(), name));
+        shell
+            .retry(async || {
+                let executed = shell.ctx.downstream.execute(Some(shell.target_database()), &sql).await;
+                executed.map_err(downstream)
+            })
+            .await?;
+        dropped.push(name.clone());
+    }
+    Ok(dropped)
+}

@@ -1,0 +1,386 @@
+//! One upstream transaction, repeated downstream exactly once.
+//!
+//! The label is made of the job and the commit seq, the request id of the label. So `beginTxn` can be
+//! repeated after a lost reply or a crash: it answers with the transaction that is still open, or says
+//! that the label is finished, which proves the commit. `commitTxn` can be repeated likewise. A
+//! transaction that a new master has forgotten is begun again under the same label.
+//!
+//! A label is forgotten some hours after its transaction finished. When the job was away for so long
+//! (`doubtful`), the partition versions decide instead: snapshot and replay keep them equal on both
+//! sides, so a downstream version that has reached the upstream one means the commit took place.
+
+use std::sync::Arc;
+
+use doris_types::call::{BeginAnswer, BeginTxn, CommitTxn, LabelState, MetaFilter};
+use doris_types::meta::TabletCommit;
+use doris_types::record::PartitionRecord;
+use sha2::{Digest, Sha256};
+
+use super::ingest::{self, TabletWork};
+use super::routes::{Looked, Routes, is_proven_gone};
+use super::{downstream, upstream};
+use crate::error::{Disposition, Error, Origin, Result};
+use crate::plan::{Ingest, TableIngest};
+use crate::route::{RouteError, TableRoute};
+use crate::runner::shell::Shell;
+
+/// A transaction on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Transaction {
+    pub commit_seq: i64,
+    pub ingest: Ingest,
+    /// The label may have been forgotten downstream.
+    pub doubtful: bool,
+}
+
+/// How far a transaction is.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    /// Nothing is left of it: its tables or partitions were dropped later upstream.
+    Nothing,
+    /// It is known to be committed.
+    Committed,
+    /// Every replica is filled; only the commit is missing.
+    Ready { txn_id: i64, commits: Vec<TabletCommit> },
+}
+
+/// Opens the transaction and fills every replica. Repeats itself until that has worked.
+pub(crate) async fn prepare(
+    shell: Arc<Shell>,
+    routes: Arc<Routes>,
+    txn: Arc<Transaction>,
+) -> Result<Prepared> {
+    let mut tries = 0;
+    loop {
+        let error = match try_prepare(&shell, &routes, &txn).await {
+            Ok(prepared) => {
+                shell.recovered(tries);
+                return Ok(prepared);
+            }
+            Err(error) => error,
+        };
+        match error.disposition {
+            Disposition::Block | Disposition::Stop => return Err(error),
+            Disposition::RefreshMeta | Disposition::RetryElsewhere => {
+                for table in &txn.ingest.tables {
+                    routes.forget(table.source_id);
+                }
+                routes.forget_backends();
+            }
+            Disposition::Retry => routes.forget_backends(),
+            Disposition::RestartTxn => {}
+        }
+        tries += 1;
+        shell.pause(&error, tries).await;
+    }
+}
+
+/// Commits, and repeats what is needed until the commit is certain.
+pub(crate) async fn commit(
+    shell: Arc<Shell>,
+    routes: Arc<Routes>,
+    txn: Arc<Transaction>,
+    mut prepared: Prepared,
+) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        let (txn_id, commits) = match prepared {
+            Prepared::Nothing | Prepared::Committed => return Ok(()),
+            Prepared::Ready { txn_id, commits } => (txn_id, commits),
+        };
+        let request = CommitTxn {
+            database: shell.target_database().to_owned(),
+            txn_id,
+            commits: commits.clone(),
+            sub_txns: Vec::new(),
+        };
+        let error = match shell.ctx.downstream.commit_txn(&request).await {
+            Ok(committed) => {
+                if !committed.visible {
+                    tracing::info!(commit_seq = txn.commit_seq, txn_id, "committed, becomes visible later");
+                }
+                shell.recovered(tries);
+                return Ok(());
+            }
+            Err(failure) => downstream(failure),
+        };
+        tries += 1;
+        match error.disposition {
+            Disposition::Block | Disposition::Stop => return Err(error),
+            Disposition::Retry | Disposition::RetryElsewhere => {
+                shell.pause(&error, tries).await;
+                prepared = Prepared::Ready { txn_id, commits };
+            }
+            Disposition::RefreshMeta | Disposition::RestartTxn => {
+                for table in &txn.ingest.tables {
+                    routes.forget(table.source_id);
+                }
+                shell.pause(&error, tries).await;
+                prepared = prepare(Arc::clone(&shell), Arc::clone(&routes), Arc::clone(&txn)).await?;
+            }
+        }
+    }
+}
+
+async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction) -> Result<Prepared> {
+    check_unlinked(shell, txn).await?;
+    let mut work = Vec::new();
+    let mut table_ids = Vec::new();
+    for table in &txn.ingest.tables {
+        let tablets = route_table(shell, routes, txn.commit_seq, table).await?;
+        if !tablets.is_empty() {
+            table_ids.push(table.target_id);
+            work.extend(tablets);
+        }
+    }
+    if work.is_empty() {
+        return Ok(Prepared::Nothing);
+    }
+    if txn.doubtful && is_already_applied(shell, routes, txn).await? {
+        return Ok(Prepared::Committed);
+    }
+    let label = label(shell.job_id(), txn.commit_seq);
+    let request = BeginTxn {
+        database: shell.target_database().to_owned(),
+        table_ids,
+        request_id: request_id(&label),
+        label,
+        timeout_s: shell.ctx.options.txn_timeout_s,
+        sub_txn_num: 0,
+    };
+    let txn_id = match shell.ctx.downstream.begin_txn(&request).await.map_err(downstream)? {
+        BeginAnswer::Opened { txn_id, .. } => txn_id,
+        BeginAnswer::LabelUsed { state: LabelState::Finished, .. } => return Ok(Prepared::Committed),
+        BeginAnswer::LabelUsed { txn_id, state } => {
+            return Err(displace(shell, &request.label, txn_id, state).await);
+        }
+    };
+    let commits = ingest::fill(shell, routes, txn_id, request.request_id, work).await?;
+    Ok(Prepared::Ready { txn_id, commits })
+}
+
+/// Our label on a transaction that is not ours to go on with: it is aborted, and begun again next time.
+async fn displace(shell: &Shell, label: &str, txn_id: Option<i64>, state: LabelState) -> Error {
+    if let (Some(txn_id), LabelState::Running | LabelState::Precommitted) = (txn_id, state) {
+        let rollback = shell
+            .ctx
+            .downstream
+            .rollback_txn(shell.target_database(), txn_id, "left open by the syncer")
+            .await;
+        if let Err(failure) = rollback {
+            return downstream(failure);
+        }
+    }
+    Error::retry(
+        Origin::DownstreamFe,
+        "CCR0307",
+        format!("label {label} was taken by transaction {txn_id:?} in state {state:?}"),
+    )
+}
+
+/// The tablets a table's part of the transaction fills; partitions that were dropped upstream later are
+/// left out, for nothing of them remains to be fetched.
+async fn route_table(
+    shell: &Shell,
+    routes: &Routes,
+    commit_seq: i64,
+    table: &TableIngest,
+) -> Result<Vec<TabletWork>> {
+    if let Some(route) = routes.cached(table.source_id)
+        && let Ok(work) = partitions_work(&route, table, &table.partitions)
+    {
+        return Ok(work);
+    }
+    let route = match routes.read(shell, table.source_id, table.target_id).await? {
+        Looked::Route(route) => route,
+        Looked::SourceGone => {
+            tracing::info!(commit_seq, table = table.source_id, "left out, the table was dropped upstream");
+            return Ok(Vec::new());
+        }
+    };
+    let mut present = Vec::new();
+    for partition in &table.partitions {
+        if route.versions(partition).is_some() || !is_source_gone(&route, table, partition) {
+            present.push(partition.clone());
+        } else {
+            check_partition_gone(shell, table, partition).await?;
+            tracing::info!(
+                commit_seq,
+                table = table.source_id,
+                partition = partition.partition_id,
+                "left out, the partition was dropped upstream"
+            );
+        }
+    }
+    partitions_work(&route, table, &present).map_err(|error| route_error(table, &error))
+}
+
+fn partitions_work(
+    route: &TableRoute,
+    table: &TableIngest,
+    partitions: &[PartitionRecord],
+) -> std::result::Result<Vec<TabletWork>, RouteError> {
+    let mut work = Vec::new();
+    for partition in partitions {
+        for tablet in route.tablets(partition, table.index_ids.as_deref())? {
+            work.push(TabletWork { tablet, source_version: partition.version });
+        }
+    }
+    Ok(work)
+}
+
+fn is_source_gone(route: &TableRoute, table: &TableIngest, partition: &PartitionRecord) -> bool {
+    matches!(
+        route.tablets(partition, table.index_ids.as_deref()),
+        Err(RouteError::SourcePartitionGone { .. })
+    )
+}
+
+/// Makes sure that a partition missing upstream was dropped, and is not just missing in a stale answer.
+async fn check_partition_gone(shell: &Shell, table: &TableIngest, partition: &PartitionRecord) -> Result<()> {
+    let filter = MetaFilter::Tables(vec![table.source_id]);
+    let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
+    let gone = db.is_some_and(|db| {
+        is_proven_gone(&db, |db| {
+            db.dropped_partitions.contains_key(&partition.partition_id)
+                || db.dropped_tables.contains_key(&table.source_id)
+        })
+    });
+    if gone {
+        return Ok(());
+    }
+    Err(Error::retry(
+        Origin::UpstreamFe,
+        "CCR0303",
+        format!(
+            "partition {} of table {} is missing in the upstream metadata, but not reported as dropped",
+            partition.partition_id, table.source_id
+        ),
+    ))
+}
+
+fn route_error(table: &TableIngest, error: &RouteError) -> Error {
+    let table = table.source_id;
+    match error {
+        RouteError::SourcePartitionGone { partition_id } => Error::retry(
+            Origin::UpstreamFe,
+            "CCR0303",
+            format!("partition {partition_id} of table {table} vanished while it was being replicated"),
+        ),
+        RouteError::TargetPartitionMissing { range } => Error::blocked(
+            Origin::DownstreamFe,
+            "CCR0304",
+            format!("the target of table {table} has no partition {range}"),
+            "add the partition downstream and resume, or create the job again",
+        ),
+        RouteError::SourceIndexMissing { index } => Error::blocked(
+            Origin::UpstreamFe,
+            "CCR0305",
+            format!("index {index} of the target of table {table} was not written by the upstream load"),
+            "drop that index downstream and resume, or create the job again",
+        ),
+        RouteError::TabletCount { index, source, target } => Error::blocked(
+            Origin::DownstreamFe,
+            "CCR0306",
+            format!("index {index} of table {table} has {source} tablets upstream and {target} downstream"),
+            "create the job again, which copies the table with its buckets",
+        ),
+    }
+}
+
+/// A table of the transaction without a link must have been dropped upstream; else rows would be lost.
+async fn check_unlinked(shell: &Shell, txn: &Transaction) -> Result<()> {
+    if txn.ingest.unlinked.is_empty() {
+        return Ok(());
+    }
+    let filter = MetaFilter::Tables(txn.ingest.unlinked.clone());
+    let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
+    let alive = db.and_then(|db| db.tables.into_iter().find(|table| table.kind == "OLAP"));
+    match alive {
+        None => Ok(()),
+        Some(table) => Err(Error::blocked(
+            Origin::UpstreamFe,
+            "CCR0204",
+            format!(
+                "commit seq {} writes to table {} ({}), which was neither in the snapshot nor created since",
+                txn.commit_seq, table.name, table.id
+            ),
+            "was the table restored upstream? such tables are not in the binlog: create the job again",
+        )),
+    }
+}
+
+/// Whether the partition versions prove that the transaction was committed before.
+async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -> Result<bool> {
+    let mut applied = 0;
+    let mut missing = 0;
+    for table in &txn.ingest.tables {
+        let Looked::Route(route) = routes.read(shell, table.source_id, table.target_id).await? else {
+            continue;
+        };
+        for partition in &table.partitions {
+            match route.versions(partition) {
+                None => {}
+                Some((source, target)) if target > source => {
+                    return Err(version_doubt(txn, partition, target));
+                }
+                Some((_, target)) if target >= partition.version => applied += 1,
+                Some(_) => missing += 1,
+            }
+        }
+    }
+    match (applied, missing) {
+        (0, _) => Ok(false),
+        (_, 0) => {
+            tracing::info!(commit_seq = txn.commit_seq, "already applied, by the versions of its partitions");
+            Ok(true)
+        }
+        (_, _) => Err(Error::blocked(
+            Origin::DownstreamFe,
+            "CCR0308",
+            format!("commit seq {} seems to be applied to some of its partitions only", txn.commit_seq),
+            "something else wrote to the target: create the job again",
+        )),
+    }
+}
+
+fn version_doubt(txn: &Transaction, partition: &PartitionRecord, target: i64) -> Error {
+    Error::blocked(
+        Origin::DownstreamFe,
+        "CCR0308",
+        format!(
+            "the target of partition {} is at version {target}, ahead of the source, so it cannot be told \
+             whether commit seq {} was applied before the long pause",
+            partition.partition_id, txn.commit_seq
+        ),
+        "something else wrote to the target: create the job again",
+    )
+}
+
+/// The label of a job's transaction for an upstream commit seq.
+pub(crate) fn label(job_id: &str, commit_seq: i64) -> String {
+    format!("ccrj-{job_id}-{commit_seq}")
+}
+
+/// The same for the same label, so that a repeated `beginTxn` finds the transaction it opened before.
+fn request_id(label: &str) -> (i64, i64) {
+    let digest = Sha256::digest(label.as_bytes());
+    let part = |from: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&digest[from..from + 8]);
+        i64::from_be_bytes(bytes)
+    };
+    (part(0), part(8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_and_request_id_are_functions_of_job_and_seq() {
+        assert_eq!(label("00ff", 7), "ccrj-00ff-7");
+        assert_eq!(request_id("a"), request_id("a"));
+        assert_ne!(request_id("a"), request_id("b"));
+    }
+}

@@ -1,0 +1,129 @@
+//! CREATE_TABLE, DROP_TABLE and TRUNCATE_TABLE.
+
+use doris_types::record::{CreateTableRecord, DropTableRecord, TruncateTableRecord};
+use doris_types::sql::{CreateRewrite, rewrite_create_table, truncate_sql_tail};
+
+use super::partition::unreadable;
+use super::{Plan, SkipReason, Statement, View, linked};
+use crate::job::SyncType;
+
+pub(super) fn create(record: &CreateTableRecord, view: View<'_>) -> Plan {
+    if view.spec.sync_type() == SyncType::Table {
+        return Plan::Skip(SkipReason::OtherTable);
+    }
+    if let Some(link) = view.tables.get(&record.table_id) {
+        debug_assert!(link.target_id != 0, "links are made with the id of an existing table");
+        return Plan::Skip(SkipReason::InSnapshot);
+    }
+    let is_view = match record.table_type.as_str() {
+        // Absent before 2.1, where only tables were recorded.
+        "OLAP" | "" => false,
+        "VIEW" => true,
+        _ => return Plan::Skip(SkipReason::NotReplicatedKind),
+    };
+    let rewrite = CreateRewrite {
+        target_db: Some(view.spec.dest.database.clone()),
+        ..CreateRewrite::new(&view.spec.src.database)
+    };
+    let sql = match rewrite_create_table(&record.sql, &rewrite) {
+        Ok(sql) => sql,
+        Err(error) => {
+            return Plan::Block(unreadable("CREATE_TABLE", record.commit_seq, &error.to_string()));
+        }
+    };
+    let name = record.table_name.clone();
+    Plan::Statement(if is_view {
+        Statement::CreateView { name, sql }
+    } else {
+        Statement::CreateTable { source_id: record.table_id, name, sql }
+    })
+}
+
+pub(super) fn drop(commit_seq: i64, record: &DropTableRecord, view: View<'_>) -> Plan {
+    if view.spec.sync_type() == SyncType::Table {
+        return Plan::Skip(SkipReason::OtherTable);
+    }
+    if record.is_view {
+        return Plan::Statement(Statement::DropView { name: record.table_name.clone() });
+    }
+    match view.tables.get(&record.table_id) {
+        Some(link) if commit_seq <= link.synced_to => Plan::Skip(SkipReason::InSnapshot),
+        Some(link) => {
+            Plan::Statement(Statement::DropTable { source_id: record.table_id, target_id: link.target_id })
+        }
+        None => Plan::Skip(SkipReason::NeverReplicated),
+    }
+}
+
+pub(super) fn truncate(commit_seq: i64, record: &TruncateTableRecord, view: View<'_>) -> Plan {
+    if let Err(plan) = linked(record.table_id, commit_seq, view) {
+        return plan;
+    }
+    match truncate_sql_tail(record) {
+        Ok(tail) => Plan::Statement(Statement::Truncate { source_id: record.table_id, tail }),
+        Err(error) => Plan::Block(unreadable("TRUNCATE_TABLE", commit_seq, &error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::super::{Block, plan};
+    use super::*;
+    use doris_types::record::BinlogType;
+
+    #[test]
+    fn a_new_table_is_created_and_a_known_one_is_not() {
+        let record = |id: i64| {
+            format!(
+                r#"{{"commitSeq":60,"dbId":1,"dbName":"d1","tableId":{id},"tableName":"t2","tableType":"OLAP","sql":"CREATE TABLE `t2` (\n  `k` int NULL\n) ENGINE=OLAP\nDUPLICATE KEY(`k`)\nDISTRIBUTED BY HASH(`k`) BUCKETS 1\nPROPERTIES (\n\"replication_allocation\" = \"tag.location.default: 1\"\n);"}}"#
+            )
+        };
+        let Plan::Statement(Statement::CreateTable { source_id, name, sql }) =
+            plan_of(60, BinlogType::CREATE_TABLE, &record(20))
+        else {
+            panic!("a table to create");
+        };
+        assert_eq!((source_id, name.as_str()), (20, "t2"));
+        assert!(sql.contains("`d2`.`t2`"), "{sql}");
+        assert_eq!(plan_of(60, BinlogType::CREATE_TABLE, &record(10)), Plan::Skip(SkipReason::InSnapshot));
+    }
+
+    #[test]
+    fn other_kinds_are_not_replicated() {
+        let data = r#"{"commitSeq":60,"dbId":1,"tableId":20,"tableName":"m","tableType":"MATERIALIZED_VIEW","sql":"x"}"#;
+        assert_eq!(plan_of(60, BinlogType::CREATE_TABLE, data), Plan::Skip(SkipReason::NotReplicatedKind));
+    }
+
+    #[test]
+    fn a_drop_follows_the_link_and_not_the_name() {
+        let data = |id: i64| {
+            format!(r#"{{"commitSeq":60,"dbId":1,"tableId":{id},"tableName":"t1","isView":false}}"#)
+        };
+        assert_eq!(
+            plan_of(60, BinlogType::DROP_TABLE, &data(10)),
+            Plan::Statement(Statement::DropTable { source_id: 10, target_id: 110 })
+        );
+        assert_eq!(plan_of(60, BinlogType::DROP_TABLE, &data(77)), Plan::Skip(SkipReason::NeverReplicated));
+    }
+
+    #[test]
+    fn a_truncate_of_a_table_without_a_link_blocks() {
+        let data = r#"{"dbId":1,"db":"d1","tblId":77,"table":"t","isEntireTable":true,"rawSql":"","op":{}}"#;
+        assert!(matches!(
+            plan_of(60, BinlogType::TRUNCATE_TABLE, data),
+            Plan::Block(Block { code: "CCR0204", .. })
+        ));
+    }
+
+    #[test]
+    fn a_table_job_ignores_what_its_list_never_holds() {
+        let (spec, tables) = (spec("t1", "x1"), links());
+        let view = View { spec: &spec, tables: &tables, commit_seq: 40 };
+        let data = r#"{"commitSeq":60,"dbId":1,"tableId":20,"tableName":"t2","tableType":"OLAP","sql":"x"}"#;
+        assert_eq!(
+            plan(&change(60, BinlogType::CREATE_TABLE, data), view),
+            Plan::Skip(SkipReason::OtherTable)
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! UPSERT: one upstream transaction, in one or several tables and partitions.
+
+use doris_types::record::UpsertRecord;
+
+use super::{Block, Ingest, Plan, SkipReason, TableIngest, View};
+use crate::job::SyncType;
+
+pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Plan {
+    if !record.stids.is_empty() {
+        return Plan::Block(Block {
+            code: "CCR0205",
+            message: format!(
+                "the transaction at commit seq {commit_seq} has several statements, which this version cannot \
+                 replay"
+            ),
+            hint: "delete the job and create it again, which copies the present state".to_owned(),
+        });
+    }
+    let mut tables = Vec::new();
+    let mut unlinked = Vec::new();
+    let mut reason = SkipReason::NothingToIngest;
+    for (&source_id, table) in &record.table_records {
+        let Some(link) = view.tables.get(&source_id) else {
+            if view.spec.sync_type() == SyncType::Database {
+                unlinked.push(source_id);
+            }
+            continue;
+        };
+        if commit_seq <= link.synced_to {
+            reason = SkipReason::InSnapshot;
+            continue;
+        }
+        let partitions: Vec<_> = table
+            .partition_records
+            .iter()
+            .filter(|partition| !partition.is_temp_partition)
+            .cloned()
+            .collect();
+        if partitions.is_empty() {
+            if !table.partition_records.is_empty() {
+                reason = SkipReason::TemporaryPartition;
+            }
+            continue;
+        }
+        let index_ids = table.index_ids.clone().filter(|ids| !ids.is_empty());
+        tables.push(TableIngest { source_id, target_id: link.target_id, partitions, index_ids });
+    }
+    if tables.is_empty() && unlinked.is_empty() {
+        return Plan::Skip(reason);
+    }
+    Plan::Ingest(Ingest { tables, unlinked })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use doris_types::record::BinlogType;
+
+    fn upsert(commit_seq: i64, tables: &str) -> Plan {
+        let data = format!(r#"{{"commitSeq":{commit_seq},"txnId":1,"dbId":1,"tableRecords":{tables}}}"#);
+        plan_of(commit_seq, BinlogType::UPSERT, &data)
+    }
+
+    const PARTITION: &str = r#"{"partitionId":7,"range":"","version":3,"isTempPartition":false,"stid":-1}"#;
+    const TEMPORARY: &str = r#"{"partitionId":8,"range":"","version":3,"isTempPartition":true,"stid":-1}"#;
+
+    #[test]
+    fn a_linked_table_is_ingested_without_temporary_partitions() {
+        let tables = format!(r#"{{"10":{{"partitionRecords":[{PARTITION},{TEMPORARY}],"indexIds":[11]}}}}"#);
+        let Plan::Ingest(ingest) = upsert(60, &tables) else {
+            panic!("rows to ingest");
+        };
+        assert!(ingest.unlinked.is_empty());
+        assert_eq!(ingest.tables.len(), 1);
+        let table = &ingest.tables[0];
+        assert_eq!((table.source_id, table.target_id), (10, 110));
+        assert_eq!(table.partitions.iter().map(|p| p.partition_id).collect::<Vec<_>>(), [7]);
+        assert_eq!(table.index_ids.as_deref(), Some(&[11][..]));
+    }
+
+    #[test]
+    fn absent_and_empty_index_ids_mean_all() {
+        for ids in ["", r#","indexIds":[]"#] {
+            let tables = format!(r#"{{"10":{{"partitionRecords":[{PARTITION}]{ids}}}}}"#);
+            let Plan::Ingest(ingest) = upsert(60, &tables) else {
+                panic!("rows to ingest");
+            };
+            assert_eq!(ingest.tables[0].index_ids, None);
+        }
+    }
+
+    #[test]
+    fn what_needs_no_rows_is_skipped_with_its_reason() {
+        let cases = [
+            (45, format!(r#"{{"10":{{"partitionRecords":[{PARTITION}]}}}}"#), SkipReason::InSnapshot),
+            (60, format!(r#"{{"10":{{"partitionRecords":[{TEMPORARY}]}}}}"#), SkipReason::TemporaryPartition),
+            (60, "{}".to_owned(), SkipReason::NothingToIngest),
+        ];
+        for (seq, tables, reason) in cases {
+            assert_eq!(upsert(seq, &tables), Plan::Skip(reason));
+        }
+    }
+
+    #[test]
+    fn a_table_without_a_link_is_named() {
+        let tables = format!(r#"{{"99":{{"partitionRecords":[{PARTITION}]}}}}"#);
+        assert_eq!(upsert(60, &tables), Plan::Ingest(Ingest { tables: Vec::new(), unlinked: vec![99] }));
+    }
+
+    #[test]
+    fn several_statements_block() {
+        let data = r#"{"commitSeq":60,"txnId":1,"dbId":1,"tableRecords":{},"stids":[1,2]}"#;
+        assert!(matches!(plan_of(60, BinlogType::UPSERT, data), Plan::Block(Block { code: "CCR0205", .. })));
+    }
+}

@@ -1,0 +1,86 @@
+//! A job's state in memory, always equal to what the store holds or ahead of it by one persisted intent.
+
+use std::sync::Arc;
+
+use super::shell::Shell;
+use crate::error::{Error, Origin, Result};
+use crate::job::{Event, JobState, Position, transition};
+use crate::status::ProgressState;
+use crate::store::HistoryEntry;
+
+pub(crate) struct Job {
+    pub shell: Arc<Shell>,
+    pub state: JobState,
+    pub position: Position,
+    /// Commit seq and type of the binlog being handled, for the message when it blocks.
+    pub handling: Option<(i64, String)>,
+}
+
+impl Job {
+    /// Reads the job back, however long the store takes to answer.
+    pub async fn load(shell: Arc<Shell>) -> Result<Self> {
+        let ctx = &shell.ctx;
+        let (state, position) =
+            shell.retry(async || ctx.store.load(&ctx.record.id).await.map_err(Error::from)).await?;
+        let job = Self { shell: Arc::clone(&shell), state, position, handling: None };
+        job.publish();
+        Ok(job)
+    }
+
+    /// Moves the state by an event and persists it together with the position.
+    pub async fn apply(&mut self, event: Event) -> Result<()> {
+        let next = transition(self.shell.job_id(), &self.state, event).map_err(|error| {
+            Error::blocked(
+                Origin::Internal,
+                "CCR0901",
+                error.to_string(),
+                "report this as a bug of the syncer",
+            )
+        })?;
+        self.state = next;
+        self.save().await
+    }
+
+    /// Persists state and position.
+    pub async fn save(&mut self) -> Result<()> {
+        self.position.updated_at_ms = self.shell.now_ms();
+        self.publish();
+        let ctx = &self.shell.ctx;
+        let started_ms = ctx.clock.now_ms();
+        self.shell
+            .retry(async || {
+                let saved = ctx.store.save_state(&ctx.record.id, ctx.epoch, &self.state, &self.position);
+                saved.await.map_err(Error::from)
+            })
+            .await?;
+        let spent = u64::try_from(ctx.clock.now_ms() - started_ms).unwrap_or(0);
+        ctx.observer.persisted(self.shell.job_name(), std::time::Duration::from_millis(spent));
+        Ok(())
+    }
+
+    /// Shows the state in the job's status.
+    pub fn publish(&self) {
+        let progress = ProgressState::of(self.shell.ctx.record.spec.sync_type(), &self.state, &self.position);
+        self.shell.update_status(|status| {
+            status.progress = progress;
+            status.position = self.position;
+            status.blocked.clone_from(&self.state.blocked);
+        });
+        self.shell.ctx.observer.position(self.shell.job_name(), self.position.commit_seq);
+    }
+
+    pub async fn history(&self, plan: &str, seqs: (i64, i64), reason: String, outcome: &str, since_ms: i64) {
+        let now = self.shell.now_ms();
+        self.shell
+            .record_history(HistoryEntry {
+                at_ms: now,
+                first_commit_seq: seqs.0,
+                last_commit_seq: seqs.1,
+                plan: plan.to_owned(),
+                reason,
+                outcome: outcome.to_owned(),
+                duration_ms: now.saturating_sub(since_ms),
+            })
+            .await;
+    }
+}

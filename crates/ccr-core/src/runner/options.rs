@@ -1,0 +1,46 @@
+//! Limits and intervals of the engine.
+
+use std::time::Duration;
+
+/// Limits and intervals of the engine. One value for all jobs of a process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineOptions {
+    /// Binlogs per `getBinlog`, 1 to 255.
+    pub binlog_batch_size: u8,
+    /// Transactions of one job that are ingested at the same time.
+    pub max_transactions_in_flight: usize,
+    /// The shortest and longest pause between two polls of an idle upstream.
+    pub poll_min: Duration,
+    pub poll_max: Duration,
+    /// How often a running backup or restore is looked at.
+    pub snapshot_poll: Duration,
+    /// First and longest pause before an operation is repeated.
+    pub retry_min: Duration,
+    pub retry_max: Duration,
+    /// Seconds after which the downstream FE aborts a transaction that was left open.
+    pub txn_timeout_s: i64,
+    /// Restore into new tables and swap, so that the target stays readable.
+    pub atomic_restore: bool,
+    /// Let a restore replace tables whose schema differs.
+    pub force_replace: bool,
+    /// Drop target tables that are not in the snapshot of a database job.
+    pub clean_tables: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            binlog_batch_size: 64,
+            max_transactions_in_flight: 16,
+            poll_min: Duration::from_millis(20),
+            poll_max: Duration::from_secs(1),
+            snapshot_poll: Duration::from_millis(500),
+            retry_min: Duration::from_millis(200),
+            retry_max: Duration::from_secs(30),
+            txn_timeout_s: 3600,
+            atomic_restore: true,
+            force_replace: true,
+            clean_tables: false,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What every effect of a job shares: its context, its live status, and how calls are repeated.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::JobContext;
+use crate::error::{Disposition, Error, Result};
+use crate::status::{JobStatus, RetriedError};
+use crate::store::HistoryEntry;
+
+/// Failures in a row before the log holds a warning: one lost packet is no news, a lasting fault is.
+const WARN_AFTER: u32 = 4;
+
+pub(crate) struct Shell {
+    pub ctx: JobContext,
+    status: Arc<Mutex<JobStatus>>,
+}
+
+impl Shell {
+    pub fn new(ctx: JobContext, status: Arc<Mutex<JobStatus>>) -> Self {
+        Self { ctx, status }
+    }
+
+    pub fn job_name(&self) -> &str {
+        &self.ctx.record.spec.name
+    }
+
+    pub fn job_id(&self) -> &str {
+        &self.ctx.record.id
+    }
+
+    pub fn source_database(&self) -> &str {
+        &self.ctx.record.spec.src.database
+    }
+
+    pub fn target_database(&self) -> &str {
+        &self.ctx.record.spec.dest.database
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.ctx.clock.now_ms()
+    }
+
+    pub fn update_status(&self, change: impl FnOnce(&mut JobStatus)) {
+        change(&mut self.status.lock());
+    }
+
+    pub fn set_step(&self, step: impl Into<String>) {
+        let step = step.into();
+        let mut status = self.status.lock();
+        if status.step != step {
+            tracing::debug!(%step, "step");
+            status.step = step;
+        }
+    }
+
+    /// Repeats `call` until it succeeds or fails in a way that repeating cannot mend. Every try is
+    /// bounded by the port; the number of tries is not, because the peer may be away for days. The error
+    /// is shown in the job's status meanwhile.
+    pub async fn retry<T, F, Fut>(&self, mut call: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let mut tries = 0;
+        loop {
+            match call().await {
+                Ok(value) => {
+                    self.recovered(tries);
+                    return Ok(value);
+                }
+                Err(error) if matches!(error.disposition, Disposition::Block | Disposition::Stop) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    tries += 1;
+                    self.pause(&error, tries).await;
+                }
+            }
+        }
+    }
+
+    /// Records an error that will be retried, and waits before the next try.
+    pub async fn pause(&self, error: &Error, tries: u32) {
+        self.ctx.observer.error(self.job_name(), error.origin.name(), true);
+        if tries == WARN_AFTER {
+            tracing::warn!(code = error.code, %error, tries, "keeps failing, retrying");
+        } else {
+            tracing::info!(code = error.code, %error, tries, "failed, retrying");
+        }
+        let at_ms = self.now_ms();
+        let retried = RetriedError { message: error.to_string(), tries, at_ms };
+        self.update_status(|status| status.last_error = Some(retried));
+        self.ctx.clock.sleep(self.backoff(tries)).await;
+    }
+
+    /// Clears the error shown, once what failed has succeeded.
+    pub fn recovered(&self, tries: u32) {
+        if tries > 0 {
+            tracing::info!(tries, "recovered");
+            self.update_status(|status| status.last_error = None);
+        }
+    }
+
+    /// Doubles from `retry_min` to `retry_max`; jitter of a quarter keeps jobs from marching in step.
+    fn backoff(&self, tries: u32) -> Duration {
+        let options = &self.ctx.options;
+        let base = options.retry_min.saturating_mul(1 << tries.clamp(1, 16).saturating_sub(1));
+        let base = base.min(options.retry_max);
+        let seed = self.now_ms().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+        let part = u32::try_from(seed % 256).unwrap_or(0);
+        base.saturating_sub(base / 4) + base / 512 * part
+    }
+
+    /// Appends to the job's history. A history that cannot be written must not stop the job.
+    pub async fn record_history(&self, entry: HistoryEntry) {
+        tracing::info!(plan = %entry.plan, reason = %entry.reason, outcome = %entry.outcome,
+            first_commit_seq = entry.first_commit_seq, last_commit_seq = entry.last_commit_seq, "decision");
+        let result = self.ctx.store.append_history(self.job_id(), self.ctx.epoch, &entry).await;
+        if let Err(error) = result {
+            tracing::info!(%error, "history entry lost");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Finding the database and table that a statement means.
+
+use crate::error::{SqlError, SqlResult};
+use crate::model::{OlapTable, Table, TableState};
+use crate::session::Session;
+use crate::sql::TableName;
+use crate::state::FeState;
+
+/// The database of a name that may leave it to the session.
+pub fn database_id(state: &FeState, session: &Session, db: Option<&str>) -> SqlResult<i64> {
+    let name = match (db, &session.database) {
+        (Some(name), _) => name,
+        (None, Some(name)) => name,
+        (None, None) => return Err(no_database()),
+    };
+    state.database_named(name).map(|db| db.id).ok_or_else(|| SqlError::unknown_database(name))
+}
+
+pub fn no_database() -> SqlError {
+    SqlError { code: 1046, state: "3D000", message: "No database selected".to_owned() }
+}
+
+/// Ids of the database and of an existing OLAP table.
+pub fn olap_ids(state: &FeState, session: &Session, name: &TableName) -> SqlResult<(i64, i64)> {
+    let db_id = database_id(state, session, name.db.as_deref())?;
+    let db = &state.databases[&db_id];
+    match db.table_named(&name.name) {
+        Some(Table::Olap(table)) => Ok((db_id, table.id)),
+        Some(Table::View(_)) => Err(SqlError {
+            code: 5000,
+            state: "HY000",
+            message: format!("Table '{}' is not a OLAP table", name.name),
+        }),
+        None => Err(SqlError::unknown_table(&db.name, &name.name)),
+    }
+}
+
+/// The table behind ids that [`olap_ids`] has just returned.
+pub fn olap(state: &FeState, db_id: i64, table_id: i64) -> &OlapTable {
+    state.databases[&db_id].tables[&table_id].as_olap().expect("the id was resolved to an OLAP table")
+}
+
+/// [`olap`], to change it.
+pub fn olap_mut(state: &mut FeState, db_id: i64, table_id: i64) -> &mut OlapTable {
+    state
+        .databases
+        .get_mut(&db_id)
+        .and_then(|db| db.tables.get_mut(&table_id))
+        .and_then(Table::as_olap_mut)
+        .expect("the id was resolved to an OLAP table")
+}
+
+/// Refuses to alter a table that a job is changing.
+pub fn check_normal(table: &OlapTable) -> SqlResult<()> {
+    if table.state == TableState::Normal {
+        return Ok(());
+    }
+    Err(SqlError::general(format!(
+        "Table[{}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",
+        table.name,
+        table.state.name()
+    )))
+}
+
+/// Doris's rule for names of tables: 1103 otherwise.
+pub fn check_table_name(name: &str) -> SqlResult<()> {
+    let valid = !name.is_empty()
+        && name.chars().count() <= 64
+        && name.chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_')
+        && name.chars().all(|c| c.is_alphanumeric() || "_-$ .".contains(c));
+    if valid {
+        return Ok(());
+    }
+    Err(SqlError { code: 1103, state: "42000", message: format!("Incorrect table name '{name}'") })
+}

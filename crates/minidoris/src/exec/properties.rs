@@ -1,0 +1,190 @@
+//! Table properties as written, turned into settings and normal forms.
+
+use crate::error::{SqlError, SqlResult};
+use crate::model::{BinlogConfig, DataType};
+use crate::show::table_properties::ORDER;
+use crate::sql::{Properties, parse_data_type};
+
+/// What the PROPERTIES of a CREATE TABLE say.
+#[derive(Debug, Clone)]
+pub struct TableSettings {
+    /// `None` when the text does not name it.
+    pub replication_num: Option<u16>,
+    pub binlog: BinlogConfig,
+    pub is_being_synced: bool,
+    pub light_schema_change: bool,
+    /// Everything else in Doris's names and normal forms.
+    pub other: Properties,
+}
+
+/// Accepted without being printed.
+const SILENT: [&str; 10] = [
+    "replication_num",
+    "version_info",
+    "default.replication_num",
+    "default.replication_allocation",
+    "file_cache_ttl_seconds",
+    "storage_type",
+    "storage_cooldown_time",
+    "enable_nondeterministic_function",
+    "autobucket_min_buckets",
+    "dynamic_partition.replication_num",
+];
+
+/// Reads the properties of CREATE TABLE. `inherited` are the binlog settings of the database.
+pub fn parse_table(properties: &Properties, inherited: &BinlogConfig) -> SqlResult<TableSettings> {
+    let unknown: Vec<String> = properties
+        .iter()
+        .filter(|(key, _)| !is_known(key))
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    if !unknown.is_empty() {
+        return Err(SqlError::general(format!("Unknown properties: {{{}}}", unknown.join(", "))));
+    }
+    let is_being_synced = flag(properties, "is_being_synced", false);
+    let mut settings = TableSettings {
+        replication_num: replication(properties)?,
+        binlog: parse_binlog(properties, inherited)?,
+        is_being_synced,
+        light_schema_change: flag(properties, "light_schema_change", true),
+        other: Properties::new(),
+    };
+    for (key, value) in properties {
+        let own_field = SILENT.contains(&key.as_str())
+            || key.starts_with("binlog.")
+            || [
+                "replication_allocation",
+                "is_being_synced",
+                "light_schema_change",
+                "_auto_bucket",
+                "in_atomic_restore",
+            ]
+            .contains(&key.as_str());
+        // What points at resources of the source cluster means nothing on the target of a job.
+        let foreign = is_being_synced
+            && ["colocate_with", "storage_policy", "dynamic_partition.storage_policy"]
+                .contains(&key.as_str());
+        if !own_field && !foreign && !value.is_empty() {
+            settings.other.insert(key.clone(), normalize(key, value)?);
+        }
+    }
+    if properties.keys().any(|key| key.starts_with("dynamic_partition.")) {
+        complete_dynamic_partition(&mut settings, properties)?;
+    }
+    Ok(settings)
+}
+
+/// Whether CREATE TABLE or ALTER TABLE SET takes the name.
+pub fn is_known(key: &str) -> bool {
+    ORDER.contains(&key) || SILENT.contains(&key)
+}
+
+/// The normal form of one value, as SHOW CREATE TABLE prints it.
+pub fn normalize(key: &str, value: &str) -> SqlResult<String> {
+    match key {
+        "storage_medium" | "dynamic_partition.storage_medium" | "compaction_policy" => {
+            Ok(value.to_lowercase())
+        }
+        "dynamic_partition.time_unit" => Ok(value.to_uppercase()),
+        "bloom_filter_columns" | "row_store_columns" => {
+            let separator = if key == "bloom_filter_columns" { ", " } else { "," };
+            Ok(value.split(',').map(str::trim).collect::<Vec<_>>().join(separator))
+        }
+        "function_column.sequence_type" => Ok(match parse_data_type(value)? {
+            DataType::DateTime { scale } => format!("datetimev2({scale})"),
+            DataType::Date => "datev2".to_owned(),
+            integer if integer.is_integer() => integer.to_string(),
+            _ => return Err(SqlError::general("sequence type only support integer types and date types")),
+        }),
+        _ if value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false") => {
+            Ok(value.to_lowercase())
+        }
+        _ => Ok(value.to_owned()),
+    }
+}
+
+/// `binlog.*` over the settings before. Anything but `true` disables.
+pub fn parse_binlog(properties: &Properties, before: &BinlogConfig) -> SqlResult<BinlogConfig> {
+    let number = |key: &str, before: i64| match properties.get(&format!("binlog.{key}")) {
+        None => Ok(before),
+        Some(value) => value
+            .trim()
+            .parse()
+            .map_err(|_| SqlError::general(format!("Invalid binlog {key} value: {value}"))),
+    };
+    Ok(BinlogConfig {
+        enable: flag(properties, "binlog.enable", before.enable),
+        ttl_seconds: number("ttl_seconds", before.ttl_seconds)?,
+        max_bytes: number("max_bytes", before.max_bytes)?,
+        max_history_nums: number("max_history_nums", before.max_history_nums)?,
+    })
+}
+
+/// `replication_num`, or the sum over `replication_allocation` (`tag.location.default: 3`).
+pub fn replication(properties: &Properties) -> SqlResult<Option<u16>> {
+    let invalid =
+        |value: &str| SqlError::general(format!("Replication num should be positive, but get {value}"));
+    let keys = ["replication_allocation", "default.replication_allocation"];
+    if let Some(text) = keys.iter().find_map(|key| properties.get(*key)) {
+        let mut total = 0u16;
+        for part in text.split(',') {
+            let number = part.rsplit(':').next().unwrap_or_default().trim();
+            let number: u16 = number
+                .parse()
+                .map_err(|_| SqlError::general(format!("Invalid replication allocation property: {text}")))?;
+            total = total.saturating_add(number);
+        }
+        return if total == 0 { Err(invalid(text)) } else { Ok(Some(total)) };
+    }
+    let keys = ["replication_num", "default.replication_num"];
+    match keys.iter().find_map(|key| properties.get(*key)) {
+        None => Ok(None),
+        Some(value) => {
+            value.trim().parse().ok().filter(|number| *number > 0).map(Some).ok_or_else(|| invalid(value))
+        }
+    }
+}
+
+fn flag(properties: &Properties, key: &str, default: bool) -> bool {
+    properties.get(key).map_or(default, |value| value.trim().eq_ignore_ascii_case("true"))
+}
+
+/// Doris prints all settings of a dynamic partition as soon as there is one.
+fn complete_dynamic_partition(settings: &mut TableSettings, given: &Properties) -> SqlResult<()> {
+    for key in ["time_unit", "end", "prefix"] {
+        let key = format!("dynamic_partition.{key}");
+        if given.get(&key).is_none_or(|value| value.is_empty()) {
+            return Err(SqlError::general(format!("Must assign {key} properties")));
+        }
+    }
+    let replicas = match given.get("dynamic_partition.replication_allocation") {
+        Some(text) => text.clone(),
+        None => {
+            let number =
+                given.get("dynamic_partition.replication_num").and_then(|value| value.parse::<u16>().ok());
+            format!("tag.location.default: {}", number.or(settings.replication_num).unwrap_or(1))
+        }
+    };
+    let unit = settings.other.get("dynamic_partition.time_unit").cloned().unwrap_or_default();
+    let mut defaults = vec![
+        ("enable", "true".to_owned()),
+        ("time_zone", "Etc/UTC".to_owned()),
+        ("start", "-2147483648".to_owned()),
+        ("replication_allocation", replicas),
+        ("buckets", "10".to_owned()),
+        ("create_history_partition", "false".to_owned()),
+        ("history_partition_num", "-1".to_owned()),
+        ("hot_partition_num", "0".to_owned()),
+        ("reserved_history_periods", "NULL".to_owned()),
+        ("storage_policy", String::new()),
+    ];
+    match unit.as_str() {
+        "WEEK" => defaults.push(("start_day_of_week", "1".to_owned())),
+        "MONTH" => defaults.push(("start_day_of_month", "1".to_owned())),
+        _ => {}
+    }
+    for (key, value) in defaults {
+        settings.other.entry(format!("dynamic_partition.{key}")).or_insert(value);
+    }
+    Ok(())
+}

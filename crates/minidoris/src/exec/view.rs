@@ -1,0 +1,222 @@
+//! CREATE VIEW and ALTER VIEW.
+
+use doris_types::record::{BinlogType, CreateTableRecord, ModifyViewDefRecord, html_safe_json};
+use doris_types::sql::quote_identifier;
+
+use super::{context, records};
+use crate::cluster::ClusterInner;
+use crate::error::{SqlError, SqlResult};
+use crate::model::{Column, DataType, Table, View};
+use crate::session::Session;
+use crate::show::create_view_text;
+use crate::sql::CreateView;
+use crate::sql::lexer::{Token, TokenKind, tokenize};
+use crate::state::FeState;
+
+pub fn create(
+    cluster: &ClusterInner,
+    state: &mut FeState,
+    session: &Session,
+    create: &CreateView,
+) -> SqlResult<()> {
+    let db_id = context::database_id(state, session, create.view.db.as_deref())?;
+    context::check_table_name(&create.view.name)?;
+    let db = &state.databases[&db_id];
+    let existing = db.table_named(&create.view.name).map(|table| (table.id(), table.as_olap().is_none()));
+    match existing {
+        Some((_, true)) if create.or_replace => return alter(cluster, state, session, create),
+        Some(_) if create.if_not_exists => return Ok(()),
+        Some(_) => return Err(SqlError::table_exists(&create.view.name)),
+        None => {}
+    }
+    let query = create.query.as_deref().unwrap_or_default();
+    let (definition, columns) = (qualify(query, &db.name)?, view_columns(create, query)?);
+    let view_id = state.ids.allocate();
+    let view = View {
+        id: view_id,
+        name: create.view.name.clone(),
+        columns,
+        definition,
+        comment: create.comment.clone(),
+    };
+    let record = CreateTableRecord {
+        commit_seq: 0,
+        db_id,
+        db_name: state.databases[&db_id].name.clone(),
+        table_id: view_id,
+        table_name: view.name.clone(),
+        table_type: "VIEW".to_owned(),
+        sql: create_view_text(&view),
+        ..CreateTableRecord::default()
+    };
+    let db = state.databases.get_mut(&db_id).expect("the id was resolved");
+    db.tables.insert(view_id, Table::View(Box::new(view)));
+    let now = cluster.clock.now_ms();
+    state.journal_binlog(now, BinlogType::CREATE_TABLE, db_id, &[view_id], |commit_seq| {
+        html_safe_json(&CreateTableRecord { commit_seq, ..record })
+    });
+    Ok(())
+}
+
+pub fn alter(
+    cluster: &ClusterInner,
+    state: &mut FeState,
+    session: &Session,
+    alter: &CreateView,
+) -> SqlResult<()> {
+    let db_id = context::database_id(state, session, alter.view.db.as_deref())?;
+    let db = state.databases.get_mut(&db_id).expect("the id was resolved");
+    let db_name = db.name.clone();
+    let view = match db.table_named_mut(&alter.view.name) {
+        Some(Table::View(view)) => view,
+        Some(Table::Olap(_)) => {
+            let message = format!("'{db_name}.{}' is not VIEW.", alter.view.name);
+            return Err(SqlError { code: 1347, state: "HY000", message });
+        }
+        None => return Err(SqlError::unknown_table(&db_name, &alter.view.name)),
+    };
+    if let Some(query) = &alter.query {
+        view.definition = qualify(query, &db_name)?;
+        view.columns = view_columns(alter, query)?;
+    } else {
+        view.comment.clone_from(&alter.comment);
+    }
+    let record = ModifyViewDefRecord {
+        db_id,
+        table_id: view.id,
+        inline_view_def: view.definition.clone(),
+        new_full_schema: view.columns.iter().map(records::column).collect(),
+        comment: Some(view.comment.clone()),
+        session_variables: None,
+    };
+    let view_id = view.id;
+    let now = cluster.clock.now_ms();
+    state.journal_binlog(now, BinlogType::MODIFY_VIEW_DEF, db_id, &[view_id], |_| html_safe_json(&record));
+    Ok(())
+}
+
+/// Puts `internal`.`db` before every table of a query that lacks them.
+fn qualify(query: &str, db: &str) -> SqlResult<String> {
+    let tokens = tokenize(query)?;
+    let ctes = common_table_names(&tokens);
+    let mut text = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    let mut in_from = false;
+    while at < tokens.len() {
+        let token = &tokens[at];
+        let starts_table =
+            token.is_word("from") || token.is_word("join") || (in_from && token.is_symbol(','));
+        if starts_table {
+            in_from = true;
+            let (end, parts) = dotted_name(&tokens, at + 1);
+            let is_function = tokens.get(end).is_some_and(|next| next.is_symbol('('));
+            let is_cte = parts.len() == 1 && ctes.iter().any(|cte| cte.eq_ignore_ascii_case(&parts[0]));
+            if !parts.is_empty() && !is_function && !is_cte {
+                let mut full = parts;
+                if full.len() == 1 {
+                    full.insert(0, db.to_owned());
+                }
+                if full.len() == 2 {
+                    full.insert(0, "internal".to_owned());
+                }
+                text.push_str(&query[copied..tokens[at + 1].start]);
+                text.push_str(&full.iter().map(|part| quote_identifier(part)).collect::<Vec<_>>().join("."));
+                copied = tokens[end - 1].end;
+                at = end;
+                continue;
+            }
+        } else if ["where", "group", "order", "having", "limit", "select", "union", "on"]
+            .iter()
+            .any(|word| token.is_word(word))
+        {
+            in_from = false;
+        }
+        at += 1;
+    }
+    text.push_str(&query[copied..]);
+    Ok(text)
+}
+
+/// Names that a WITH clause defines: `name AS (`.
+fn common_table_names(tokens: &[Token]) -> Vec<String> {
+    if !tokens.first().is_some_and(|token| token.is_word("with")) {
+        return Vec::new();
+    }
+    tokens
+        .windows(3)
+        .filter(|window| window[1].is_word("as") && window[2].is_symbol('('))
+        .filter_map(|window| name_of(&window[0]))
+        .collect()
+}
+
+/// The parts of `a.b.c` and the position behind them.
+fn dotted_name(tokens: &[Token], mut at: usize) -> (usize, Vec<String>) {
+    let mut parts = Vec::new();
+    while let Some(name) = tokens.get(at).and_then(name_of) {
+        parts.push(name);
+        at += 1;
+        if !tokens.get(at).is_some_and(|token| token.is_symbol('.')) {
+            break;
+        }
+        at += 1;
+    }
+    (at, parts)
+}
+
+fn name_of(token: &Token) -> Option<String> {
+    match &token.kind {
+        TokenKind::Word(name) | TokenKind::Quoted(name) => Some(name.clone()),
+        TokenKind::Text(_) | TokenKind::Number(_) | TokenKind::Symbol(_) | TokenKind::End => None,
+    }
+}
+
+/// The named columns, or those that the select list names. Their types are not worked out.
+fn view_columns(create: &CreateView, query: &str) -> SqlResult<Vec<Column>> {
+    let mut named = create.columns.clone();
+    if named.is_empty() {
+        named = select_list_names(query)?.into_iter().map(|name| (name, String::new())).collect();
+    }
+    let columns = named.into_iter().enumerate().map(|(at, (name, comment))| Column {
+        name,
+        data_type: DataType::String,
+        is_key: false,
+        nullable: true,
+        aggregate: None,
+        default: None,
+        comment,
+        unique_id: i32::try_from(at).unwrap_or(i32::MAX),
+        visible: true,
+        auto_increment: None,
+        generated: None,
+        on_update: None,
+    });
+    Ok(columns.collect())
+}
+
+/// The last name of each item of a select list; none at all when one item has no name.
+fn select_list_names(query: &str) -> SqlResult<Vec<String>> {
+    let tokens = tokenize(query)?;
+    if !tokens.first().is_some_and(|token| token.is_word("select")) {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    let mut depth = 0usize;
+    let mut last = None;
+    for token in &tokens[1..] {
+        depth += usize::from(token.is_symbol('('));
+        if depth == 0 && (token.is_symbol(',') || token.is_word("from") || token.kind == TokenKind::End) {
+            match last.take() {
+                Some(name) => names.push(name),
+                None => return Ok(Vec::new()),
+            }
+            if !token.is_symbol(',') {
+                break;
+            }
+        } else {
+            last = name_of(token);
+        }
+        depth = depth.saturating_sub(usize::from(token.is_symbol(')')));
+    }
+    Ok(names)
+}

@@ -1,0 +1,320 @@
+//! `PUT /api/{db}/{table}/_stream_load`: a frontend redirects, a backend loads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, Path};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value as Document, json};
+
+use crate::cluster::ClusterInner;
+use crate::query::load::{self, Load};
+use crate::query::target::LoadTarget;
+use crate::query::writer::Writer;
+use crate::query::{auto_partition, now};
+use crate::txn::{CommitOutcome, TxnError, TxnStatus};
+
+use super::load_options::LoadOptions;
+use super::load_text::TextLoad;
+use super::{BackendHttp, FrontendHttp, auth};
+
+/// `streaming_load_max_mb`.
+const MAX_BODY: usize = 10 * 1024 * 1024 * 1024;
+
+static NEXT_BACKEND: AtomicUsize = AtomicUsize::new(0);
+
+/// Frontend: 307 to a backend, with the credentials inside the location.
+pub(super) async fn redirect(
+    Extension(state): Extension<FrontendHttp>,
+    Path((db, table)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let Some((user, password)) = auth::credentials(&headers) else {
+        return unauthorised("Need auth information.");
+    };
+    if !auth::is_valid(&state.cluster, &user, &password) {
+        return unauthorised("Access denied");
+    }
+    let nodes: Vec<String> = {
+        let nodes = state.cluster.backend_nodes.read();
+        let alive = nodes.values().filter(|node| node.alive);
+        alive.map(|node| format!("{}:{}", node.host, node.http_port)).collect()
+    };
+    if nodes.is_empty() {
+        let message = "No backend load available or no backend available";
+        return Json(json!({"status": "FAILED", "msg": message})).into_response();
+    }
+    let address = &nodes[NEXT_BACKEND.fetch_add(1, Ordering::Relaxed) % nodes.len()];
+    let (user, password) = (encode(&user), encode(&password));
+    let location =
+        format!("http://{user}:{password}@{address}/api/{}/{}/_stream_load", encode(&db), encode(&table));
+    (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response()
+}
+
+fn unauthorised(message: &str) -> Response {
+    let body = Json(json!({"msg": "Unauthorized", "code": 401, "data": message, "count": 0}));
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"\"")], body).into_response()
+}
+
+/// Percent-encodes what may not stand in a URL's user part or path segment.
+fn encode(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// Backend: loads the body and answers with Doris's JSON, always with status 200.
+pub(super) async fn perform(
+    Extension(state): Extension<BackendHttp>,
+    Path((db, table)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let mut report = Report::default();
+    let outcome = load_body(&state, &db, &table, &headers, body, &mut report).await;
+    if let Err(failure) = outcome {
+        report.fail(failure);
+    }
+    Json(report.document()).into_response()
+}
+
+async fn load_body(
+    state: &BackendHttp,
+    db: &str,
+    table: &str,
+    headers: &HeaderMap,
+    body: Body,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let cluster = &state.cluster;
+    let Some((user, password)) = auth::credentials(headers) else {
+        return Err(Failure::text("[INTERNAL_ERROR]no valid Basic authorization"));
+    };
+    if !auth::is_valid(cluster, &user, &password) {
+        return Err(Failure::text(format!(
+            "[ANALYSIS_ERROR]errCode = 2, detailMessage = Access denied for {user}"
+        )));
+    }
+    let options = LoadOptions::read(headers).map_err(Failure::text)?;
+    report.label = options.label.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+    let planned = Instant::now();
+    let target = LoadTarget::plan(cluster, db, table, options.partitions.clone()).map_err(Failure::sql)?;
+    let load = load::open(cluster, &target, Some(report.label.clone()), options.timeout_s)
+        .map_err(|error| Failure::begin(cluster, &target, error))?;
+    report.txn_id = load.txn_id;
+    report.begin_ms = millis(planned);
+    let outcome = receive_and_write(cluster, target, &load, options, body, report).await;
+    match outcome {
+        Ok(CommitOutcome::Visible) => {
+            report.status = "Success";
+            report.message = "OK".to_owned();
+            Ok(())
+        }
+        Ok(CommitOutcome::Committed | CommitOutcome::PublishTimeout) => {
+            report.status = "Publish Timeout";
+            report.message = "[PUBLISH_TIMEOUT]PUBLISH_TIMEOUT".to_owned();
+            Ok(())
+        }
+        Err(failure) => {
+            load::abort(cluster, &load, &failure.message);
+            Err(failure)
+        }
+    }
+}
+
+async fn receive_and_write(
+    cluster: &Arc<ClusterInner>,
+    target: LoadTarget,
+    load: &Load,
+    options: LoadOptions,
+    body: Body,
+    report: &mut Report,
+) -> Result<CommitOutcome, Failure> {
+    let started = Instant::now();
+    let bytes = axum::body::to_bytes(body, MAX_BODY)
+        .await
+        .map_err(|error| Failure::text(format!("[INTERNAL_ERROR]failed to receive the body: {error}")))?;
+    report.bytes = bytes.len() as u64;
+    report.read_ms = millis(started);
+    let writing = Instant::now();
+    let staged = stage(cluster, target, load, options, bytes).await?;
+    report.rows(&staged);
+    report.write_ms = millis(writing);
+    if let Some(message) = staged.refused {
+        return Err(Failure::text(message));
+    }
+    let committing = Instant::now();
+    let outcome =
+        load::commit(cluster, load, staged.writes).await.map_err(|error| Failure::text(error.to_string()));
+    report.commit_ms = millis(committing);
+    outcome
+}
+
+#[derive(Debug, Default)]
+struct Staged {
+    writes: Vec<(i64, i64)>,
+    total: u64,
+    filtered: u64,
+    /// Why the load fails although the body could be read.
+    refused: Option<String>,
+}
+
+/// Reads and encodes on a thread of its own: that is all computing. Rows of an auto-partitioned table
+/// that lack their partition lead to a second round.
+async fn stage(
+    cluster: &Arc<ClusterInner>,
+    mut target: LoadTarget,
+    load: &Load,
+    options: LoadOptions,
+    bytes: bytes::Bytes,
+) -> Result<Staged, Failure> {
+    let (cluster, load) = (Arc::clone(cluster), load.clone());
+    let work = move || loop {
+        let mut writer = Writer::new(&target);
+        let mut text = TextLoad::new(&target.schema.columns, &options, now(&cluster));
+        text.read(&bytes, &mut writer).map_err(Failure::text)?;
+        let mut staged = Staged { total: text.total, filtered: text.filtered, ..Staged::default() };
+        let allowed = options.max_filter_ratio * text.total as f64;
+        if text.filtered as f64 > allowed {
+            let first = text.first_error.unwrap_or_default();
+            staged.refused =
+                Some(format!("[DATA_QUALITY_ERROR]too many filtered rows. first_error_msg: {first}"));
+            return Ok(staged);
+        }
+        if writer.missing.is_empty() {
+            staged.writes = writer.stage(&cluster, load.txn_id, load.load_id).map_err(Failure::sql)?.0;
+            return Ok(staged);
+        }
+        auto_partition::create(&cluster, &target, &writer.missing).map_err(Failure::sql)?;
+        target = LoadTarget::plan(&cluster, &target.db, &target.table, target.choice.clone())
+            .map_err(Failure::sql)?;
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(Failure::text("[INTERNAL_ERROR]the load was stopped")))
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Why a load failed.
+#[derive(Debug)]
+struct Failure {
+    message: String,
+    /// Set when the label is taken: `RUNNING` or `FINISHED`.
+    existing_job: Option<&'static str>,
+}
+
+impl Failure {
+    fn text(message: impl Into<String>) -> Self {
+        Self { message: message.into(), existing_job: None }
+    }
+
+    fn sql(error: crate::error::SqlError) -> Self {
+        Self::text(format!("[ANALYSIS_ERROR]{error}"))
+    }
+
+    fn begin(cluster: &ClusterInner, target: &LoadTarget, error: TxnError) -> Self {
+        match &error {
+            TxnError::LabelUsed { txn_id, .. } => {
+                let state = cluster.fe.lock();
+                let status = state.txns.get(target.db_id, *txn_id).map(|txn| txn.status);
+                let job = match status {
+                    Some(TxnStatus::Prepare) => "RUNNING",
+                    Some(TxnStatus::Committed | TxnStatus::Visible | TxnStatus::Aborted) | None => "FINISHED",
+                };
+                Self { message: format!("[LABEL_ALREADY_EXISTS]{error}"), existing_job: Some(job) }
+            }
+            TxnError::MetaNotFound(_) | TxnError::User(_) => Self::text(format!("[ANALYSIS_ERROR]{error}")),
+        }
+    }
+}
+
+/// The answer of a load.
+#[derive(Debug)]
+struct Report {
+    txn_id: i64,
+    label: String,
+    status: &'static str,
+    existing_job: Option<&'static str>,
+    message: String,
+    total: u64,
+    filtered: u64,
+    bytes: u64,
+    started: Instant,
+    begin_ms: u64,
+    read_ms: u64,
+    write_ms: u64,
+    commit_ms: u64,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            txn_id: -1,
+            label: String::new(),
+            status: "Fail",
+            existing_job: None,
+            message: String::new(),
+            total: 0,
+            filtered: 0,
+            bytes: 0,
+            started: Instant::now(),
+            begin_ms: 0,
+            read_ms: 0,
+            write_ms: 0,
+            commit_ms: 0,
+        }
+    }
+}
+
+impl Report {
+    fn rows(&mut self, staged: &Staged) {
+        self.total = staged.total;
+        self.filtered = staged.filtered;
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.status = if failure.existing_job.is_some() { "Label Already Exists" } else { "Fail" };
+        self.existing_job = failure.existing_job;
+        self.message = failure.message;
+    }
+
+    fn document(&self) -> Document {
+        let loaded = if self.status == "Fail" { 0 } else { self.total - self.filtered };
+        let mut document = json!({
+            "TxnId": self.txn_id,
+            "Label": self.label,
+            "Comment": "",
+            "TwoPhaseCommit": "false",
+            "Status": self.status,
+            "Message": self.message,
+            "NumberTotalRows": self.total,
+            "NumberLoadedRows": loaded,
+            "NumberFilteredRows": self.filtered,
+            "NumberUnselectedRows": 0,
+            "LoadBytes": self.bytes,
+            "LoadTimeMs": millis(self.started),
+            "BeginTxnTimeMs": self.begin_ms,
+            "StreamLoadPutTimeMs": 0,
+            "ReadDataTimeMs": self.read_ms,
+            "WriteDataTimeMs": self.write_ms,
+            "ReceiveDataTimeMs": self.read_ms,
+            "CommitAndPublishTimeMs": self.commit_ms,
+        });
+        if let (Some(job), Some(fields)) = (self.existing_job, document.as_object_mut()) {
+            fields.insert("ExistingJobStatus".to_owned(), job.into());
+        }
+        document
+    }
+}

@@ -1,0 +1,149 @@
+//! getBinlog, getBinlogLag, lockBinlog.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+
+use doris_thrift::{
+    TBinlog, TBinlogType, TGetBinlogLagResult, TGetBinlogRequest, TGetBinlogResult, TLockBinlogRequest,
+    TLockBinlogResult, TStatus, TStatusCode,
+};
+
+use super::auth::{Caller, check_password_unless_token};
+use super::{Refusal, database_named, required};
+use crate::binlog::{BinlogEntry, Dummy, LockError, NoList, ReadOutcome, Scope};
+use crate::cluster::ClusterInner;
+use crate::model::{Database, Table};
+use crate::state::FeState;
+
+pub(super) fn get(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<TGetBinlogResult, Refusal> {
+    let (scope, prev) = positioned(cluster, req)?;
+    let outcome = cluster.fe.lock().binlogs.read(scope, prev, req.num_acquired.unwrap_or(1));
+    // Entries are shared, so they are copied into the reply without the lock.
+    let (status, binlogs) = match outcome {
+        ReadOutcome::Missing(missing) => (no_list(missing), None),
+        ReadOutcome::TooNew => {
+            (TStatus::new(TStatusCode::BINLOG_TOO_NEW_COMMIT_SEQ, "too new commit seq"), None)
+        }
+        ReadOutcome::TooOld(dummy) => {
+            let status = TStatus::new(TStatusCode::BINLOG_TOO_OLD_COMMIT_SEQ, "too old commit seq");
+            (status, Some(vec![from_dummy(dummy)]))
+        }
+        ReadOutcome::Entries(entries) => {
+            (TStatus::ok(), Some(entries.iter().map(|entry| from_entry(entry)).collect()))
+        }
+    };
+    Ok(TGetBinlogResult { status: Some(status), binlogs, ..TGetBinlogResult::default() })
+}
+
+pub(super) fn lag(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<TGetBinlogLagResult, Refusal> {
+    let (scope, prev) = positioned(cluster, req)?;
+    let lag = match cluster.fe.lock().binlogs.lag(scope, prev) {
+        Ok(lag) => lag,
+        Err(missing) => {
+            return Ok(TGetBinlogLagResult {
+                status: Some(no_list(missing)),
+                ..TGetBinlogLagResult::default()
+            });
+        }
+    };
+    Ok(TGetBinlogLagResult {
+        status: Some(TStatus::ok()),
+        lag: Some(lag.lag),
+        master_address: None,
+        first_commit_seq: Some(lag.first_commit_seq),
+        last_commit_seq: Some(lag.last_commit_seq),
+        first_binlog_timestamp: Some(lag.first_timestamp_ms),
+        last_binlog_timestamp: Some(lag.last_timestamp_ms),
+        next_commit_seq: Some(lag.next_commit_seq),
+        next_binlog_timestamp: Some(lag.next_timestamp_ms),
+    })
+}
+
+pub(super) fn lock(
+    cluster: &ClusterInner,
+    peer: SocketAddr,
+    req: &TLockBinlogRequest,
+) -> Result<TLockBinlogResult, Refusal> {
+    let user = required(req.user.as_deref(), "user")?;
+    let password = required(req.passwd.as_deref(), "passwd")?;
+    let db_name = required(req.db.as_deref(), "db")?;
+    let job = required(req.job_unique_id.as_deref(), "job_unique_id")?;
+    let mut state = cluster.fe.lock();
+    let ip = peer.ip().to_string();
+    check_password_unless_token(&state, Caller { user, password, ip: &ip }, req.token.as_ref())?;
+    let scope = scope(database_named(&state, db_name)?, req.table_id, req.table.as_deref())?;
+    let (status, locked) = match state.binlogs.lock(scope, job, req.lock_commit_seq.unwrap_or(-1)) {
+        Ok(held) => (TStatus::ok(), held),
+        Err(LockError::TooNew) => {
+            (TStatus::new(TStatusCode::BINLOG_TOO_NEW_COMMIT_SEQ, "too new commit seq"), -1)
+        }
+        Err(LockError::Missing(missing)) => (no_list(missing), -1),
+    };
+    Ok(TLockBinlogResult {
+        status: Some(status),
+        locked_commit_seq: Some(locked),
+        ..TLockBinlogResult::default()
+    })
+}
+
+/// Checks a read and finds its list and position.
+fn positioned(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<(Scope, i64), Refusal> {
+    let user = required(req.user.as_deref(), "user")?;
+    let password = required(req.passwd.as_deref(), "passwd")?;
+    let db_name = required(req.db.as_deref(), "db")?;
+    let prev = required(req.prev_commit_seq, "prev_commit_seq")?;
+    let state: &FeState = &cluster.fe.lock();
+    let ip = req.user_ip.as_deref().unwrap_or("null");
+    check_password_unless_token(state, Caller { user, password, ip }, req.token.as_ref())?;
+    let scope = scope(database_named(state, db_name)?, req.table_id, req.table.as_deref())?;
+    Ok((scope, prev))
+}
+
+/// A table id is believed; a name is looked up and must be a table that holds data.
+fn scope(db: &Database, table_id: Option<i64>, table: Option<&str>) -> Result<Scope, Refusal> {
+    if let Some(table_id) = table_id.filter(|id| *id > 0) {
+        return Ok(Scope::Table { db_id: db.id, table_id });
+    }
+    let Some(name) = table.filter(|name| !name.is_empty()) else { return Ok(Scope::Database(db.id)) };
+    match db.table_named(name) {
+        Some(Table::Olap(table)) => Ok(Scope::Table { db_id: db.id, table_id: table.id }),
+        Some(Table::View(_)) => {
+            Err(Refusal::meta_not_found(format!("table type is not OLAP, tableName={name}, type=VIEW")))
+        }
+        None => Err(Refusal::meta_not_found(format!("table not found, tableName={name}"))),
+    }
+}
+
+fn no_list(missing: NoList) -> TStatus {
+    match missing {
+        NoList::Database => TStatus::new(TStatusCode::BINLOG_NOT_FOUND_DB, "binlog of the db not found"),
+        NoList::Table => TStatus::new(TStatusCode::BINLOG_NOT_FOUND_TABLE, "binlog of the table not found"),
+    }
+}
+
+fn from_entry(entry: &BinlogEntry) -> TBinlog {
+    TBinlog {
+        commit_seq: Some(entry.commit_seq),
+        timestamp: Some(entry.timestamp_ms),
+        binlog_type: Some(TBinlogType(entry.binlog_type.0)),
+        db_id: Some(entry.db_id),
+        table_ids: (!entry.table_ids.is_empty()).then(|| entry.table_ids.clone()),
+        data: Some(entry.data.clone()),
+        belong: None,
+        table_ref: Some(entry.table_lists.load(Ordering::Relaxed)),
+        remove_enable_cache: Some(entry.resets_flags),
+    }
+}
+
+fn from_dummy(dummy: Dummy) -> TBinlog {
+    TBinlog {
+        commit_seq: Some(dummy.commit_seq),
+        timestamp: Some(dummy.timestamp_ms),
+        binlog_type: Some(TBinlogType::DUMMY),
+        db_id: Some(dummy.db_id),
+        belong: Some(dummy.belong),
+        table_ref: Some(0),
+        remove_enable_cache: Some(false),
+        ..TBinlog::default()
+    }
+}

@@ -1,0 +1,63 @@
+//! What all results have in common: a status, and for one of them the master's address.
+
+use doris_thrift::{
+    TBeginTxnResult, TCommitTxnResult, TGetBackendMetaResult, TGetBinlogLagResult, TGetBinlogResult,
+    TGetMasterTokenResult, TGetMetaResult, TGetSnapshotResult, TGetTabletReplicaInfosResult,
+    TLockBinlogResult, TNetworkAddress, TRestoreSnapshotResult, TRollbackTxnResult, TStatus, TStatusCode,
+};
+
+pub(super) trait Reply: Default {
+    /// A result that holds nothing but a status.
+    fn from_status(status: TStatus) -> Self;
+
+    /// Names the master in an answer of a follower. Only getBinlog does so.
+    fn tell_master(&mut self, _address: TNetworkAddress) {}
+}
+
+macro_rules! optional_status {
+    ($($result:ident)*) => {
+        $(impl Reply for $result {
+            fn from_status(status: TStatus) -> Self {
+                Self { status: Some(status), ..Self::default() }
+            }
+        })*
+    };
+}
+
+optional_status! {
+    TCommitTxnResult TRollbackTxnResult TGetBinlogLagResult TLockBinlogResult TGetSnapshotResult
+    TRestoreSnapshotResult TGetMasterTokenResult TGetTabletReplicaInfosResult
+}
+
+impl Reply for TGetBinlogResult {
+    fn from_status(status: TStatus) -> Self {
+        Self { status: Some(status), ..Self::default() }
+    }
+
+    fn tell_master(&mut self, address: TNetworkAddress) {
+        self.master_address = Some(address);
+    }
+}
+
+impl Reply for TBeginTxnResult {
+    fn from_status(status: TStatus) -> Self {
+        let text = status.text();
+        // The owner of the label decides what the job's status is called.
+        let job_status = (status.status_code == TStatusCode::LABEL_ALREADY_EXISTS).then(|| {
+            if text.contains("status [PREPARE]") { "RUNNING".to_owned() } else { "FINISHED".to_owned() }
+        });
+        Self { status: Some(status), job_status, ..Self::default() }
+    }
+}
+
+impl Reply for TGetMetaResult {
+    fn from_status(status: TStatus) -> Self {
+        Self { status, ..Self::default() }
+    }
+}
+
+impl Reply for TGetBackendMetaResult {
+    fn from_status(status: TStatus) -> Self {
+        Self { status, ..Self::default() }
+    }
+}

@@ -1,0 +1,115 @@
+//! The transfers of a restore: spawned together, a few at a time, watched by the job.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::StreamExt;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::be::DownloadTask;
+use crate::cluster::ClusterInner;
+
+/// Transfers of one restore that run at a time.
+const CONCURRENCY: usize = 8;
+
+/// One tablet replica to fill.
+#[derive(Debug, Clone)]
+pub(super) struct DownloadPlan {
+    pub backend_id: i64,
+    pub local_tablet_id: i64,
+    pub remote_tablet_id: i64,
+    pub remote_host: String,
+    pub remote_port: u16,
+    pub remote_path: String,
+    pub remote_schema_hash: i32,
+}
+
+/// Progress of the transfers. Dropping it stops them.
+#[derive(Debug)]
+pub(super) struct Downloads {
+    total: usize,
+    done: AtomicUsize,
+    failure: Mutex<Option<String>>,
+    stop: CancellationToken,
+}
+
+impl Downloads {
+    /// Starts all transfers. Must be called within the runtime.
+    pub fn start(cluster: &Arc<ClusterInner>, plans: Vec<DownloadPlan>, token: &str) -> Arc<Self> {
+        let downloads = Arc::new(Self {
+            total: plans.len(),
+            done: AtomicUsize::new(0),
+            failure: Mutex::new(None),
+            stop: CancellationToken::new(),
+        });
+        if plans.is_empty() {
+            return downloads;
+        }
+        let stop = downloads.stop.clone();
+        // Weak, so that a forgotten job ends its transfers.
+        let progress = Arc::downgrade(&downloads);
+        let cluster = Arc::clone(cluster);
+        let token = token.to_owned();
+        tokio::spawn(async move {
+            let transfers = futures::stream::iter(plans).map(|plan| transfer(&cluster, plan, &token));
+            let mut transfers = std::pin::pin!(transfers.buffer_unordered(CONCURRENCY));
+            loop {
+                let finished = tokio::select! {
+                    () = stop.cancelled() => return,
+                    finished = transfers.next() => finished,
+                };
+                let (Some(outcome), Some(progress)) = (finished, progress.upgrade()) else { return };
+                match outcome {
+                    Ok(()) => {
+                        progress.done.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(text) => {
+                        *progress.failure.lock() = Some(text);
+                        return;
+                    }
+                }
+            }
+        });
+        downloads
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::Relaxed) == self.total
+    }
+
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().clone()
+    }
+
+    /// (done, total).
+    pub fn progress(&self) -> (usize, usize) {
+        (self.done.load(Ordering::Relaxed), self.total)
+    }
+}
+
+impl Drop for Downloads {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn transfer(cluster: &ClusterInner, plan: DownloadPlan, token: &str) -> Result<(), String> {
+    let (tablet, backend_id) = (plan.local_tablet_id, plan.backend_id);
+    let backend = cluster.backend(backend_id).filter(|_| cluster.is_backend_alive(backend_id));
+    let Some(backend) = backend else {
+        return Err(format!("backend {backend_id} is not alive, tablet {tablet}"));
+    };
+    let task = DownloadTask {
+        local_tablet_id: plan.local_tablet_id,
+        remote_tablet_id: plan.remote_tablet_id,
+        remote_host: plan.remote_host,
+        remote_http_port: plan.remote_port,
+        remote_path: plan.remote_path,
+        remote_schema_hash: plan.remote_schema_hash,
+        token: token.to_owned(),
+    };
+    backend.download_snapshot(task).await.map_err(|error| {
+        format!("download snapshot of tablet {tablet} on backend {backend_id} failed: {error}")
+    })
+}

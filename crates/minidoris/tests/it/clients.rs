@@ -1,0 +1,86 @@
+//! Other MySQL clients: the `mariadb` command line and Python's PyMySQL, where they are installed.
+
+use std::process::{Command, Output};
+
+use minidoris::Cluster;
+
+use crate::harness::cluster;
+
+/// Runs a program; `None` when it is not installed.
+async fn run(program: &str, arguments: Vec<String>) -> Option<Output> {
+    let program = program.to_owned();
+    let result =
+        tokio::task::spawn_blocking(move || Command::new(program).args(arguments).output()).await.unwrap();
+    match result {
+        Ok(output) => Some(output),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => panic!("cannot run: {error}"),
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+async fn mariadb(cluster: &Cluster, more: &[&str]) -> Option<Output> {
+    let node = cluster.fe(0);
+    let port = node.query_port.to_string();
+    let mut arguments =
+        vec!["--no-defaults", "-h", &node.host, "-P", &port, "-u", "root", "--connect-timeout=20"];
+    arguments.extend(more);
+    run("mariadb", arguments.into_iter().map(str::to_owned).collect()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_client_works() {
+    let cluster = cluster().await;
+    let Some(output) = mariadb(&cluster, &["-N", "-e", "select 1; select @@version_comment"]).await else {
+        eprintln!("LEFT OUT: the mariadb client is not installed (Debian package mariadb-client)");
+        return cluster.stop().await;
+    };
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "1\ndoris-3.1.0-rc02-minidoris\n");
+    let output = mariadb(&cluster, &["-D", "nope", "-e", "select 1"]).await.unwrap();
+    assert!(text(&output.stderr).contains("ERROR 1049 (42000)"), "{}", text(&output.stderr));
+    let output = mariadb(&cluster, &["--password=wrong", "-e", "select 1"]).await.unwrap();
+    assert!(text(&output.stderr).contains("ERROR 1045 (28000)"), "{}", text(&output.stderr));
+    cluster.stop().await;
+}
+
+const SCRIPT: &str = r#"
+import sys
+try:
+    import pymysql
+    from pymysql.constants import CLIENT
+except ImportError:
+    print("missing"); sys.exit(0)
+conn = pymysql.connect(host=sys.argv[1], port=int(sys.argv[2]), user="root", client_flag=CLIENT.MULTI_STATEMENTS)
+cursor = conn.cursor()
+cursor.execute("select 1, 'a', @@version_comment")
+print(cursor.fetchall())
+cursor.execute("set query_timeout = 9; select @@query_timeout; select connection_id() > 0" .replace(" > 0", ""))
+print(cursor.nextset(), cursor.fetchall(), cursor.nextset(), len(cursor.fetchall()), cursor.nextset())
+try:
+    pymysql.connect(host=sys.argv[1], port=int(sys.argv[2]), user="root", password="wrong")
+except pymysql.err.OperationalError as error:
+    print(error.args[0])
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pymysql_works_and_gets_every_result() {
+    let cluster = cluster().await;
+    let node = cluster.fe(0);
+    let arguments = ["-c", SCRIPT, &node.host, &node.query_port.to_string()].map(str::to_owned);
+    let output = run("python3", arguments.to_vec()).await;
+    let printed = output.as_ref().map(|output| text(&output.stdout));
+    match (&output, printed.as_deref().map(str::trim)) {
+        (None, _) | (_, Some("missing")) => eprintln!("LEFT OUT: Python's PyMySQL is not installed"),
+        (Some(output), Some(printed)) => {
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            let expected = "((1, 'a', 'doris-3.1.0-rc02-minidoris'),)\nTrue ((9,),) True 1 None\n1045";
+            assert_eq!(printed, expected);
+        }
+        (Some(_), None) => unreachable!("an output has its text"),
+    }
+    cluster.stop().await;
+}

@@ -1,0 +1,26 @@
+//! The rule that a scenario logs nothing unexpected.
+
+use std::path::Path;
+
+/// Lines of level WARN or ERROR that hold none of the `allowed` texts. Such a text is to be as specific
+/// as the fault that the test injected.
+pub fn unexpected_lines(log: &Path, allowed: &[String]) -> Vec<String> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    text.lines()
+        .filter(|line| is_bad(line) && !allowed.iter().any(|part| line.contains(part.as_str())))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The level is one of the first words of a line; a panic has none.
+fn is_bad(line: &str) -> bool {
+    let level = line.split_whitespace().take(4).any(|word| matches!(word, "WARN" | "ERROR"));
+    level || line.contains("panicked at")
+}
+
+/// The end of a log, for the message of a failed test.
+pub fn tail(log: &Path, lines: usize) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}

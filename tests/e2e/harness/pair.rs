@@ -1,0 +1,111 @@
+//! Two emulated clusters and the statements of a test.
+
+use std::time::Duration;
+
+use minidoris::{Cluster, ClusterOptions};
+use serde_json::{Value, json};
+
+/// The database of most tests, on both sides.
+pub const DB: &str = "d1";
+
+/// An upstream and a downstream.
+#[derive(Debug)]
+pub struct Pair {
+    pub up: Cluster,
+    pub down: Cluster,
+}
+
+impl Pair {
+    /// One frontend and one backend each.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// `backends` backends each, and tables with a replica on every one of them.
+    pub async fn replicated(backends: u16) -> Self {
+        Self::with(|options| {
+            options.backends = usize::from(backends);
+            options.default_replication_num = backends;
+        })
+        .await
+    }
+
+    pub async fn with(adjust: impl Fn(&mut ClusterOptions)) -> Self {
+        let start = async |name: &str, first_id: i64| {
+            let mut options = ClusterOptions { first_id, ..ClusterOptions::replicating(name) };
+            options.backup_interval = Duration::from_millis(5);
+            adjust(&mut options);
+            Cluster::start(options).await.expect("a cluster starts")
+        };
+        // Different first ids, so that an id taken for one of the other side is found out.
+        Self { up: start("up", 10_000).await, down: start("down", 500_000).await }
+    }
+
+    /// Creates [`DB`] upstream with its binlog on.
+    pub async fn create_database(&self) {
+        self.sql(&format!("CREATE DATABASE {DB} PROPERTIES (\"binlog.enable\" = \"true\")")).await;
+    }
+
+    /// Creates a duplicate-key table `(k INT, v VARCHAR)` with `buckets` buckets.
+    pub async fn create_table(&self, name: &str, buckets: u32) {
+        self.run(&format!(
+            "CREATE TABLE {name} (k INT NOT NULL, v VARCHAR(64)) DUPLICATE KEY(k) \
+             DISTRIBUTED BY HASH(k) BUCKETS {buckets} PROPERTIES (\"binlog.enable\" = \"true\")"
+        ))
+        .await;
+    }
+
+    /// Inserts one row per key in one transaction.
+    pub async fn insert(&self, table: &str, keys: std::ops::Range<i32>) {
+        let rows: Vec<String> = keys.map(|key| format!("({key}, 'row {key}')")).collect();
+        self.run(&format!("INSERT INTO {table} VALUES {}", rows.join(", "))).await;
+    }
+
+    /// Runs a statement upstream outside any database.
+    pub async fn sql(&self, sql: &str) {
+        self.up.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Runs a statement upstream in [`DB`].
+    pub async fn run(&self, sql: &str) {
+        self.up.sql_in(DB, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// The body of a database job's `/create_ccr`.
+    pub fn database_job(&self, name: &str) -> Value {
+        self.job(name, "", "")
+    }
+
+    /// The body of a table job's `/create_ccr`.
+    pub fn table_job(&self, name: &str, source: &str, target: &str) -> Value {
+        self.job(name, source, target)
+    }
+
+    fn job(&self, name: &str, source: &str, target: &str) -> Value {
+        let side = |cluster: &Cluster, table: &str| {
+            let fe = cluster.fe(0);
+            json!({
+                "host": fe.host, "port": fe.query_port.to_string(), "thrift_port": fe.rpc_port.to_string(),
+                "user": "root", "password": cluster.inner().options.root_password,
+                "database": DB, "table": table
+            })
+        };
+        json!({"name": name, "src": side(&self.up, source), "dest": side(&self.down, target)})
+    }
+
+    /// How often the downstream and the upstream answered a call.
+    pub fn calls(&self, call: &str) -> u64 {
+        self.up.counters().get(call) + self.down.counters().get(call)
+    }
+
+    pub fn reset_counters(&self) {
+        self.up.counters().reset();
+        self.down.counters().reset();
+    }
+
+    /// Whether the downstream has that database.
+    pub async fn downstream_has_database(&self, name: &str) -> bool {
+        let databases = self.down.sql("SHOW DATABASES").await.expect("databases are listed");
+        databases.rows.iter().any(|row| row[0].as_deref() == Some(name))
+    }
+}

@@ -1,0 +1,144 @@
+//! The real `ccr_syncer` binary as a child process: started, killed, restarted on the same metadata.
+
+use std::fs::OpenOptions;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{BOUND, log, wait_until};
+
+/// A `ccr_syncer` process with its own port, metadata file and log. Killed when dropped.
+#[derive(Debug)]
+pub struct Syncer {
+    dir: TempDir,
+    port: u16,
+    child: Option<Child>,
+    flags: Vec<String>,
+    allowed: Vec<String>,
+    pub(super) http: reqwest::Client,
+}
+
+impl Syncer {
+    /// Starts a syncer with an empty metadata file and waits until it answers.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(flags: &[&str]) -> Self {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("an HTTP client is built");
+        let mut syncer = Self {
+            dir: tempfile::tempdir().expect("a temporary directory is made"),
+            port: free_port(),
+            child: None,
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            allowed: Vec::new(),
+            http,
+        };
+        syncer.restart().await;
+        syncer
+    }
+
+    /// Starts the process on the metadata that is there, and waits until it answers.
+    pub async fn restart(&mut self) {
+        assert!(self.child.is_none(), "the syncer runs already");
+        let open = || {
+            let log = OpenOptions::new().create(true).append(true).open(self.log());
+            Stdio::from(log.expect("the log is opened"))
+        };
+        let child = Command::new(env!("CARGO_BIN_EXE_ccr_syncer"))
+            .args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--log_level", "info"])
+            .arg("--db_dir")
+            .arg(self.dir.path().join("ccr.db"))
+            .args(&self.flags)
+            .stdin(Stdio::null())
+            .stdout(open())
+            .stderr(open())
+            .spawn()
+            .expect("ccr_syncer starts");
+        self.child = Some(child);
+        let (http, url) = (self.http.clone(), self.url("version"));
+        wait_until("the syncer answers", BOUND, || async {
+            http.get(&url).send().await.map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    /// Ends the process as a crash does: no handler of its runs.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("the syncer runs");
+        child.kill().expect("the process is killed");
+        child.wait().expect("the process is reaped");
+    }
+
+    /// Asks the process to end (SIGTERM) and waits until it has.
+    pub async fn stop(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("the syncer runs");
+        let killed = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(killed.is_ok_and(|status| status.success()), "the process is there to be signalled");
+        let mut status = None;
+        wait_until("the syncer ends", BOUND, || {
+            status = child.try_wait().expect("the process can be asked");
+            let ended = status.is_some();
+            async move { if ended { Ok(()) } else { Err("it runs".to_owned()) } }
+        })
+        .await;
+        status.expect("the process has ended")
+    }
+
+    /// Lets the log hold WARN and ERROR lines with this text.
+    pub fn allow(&mut self, text: &str) {
+        self.allowed.push(text.to_owned());
+    }
+
+    /// The end of every test: stops the process, if it still runs, and checks its log.
+    pub async fn finish(mut self) {
+        if self.child.is_some() {
+            let status = self.stop().await;
+            assert!(status.success(), "the syncer ended with {status}\n{}", self.log_tail());
+        }
+        let unexpected = log::unexpected_lines(&self.log(), &self.allowed);
+        assert!(unexpected.is_empty(), "the log holds unexpected lines:\n{}", unexpected.join("\n"));
+    }
+
+    pub fn url(&self, route: &str) -> String {
+        format!("http://127.0.0.1:{}/{route}", self.port)
+    }
+
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("ccr_syncer.log")
+    }
+
+    fn log_tail(&self) -> String {
+        log::tail(&self.log(), 60)
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("---- end of the syncer's log ----\n{}", self.log_tail());
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    listener.local_addr().expect("a bound socket has an address").port()
+}

@@ -1,0 +1,20 @@
+//! End-to-end tests: two emulated clusters in the test process, the real `ccr_syncer` binary beside them,
+//! real sockets between all.
+//!
+//! One file per capability. Every test has its own clusters, ports, metadata file and log, so tests run
+//! in parallel and in any order. A test compares rows and schema on both sides, and ends with
+//! [`harness::Syncer::finish`], which fails it when the syncer logged something unexpected.
+
+mod harness;
+
+mod answers;
+mod blocked;
+mod control;
+mod cost;
+mod crash;
+mod database_job;
+mod failover;
+mod gap;
+mod lost_replies;
+mod shutdown;
+mod table_job;
