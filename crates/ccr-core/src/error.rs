@@ -32,6 +32,8 @@ pub enum Disposition {
     RefreshMeta,
     /// Open the transaction again: it is not, or no longer, there.
     RestartTxn,
+    /// The table must be copied again.
+    PartialSync,
     /// An operator must act.
     Block,
     /// This process no longer owns the job.
@@ -112,6 +114,12 @@ impl Error {
         hint: impl Into<String>,
     ) -> Self {
         Self { origin, disposition: Disposition::Block, code, message: message.into(), hint: hint.into() }
+    }
+
+    /// The two sides of a table do not match; only a copy can mend that.
+    pub fn partial_sync(origin: Origin, code: &'static str, message: impl Into<String>) -> Self {
+        let disposition = Disposition::PartialSync;
+        Self { origin, disposition, code, message: message.into(), hint: String::new() }
     }
 
     pub fn retry(origin: Origin, code: &'static str, message: impl Into<String>) -> Self {

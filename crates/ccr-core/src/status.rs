@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::job::{Blocked, JobRecord, JobState, Phase, Position, SyncType};
+use crate::job::{ApartWork, Blocked, FullSync, FullSyncReason, JobRecord, JobState, Phase, Position, SyncType};
 
 /// A live picture of a job. Cheap to copy; replaced as a whole by the job's task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,13 +13,46 @@ pub struct JobStatus {
     pub step: String,
     /// The error being retried, with the number of tries so far; `None` while all goes well.
     pub last_error: Option<RetriedError>,
+    /// What an operator must act on, of the job or of one of its tables.
     pub blocked: Option<Blocked>,
+    /// Tables that have left the stream.
+    pub apart: Vec<TableStatus>,
     /// Downstream transactions committed since this task started.
     pub transactions: u64,
     /// Statements sent downstream since this task started.
     pub statements: u64,
     /// Binlogs skipped since this task started.
     pub skipped: u64,
+}
+
+/// A table that has left the stream.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TableStatus {
+    pub source_id: i64,
+    pub table: String,
+    /// Everything of the table at or below this commit seq is in the target.
+    pub cursor: i64,
+    pub since_ms: i64,
+    /// `partial_sync`, `catch_up` or `blocked`.
+    pub work: &'static str,
+    pub detail: String,
+}
+
+impl TableStatus {
+    pub(crate) fn of(state: &JobState) -> Vec<Self> {
+        let apart = state.tables.iter().filter_map(|(id, link)| Some((*id, link, link.lane.apart()?)));
+        apart
+            .map(|(source_id, link, apart)| {
+                let (work, detail) = match &apart.work {
+                    ApartWork::PartialSync { reason, .. } => ("partial_sync", reason.describe()),
+                    ApartWork::CatchUp { .. } => ("catch_up", String::new()),
+                    ApartWork::Blocked(blocked) => ("blocked", blocked.message.clone()),
+                };
+                let table = link.source_name.clone();
+                Self { source_id, table, cursor: apart.cursor, since_ms: apart.since_ms, work, detail }
+            })
+            .collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,11 +79,16 @@ impl ProgressState {
         match (sync_type, &state.phase) {
             (SyncType::Database, Phase::FullSync(_)) => ProgressState::DBFullSync,
             (SyncType::Database, Phase::Incremental(_)) => {
-                if state.catch_up_target() > position.commit_seq {
+                if state.has_partial_sync() {
+                    ProgressState::DBPartialSync
+                } else if state.catch_up_target() > position.commit_seq {
                     ProgressState::DBTablesIncrementalSync
                 } else {
                     ProgressState::DBIncrementalSync
                 }
+            }
+            (SyncType::Table, Phase::FullSync(FullSync { reason: FullSyncReason::TableChanged { .. }, .. })) => {
+                ProgressState::TablePartialSync
             }
             (SyncType::Table, Phase::FullSync(_)) => ProgressState::TableFullSync,
             (SyncType::Table, Phase::Incremental(_)) => ProgressState::TableIncrementalSync,
@@ -96,6 +134,7 @@ impl JobStatus {
             step: "starting".to_owned(),
             last_error: None,
             blocked: None,
+            apart: Vec::new(),
             transactions: 0,
             statements: 0,
             skipped: 0,

@@ -7,9 +7,9 @@
 use doris_types::call::{MetaFilter, Snapshot, SnapshotAnswer};
 use doris_types::job_info::JobInfo;
 
-use super::upstream;
+use super::{Scope, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{FullSyncReason, SnapshotInfo, SnapshotTable, SnapshotView, SyncType};
+use crate::job::{FullSyncReason, SnapshotInfo, SnapshotTable, SnapshotView};
 use crate::runner::shell::Shell;
 
 /// How a backup ended.
@@ -26,13 +26,13 @@ pub(crate) enum Fetched {
 }
 
 /// Submits the backup unless it is there, waits for its end, and reads what the snapshot holds.
-pub(crate) async fn run(shell: &Shell, label: &str) -> Result<Outcome> {
+pub(crate) async fn run(shell: &Shell, label: &str, scope: &Scope) -> Result<Outcome> {
     let db = shell.source_database();
     loop {
         let job =
             shell.retry(async || shell.ctx.upstream.backup_job(db, label).await.map_err(upstream)).await?;
         match job {
-            None => submit(shell, label).await?,
+            None => submit(shell, label, scope).await?,
             Some(job) if job.is_finished() => break,
             Some(job) if job.is_cancelled() => {
                 let status = job.status.chars().take(1000).collect();
@@ -49,7 +49,7 @@ pub(crate) async fn run(shell: &Shell, label: &str) -> Result<Outcome> {
     }
     shell.set_step(format!("reading snapshot {label}"));
     match fetch(shell, label).await? {
-        Fetched::Snapshot(snapshot) => Ok(Outcome::Ready(describe(shell, &snapshot)?)),
+        Fetched::Snapshot(snapshot) => Ok(Outcome::Ready(describe(scope, &snapshot)?)),
         Fetched::Lost(reason) => Ok(Outcome::Lost(reason)),
     }
 }
@@ -68,12 +68,11 @@ pub(crate) async fn fetch(shell: &Shell, label: &str) -> Result<Fetched> {
 }
 
 /// Sends BACKUP once, after making sure that there is something to back up.
-async fn submit(shell: &Shell, label: &str) -> Result<()> {
-    let spec = &shell.ctx.record.spec;
+async fn submit(shell: &Shell, label: &str, scope: &Scope) -> Result<()> {
     let db = shell.source_database();
-    let tables = match spec.sync_type() {
-        SyncType::Table => vec![spec.src.table.clone()],
-        SyncType::Database => {
+    let tables = match scope {
+        Scope::Table { source_name, .. } => vec![source_name.clone()],
+        Scope::Database => {
             if !shell.retry(async || has_content(shell).await).await? {
                 shell.set_step(format!("waiting for the first table in database {db}"));
                 shell.ctx.clock.sleep(shell.ctx.options.poll_max).await;
@@ -129,7 +128,7 @@ async fn has_content(shell: &Shell) -> Result<bool> {
 }
 
 /// Keeps of the snapshot what must be known after it is restored.
-fn describe(shell: &Shell, snapshot: &Snapshot) -> Result<SnapshotInfo> {
+fn describe(scope: &Scope, snapshot: &Snapshot) -> Result<SnapshotInfo> {
     let info = JobInfo::scan(&snapshot.job_info).map_err(|error| unreadable(&error.to_string()))?;
     let mut tables = Vec::new();
     for (name, table) in &info.backup_objects {
@@ -147,12 +146,12 @@ fn describe(shell: &Shell, snapshot: &Snapshot) -> Result<SnapshotInfo> {
         .map(|view| SnapshotView { id: view.id, name: view.name.clone() })
         .collect();
     let lowest = tables.iter().map(|table| table.commit_seq).min();
-    let commit_seq = match shell.ctx.record.spec.sync_type() {
+    let commit_seq = match scope {
         // The table's own barrier: the table's list holds everything after it.
-        SyncType::Table => lowest,
+        Scope::Table { .. } => lowest,
         // The barrier of the database lies before those of the tables. What was created in between is
         // found in the binlog only if replay starts there.
-        SyncType::Database => snapshot.commit_seq.filter(|seq| *seq > 0).or(lowest),
+        Scope::Database => snapshot.commit_seq.filter(|seq| *seq > 0).or(lowest),
     };
     let commit_seq = commit_seq.ok_or_else(|| unreadable("it says no commit seq"))?;
     Ok(SnapshotInfo { commit_seq, tables, views })

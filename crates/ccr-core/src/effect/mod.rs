@@ -12,7 +12,15 @@ pub(crate) mod transaction;
 
 use doris_types::failure::Failure;
 
+
 use crate::error::{Error, Origin};
+
+/// What a snapshot covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Database,
+    Table { source_name: String, target_name: String },
+}
 
 pub(crate) fn upstream(failure: Failure) -> Error {
     Error::from_failure(Origin::UpstreamFe, &failure)

@@ -11,9 +11,9 @@ use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
 use doris_types::sql::qualified_name;
 
 use super::backup::{Fetched, fetch};
-use super::{downstream, upstream};
+use super::{Scope, downstream, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{FullSyncReason, SnapshotInfo, SyncType, TableLink};
+use crate::job::{FullSyncReason, Lane, SnapshotInfo, TableLink};
 use crate::runner::shell::Shell;
 
 /// How a restore ended.
@@ -31,6 +31,7 @@ pub(crate) async fn run(
     backup_label: &str,
     restore_label: &str,
     info: &SnapshotInfo,
+    scope: &Scope,
 ) -> Result<Outcome> {
     let db = shell.target_database();
     loop {
@@ -39,7 +40,7 @@ pub(crate) async fn run(
             .await?;
         match job {
             None => {
-                if let Some(reason) = submit(shell, backup_label, restore_label).await? {
+                if let Some(reason) = submit(shell, backup_label, restore_label, scope).await? {
                     return Ok(Outcome::Lost(reason));
                 }
             }
@@ -54,11 +55,16 @@ pub(crate) async fn run(
         }
     }
     shell.set_step("linking the restored tables");
-    shell.retry(async || link(shell, info).await).await.map(Outcome::Restored)
+    shell.retry(async || link(shell, info, scope).await).await.map(Outcome::Restored)
 }
 
 /// Sends the restore once. Answers with a reason when the snapshot is gone.
-async fn submit(shell: &Shell, backup_label: &str, restore_label: &str) -> Result<Option<FullSyncReason>> {
+async fn submit(
+    shell: &Shell,
+    backup_label: &str,
+    restore_label: &str,
+    scope: &Scope,
+) -> Result<Option<FullSyncReason>> {
     shell.set_step(format!("restore {restore_label}: submitting"));
     let snapshot = match fetch(shell, backup_label).await? {
         Fetched::Snapshot(snapshot) => snapshot,
@@ -73,7 +79,7 @@ async fn submit(shell: &Shell, backup_label: &str, restore_label: &str) -> Resul
             "report the upstream Doris version with this message",
         )
     })?;
-    let request = request(shell, restore_label, doris_types::call::Snapshot { job_info, ..snapshot });
+    let request = request(shell, scope, restore_label, doris_types::call::Snapshot { job_info, ..snapshot });
     let db = shell.target_database();
     let mut tries = 0;
     loop {
@@ -111,24 +117,28 @@ async fn submit(shell: &Shell, backup_label: &str, restore_label: &str) -> Resul
     }
 }
 
-fn request(shell: &Shell, label: &str, snapshot: doris_types::call::Snapshot) -> RestoreRequest {
-    let spec = &shell.ctx.record.spec;
+fn request(
+    shell: &Shell,
+    scope: &Scope,
+    label: &str,
+    snapshot: doris_types::call::Snapshot,
+) -> RestoreRequest {
     let options = &shell.ctx.options;
-    let tables = match spec.sync_type() {
-        SyncType::Database => Vec::new(),
-        SyncType::Table => {
-            let alias = (spec.src.table != spec.dest.table).then(|| spec.dest.table.clone());
-            vec![RestoreTable { name: spec.src.table.clone(), alias }]
+    let tables = match scope {
+        Scope::Database => Vec::new(),
+        Scope::Table { source_name, target_name } => {
+            let alias = (source_name != target_name).then(|| target_name.clone());
+            vec![RestoreTable { name: source_name.clone(), alias }]
         }
     };
     RestoreRequest {
-        database: spec.dest.database.clone(),
+        database: shell.target_database().to_owned(),
         label: label.to_owned(),
         snapshot,
         tables,
         properties: BTreeMap::from([("reserve_replica".to_owned(), "true".to_owned())]),
-        // Compares names in the snapshot, not aliases, and drops views: never for a table job.
-        clean_tables: options.clean_tables && spec.sync_type() == SyncType::Database,
+        // Compares names in the snapshot, not aliases, and drops views: only for a whole database.
+        clean_tables: options.clean_tables && *scope == Scope::Database,
         clean_partitions: false,
         atomic_restore: options.atomic_restore,
         force_replace: options.force_replace,
@@ -147,17 +157,20 @@ async fn extra_info(shell: &Shell) -> Result<ExtraInfo> {
 }
 
 /// Finds the downstream id of every table in the snapshot, by its name there.
-async fn link(shell: &Shell, info: &SnapshotInfo) -> Result<BTreeMap<i64, TableLink>> {
-    let spec = &shell.ctx.record.spec;
+async fn link(
+    shell: &Shell,
+    info: &SnapshotInfo,
+    scope: &Scope,
+) -> Result<BTreeMap<i64, TableLink>> {
     let db =
         shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
     let present: BTreeMap<String, i64> =
         db.into_iter().flat_map(|db| db.tables).map(|table| (table.name, table.id)).collect();
     let mut links = BTreeMap::new();
     for table in &info.tables {
-        let target_name = match spec.sync_type() {
-            SyncType::Database => table.name.clone(),
-            SyncType::Table => spec.dest.table.clone(),
+        let target_name = match scope {
+            Scope::Database => table.name.clone(),
+            Scope::Table { target_name, .. } => target_name.clone(),
         };
         let target_id = present.get(&target_name).copied().ok_or_else(|| {
             Error::retry(
@@ -171,25 +184,23 @@ async fn link(shell: &Shell, info: &SnapshotInfo) -> Result<BTreeMap<i64, TableL
             target_name,
             target_id,
             synced_to: table.commit_seq,
+            lane: Lane::Flowing,
         };
         links.insert(table.id, link);
     }
     Ok(links)
 }
 
-/// Drops downstream tables of this job that the new snapshot no longer holds: they were dropped upstream
-/// within the gap. Only tables under the very id that the job linked are touched.
+/// Drops downstream tables that a new snapshot has made stale: dropped upstream within the gap, or
+/// restored under another name. Only tables under the very id that the job linked are touched.
 pub(crate) async fn drop_stale(
     shell: &Shell,
     before: &BTreeMap<i64, TableLink>,
     after: &BTreeMap<i64, TableLink>,
 ) -> Result<Vec<String>> {
     let kept: Vec<i64> = after.values().map(|link| link.target_id).collect();
-    let stale: Vec<&TableLink> = before
-        .iter()
-        .filter(|(source_id, link)| !after.contains_key(source_id) && !kept.contains(&link.target_id))
-        .map(|(_, link)| link)
-        .collect();
+    let stale: Vec<&TableLink> =
+        before.values().filter(|link| !kept.contains(&link.target_id)).collect();
     if stale.is_empty() {
         return Ok(Vec::new());
     }

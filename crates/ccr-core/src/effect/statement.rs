@@ -5,19 +5,32 @@
 //! ours exactly if we were about to create it (`in_doubt`). A table is dropped by the id in its link, so
 //! one created under the same name since is never hit. The other statements can be repeated.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use doris_types::call::MetaFilter;
+use doris_types::failure::Cause;
 use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::downstream;
 use crate::error::{Error, Origin, Result};
-use crate::job::{JobState, LinkEffect, TableLink};
+use crate::job::{Lane, LinkEffect, TableLink};
 use crate::plan::Statement;
 use crate::runner::shell::Shell;
+
+/// What an FE says to a statement that has been applied before.
+const APPLIED_BEFORE: &[&str] = &[
+    "Duplicate column name",
+    "does not exist",
+    "already exist",
+    "is already used",
+    "Nothing is changed",
+    "Unknown column",
+];
 
 /// Runs one statement and says what it did to the links.
 pub(crate) async fn run(
     shell: &Shell,
-    state: &JobState,
     commit_seq: i64,
     statement: &Statement,
     in_doubt: bool,
@@ -27,37 +40,76 @@ pub(crate) async fn run(
         Statement::CreateTable { source_id, name, sql } => {
             create_table(shell, commit_seq, *source_id, name, sql, in_doubt).await
         }
-        Statement::CreateView { name, sql } => {
+        Statement::CreateView { source_id, name, sql } => {
             if shell.retry(async || views(shell).await).await?.contains(name) {
                 // Views carry no id to tell ours from another, but they hold no rows either.
-                execute(shell, &format!("DROP VIEW IF EXISTS {}", qualified_name(db, name))).await?;
+                execute(shell, &format!("DROP VIEW IF EXISTS {}", qualified_name(db, name)), in_doubt).await?;
             }
-            execute(shell, sql).await?;
-            Ok(LinkEffect::None)
+            execute(shell, sql, in_doubt).await?;
+            Ok(LinkEffect::ViewCreated { source_id: *source_id, name: name.clone() })
         }
         Statement::DropTable { source_id, target_id } => {
-            let present = shell.retry(async || table_name(shell, *target_id).await).await?;
-            if let Some(name) = present {
-                execute(shell, &format!("DROP TABLE IF EXISTS {}", qualified_name(db, &name))).await?;
+            let names = shell.retry(async || table_names(shell).await).await?;
+            if let Some(name) = names.get(target_id) {
+                execute(shell, &format!("DROP TABLE IF EXISTS {}", qualified_name(db, name)), in_doubt).await?;
             }
             Ok(LinkEffect::Dropped { source_id: *source_id })
         }
-        Statement::DropView { name } => {
-            execute(shell, &format!("DROP VIEW IF EXISTS {}", qualified_name(db, name))).await?;
-            Ok(LinkEffect::None)
+        Statement::DropView { source_id, name } => {
+            execute(shell, &format!("DROP VIEW IF EXISTS {}", qualified_name(db, name)), in_doubt).await?;
+            Ok(LinkEffect::ViewDropped { source_id: *source_id })
         }
-        Statement::AlterTable { source_id, clause } => {
-            let target = target_name(state, *source_id)?;
-            execute(shell, &format!("ALTER TABLE {} {clause}", qualified_name(db, target))).await?;
-            Ok(LinkEffect::None)
+        Statement::RenameTable { source_id, target_id, source_name, target_name } => {
+            let names = shell.retry(async || table_names(shell).await).await?;
+            let now = names.get(target_id).ok_or_else(|| target_dropped(source_name, *target_id))?;
+            if now != target_name {
+                let sql = format!(
+                    "ALTER TABLE {} RENAME {}",
+                    qualified_name(db, now),
+                    quote_identifier(target_name)
+                );
+                execute(shell, &sql, in_doubt).await?;
+            }
+            Ok(LinkEffect::Renamed {
+                source_id: *source_id,
+                source_name: source_name.clone(),
+                target_name: target_name.clone(),
+            })
         }
-        Statement::Truncate { source_id, tail } => {
-            let target = target_name(state, *source_id)?;
-            execute(shell, format!("TRUNCATE TABLE {} {tail}", qualified_name(db, target)).trim_end())
-                .await?;
-            Ok(LinkEffect::None)
+        Statement::ReplaceTable { old_id, new_id, old_target_id, new_target_id, old_name, new_name, swap } => {
+            let names = shell.retry(async || table_names(shell).await).await?;
+            // The new table carries the old name exactly when the statement took effect.
+            if names.get(new_target_id) != Some(old_name) {
+                if !names.contains_key(old_target_id) {
+                    return Err(target_dropped(old_name, *old_target_id));
+                }
+                let sql = format!(
+                    "ALTER TABLE {} REPLACE WITH TABLE {} PROPERTIES (\"swap\" = \"{swap}\")",
+                    qualified_name(db, old_name),
+                    quote_identifier(new_name)
+                );
+                execute(shell, &sql, in_doubt).await?;
+            }
+            Ok(if *swap {
+                LinkEffect::Swapped { first_id: *old_id, second_id: *new_id }
+            } else {
+                LinkEffect::Replaced { gone_id: *old_id, by_id: *new_id }
+            })
+        }
+        Statement::Execute { sql, effect, .. } => {
+            execute(shell, sql, in_doubt).await?;
+            Ok(effect.clone())
         }
     }
+}
+
+fn target_dropped(table: &str, target_id: i64) -> Error {
+    Error::blocked(
+        Origin::DownstreamFe,
+        "CCR0302",
+        format!("the target of table {} ({target_id}) was dropped downstream", quote_identifier(table)),
+        "recover the table downstream and resume, or delete the job and create it again",
+    )
 }
 
 async fn create_table(
@@ -78,7 +130,7 @@ async fn create_table(
         ));
     }
     if present.is_none() {
-        execute(shell, sql).await?;
+        execute(shell, sql, in_doubt).await?;
     }
     let target_id = shell
         .retry(async || {
@@ -96,27 +148,30 @@ async fn create_table(
         target_name: name.to_owned(),
         target_id,
         synced_to: commit_seq,
+        lane: Lane::Flowing,
     };
     Ok(LinkEffect::Created { source_id, link })
 }
 
-/// Sends a statement until the FE has answered it. One whose answer was lost is sent again: those that
-/// cannot be repeated blindly are `CREATE TABLE`, which then says that the table exists, and is asked
-/// for by the caller.
-async fn execute(shell: &Shell, sql: &str) -> Result<()> {
-    let downstream_fe = &shell.ctx.downstream;
-    let lost = std::sync::atomic::AtomicBool::new(false);
+/// Sends a statement until the FE has answered it. When an earlier answer was lost, or may have been, an
+/// FE that says it was applied before is believed.
+async fn execute(shell: &Shell, sql: &str, in_doubt: bool) -> Result<()> {
+    let lost = AtomicBool::new(in_doubt);
     shell
-        .retry(async || match downstream_fe.execute(Some(shell.target_database()), sql).await {
+        .retry(async || match shell.ctx.downstream.execute(Some(shell.target_database()), sql).await {
             Ok(()) => Ok(()),
             Err(failure) => {
-                // 1050: the table exists. After a lost answer that is our own table.
-                let exists = matches!(failure.cause, doris_types::failure::Cause::Sql { code: 1050, .. });
-                if exists && lost.load(std::sync::atomic::Ordering::Relaxed) {
+                let text = failure.text();
+                let answered = matches!(failure.cause, Cause::Sql { .. });
+                if answered
+                    && lost.load(Ordering::Relaxed)
+                    && APPLIED_BEFORE.iter().any(|applied| text.contains(applied))
+                {
+                    tracing::info!(answer = %text, "the statement was applied before");
                     return Ok(());
                 }
                 if failure.is_in_doubt() {
-                    lost.store(true, std::sync::atomic::Ordering::Relaxed);
+                    lost.store(true, Ordering::Relaxed);
                 }
                 Err(downstream(failure))
             }
@@ -130,23 +185,11 @@ async fn table_id(shell: &Shell, name: &str) -> Result<Option<i64>> {
     Ok(db.and_then(|db| db.tables.into_iter().find(|table| table.name == name)).map(|table| table.id))
 }
 
-async fn table_name(shell: &Shell, id: i64) -> Result<Option<String>> {
-    let db =
-        shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
-    Ok(db.and_then(|db| db.tables.into_iter().find(|table| table.id == id)).map(|table| table.name))
+async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> {
+    let db = shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
+    Ok(db.into_iter().flat_map(|db| db.tables).map(|table| (table.id, table.name)).collect())
 }
 
 async fn views(shell: &Shell) -> Result<Vec<String>> {
     shell.ctx.downstream.views(shell.target_database()).await.map_err(downstream)
-}
-
-fn target_name(state: &JobState, source_id: i64) -> Result<&str> {
-    state.tables.get(&source_id).map(|link| link.target_name.as_str()).ok_or_else(|| {
-        Error::blocked(
-            Origin::Internal,
-            "CCR0902",
-            format!("table {source_id} lost its link between plan and statement"),
-            "report this as a bug of the syncer",
-        )
-    })
 }

@@ -20,13 +20,15 @@ use super::ingest::{self, TabletWork};
 use super::routes::{Looked, Routes, is_proven_gone};
 use super::{downstream, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::plan::{Ingest, TableIngest};
+use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
 use crate::runner::shell::Shell;
 
 /// A transaction on its way.
 #[derive(Debug, Clone)]
 pub(crate) struct Transaction {
+    /// Tracks have labels of their own, for the same transaction may reach its tables on several.
+    pub track: TrackId,
     pub commit_seq: i64,
     pub ingest: Ingest,
     /// The label may have been forgotten downstream.
@@ -60,7 +62,7 @@ pub(crate) async fn prepare(
             Err(error) => error,
         };
         match error.disposition {
-            Disposition::Block | Disposition::Stop => return Err(error),
+            Disposition::Block | Disposition::Stop | Disposition::PartialSync => return Err(error),
             Disposition::RefreshMeta | Disposition::RetryElsewhere => {
                 for table in &txn.ingest.tables {
                     routes.forget(table.source_id);
@@ -106,7 +108,7 @@ pub(crate) async fn commit(
         };
         tries += 1;
         match error.disposition {
-            Disposition::Block | Disposition::Stop => return Err(error),
+            Disposition::Block | Disposition::Stop | Disposition::PartialSync => return Err(error),
             Disposition::Retry | Disposition::RetryElsewhere => {
                 shell.pause(&error, tries).await;
                 prepared = Prepared::Ready { txn_id, commits };
@@ -139,7 +141,7 @@ async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction) -> Resul
     if txn.doubtful && is_already_applied(shell, routes, txn).await? {
         return Ok(Prepared::Committed);
     }
-    let label = label(shell.job_id(), txn.commit_seq);
+    let label = label(shell.job_id(), txn.track, txn.commit_seq);
     let request = BeginTxn {
         database: shell.target_database().to_owned(),
         table_ids,
@@ -267,23 +269,20 @@ fn route_error(table: &TableIngest, error: &RouteError) -> Error {
             "CCR0303",
             format!("partition {partition_id} of table {table} vanished while it was being replicated"),
         ),
-        RouteError::TargetPartitionMissing { range } => Error::blocked(
+        RouteError::TargetPartitionMissing { range } => Error::partial_sync(
             Origin::DownstreamFe,
             "CCR0304",
             format!("the target of table {table} has no partition {range}"),
-            "add the partition downstream and resume, or create the job again",
         ),
-        RouteError::SourceIndexMissing { index } => Error::blocked(
+        RouteError::SourceIndexMissing { index } => Error::partial_sync(
             Origin::UpstreamFe,
             "CCR0305",
             format!("index {index} of the target of table {table} was not written by the upstream load"),
-            "drop that index downstream and resume, or create the job again",
         ),
-        RouteError::TabletCount { index, source, target } => Error::blocked(
+        RouteError::TabletCount { index, source, target } => Error::partial_sync(
             Origin::DownstreamFe,
             "CCR0306",
             format!("index {index} of table {table} has {source} tablets upstream and {target} downstream"),
-            "create the job again, which copies the table with its buckets",
         ),
     }
 }
@@ -358,8 +357,11 @@ fn version_doubt(txn: &Transaction, partition: &PartitionRecord, target: i64) ->
 }
 
 /// The label of a job's transaction for an upstream commit seq.
-pub(crate) fn label(job_id: &str, commit_seq: i64) -> String {
-    format!("ccrj-{job_id}-{commit_seq}")
+pub(crate) fn label(job_id: &str, track: TrackId, commit_seq: i64) -> String {
+    match track {
+        TrackId::Main => format!("ccrj-{job_id}-{commit_seq}"),
+        TrackId::Table(source_id) => format!("ccrj-{job_id}-{commit_seq}-t{source_id}"),
+    }
 }
 
 /// The same for the same label, so that a repeated `beginTxn` finds the transaction it opened before.
@@ -379,7 +381,8 @@ mod tests {
 
     #[test]
     fn label_and_request_id_are_functions_of_job_and_seq() {
-        assert_eq!(label("00ff", 7), "ccrj-00ff-7");
+        assert_eq!(label("00ff", TrackId::Main, 7), "ccrj-00ff-7");
+        assert_eq!(label("00ff", TrackId::Table(5), 7), "ccrj-00ff-7-t5");
         assert_eq!(request_id("a"), request_id("a"));
         assert_ne!(request_id("a"), request_id("b"));
     }

@@ -1,12 +1,15 @@
 //! A job: what the operator asked for, where it stands, and how it may move.
 
+mod lane;
+mod lanes;
 mod spec;
 mod state;
 mod transition;
 
+pub use lane::{Apart, ApartWork, Lane, PartialSyncReason};
 pub use spec::{ClusterSpec, FrontendSpec, JobOptions, JobSpec, SpecError, SyncType};
 pub use state::{
     Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState, Phase,
     Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink,
 };
-pub use transition::{Event, IllegalEvent, LinkEffect, transition};
+pub use transition::{Event, IllegalEvent, Leaving, LinkEffect, transition};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::JobSpec;
+use super::{Apart, ApartWork, JobSpec, Lane, PartialSyncReason};
 
 /// Version of the JSON of [`JobState`].
 pub const STATE_VERSION: u32 = 1;
@@ -49,6 +49,9 @@ pub struct JobState {
     pub phase: Phase,
     /// Upstream table id to what it is downstream.
     pub tables: BTreeMap<i64, TableLink>,
+    /// Upstream view id to its name; views keep their names downstream.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub views: BTreeMap<i64, String>,
     /// Set while an operator must act; cleared when the job is resumed.
     pub blocked: Option<Blocked>,
     /// The last full sync, running or finished.
@@ -56,7 +59,7 @@ pub struct JobState {
 }
 
 /// An upstream table and its downstream counterpart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableLink {
     /// Name upstream.
     pub source_name: String,
@@ -64,6 +67,9 @@ pub struct TableLink {
     pub target_id: i64,
     /// Everything at or below this commit seq is already in the target, by snapshot or creation.
     pub synced_to: i64,
+    /// Whether the table moves with the job or has left the stream.
+    #[serde(default, skip_serializing_if = "Lane::is_flowing")]
+    pub lane: Lane,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,6 +143,8 @@ pub enum FullSyncReason {
     BackupCancelled { label: String, status: String },
     /// The table of a table job was dropped and created again upstream.
     SourceTableReplaced { old_id: i64, new_id: i64 },
+    /// The table of a table job changed in a way that only a copy can bring over.
+    TableChanged { reason: PartialSyncReason },
     /// An operator asked for it.
     Requested { detail: String },
 }
@@ -177,6 +185,7 @@ impl JobState {
                 step: SnapshotStep::Backup { label: backup_label(job_id, 1) },
             }),
             tables: BTreeMap::new(),
+            views: BTreeMap::new(),
             blocked: None,
             last_full_sync: Some(FullSyncRecord {
                 reason,
@@ -185,6 +194,29 @@ impl JobState {
                 from_commit_seq: 0,
             }),
         }
+    }
+
+    /// The table's work apart from the stream, if it has left it.
+    pub fn apart(&self, source_id: i64) -> Option<&Apart> {
+        self.tables.get(&source_id).and_then(|link| link.lane.apart())
+    }
+
+    /// What an operator must act on: of the job, or of one of its tables.
+    pub fn any_block(&self) -> Option<&Blocked> {
+        self.blocked.as_ref().or_else(|| {
+            self.tables.values().filter_map(|link| link.lane.apart()).find_map(|apart| match &apart.work {
+                ApartWork::Blocked(blocked) => Some(blocked),
+                ApartWork::PartialSync { .. } | ApartWork::CatchUp { .. } => None,
+            })
+        })
+    }
+
+    /// Whether some table is being copied again on its own.
+    pub fn has_partial_sync(&self) -> bool {
+        self.tables
+            .values()
+            .filter_map(|link| link.lane.apart())
+            .any(|apart| matches!(apart.work, ApartWork::PartialSync { .. }))
     }
 
     /// The highest commit seq up to which some table is ahead of the watermark; catching up lasts until
@@ -197,6 +229,11 @@ impl JobState {
 /// The label of a job's n-th snapshot. It holds nothing but what a Doris label allows.
 pub(super) fn backup_label(job_id: &str, number: u64) -> String {
     format!("ccrs_{job_id}_{number}")
+}
+
+/// The label of a snapshot of one table only.
+pub(super) fn partial_label(job_id: &str, number: u64) -> String {
+    format!("ccrp_{job_id}_{number}")
 }
 
 /// The label of the n-th try to restore a snapshot.
@@ -224,6 +261,7 @@ impl FullSyncReason {
             FullSyncReason::SourceTableReplaced { old_id, new_id } => {
                 format!("the upstream table was replaced: its id was {old_id} and is now {new_id}")
             }
+            FullSyncReason::TableChanged { reason } => reason.describe(),
             FullSyncReason::Requested { detail } => format!("requested by an operator: {detail}"),
         }
     }

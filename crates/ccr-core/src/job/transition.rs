@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use super::lanes;
 use super::state::{backup_label, restore_label};
 use super::{
-    Blocked, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobState, Phase, SnapshotInfo,
+    Blocked, PartialSyncReason, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobState, Phase, SnapshotInfo,
     SnapshotStep, TableLink,
 };
 
@@ -28,10 +29,32 @@ pub enum Event {
     StatementStarted { commit_seq: i64 },
     /// The statement for this commit seq took effect.
     StatementDone { commit_seq: i64, effect: LinkEffect },
+    /// A table leaves the stream; everything of it at or below `cursor` is in the target.
+    TableLeft { source_id: i64, cursor: i64, why: Leaving, at_ms: i64 },
+    /// The snapshot of a table that is copied again is there and has been read.
+    PartialSnapshotReady { source_id: i64, info: SnapshotInfo },
+    PartialRestoreCancelled { source_id: i64 },
+    /// The copy is in place; the table's own list is replayed next.
+    PartialRestored { source_id: i64, link: TableLink },
+    /// A table on its own has applied its list up to here.
+    CursorMoved { source_id: i64, cursor: i64 },
+    /// A table on its own is about to send a statement.
+    ApartStatementStarted { source_id: i64, commit_seq: i64 },
+    /// It took effect.
+    ApartStatementDone { source_id: i64, commit_seq: i64, effect: LinkEffect },
+    /// The table flows with the others again.
+    TableJoined { source_id: i64 },
     /// An operator must act.
     Blocked(Blocked),
     /// The operator said to go on.
     Unblocked,
+}
+
+/// Why a table leaves the stream.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Leaving {
+    PartialSync(PartialSyncReason),
+    Blocked(Blocked),
 }
 
 /// What a statement does to the table links.
@@ -40,6 +63,14 @@ pub enum LinkEffect {
     None,
     Created { source_id: i64, link: TableLink },
     Dropped { source_id: i64 },
+    /// The table has a new name, upstream and downstream.
+    Renamed { source_id: i64, source_name: String, target_name: String },
+    /// Two tables exchanged their names.
+    Swapped { first_id: i64, second_id: i64 },
+    /// The second table took the place and name of the first, which is gone.
+    Replaced { gone_id: i64, by_id: i64 },
+    ViewCreated { source_id: i64, name: String },
+    ViewDropped { source_id: i64 },
 }
 
 /// An event that cannot happen in that state: a bug, or a store that was changed by hand.
@@ -86,9 +117,10 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             *label = restore_label(backup_label, *attempt);
         }
         (
-            Phase::FullSync(FullSync { step: SnapshotStep::Restore { .. }, .. }),
+            Phase::FullSync(FullSync { step: SnapshotStep::Restore { info, .. }, .. }),
             Event::Restored { links, at_ms },
         ) => {
+            next.views = info.views.iter().map(|view| (view.id, view.name.clone())).collect();
             next.tables = links;
             next.phase = Phase::Incremental(Incremental { since_ms: at_ms, statement_in_doubt: None });
             if let Some(record) = &mut next.last_full_sync {
@@ -103,36 +135,50 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
                 return Err(illegal("StatementDone of another commit seq", state));
             }
             incremental.statement_in_doubt = None;
-            match effect {
-                LinkEffect::None => {}
-                LinkEffect::Created { source_id, link } => {
-                    next.tables.insert(source_id, link);
-                }
-                LinkEffect::Dropped { source_id } => {
-                    next.tables.remove(&source_id);
-                }
-            }
+            effect.apply(&mut next);
         }
+        (
+            Phase::Incremental(_),
+            event @ (Event::TableLeft { .. }
+            | Event::PartialSnapshotReady { .. }
+            | Event::PartialRestoreCancelled { .. }
+            | Event::PartialRestored { .. }
+            | Event::CursorMoved { .. }
+            | Event::ApartStatementStarted { .. }
+            | Event::ApartStatementDone { .. }
+            | Event::TableJoined { .. }),
+        ) => lanes::step(job_id, &mut next, event)?,
         (_, Event::Blocked(blocked)) => next.blocked = Some(blocked),
-        (_, Event::Unblocked) => next.blocked = None,
+        (_, Event::Unblocked) => {
+            next.blocked = None;
+            lanes::unblock(&mut next);
+        }
         (
             Phase::FullSync(_) | Phase::Incremental(_),
             event @ (Event::SnapshotReady { .. }
             | Event::RestoreCancelled
             | Event::Restored { .. }
             | Event::StatementStarted { .. }
-            | Event::StatementDone { .. }),
+            | Event::StatementDone { .. }
+            | Event::TableLeft { .. }
+            | Event::PartialSnapshotReady { .. }
+            | Event::PartialRestoreCancelled { .. }
+            | Event::PartialRestored { .. }
+            | Event::CursorMoved { .. }
+            | Event::ApartStatementStarted { .. }
+            | Event::ApartStatementDone { .. }
+            | Event::TableJoined { .. }),
         ) => return Err(illegal(event.name(), state)),
     }
     Ok(next)
 }
 
-fn illegal(event: &str, state: &JobState) -> IllegalEvent {
+pub(super) fn illegal(event: &str, state: &JobState) -> IllegalEvent {
     IllegalEvent { event: event.to_owned(), state: state.phase.name() }
 }
 
 impl Event {
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Event::FullSyncNeeded { .. } => "FullSyncNeeded",
             Event::SnapshotReady { .. } => "SnapshotReady",
@@ -140,6 +186,14 @@ impl Event {
             Event::Restored { .. } => "Restored",
             Event::StatementStarted { .. } => "StatementStarted",
             Event::StatementDone { .. } => "StatementDone",
+            Event::TableLeft { .. } => "TableLeft",
+            Event::PartialSnapshotReady { .. } => "PartialSnapshotReady",
+            Event::PartialRestoreCancelled { .. } => "PartialRestoreCancelled",
+            Event::PartialRestored { .. } => "PartialRestored",
+            Event::CursorMoved { .. } => "CursorMoved",
+            Event::ApartStatementStarted { .. } => "ApartStatementStarted",
+            Event::ApartStatementDone { .. } => "ApartStatementDone",
+            Event::TableJoined { .. } => "TableJoined",
             Event::Blocked(_) => "Blocked",
             Event::Unblocked => "Unblocked",
         }
@@ -160,6 +214,7 @@ impl Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Lane;
 
     const JOB: &str = "0011223344556677";
 
@@ -235,6 +290,7 @@ mod tests {
             target_name: "t".to_owned(),
             target_id: 5,
             synced_to: 20,
+            lane: Lane::Flowing,
         };
         let done = step(
             &doubt,

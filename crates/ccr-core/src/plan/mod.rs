@@ -4,17 +4,20 @@
 //! file per family of binlog types, each with its cases as tests. What needs a look at a cluster (has a
 //! table that is not linked been dropped meanwhile?) is left to the effect that carries the plan out.
 
+mod alter;
+mod copy;
+mod names;
 mod partition;
-mod property;
 mod table;
 mod upsert;
+mod view;
 
 use std::collections::BTreeMap;
 
 use doris_types::record::{PartitionRecord, Record};
 
 use crate::change::Change;
-use crate::job::{FullSyncReason, JobSpec, SyncType, TableLink};
+use crate::job::{FullSyncReason, JobSpec, Lane, LinkEffect, PartialSyncReason, SyncType, TableLink};
 
 /// What the planner knows of the job.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +25,26 @@ pub struct View<'a> {
     pub spec: &'a JobSpec,
     /// Upstream table id to its link.
     pub tables: &'a BTreeMap<i64, TableLink>,
+    /// Upstream view id to its name.
+    pub views: &'a BTreeMap<i64, String>,
+    /// Whose binlog is being read.
+    pub track: TrackId,
     /// The watermark.
     pub commit_seq: i64,
+}
+
+/// Whose binlog list is replayed: the job's, or that of one table on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TrackId {
+    Main,
+    Table(i64),
+}
+
+/// Whether a table's changes are left to its own track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftToLane {
+    Yes,
+    No,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +52,10 @@ pub enum Plan {
     Skip(SkipReason),
     Ingest(Ingest),
     Statement(Statement),
+    /// These tables leave the stream and are copied again.
+    PartialSync { source_ids: Vec<i64>, reason: PartialSyncReason },
+    /// A table appears that was not created: it is linked, and copied as one that leaves the stream.
+    AdoptTable { source_id: i64, name: String },
     FullSync(FullSyncReason),
     Block(Block),
 }
@@ -56,6 +81,14 @@ pub enum SkipReason {
     NeverReplicated,
     /// External, temporary or asynchronous materialised: not replicated on purpose.
     NotReplicatedKind,
+    /// The table has left the stream; its own track applies this.
+    LeftToLane,
+    /// A step of a job before its last one.
+    JobNotFinished,
+    /// Nothing is left to change.
+    NothingToChange,
+    /// Storage media are chosen per cluster.
+    StorageMedium,
     /// Another table than the one of a table job.
     OtherTable,
 }
@@ -78,34 +111,25 @@ pub struct TableIngest {
 }
 
 /// One DDL statement to repeat downstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Statement {
-    CreateTable {
-        source_id: i64,
-        name: String,
-        sql: String,
+    CreateTable { source_id: i64, name: String, sql: String },
+    CreateView { source_id: i64, name: String, sql: String },
+    DropTable { source_id: i64, target_id: i64 },
+    DropView { source_id: i64, name: String },
+    /// `target_name` is the name the target gets; it may have it already.
+    RenameTable { source_id: i64, target_id: i64, source_name: String, target_name: String },
+    ReplaceTable {
+        old_id: i64,
+        new_id: i64,
+        old_target_id: i64,
+        new_target_id: i64,
+        old_name: String,
+        new_name: String,
+        swap: bool,
     },
-    CreateView {
-        name: String,
-        sql: String,
-    },
-    DropTable {
-        source_id: i64,
-        target_id: i64,
-    },
-    DropView {
-        name: String,
-    },
-    /// `ALTER TABLE target` followed by `clause`; safe to repeat.
-    AlterTable {
-        source_id: i64,
-        clause: String,
-    },
-    /// `TRUNCATE TABLE target` followed by `tail`; safe to repeat while nothing came after it.
-    Truncate {
-        source_id: i64,
-        tail: String,
-    },
+    /// A statement that can be repeated, or that says it was applied before.
+    Execute { source_id: i64, sql: String, effect: LinkEffect },
 }
 
 /// Why an operator must act.
@@ -114,6 +138,8 @@ pub struct Block {
     pub code: &'static str,
     pub message: String,
     pub hint: String,
+    /// The tables it keeps from going on; empty when it is the whole job.
+    pub tables: Vec<i64>,
 }
 
 /// Decides about one change.
@@ -123,35 +149,35 @@ pub fn plan(change: &Change, view: View<'_>) -> Plan {
     }
     match &change.record {
         Record::Upsert(record) => upsert::plan(change.commit_seq, record, view),
-        Record::CreateTable(record) => table::create(record, view),
-        Record::DropTable(record) => table::drop(change.commit_seq, record, view),
-        Record::TruncateTable(record) => table::truncate(change.commit_seq, record, view),
-        Record::AddPartition(record) => partition::add(change.commit_seq, record, view),
-        Record::DropPartition(record) => partition::drop(change.commit_seq, record, view),
+        Record::CreateTable(record) => table::create(change, record, view),
+        Record::DropTable(record) => table::drop(change, record, view),
+        Record::TruncateTable(record) => table::truncate(change, record, view),
+        Record::AddPartition(record) => partition::add(change, record, view),
+        Record::DropPartition(record) => partition::drop(change, record, view),
         Record::Dummy => Plan::FullSync(FullSyncReason::BinlogExpired {
             position: view.commit_seq,
             expired_to: Some(change.commit_seq),
         }),
         Record::Barrier(_) => Plan::Skip(SkipReason::PlainBarrier),
         Record::AlterDatabaseProperty(_) => Plan::Skip(SkipReason::DatabaseProperty),
-        Record::ModifyTableProperty(record) => property::modify(change, record, view),
-        Record::AlterJob(_)
-        | Record::ModifyColumns(_)
-        | Record::ModifyPartitions(_)
-        | Record::ReplacePartitions(_)
-        | Record::RenameTable(_)
-        | Record::RenameColumn(_)
-        | Record::ModifyComment(_)
-        | Record::ModifyViewDef(_)
-        | Record::ReplaceTable(_)
-        | Record::ModifyInvertedIndices(_)
-        | Record::IndexChangeJob(_)
-        | Record::RenameRollup(_)
-        | Record::RenamePartition(_)
-        | Record::DropRollup(_)
-        | Record::RecoverInfo(_)
-        | Record::ModifyDistributionBucketNum(_)
-        | Record::ModifyDistributionType(_) => unsupported(change, view),
+        Record::ModifyTableProperty(record) => alter::properties(change, record, view),
+        Record::AlterJob(record) => copy::alter_job(change, record, view),
+        Record::ModifyColumns(record) => alter::columns(change, record, view),
+        Record::ModifyPartitions(_) => Plan::Skip(SkipReason::StorageMedium),
+        Record::ReplacePartitions(record) => copy::replace_partitions(change, record, view),
+        Record::RenameTable(record) => names::rename_table(change, record, view),
+        Record::RenameColumn(record) => alter::rename_column(change, record, view),
+        Record::ModifyComment(record) => alter::comment(change, record, view),
+        Record::ModifyViewDef(record) => view::modify(change, record, view),
+        Record::ReplaceTable(record) => names::replace_table(change, record, view),
+        Record::ModifyInvertedIndices(record) => copy::inverted_indices(change, record, view),
+        Record::IndexChangeJob(record) => copy::index_change_job(change, record, view),
+        Record::RenameRollup(record) => alter::rename_rollup(change, record, view),
+        Record::RenamePartition(record) => alter::rename_partition(change, record, view),
+        Record::DropRollup(record) => alter::drop_rollup(change, record, view),
+        Record::RecoverInfo(record) => copy::recover(change, record, view),
+        Record::ModifyDistributionBucketNum(record) => alter::bucket_num(change, record, view),
+        Record::ModifyDistributionType(record) => alter::distribution_type(change, record, view),
         Record::Unknown { .. } => Plan::Block(Block {
             code: "CCR0203",
             message: format!(
@@ -159,35 +185,26 @@ pub fn plan(change: &Change, view: View<'_>) -> Plan {
                 change.record.binlog_type().name(),
                 change.commit_seq
             ),
-            hint: "upgrade the syncer".to_owned(),
+            hint: "upgrade the syncer, or skip the binlog".to_owned(),
+            tables: change.table_ids.clone(),
         }),
     }
 }
 
-/// A known type that cannot be replayed. One that the snapshots of all its tables contain is skipped.
-fn unsupported(change: &Change, view: View<'_>) -> Plan {
-    let contained = !change.table_ids.is_empty()
-        && change
-            .table_ids
-            .iter()
-            .all(|id| view.tables.get(id).is_some_and(|link| change.commit_seq <= link.synced_to));
-    if contained {
-        return Plan::Skip(SkipReason::InSnapshot);
-    }
-    Plan::Block(Block {
-        code: "CCR0202",
-        message: format!(
-            "binlog {} at commit seq {} cannot be replayed by this version",
-            change.record.binlog_type().name(),
-            change.commit_seq
-        ),
-        hint: "delete the job and create it again, which copies the present state".to_owned(),
-    })
+/// The plan for a change that only a copy of its table can bring over.
+fn partial(change: &Change, source_id: i64) -> Plan {
+    let binlog_type = change.record.binlog_type().to_string();
+    let reason = PartialSyncReason::Change { binlog_type, commit_seq: change.commit_seq };
+    Plan::PartialSync { source_ids: vec![source_id], reason }
 }
 
 /// The link of a table that a change concerns, or why there is nothing to do.
 fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a TableLink, Plan> {
     match view.tables.get(&source_id) {
+        Some(_) if matches!(view.track, TrackId::Table(id) if id != source_id) => {
+            Err(Plan::Skip(SkipReason::OtherTable))
+        }
+        Some(link) if view.left(link) == LeftToLane::Yes => Err(Plan::Skip(SkipReason::LeftToLane)),
         Some(link) if commit_seq <= link.synced_to => Err(Plan::Skip(SkipReason::InSnapshot)),
         Some(link) => Ok(link),
         None if view.spec.sync_type() == SyncType::Table => Err(Plan::Skip(SkipReason::OtherTable)),
@@ -199,7 +216,20 @@ fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a Tab
             ),
             hint: "was the table restored upstream? such tables are not in the binlog: create the job again"
                 .to_owned(),
+            tables: Vec::new(),
         })),
+    }
+}
+
+impl View<'_> {
+    /// Whether the main stream leaves a table to its own track.
+    fn left(&self, link: &TableLink) -> LeftToLane {
+        match (self.track, &link.lane) {
+            (TrackId::Main, Lane::Apart(_)) => LeftToLane::Yes,
+            (TrackId::Main, Lane::Flowing) | (TrackId::Table(_), Lane::Flowing | Lane::Apart(_)) => {
+                LeftToLane::No
+            }
+        }
     }
 }
 
@@ -215,6 +245,10 @@ impl SkipReason {
             SkipReason::LocalProperty => "property managed per cluster",
             SkipReason::NeverReplicated => "table never replicated",
             SkipReason::NotReplicatedKind => "kind of table that is not replicated",
+            SkipReason::LeftToLane => "left to the table's own track",
+            SkipReason::JobNotFinished => "a job that is not finished",
+            SkipReason::NothingToChange => "nothing left to change",
+            SkipReason::StorageMedium => "storage medium, chosen per cluster",
             SkipReason::OtherTable => "another table",
         }
     }
@@ -255,6 +289,7 @@ pub(crate) mod testing {
             target_name: "t1".to_owned(),
             target_id: 110,
             synced_to: 50,
+            lane: Lane::Flowing,
         };
         BTreeMap::from([(10, link)])
     }
@@ -272,7 +307,10 @@ pub(crate) mod testing {
     /// Plans a change for a database job that stands at commit seq 40.
     pub fn plan_of(commit_seq: i64, binlog_type: BinlogType, data: &str) -> Plan {
         let (spec, tables) = (spec("", ""), links());
-        plan(&change(commit_seq, binlog_type, data), View { spec: &spec, tables: &tables, commit_seq: 40 })
+        let views = BTreeMap::from([(30, "v1".to_owned())]);
+        let view =
+            View { spec: &spec, tables: &tables, views: &views, commit_seq: 40, track: TrackId::Main };
+        plan(&change(commit_seq, binlog_type, data), view)
     }
 }
 
@@ -286,17 +324,6 @@ mod tests {
     fn what_is_at_or_below_the_watermark_is_skipped() {
         let plan = plan_of(40, BinlogType::RENAME_TABLE, r#"{"db":1,"tb":10,"nT":"b","oT":"a"}"#);
         assert_eq!(plan, Plan::Skip(SkipReason::AlreadyApplied));
-    }
-
-    #[test]
-    fn a_type_that_cannot_be_replayed_blocks_and_names_type_and_seq() {
-        let Plan::Block(block) =
-            plan_of(60, BinlogType::RENAME_TABLE, r#"{"db":1,"tb":10,"nT":"b","oT":"a"}"#)
-        else {
-            panic!("a rename cannot be replayed yet");
-        };
-        assert_eq!(block.code, "CCR0202");
-        assert!(block.message.contains("RENAME_TABLE") && block.message.contains("60"), "{}", block.message);
     }
 
     #[test]

@@ -1,18 +1,19 @@
 //! CREATE_TABLE, DROP_TABLE and TRUNCATE_TABLE.
 
 use doris_types::record::{CreateTableRecord, DropTableRecord, TruncateTableRecord};
-use doris_types::sql::{CreateRewrite, rewrite_create_table, truncate_sql_tail};
+use doris_types::sql::{CreateRewrite, qualified_name, rewrite_create_table, truncate_sql_tail};
 
+use super::alter::link_or_return;
 use super::partition::unreadable;
 use super::{Plan, SkipReason, Statement, View, linked};
-use crate::job::SyncType;
+use crate::change::Change;
+use crate::job::{LinkEffect, SyncType};
 
-pub(super) fn create(record: &CreateTableRecord, view: View<'_>) -> Plan {
+pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>) -> Plan {
     if view.spec.sync_type() == SyncType::Table {
         return Plan::Skip(SkipReason::OtherTable);
     }
-    if let Some(link) = view.tables.get(&record.table_id) {
-        debug_assert!(link.target_id != 0, "links are made with the id of an existing table");
+    if view.tables.contains_key(&record.table_id) || view.views.contains_key(&record.table_id) {
         return Plan::Skip(SkipReason::InSnapshot);
     }
     let is_view = match record.table_type.as_str() {
@@ -28,40 +29,45 @@ pub(super) fn create(record: &CreateTableRecord, view: View<'_>) -> Plan {
     let sql = match rewrite_create_table(&record.sql, &rewrite) {
         Ok(sql) => sql,
         Err(error) => {
-            return Plan::Block(unreadable("CREATE_TABLE", record.commit_seq, &error.to_string()));
+            return Plan::Block(unreadable(change, record.table_id, &error.to_string()));
         }
     };
-    let name = record.table_name.clone();
+    let (source_id, name) = (record.table_id, record.table_name.clone());
     Plan::Statement(if is_view {
-        Statement::CreateView { name, sql }
+        Statement::CreateView { source_id, name, sql }
     } else {
-        Statement::CreateTable { source_id: record.table_id, name, sql }
+        Statement::CreateTable { source_id, name, sql }
     })
 }
 
-pub(super) fn drop(commit_seq: i64, record: &DropTableRecord, view: View<'_>) -> Plan {
+pub(super) fn drop(change: &Change, record: &DropTableRecord, view: View<'_>) -> Plan {
     if view.spec.sync_type() == SyncType::Table {
         return Plan::Skip(SkipReason::OtherTable);
     }
-    if record.is_view {
-        return Plan::Statement(Statement::DropView { name: record.table_name.clone() });
+    let source_id = record.table_id;
+    if let Some(name) = view.views.get(&source_id) {
+        return Plan::Statement(Statement::DropView { source_id, name: name.clone() });
     }
-    match view.tables.get(&record.table_id) {
-        Some(link) if commit_seq <= link.synced_to => Plan::Skip(SkipReason::InSnapshot),
+    match view.tables.get(&source_id) {
+        Some(link) if change.commit_seq <= link.synced_to => Plan::Skip(SkipReason::InSnapshot),
+        // Also when the table is on its own: its lane ends here.
         Some(link) => {
-            Plan::Statement(Statement::DropTable { source_id: record.table_id, target_id: link.target_id })
+            Plan::Statement(Statement::DropTable { source_id, target_id: link.target_id })
         }
         None => Plan::Skip(SkipReason::NeverReplicated),
     }
 }
 
-pub(super) fn truncate(commit_seq: i64, record: &TruncateTableRecord, view: View<'_>) -> Plan {
-    if let Err(plan) = linked(record.table_id, commit_seq, view) {
-        return plan;
-    }
+pub(super) fn truncate(change: &Change, record: &TruncateTableRecord, view: View<'_>) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    let table = qualified_name(&view.spec.dest.database, &link.target_name);
     match truncate_sql_tail(record) {
-        Ok(tail) => Plan::Statement(Statement::Truncate { source_id: record.table_id, tail }),
-        Err(error) => Plan::Block(unreadable("TRUNCATE_TABLE", commit_seq, &error.to_string())),
+        Ok(tail) => Plan::Statement(Statement::Execute {
+            source_id: record.table_id,
+            sql: format!("TRUNCATE TABLE {table} {tail}").trim_end().to_owned(),
+            effect: LinkEffect::None,
+        }),
+        Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
     }
 }
 
@@ -70,6 +76,9 @@ mod tests {
     use super::super::testing::*;
     use super::super::{Block, plan};
     use super::*;
+    use super::super::TrackId;
+    use std::collections::BTreeMap;
+
     use doris_types::record::BinlogType;
 
     #[test]
@@ -119,7 +128,8 @@ mod tests {
     #[test]
     fn a_table_job_ignores_what_its_list_never_holds() {
         let (spec, tables) = (spec("t1", "x1"), links());
-        let view = View { spec: &spec, tables: &tables, commit_seq: 40 };
+        let views = BTreeMap::new();
+        let view = View { spec: &spec, tables: &tables, views: &views, commit_seq: 40, track: TrackId::Main };
         let data = r#"{"commitSeq":60,"dbId":1,"tableId":20,"tableName":"t2","tableType":"OLAP","sql":"x"}"#;
         assert_eq!(
             plan(&change(60, BinlogType::CREATE_TABLE, data), view),

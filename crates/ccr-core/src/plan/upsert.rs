@@ -2,7 +2,7 @@
 
 use doris_types::record::UpsertRecord;
 
-use super::{Block, Ingest, Plan, SkipReason, TableIngest, View};
+use super::{Block, Ingest, LeftToLane, Plan, SkipReason, TableIngest, TrackId, View};
 use crate::job::SyncType;
 
 pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Plan {
@@ -14,18 +14,26 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
                  replay"
             ),
             hint: "delete the job and create it again, which copies the present state".to_owned(),
+            tables: record.table_records.keys().copied().collect(),
         });
     }
     let mut tables = Vec::new();
     let mut unlinked = Vec::new();
     let mut reason = SkipReason::NothingToIngest;
     for (&source_id, table) in &record.table_records {
+        if matches!(view.track, TrackId::Table(id) if id != source_id) {
+            continue;
+        }
         let Some(link) = view.tables.get(&source_id) else {
             if view.spec.sync_type() == SyncType::Database {
                 unlinked.push(source_id);
             }
             continue;
         };
+        if view.left(link) == LeftToLane::Yes {
+            reason = SkipReason::LeftToLane;
+            continue;
+        }
         if commit_seq <= link.synced_to {
             reason = SkipReason::InSnapshot;
             continue;

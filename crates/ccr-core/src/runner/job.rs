@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::shell::Shell;
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, JobState, Position, transition};
-use crate::status::ProgressState;
+use crate::status::{ProgressState, TableStatus};
 use crate::store::HistoryEntry;
 
 pub(crate) struct Job {
@@ -64,7 +64,8 @@ impl Job {
         self.shell.update_status(|status| {
             status.progress = progress;
             status.position = self.position;
-            status.blocked.clone_from(&self.state.blocked);
+            status.blocked = self.state.any_block().cloned();
+            status.apart = TableStatus::of(&self.state);
         });
         self.shell.ctx.observer.position(self.shell.job_name(), self.position.commit_seq);
     }

@@ -4,11 +4,13 @@
 //! later start goes on from what was persisted. Nothing else may be relied on, so nothing else exists.
 
 mod job;
+mod lane;
 mod options;
 pub(crate) mod shell;
 mod snapshot;
 mod source;
 mod stream;
+mod track;
 
 use std::sync::Arc;
 
@@ -119,7 +121,7 @@ enum Never {}
 /// Goes through the phases of the job until an error that its own retries do not mend.
 async fn run(shell: Arc<Shell>) -> Result<Never> {
     let mut job = Job::load(shell).await?;
-    if let Some(blocked) = job.state.blocked.clone() {
+    if let Some(blocked) = job.state.any_block().cloned() {
         let since = blocked.since_ms;
         job.apply(Event::Unblocked).await?;
         let seqs = (blocked.commit_seq, blocked.commit_seq);

@@ -72,7 +72,12 @@ impl Shell {
                     self.recovered(tries);
                     return Ok(value);
                 }
-                Err(error) if matches!(error.disposition, Disposition::Block | Disposition::Stop) => {
+                Err(error)
+                    if matches!(
+                        error.disposition,
+                        Disposition::Block | Disposition::Stop | Disposition::PartialSync
+                    ) =>
+                {
                     return Err(error);
                 }
                 Err(error) => {

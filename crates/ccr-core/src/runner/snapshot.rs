@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::job::Job;
-use crate::effect::{backup, restore};
+use crate::effect::{Scope, backup, restore};
 use crate::error::{Error, Origin, Result};
-use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep};
+use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType};
 
 /// Tries to restore one snapshot before an operator is asked.
 const MAX_RESTORE_ATTEMPTS: u32 = 3;
@@ -26,7 +26,7 @@ pub(super) async fn run(job: &mut Job) -> Result<()> {
 async fn take(job: &mut Job, full_sync: &FullSync, label: &str) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     tracing::info!(label, reason = %full_sync.reason.describe(), "full sync: backup");
-    match backup::run(&shell, label).await? {
+    match backup::run(&shell, label, &scope(job)).await? {
         backup::Outcome::Ready(info) => {
             tracing::info!(
                 label,
@@ -50,7 +50,7 @@ async fn put(
 ) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     tracing::info!(label = restore_label, "full sync: restore");
-    match restore::run(&shell, backup_label, restore_label, info).await? {
+    match restore::run(&shell, backup_label, restore_label, info, &scope(job)).await? {
         restore::Outcome::Restored(links) => {
             let dropped = restore::drop_stale(&shell, &job.state.tables, &links).await?;
             for table in dropped {
@@ -94,6 +94,21 @@ async fn put(
             job.apply(Event::RestoreCancelled).await
         }
         restore::Outcome::Lost(reason) => again(job, full_sync, reason).await,
+    }
+}
+
+/// What the job replicates. A table job follows its table under the name it has now.
+fn scope(job: &Job) -> Scope {
+    let spec = &job.shell.ctx.record.spec;
+    match spec.sync_type() {
+        SyncType::Database => Scope::Database,
+        SyncType::Table => {
+            let link = job.state.tables.values().next();
+            Scope::Table {
+                source_name: link.map_or(&spec.src.table, |link| &link.source_name).clone(),
+                target_name: spec.dest.table.clone(),
+            }
+        }
     }
 }
 

@@ -1,36 +1,34 @@
-//! The incremental phase: fetch, plan, fill, commit, record; several transactions at a time.
+//! The incremental phase: the job's own track, and beside it the tables that have left it.
 //!
-//! One task does it all, so that stopping the job is dropping one future. Four things go on at once:
-//! the next batch is fetched; up to a window of transactions are being filled; the oldest of them is
-//! being committed; the position is being written. Commits happen in upstream order and one at a time,
-//! so the target is always a prefix of the source. The position is written after the commit and may lag
-//! behind it: a transaction that is met again after a crash finds itself by its label.
+//! One task does it all, so that stopping the job is dropping one future. The main track replays the
+//! job's list. A table that must be copied again, or whose change cannot be applied, leaves it with a
+//! cursor; it is copied, then replays its own list on a track of its own, and joins the main track again
+//! once it has applied all that the main track passed over.
 //!
-//! A statement waits until everything before it is committed and recorded, and nothing after it starts
-//! before its effect is recorded.
+//! The position is written after a commit and may lag behind it: a transaction that is met again after a
+//! crash finds itself by its label.
 
-use std::collections::VecDeque;
-use std::future::Future;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doris_types::call::{BinlogPage, BinlogScope};
+use doris_types::call::BinlogScope;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::job::Job;
+use super::lane::{self, CopyFuture, CopyStep};
 use super::shell::Shell;
-use super::source::{Fetched, Source};
+use super::track::{Barrier, Done, Track, TrackEvent, or_pending};
 use crate::change::Change;
 use crate::effect::routes::Routes;
 use crate::effect::statement;
-use crate::effect::transaction::{self, Prepared, Transaction};
-use crate::error::{Error, Origin, Result};
-use crate::job::{Event, FullSyncReason, Phase, Position, SyncType};
-use crate::plan::{self, Plan, SkipReason, Statement, View};
-
-/// Planned changes that may wait for their turn, beside the transactions being filled.
-const WINDOW_LIMIT: usize = 1024;
+use crate::error::{Disposition, Error, Origin, Result};
+use crate::job::{
+    ApartWork, Blocked, Event, FullSyncReason, JobState, Lane, Leaving, LinkEffect, PartialSyncReason, Phase,
+    Position, SyncType, TableLink,
+};
+use crate::plan::{Statement, TrackId};
 
 /// After this long without a recorded position a label may have been forgotten downstream, which keeps
 /// them for 12 hours by default.
@@ -39,14 +37,584 @@ const LABEL_TRUST_MS: i64 = 10 * 3600 * 1000;
 /// An idle job rewrites its position this often, so that its age tells how long the job was away.
 const HEARTBEAT_MS: i64 = 10 * 60 * 1000;
 
+/// Cursors of tables apart are written with the whole state, so not for each transaction.
+const CURSOR_INTERVAL_MS: i64 = 1000;
+
 /// Replays the binlog until a full sync is needed; then the state has moved and this returns.
 pub(super) async fn run(job: &mut Job) -> Result<()> {
-    let source = Source { scope: scope(job)?, checked_at_ms: 0 };
-    let mut stream = Stream::new(job);
-    stream.run(source).await
+    let mut stream = Stream::new(job)?;
+    loop {
+        let event = stream.next_event().await;
+        if stream.handle(event).await? == Flow::PhaseChanged {
+            return Ok(());
+        }
+    }
 }
 
-fn scope(job: &Job) -> Result<BinlogScope> {
+#[derive(PartialEq, Eq)]
+enum Flow {
+    GoOn,
+    PhaseChanged,
+}
+
+enum StreamEvent {
+    Main(TrackEvent),
+    Lane(i64, TrackEvent),
+    Copied(i64, Result<CopyStep>),
+    Recorded(Result<Position>),
+}
+
+struct Stream<'a> {
+    job: &'a mut Job,
+    shell: Arc<Shell>,
+    routes: Arc<Routes>,
+    main: Track,
+    /// Tables apart that replay their own list.
+    replays: BTreeMap<i64, Track>,
+    /// Tables apart that are being copied.
+    copies: BTreeMap<i64, CopyFuture>,
+    recording: Option<BoxFuture<'static, Result<Position>>>,
+    recorded: Position,
+    /// Cursors have moved since the state was last written, at that time.
+    cursors_moved: bool,
+    state_saved_at_ms: i64,
+}
+
+impl<'a> Stream<'a> {
+    fn new(job: &'a mut Job) -> Result<Self> {
+        let shell = Arc::clone(&job.shell);
+        let routes = Arc::new(Routes::default());
+        let in_doubt = shell.now_ms() - job.position.updated_at_ms > LABEL_TRUST_MS;
+        let main = Track::new(
+            TrackId::Main,
+            Arc::clone(&shell),
+            Arc::clone(&routes),
+            main_scope(job)?,
+            job.position.commit_seq,
+            in_doubt,
+        );
+        let now = shell.now_ms();
+        let mut stream = Self {
+            recorded: job.position,
+            job,
+            shell,
+            routes,
+            main,
+            replays: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            recording: None,
+            cursors_moved: false,
+            state_saved_at_ms: now,
+        };
+        let apart: Vec<i64> = stream.job.state.tables.keys().copied().collect();
+        for source_id in apart {
+            stream.start_lane(source_id, in_doubt);
+        }
+        Ok(stream)
+    }
+
+    /// Waits for whatever happens next. Nothing is lost when it is dropped.
+    async fn next_event(&mut self) -> StreamEvent {
+        self.start_recording();
+        self.show_step();
+        let state = &self.job.state;
+        let main_fetched_to = self.main.fetched_to;
+        let mut replays: FuturesUnordered<_> = self
+            .replays
+            .iter_mut()
+            .map(|(id, track)| async move { (*id, track.next(state, main_fetched_to).await) })
+            .collect();
+        let mut copies: FuturesUnordered<_> =
+            self.copies.iter_mut().map(|(id, copy)| async move { (*id, copy.await) }).collect();
+        tokio::select! {
+            event = self.main.next(state, main_fetched_to) => StreamEvent::Main(event),
+            Some((id, event)) = replays.next(), if !replays.is_empty() => StreamEvent::Lane(id, event),
+            Some((id, step)) = copies.next(), if !copies.is_empty() => StreamEvent::Copied(id, step),
+            result = or_pending(&mut self.recording) => StreamEvent::Recorded(result),
+        }
+    }
+
+    async fn handle(&mut self, event: StreamEvent) -> Result<Flow> {
+        match event {
+            StreamEvent::Recorded(result) => {
+                self.recording = None;
+                self.recorded = result?;
+                Ok(Flow::GoOn)
+            }
+            StreamEvent::Main(event) => self.handle_main(event).await,
+            StreamEvent::Lane(source_id, event) => {
+                self.handle_lane(source_id, event).await?;
+                Ok(Flow::GoOn)
+            }
+            StreamEvent::Copied(source_id, step) => {
+                self.copies.remove(&source_id);
+                self.handle_copied(source_id, step).await?;
+                Ok(Flow::GoOn)
+            }
+        }
+    }
+
+    async fn handle_main(&mut self, event: TrackEvent) -> Result<Flow> {
+        match event {
+            TrackEvent::Done(done) => {
+                self.count(&done);
+                self.move_position(done.commit_seq, done.timestamp_ms);
+            }
+            TrackEvent::Acted { change, began_ms, result } => {
+                self.statement_done(TrackId::Main, &change, began_ms, result).await?;
+            }
+            TrackEvent::CaughtUp => {}
+            TrackEvent::SourceFailed(error) => return Err(error),
+            TrackEvent::Failed { commit_seq, binlog_type, tables, error } => {
+                self.settle_recording().await?;
+                self.job.handling = Some((commit_seq, binlog_type.to_owned()));
+                if !self.isolate(&tables, commit_seq - 1, error).await? {
+                    return Ok(Flow::PhaseChanged);
+                }
+                self.main.rewind();
+            }
+            TrackEvent::Barrier(barrier) => return self.pass(barrier).await,
+        }
+        Ok(Flow::GoOn)
+    }
+
+    /// Decides about what waited in the main track.
+    async fn pass(&mut self, barrier: Barrier) -> Result<Flow> {
+        self.settle_recording().await?;
+        match barrier {
+            Barrier::Statement(change, statement) => {
+                self.start_statement(TrackId::Main, change, statement).await?;
+            }
+            Barrier::FullSync(reason) => return self.full_sync(reason).await,
+            Barrier::PartialSync { change, source_ids, reason } => {
+                if self.shell.ctx.record.spec.sync_type() == SyncType::Table {
+                    return self.full_sync(FullSyncReason::TableChanged { reason }).await;
+                }
+                for source_id in source_ids {
+                    self.leave(source_id, change.commit_seq - 1, Leaving::PartialSync(reason.clone())).await?;
+                }
+                self.pass_change(&change).await?;
+            }
+            Barrier::AdoptTable { change, source_id, name } => {
+                let link = TableLink {
+                    source_name: name.clone(),
+                    target_name: name,
+                    target_id: 0,
+                    synced_to: 0,
+                    lane: Lane::Flowing,
+                };
+                let reason = PartialSyncReason::Change {
+                    binlog_type: change.record.binlog_type().to_string(),
+                    commit_seq: change.commit_seq,
+                };
+                let commit_seq = change.commit_seq;
+                let effect = LinkEffect::Created { source_id, link };
+                self.job.apply(Event::StatementDone { commit_seq, effect }).await?;
+                self.leave(source_id, commit_seq - 1, Leaving::PartialSync(reason)).await?;
+                self.pass_change(&change).await?;
+            }
+            Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error } => {
+                self.job.handling = Some((commit_seq, binlog_type));
+                if !self.isolate(&tables, commit_seq - 1, error).await? {
+                    return Ok(Flow::PhaseChanged);
+                }
+                self.main.passed_barrier(commit_seq);
+                self.move_position(commit_seq, timestamp_ms);
+            }
+        }
+        Ok(Flow::GoOn)
+    }
+
+    async fn full_sync(&mut self, reason: FullSyncReason) -> Result<Flow> {
+        tracing::info!(reason = %reason.describe(), "full sync needed");
+        let (at_ms, from_commit_seq) = (self.shell.now_ms(), self.job.position.commit_seq);
+        let text = reason.describe();
+        self.job.apply(Event::FullSyncNeeded { reason, from_commit_seq, at_ms }).await?;
+        self.job.history("full_sync", (from_commit_seq, from_commit_seq), text, "started", at_ms).await;
+        Ok(Flow::PhaseChanged)
+    }
+
+    /// A change is left to the lanes: the main track goes on behind it.
+    async fn pass_change(&mut self, change: &Change) -> Result<()> {
+        self.main.passed_barrier(change.commit_seq);
+        self.move_position(change.commit_seq, change.timestamp_ms);
+        self.job.save().await?;
+        self.recorded = self.job.position;
+        Ok(())
+    }
+
+    /// Takes tables that cannot go on out of the stream. When there are none to take out, the whole job
+    /// is concerned and the error is returned. False when the job has left the incremental phase.
+    async fn isolate(&mut self, tables: &[i64], cursor: i64, error: Error) -> Result<bool> {
+        let table_job = self.shell.ctx.record.spec.sync_type() == SyncType::Table;
+        let linked = !tables.is_empty() && tables.iter().all(|id| self.job.state.tables.contains_key(id));
+        let copy = error.disposition == Disposition::PartialSync;
+        if copy && table_job {
+            let reason = copy_reason(&error, cursor + 1);
+            self.full_sync(FullSyncReason::TableChanged { reason }).await?;
+            return Ok(false);
+        }
+        if table_job || !linked || !(copy || error.disposition == Disposition::Block) {
+            return Err(error);
+        }
+        for source_id in tables {
+            let why = if copy {
+                Leaving::PartialSync(copy_reason(&error, cursor + 1))
+            } else {
+                Leaving::Blocked(self.blocked(&error, cursor + 1))
+            };
+            self.leave(*source_id, cursor, why).await?;
+        }
+        Ok(true)
+    }
+
+    async fn handle_lane(&mut self, source_id: i64, event: TrackEvent) -> Result<()> {
+        match event {
+            TrackEvent::Done(done) => {
+                self.count(&done);
+                self.move_cursor(source_id, done.commit_seq);
+            }
+            TrackEvent::Acted { change, began_ms, result } => {
+                self.statement_done(TrackId::Table(source_id), &change, began_ms, result).await?;
+            }
+            TrackEvent::CaughtUp => self.join(source_id).await?,
+            TrackEvent::SourceFailed(error) | TrackEvent::Failed { error, .. } => {
+                self.leave_again(source_id, error).await?;
+            }
+            TrackEvent::Barrier(Barrier::Statement(change, statement)) => {
+                self.settle_recording().await?;
+                self.start_statement(TrackId::Table(source_id), change, statement).await?;
+            }
+            TrackEvent::Barrier(Barrier::PartialSync { reason, .. }) => {
+                let cursor = self.cursor(source_id);
+                self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
+            }
+            TrackEvent::Barrier(Barrier::FullSync(_) | Barrier::AdoptTable { .. }) => {
+                let cursor = self.cursor(source_id);
+                let reason = PartialSyncReason::BinlogExpired { cursor };
+                self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
+            }
+            TrackEvent::Barrier(Barrier::Block { commit_seq, binlog_type, error, .. }) => {
+                self.job.handling = Some((commit_seq, binlog_type));
+                self.leave_again(source_id, error).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A table apart meets an error: it is copied, or waits for an operator.
+    async fn leave_again(&mut self, source_id: i64, error: Error) -> Result<()> {
+        let cursor = self.cursor(source_id);
+        let why = match error.disposition {
+            Disposition::Stop => return Err(error),
+            Disposition::PartialSync => Leaving::PartialSync(copy_reason(&error, cursor)),
+            Disposition::Block
+            | Disposition::Retry
+            | Disposition::RetryElsewhere
+            | Disposition::RefreshMeta
+            | Disposition::RestartTxn => Leaving::Blocked(self.blocked(&error, cursor)),
+        };
+        self.leave(source_id, cursor, why).await
+    }
+
+    async fn handle_copied(&mut self, source_id: i64, step: Result<CopyStep>) -> Result<()> {
+        self.settle_recording().await?;
+        let cursor = self.cursor(source_id);
+        match step {
+            Ok(CopyStep::SnapshotReady(info)) => {
+                self.job.apply(Event::PartialSnapshotReady { source_id, info }).await?;
+                self.start_lane(source_id, false);
+            }
+            Ok(CopyStep::Restored(link)) => {
+                let (seq, since) = (link.synced_to, self.since_ms(source_id));
+                let text = self.reason(source_id);
+                self.routes.forget(source_id);
+                self.job.apply(Event::PartialRestored { source_id, link }).await?;
+                self.job.history("partial_sync", (cursor, seq), text, "restored", since).await;
+                self.start_lane(source_id, false);
+            }
+            Ok(CopyStep::RestoreCancelled(status)) => {
+                let since = self.since_ms(source_id);
+                self.job.history("restore", (cursor, cursor), status, "cancelled", since).await;
+                self.job.apply(Event::PartialRestoreCancelled { source_id }).await?;
+                self.start_lane(source_id, false);
+            }
+            Ok(CopyStep::Again(reason)) => {
+                let error = Error::retry(Origin::UpstreamFe, "CCR0504", reason.describe());
+                self.shell.pause(&error, 1).await;
+                self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
+            }
+            Err(error) => self.leave_again(source_id, error).await?,
+        }
+        Ok(())
+    }
+
+    /// Takes a table out of the stream, or starts it over when it is out already.
+    async fn leave(&mut self, source_id: i64, cursor: i64, why: Leaving) -> Result<()> {
+        self.settle_recording().await?;
+        let (text, plan) = match &why {
+            Leaving::PartialSync(reason) => (reason.describe(), "partial_sync"),
+            Leaving::Blocked(blocked) => {
+                tracing::error!(code = %blocked.code, table = source_id, message = %blocked.message,
+                    hint = %blocked.hint, "the table is blocked until an operator acts");
+                self.shell.ctx.observer.error(self.shell.job_name(), "table", false);
+                (blocked.message.clone(), "block")
+            }
+        };
+        tracing::info!(table = source_id, cursor, reason = %text, "the table leaves the stream");
+        let at_ms = self.shell.now_ms();
+        self.replays.remove(&source_id);
+        self.copies.remove(&source_id);
+        self.routes.forget(source_id);
+        self.job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
+        self.job.history(plan, (cursor, cursor), text, "started", at_ms).await;
+        self.start_lane(source_id, false);
+        Ok(())
+    }
+
+    /// Lets a table flow with the others again, when it has applied all that the main track passed over.
+    async fn join(&mut self, source_id: i64) -> Result<()> {
+        let Some(track) = self.replays.get(&source_id) else { return Ok(()) };
+        let seen_to = track.verified_to.max(track.fetched_to);
+        if self.main.passed.get(&source_id).is_some_and(|passed| *passed > seen_to) {
+            return Ok(());
+        }
+        self.settle_recording().await?;
+        self.replays.remove(&source_id);
+        self.main.passed.remove(&source_id);
+        let (cursor, since, text) =
+            (self.cursor(source_id), self.since_ms(source_id), self.reason(source_id));
+        self.job.apply(Event::TableJoined { source_id }).await?;
+        tracing::info!(table = source_id, cursor, "the table flows with the others again");
+        self.job.history("join", (cursor, cursor), text, "caught up", since).await;
+        Ok(())
+    }
+
+    /// Starts what the state says a table apart is doing.
+    fn start_lane(&mut self, source_id: i64, labels_in_doubt: bool) {
+        let Some(link) = self.job.state.tables.get(&source_id) else { return };
+        let Some(apart) = link.lane.apart() else { return };
+        match &apart.work {
+            ApartWork::Blocked(_) => {}
+            ApartWork::PartialSync { step, .. } => {
+                let copy = lane::run(Arc::clone(&self.shell), source_id, link.clone(), step.clone());
+                self.copies.insert(source_id, copy);
+            }
+            ApartWork::CatchUp { .. } => {
+                let scope = BinlogScope {
+                    database: self.shell.source_database().to_owned(),
+                    table_id: Some(source_id),
+                };
+                let track = Track::new(
+                    TrackId::Table(source_id),
+                    Arc::clone(&self.shell),
+                    Arc::clone(&self.routes),
+                    scope,
+                    apart.cursor,
+                    labels_in_doubt,
+                );
+                self.replays.insert(source_id, track);
+            }
+        }
+    }
+
+    /// Records that a statement is about to be sent, and sends it on its track.
+    async fn start_statement(
+        &mut self,
+        track: TrackId,
+        change: Box<Change>,
+        statement: Statement,
+    ) -> Result<()> {
+        let commit_seq = change.commit_seq;
+        let in_doubt = self.statement_in_doubt(track) == Some(commit_seq);
+        if !in_doubt {
+            let event = match track {
+                TrackId::Main => Event::StatementStarted { commit_seq },
+                TrackId::Table(source_id) => Event::ApartStatementStarted { source_id, commit_seq },
+            };
+            self.job.apply(event).await?;
+            self.recorded = self.job.position;
+        }
+        if let Statement::DropTable { source_id, .. } = &statement {
+            // Its lane, if it has one, ends with the table.
+            self.replays.remove(source_id);
+            self.copies.remove(source_id);
+        }
+        let shell = Arc::clone(&self.shell);
+        let act = Box::pin(async move { statement::run(&shell, commit_seq, &statement, in_doubt).await });
+        match track {
+            TrackId::Main => self.main.act(change, act),
+            TrackId::Table(source_id) => {
+                if let Some(track) = self.replays.get_mut(&source_id) {
+                    track.act(change, act);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what a statement did, or takes its table out of the stream.
+    async fn statement_done(
+        &mut self,
+        track: TrackId,
+        change: &Change,
+        began_ms: i64,
+        result: Result<LinkEffect>,
+    ) -> Result<()> {
+        self.settle_recording().await?;
+        let (commit_seq, binlog_type) = (change.commit_seq, change.record.binlog_type());
+        self.job.handling = Some((commit_seq, binlog_type.to_string()));
+        self.routes.forget_all();
+        match (track, result) {
+            (TrackId::Main, Ok(effect)) => {
+                self.move_position(commit_seq, change.timestamp_ms);
+                self.main.passed_barrier(commit_seq);
+                self.job.apply(Event::StatementDone { commit_seq, effect }).await?;
+                self.recorded = self.job.position;
+            }
+            (TrackId::Table(source_id), Ok(effect)) => {
+                self.job.apply(Event::ApartStatementDone { source_id, commit_seq, effect }).await?;
+                if let Some(track) = self.replays.get_mut(&source_id) {
+                    track.passed_barrier(commit_seq);
+                }
+            }
+            (TrackId::Main, Err(error)) => {
+                let alone: Vec<i64> = match change.table_ids.as_slice() {
+                    [id] => vec![*id],
+                    _ => Vec::new(),
+                };
+                if self.isolate(&alone, commit_seq - 1, error).await? {
+                    // The statement is the lane's now; it was sent, so its effect is looked for there.
+                    let event = Event::StatementDone { commit_seq, effect: LinkEffect::None };
+                    self.job.apply(event).await?;
+                    self.pass_change(change).await?;
+                }
+                return Ok(());
+            }
+            (TrackId::Table(source_id), Err(error)) => return self.leave_again(source_id, error).await,
+        }
+        self.shell.update_status(|status| status.statements += 1);
+        self.handled(binlog_type.name(), began_ms);
+        let reason = binlog_type.to_string();
+        self.job.history("statement", (commit_seq, commit_seq), reason, "done", began_ms).await;
+        Ok(())
+    }
+
+    fn statement_in_doubt(&self, track: TrackId) -> Option<i64> {
+        match (track, &self.job.state.phase) {
+            (TrackId::Main, Phase::Incremental(incremental)) => incremental.statement_in_doubt,
+            (TrackId::Main, Phase::FullSync(_)) => None,
+            (TrackId::Table(source_id), _) => match &self.job.state.apart(source_id)?.work {
+                ApartWork::CatchUp { statement_in_doubt } => *statement_in_doubt,
+                ApartWork::PartialSync { .. } | ApartWork::Blocked(_) => None,
+            },
+        }
+    }
+
+    fn move_position(&mut self, commit_seq: i64, timestamp_ms: i64) {
+        self.job.position.commit_seq = commit_seq;
+        self.job.position.timestamp_ms = timestamp_ms;
+        self.job.publish();
+    }
+
+    fn move_cursor(&mut self, source_id: i64, cursor: i64) {
+        if let Some(link) = self.job.state.tables.get_mut(&source_id)
+            && let Lane::Apart(apart) = &mut link.lane
+        {
+            apart.cursor = apart.cursor.max(cursor);
+            self.cursors_moved = true;
+        }
+    }
+
+    fn cursor(&self, source_id: i64) -> i64 {
+        self.job.state.apart(source_id).map_or(0, |apart| apart.cursor)
+    }
+
+    fn since_ms(&self, source_id: i64) -> i64 {
+        self.job.state.apart(source_id).map_or(0, |apart| apart.since_ms)
+    }
+
+    fn reason(&self, source_id: i64) -> String {
+        let name = self.job.state.tables.get(&source_id).map_or("", |link| link.source_name.as_str());
+        match self.job.state.apart(source_id).map(|apart| &apart.work) {
+            Some(ApartWork::PartialSync { reason, .. }) => format!("table {name}: {}", reason.describe()),
+            Some(ApartWork::CatchUp { .. } | ApartWork::Blocked(_)) | None => format!("table {name}"),
+        }
+    }
+
+    fn blocked(&self, error: &Error, commit_seq: i64) -> Blocked {
+        let (commit_seq, binlog_type) = self.job.handling.clone().unwrap_or((commit_seq, String::new()));
+        Blocked {
+            code: error.code.to_owned(),
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+            commit_seq,
+            binlog_type,
+            since_ms: self.shell.now_ms(),
+        }
+    }
+
+    fn count(&self, done: &Done) {
+        match done.skipped {
+            None => self.shell.update_status(|status| status.transactions += 1),
+            Some(reason) => {
+                tracing::debug!(commit_seq = done.commit_seq, binlog_type = done.binlog_type,
+                    reason = reason.name(), "skipped");
+                self.shell.update_status(|status| status.skipped += 1);
+            }
+        }
+        self.handled(done.binlog_type, done.planned_at_ms);
+    }
+
+    fn handled(&self, binlog_type: &str, since_ms: i64) {
+        let spent = u64::try_from(self.shell.now_ms() - since_ms).unwrap_or(0);
+        let observer = &self.shell.ctx.observer;
+        observer.binlog_handled(self.shell.job_name(), binlog_type, Duration::from_millis(spent));
+    }
+
+    /// Writes the position when it has moved: one small row. Cursors go with the whole state.
+    fn start_recording(&mut self) {
+        let now = self.shell.now_ms();
+        if self.recording.is_some() {
+            return;
+        }
+        let shell = Arc::clone(&self.shell);
+        if self.cursors_moved && now - self.state_saved_at_ms >= CURSOR_INTERVAL_MS {
+            self.cursors_moved = false;
+            self.state_saved_at_ms = now;
+            self.recording = Some(Box::pin(record_all(shell, self.job.state.clone(), self.job.position)));
+        } else if self.job.position.commit_seq != self.recorded.commit_seq
+            || now - self.recorded.updated_at_ms > HEARTBEAT_MS
+        {
+            self.recording = Some(Box::pin(record(shell, self.job.position)));
+        }
+    }
+
+    /// Waits for a write under way, so that a later one cannot be overtaken by it.
+    async fn settle_recording(&mut self) -> Result<()> {
+        if let Some(recording) = self.recording.take() {
+            self.recorded = recording.await?;
+        }
+        Ok(())
+    }
+
+    fn show_step(&self) {
+        let in_flight =
+            self.main.in_flight() + self.replays.values().map(Track::in_flight).sum::<usize>();
+        let copies = self.copies.len();
+        match (in_flight, copies) {
+            // A copy says itself what it does.
+            (0, 1..) => {}
+            (0, 0) => self.shell.set_step("waiting for binlogs"),
+            (_, 0) => self.shell.set_step(format!("replicating {in_flight} transactions")),
+            (_, _) => {
+                self.shell.set_step(format!("replicating {in_flight} transactions, copying {copies} tables"));
+            }
+        }
+    }
+}
+
+fn main_scope(job: &Job) -> Result<BinlogScope> {
     let database = job.shell.source_database().to_owned();
     let table_id = match job.shell.ctx.record.spec.sync_type() {
         SyncType::Database => None,
@@ -65,362 +633,8 @@ fn scope(job: &Job) -> Result<BinlogScope> {
     Ok(BinlogScope { database, table_id })
 }
 
-/// Something fetched and not yet planned.
-enum Queued {
-    Change(Box<Change>),
-    /// What the upstream said instead of a change.
-    Gap(FullSyncReason),
-    /// A binlog that cannot be read.
-    Unreadable {
-        commit_seq: i64,
-        binlog_type: String,
-        error: Error,
-    },
-}
-
-/// A planned change, in upstream order.
-struct Slot {
-    commit_seq: i64,
-    timestamp_ms: i64,
-    binlog_type: &'static str,
-    planned_at_ms: i64,
-    work: Work,
-}
-
-enum Work {
-    Skip(SkipReason),
-    Filling(Arc<Transaction>),
-    Filled(Arc<Transaction>, Prepared),
-    Failed(Error),
-}
-
-/// What stops planning until everything before it is done.
-enum Barrier {
-    Statement(Box<Change>, Statement),
-    FullSync(FullSyncReason),
-    Block { commit_seq: i64, binlog_type: String, error: Error },
-}
-
-struct Stream<'a> {
-    job: &'a mut Job,
-    shell: Arc<Shell>,
-    routes: Arc<Routes>,
-    queue: VecDeque<Queued>,
-    window: VecDeque<Slot>,
-    barrier: Option<Barrier>,
-    filling: FuturesUnordered<BoxFuture<'static, (i64, Result<Prepared>)>>,
-    /// Everything up to here has been fetched.
-    fetched_to: i64,
-    /// Pause before the next fetch.
-    idle: Duration,
-    /// The next transactions whose label may have been forgotten.
-    doubtful: usize,
-    /// No more is fetched: the upstream said that there is a gap.
-    at_gap: bool,
-}
-
-impl<'a> Stream<'a> {
-    fn new(job: &'a mut Job) -> Self {
-        let shell = Arc::clone(&job.shell);
-        let away_ms = shell.now_ms() - job.position.updated_at_ms;
-        let doubtful =
-            if away_ms > LABEL_TRUST_MS { shell.ctx.options.max_transactions_in_flight } else { 0 };
-        Self {
-            fetched_to: job.position.commit_seq,
-            job,
-            shell,
-            routes: Arc::new(Routes::default()),
-            queue: VecDeque::new(),
-            window: VecDeque::new(),
-            barrier: None,
-            filling: FuturesUnordered::new(),
-            idle: Duration::ZERO,
-            doubtful,
-            at_gap: false,
-        }
-    }
-
-    async fn run(&mut self, source: Source) -> Result<()> {
-        let mut source = Some(source);
-        let mut fetching: Option<BoxFuture<'static, (Source, Result<Fetched>)>> = None;
-        let mut committing: Option<(Slot, BoxFuture<'static, Result<()>>)> = None;
-        let mut recording: Option<BoxFuture<'static, Result<Position>>> = None;
-        let mut recorded = self.job.position;
-        loop {
-            self.plan_ahead();
-            if committing.is_none() {
-                committing = self.next_commit()?;
-            }
-            let settled = committing.is_none() && self.window.is_empty();
-            if settled
-                && recording.is_none()
-                && let Some(barrier) = self.barrier.take()
-            {
-                if self.pass(barrier).await? {
-                    return Ok(());
-                }
-                recorded = self.job.position;
-                continue;
-            }
-            if recording.is_none() && self.needs_recording(&recorded) {
-                recording = Some(Box::pin(record(Arc::clone(&self.shell), self.job.position)));
-            }
-            if fetching.is_none()
-                && self.wants_more()
-                && let Some(from) = source.take()
-            {
-                fetching = Some(Box::pin(from.fetch(Arc::clone(&self.shell), self.fetched_to, self.idle)));
-            }
-            self.show_step(committing.is_some());
-            tokio::select! {
-                (from, fetched) = or_pending(&mut fetching) => {
-                    fetching = None;
-                    source = Some(from);
-                    self.take_fetched(fetched?);
-                }
-                Some((commit_seq, result)) = self.filling.next(), if !self.filling.is_empty() => {
-                    self.take_filled(commit_seq, result);
-                }
-                result = or_pending_second(&mut committing) => {
-                    if let Some((slot, _)) = committing.take() {
-                        self.job.handling = Some((slot.commit_seq, slot.binlog_type.to_owned()));
-                        result?;
-                        self.shell.update_status(|status| status.transactions += 1);
-                        self.advance(&slot);
-                    }
-                }
-                result = or_pending(&mut recording) => {
-                    recording = None;
-                    recorded = result?;
-                }
-            }
-        }
-    }
-
-    /// Plans fetched changes until the window is full or something must wait for all before it.
-    fn plan_ahead(&mut self) {
-        while self.barrier.is_none()
-            && self.window.len() < WINDOW_LIMIT
-            && self.in_flight() < self.shell.ctx.options.max_transactions_in_flight
-        {
-            let Some(queued) = self.queue.pop_front() else { return };
-            match queued {
-                Queued::Change(change) => self.plan_change(change),
-                Queued::Gap(reason) => self.barrier = Some(Barrier::FullSync(reason)),
-                Queued::Unreadable { commit_seq, binlog_type, error } => {
-                    self.barrier = Some(Barrier::Block { commit_seq, binlog_type, error });
-                }
-            }
-        }
-    }
-
-    fn plan_change(&mut self, change: Box<Change>) {
-        let view = View {
-            spec: &self.shell.ctx.record.spec,
-            tables: &self.job.state.tables,
-            commit_seq: self.job.position.commit_seq,
-        };
-        let work = match plan::plan(&change, view) {
-            Plan::Skip(reason) => Work::Skip(reason),
-            Plan::Ingest(ingest) => {
-                let doubtful = self.doubtful > 0;
-                self.doubtful = self.doubtful.saturating_sub(1);
-                let txn = Arc::new(Transaction { commit_seq: change.commit_seq, ingest, doubtful });
-                let prepare =
-                    transaction::prepare(Arc::clone(&self.shell), Arc::clone(&self.routes), Arc::clone(&txn));
-                let commit_seq = change.commit_seq;
-                self.filling.push(Box::pin(async move { (commit_seq, prepare.await) }));
-                Work::Filling(txn)
-            }
-            Plan::Statement(statement) => {
-                self.barrier = Some(Barrier::Statement(change, statement));
-                return;
-            }
-            Plan::FullSync(reason) => {
-                self.barrier = Some(Barrier::FullSync(reason));
-                return;
-            }
-            Plan::Block(block) => {
-                self.barrier = Some(Barrier::Block {
-                    commit_seq: change.commit_seq,
-                    binlog_type: change.record.binlog_type().to_string(),
-                    error: Error::blocked(Origin::Internal, block.code, block.message, block.hint),
-                });
-                return;
-            }
-        };
-        self.window.push_back(Slot {
-            commit_seq: change.commit_seq,
-            timestamp_ms: change.timestamp_ms,
-            binlog_type: change.record.binlog_type().name(),
-            planned_at_ms: self.shell.now_ms(),
-            work,
-        });
-    }
-
-    /// Passes over what is skipped at the front of the window, and starts the commit of what is filled.
-    fn next_commit(&mut self) -> Result<Option<(Slot, BoxFuture<'static, Result<()>>)>> {
-        while let Some(mut slot) = self.window.pop_front() {
-            match slot.work {
-                Work::Skip(reason) => {
-                    tracing::debug!(
-                        commit_seq = slot.commit_seq,
-                        binlog_type = slot.binlog_type,
-                        reason = reason.name(),
-                        "skipped"
-                    );
-                    slot.work = Work::Skip(reason);
-                    self.shell.update_status(|status| status.skipped += 1);
-                    self.advance(&slot);
-                }
-                Work::Filled(txn, prepared) => {
-                    slot.work = Work::Filling(Arc::clone(&txn));
-                    let commit =
-                        transaction::commit(Arc::clone(&self.shell), Arc::clone(&self.routes), txn, prepared);
-                    return Ok(Some((slot, Box::pin(commit))));
-                }
-                Work::Failed(error) => {
-                    self.job.handling = Some((slot.commit_seq, slot.binlog_type.to_owned()));
-                    return Err(error);
-                }
-                Work::Filling(txn) => {
-                    slot.work = Work::Filling(txn);
-                    self.window.push_front(slot);
-                    break;
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn take_filled(&mut self, commit_seq: i64, result: Result<Prepared>) {
-        let Some(slot) = self.window.iter_mut().find(|slot| slot.commit_seq == commit_seq) else { return };
-        if let Work::Filling(txn) = &slot.work {
-            slot.work = match result {
-                Ok(prepared) => Work::Filled(Arc::clone(txn), prepared),
-                Err(error) => Work::Failed(error),
-            };
-        }
-    }
-
-    fn take_fetched(&mut self, fetched: Fetched) {
-        let options = &self.shell.ctx.options;
-        match fetched {
-            Fetched::Page(BinlogPage::Entries(entries)) => {
-                let full = entries.len() >= usize::from(options.binlog_batch_size);
-                self.idle = if full { Duration::ZERO } else { options.poll_min };
-                for entry in entries {
-                    // The FE answers in order; anything else would break the promise to be a prefix.
-                    if entry.commit_seq <= self.fetched_to {
-                        continue;
-                    }
-                    self.fetched_to = entry.commit_seq;
-                    let (commit_seq, binlog_type) =
-                        (entry.commit_seq, doris_types::record::BinlogType(entry.binlog_type).to_string());
-                    self.queue.push_back(match Change::parse(entry) {
-                        Ok(change) => Queued::Change(Box::new(change)),
-                        Err(error) => Queued::Unreadable { commit_seq, binlog_type, error },
-                    });
-                }
-            }
-            Fetched::Page(BinlogPage::CaughtUp | BinlogPage::NotFound | BinlogPage::Disabled) => {
-                self.idle = (self.idle * 2).clamp(options.poll_min, options.poll_max);
-            }
-            Fetched::Page(BinlogPage::TooOld { expired_to }) => {
-                let reason = FullSyncReason::BinlogExpired { position: self.fetched_to, expired_to };
-                self.at_gap = true;
-                self.queue.push_back(Queued::Gap(reason));
-            }
-            Fetched::Replaced(reason) => {
-                self.at_gap = true;
-                self.queue.push_back(Queued::Gap(reason));
-            }
-        }
-    }
-
-    /// Does what had to wait. True when the phase has changed.
-    async fn pass(&mut self, barrier: Barrier) -> Result<bool> {
-        match barrier {
-            Barrier::Statement(change, statement) => {
-                self.run_statement(&change, &statement).await?;
-                Ok(false)
-            }
-            Barrier::FullSync(reason) => {
-                tracing::info!(reason = %reason.describe(), "full sync needed");
-                let (at_ms, from_commit_seq) = (self.shell.now_ms(), self.job.position.commit_seq);
-                let text = reason.describe();
-                self.job.apply(Event::FullSyncNeeded { reason, from_commit_seq, at_ms }).await?;
-                self.job
-                    .history("full_sync", (from_commit_seq, from_commit_seq), text, "started", at_ms)
-                    .await;
-                Ok(true)
-            }
-            Barrier::Block { commit_seq, binlog_type, error } => {
-                self.job.handling = Some((commit_seq, binlog_type));
-                Err(error)
-            }
-        }
-    }
-
-    async fn run_statement(&mut self, change: &Change, statement: &Statement) -> Result<()> {
-        let commit_seq = change.commit_seq;
-        let binlog_type = change.record.binlog_type();
-        let began = self.shell.now_ms();
-        self.job.handling = Some((commit_seq, binlog_type.to_string()));
-        self.shell.set_step(format!("{binlog_type} at commit seq {commit_seq}"));
-        let in_doubt = match &self.job.state.phase {
-            Phase::Incremental(incremental) => incremental.statement_in_doubt == Some(commit_seq),
-            Phase::FullSync(_) => false,
-        };
-        if !in_doubt {
-            self.job.apply(Event::StatementStarted { commit_seq }).await?;
-        }
-        let effect = statement::run(&self.shell, &self.job.state, commit_seq, statement, in_doubt).await?;
-        self.routes.forget_all();
-        self.job.position.commit_seq = commit_seq;
-        self.job.position.timestamp_ms = change.timestamp_ms;
-        self.job.apply(Event::StatementDone { commit_seq, effect }).await?;
-        self.shell.update_status(|status| status.statements += 1);
-        self.handled(binlog_type.name(), began);
-        let reason = binlog_type.to_string();
-        self.job.history("statement", (commit_seq, commit_seq), reason, "done", began).await;
-        Ok(())
-    }
-
-    fn advance(&mut self, slot: &Slot) {
-        self.job.position.commit_seq = slot.commit_seq;
-        self.job.position.timestamp_ms = slot.timestamp_ms;
-        self.job.publish();
-        self.handled(slot.binlog_type, slot.planned_at_ms);
-    }
-
-    fn handled(&self, binlog_type: &str, since_ms: i64) {
-        let spent = u64::try_from(self.shell.now_ms() - since_ms).unwrap_or(0);
-        let observer = &self.shell.ctx.observer;
-        observer.binlog_handled(self.shell.job_name(), binlog_type, Duration::from_millis(spent));
-    }
-
-    fn in_flight(&self) -> usize {
-        self.window.iter().filter(|slot| !matches!(slot.work, Work::Skip(_))).count()
-    }
-
-    fn wants_more(&self) -> bool {
-        !self.at_gap && self.queue.len() < usize::from(self.shell.ctx.options.binlog_batch_size)
-    }
-
-    fn needs_recording(&self, recorded: &Position) -> bool {
-        self.job.position.commit_seq != recorded.commit_seq
-            || self.shell.now_ms() - recorded.updated_at_ms > HEARTBEAT_MS
-    }
-
-    fn show_step(&self, committing: bool) {
-        let in_flight = self.in_flight() + usize::from(committing);
-        if in_flight > 0 {
-            self.shell.set_step(format!("replicating {in_flight} transactions"));
-        } else {
-            self.shell.set_step("waiting for binlogs");
-        }
-    }
+fn copy_reason(error: &Error, commit_seq: i64) -> PartialSyncReason {
+    PartialSyncReason::Mismatch { message: error.message.clone(), commit_seq }
 }
 
 /// Writes the position: one small row.
@@ -432,22 +646,25 @@ async fn record(shell: Arc<Shell>, mut position: Position) -> Result<Position> {
             ctx.store.save_position(&ctx.record.id, ctx.epoch, &position).await.map_err(Error::from)
         })
         .await?;
-    let spent = u64::try_from(ctx.clock.now_ms() - position.updated_at_ms).unwrap_or(0);
-    ctx.observer.persisted(shell.job_name(), Duration::from_millis(spent));
+    persisted(&shell, position.updated_at_ms);
     Ok(position)
 }
 
-/// The future in the option, or one that never ends.
-async fn or_pending<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
-    }
+/// Writes state and position.
+async fn record_all(shell: Arc<Shell>, state: JobState, mut position: Position) -> Result<Position> {
+    let ctx = &shell.ctx;
+    position.updated_at_ms = ctx.clock.now_ms();
+    shell
+        .retry(async || {
+            let saved = ctx.store.save_state(&ctx.record.id, ctx.epoch, &state, &position);
+            saved.await.map_err(Error::from)
+        })
+        .await?;
+    persisted(&shell, position.updated_at_ms);
+    Ok(position)
 }
 
-async fn or_pending_second<T, F: Future + Unpin>(future: &mut Option<(T, F)>) -> F::Output {
-    match future {
-        Some((_, future)) => future.await,
-        None => std::future::pending().await,
-    }
+fn persisted(shell: &Shell, since_ms: i64) {
+    let spent = u64::try_from(shell.now_ms() - since_ms).unwrap_or(0);
+    shell.ctx.observer.persisted(shell.job_name(), Duration::from_millis(spent));
 }

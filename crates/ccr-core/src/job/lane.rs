@@ -1,0 +1,90 @@
+//! Lanes: a table that has left the stream, and how it comes back.
+//!
+//! A table leaves when it must be copied again, or when one of its changes cannot be applied. The others
+//! go on. Its *cursor* says what of its own binlog has been applied; when a new snapshot of it has been
+//! restored, or an operator has acted, its own list is replayed from the cursor until it has caught up
+//! with what the stream passed over meanwhile, and then it flows with the others again.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Blocked, SnapshotStep};
+
+/// Whether a table moves with the job's watermark.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "lane", rename_all = "snake_case")]
+pub enum Lane {
+    #[default]
+    Flowing,
+    Apart(Apart),
+}
+
+/// A table on its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Apart {
+    /// Everything of the table at or below this commit seq is in the target.
+    pub cursor: i64,
+    pub since_ms: i64,
+    pub work: ApartWork,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "work", rename_all = "snake_case")]
+pub enum ApartWork {
+    /// The table is being copied again.
+    PartialSync { reason: PartialSyncReason, step: SnapshotStep },
+    /// Its own list is replayed from the cursor.
+    CatchUp { statement_in_doubt: Option<i64> },
+    /// An operator must act; then it catches up.
+    Blocked(Blocked),
+}
+
+/// Why one table is copied again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PartialSyncReason {
+    /// A change that only a copy can bring over: a finished schema change, a new rollup or index,
+    /// replaced partitions, something recovered.
+    Change { binlog_type: String, commit_seq: i64 },
+    /// Partitions, indexes or buckets of the two sides do not match.
+    Mismatch { message: String, commit_seq: i64 },
+    /// The table's own binlog has expired beyond its cursor.
+    BinlogExpired { cursor: i64 },
+    /// The snapshot being used is gone, or was of another table of the same name.
+    SnapshotLost { label: String, detail: String },
+    /// An operator asked for it.
+    Requested { detail: String },
+}
+
+impl Lane {
+    pub fn is_flowing(&self) -> bool {
+        matches!(self, Lane::Flowing)
+    }
+
+    pub fn apart(&self) -> Option<&Apart> {
+        match self {
+            Lane::Flowing => None,
+            Lane::Apart(apart) => Some(apart),
+        }
+    }
+}
+
+impl PartialSyncReason {
+    /// One sentence for operators.
+    pub fn describe(&self) -> String {
+        match self {
+            PartialSyncReason::Change { binlog_type, commit_seq } => {
+                format!("{binlog_type} at commit seq {commit_seq} needs a copy of the table")
+            }
+            PartialSyncReason::Mismatch { message, commit_seq } => {
+                format!("at commit seq {commit_seq} the two sides did not match: {message}")
+            }
+            PartialSyncReason::BinlogExpired { cursor } => {
+                format!("the table's binlog after commit seq {cursor} has expired")
+            }
+            PartialSyncReason::SnapshotLost { label, detail } => {
+                format!("snapshot {label} cannot be used: {detail}")
+            }
+            PartialSyncReason::Requested { detail } => format!("requested by an operator: {detail}"),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The transitions of tables apart from the stream, and the effects of statements on the links.
+
+use super::state::{partial_label, restore_label};
+use super::transition::illegal;
+use super::{
+    Apart, ApartWork, Event, IllegalEvent, JobState, Lane, Leaving, LinkEffect, SnapshotStep, TableLink,
+};
+
+/// The state after an event of one table.
+pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<(), IllegalEvent> {
+    let name = event.name();
+    let refused = illegal(name, next);
+    match event {
+        Event::TableLeft { source_id, cursor, why, at_ms } => {
+            next.snapshots_taken += u64::from(matches!(why, Leaving::PartialSync(_)));
+            let label = partial_label(job_id, next.snapshots_taken);
+            let link = next.tables.get_mut(&source_id).ok_or(refused)?;
+            let work = match why {
+                Leaving::Blocked(blocked) => ApartWork::Blocked(blocked),
+                Leaving::PartialSync(reason) => {
+                    ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
+                }
+            };
+            // A table that leaves again from its own lane keeps the moment it first left.
+            let since_ms = link.lane.apart().map_or(at_ms, |apart| apart.since_ms);
+            link.lane = Lane::Apart(Apart { cursor, since_ms, work });
+        }
+        Event::PartialSnapshotReady { source_id, info } => match partial_step(next, source_id) {
+            Some(step @ SnapshotStep::Backup { .. }) => {
+                let SnapshotStep::Backup { label } = &*step else { return Err(refused) };
+                *step = SnapshotStep::Restore {
+                    backup_label: label.clone(),
+                    restore_label: restore_label(label, 1),
+                    attempt: 1,
+                    info,
+                };
+            }
+            Some(SnapshotStep::Restore { .. }) | None => return Err(refused),
+        },
+        Event::PartialRestoreCancelled { source_id } => match partial_step(next, source_id) {
+            Some(SnapshotStep::Restore { backup_label, restore_label: label, attempt, .. }) => {
+                *attempt += 1;
+                *label = restore_label(backup_label, *attempt);
+            }
+            Some(SnapshotStep::Backup { .. }) | None => return Err(refused),
+        },
+        Event::PartialRestored { source_id, mut link } => {
+            let Some(SnapshotStep::Restore { .. }) = partial_step(next, source_id) else {
+                return Err(refused);
+            };
+            let since_ms = apart_mut(next, source_id).map_or(0, |apart| apart.since_ms);
+            let work = ApartWork::CatchUp { statement_in_doubt: None };
+            link.lane = Lane::Apart(Apart { cursor: link.synced_to, since_ms, work });
+            next.tables.insert(source_id, link);
+        }
+        Event::CursorMoved { source_id, cursor } => {
+            let Some(apart) = apart_mut(next, source_id) else { return Err(refused) };
+            apart.cursor = apart.cursor.max(cursor);
+        }
+        Event::ApartStatementStarted { source_id, commit_seq } => match apart_mut(next, source_id) {
+            Some(Apart { work: ApartWork::CatchUp { statement_in_doubt }, .. }) => {
+                *statement_in_doubt = Some(commit_seq);
+            }
+            Some(_) | None => return Err(refused),
+        },
+        Event::ApartStatementDone { source_id, commit_seq, effect } => {
+            match apart_mut(next, source_id) {
+                Some(Apart { work: ApartWork::CatchUp { statement_in_doubt }, cursor, .. }) => {
+                    *statement_in_doubt = None;
+                    *cursor = commit_seq;
+                }
+                Some(_) | None => return Err(refused),
+            }
+            effect.apply(next);
+        }
+        Event::TableJoined { source_id } => {
+            let link = next.tables.get_mut(&source_id).ok_or_else(|| refused.clone())?;
+            let Some(Apart { work: ApartWork::CatchUp { .. }, cursor, .. }) = link.lane.apart() else {
+                return Err(refused);
+            };
+            link.synced_to = link.synced_to.max(*cursor);
+            link.lane = Lane::Flowing;
+        }
+        Event::FullSyncNeeded { .. }
+        | Event::SnapshotReady { .. }
+        | Event::RestoreCancelled
+        | Event::Restored { .. }
+        | Event::StatementStarted { .. }
+        | Event::StatementDone { .. }
+        | Event::Blocked(_)
+        | Event::Unblocked => return Err(refused),
+    }
+    Ok(())
+}
+
+/// Lets every blocked table try again from its cursor.
+pub(super) fn unblock(state: &mut JobState) {
+    for link in state.tables.values_mut() {
+        if let Lane::Apart(apart) = &mut link.lane
+            && matches!(apart.work, ApartWork::Blocked(_))
+        {
+            apart.work = ApartWork::CatchUp { statement_in_doubt: None };
+        }
+    }
+}
+
+fn apart_mut(state: &mut JobState, source_id: i64) -> Option<&mut Apart> {
+    match &mut state.tables.get_mut(&source_id)?.lane {
+        Lane::Flowing => None,
+        Lane::Apart(apart) => Some(apart),
+    }
+}
+
+fn partial_step(state: &mut JobState, source_id: i64) -> Option<&mut SnapshotStep> {
+    match &mut apart_mut(state, source_id)?.work {
+        ApartWork::PartialSync { step, .. } => Some(step),
+        ApartWork::CatchUp { .. } | ApartWork::Blocked(_) => None,
+    }
+}
+
+impl LinkEffect {
+    /// Changes the links as the statement changed the tables.
+    pub(super) fn apply(self, state: &mut JobState) {
+        match self {
+            LinkEffect::None => {}
+            LinkEffect::Created { source_id, link } => {
+                state.tables.insert(source_id, link);
+            }
+            LinkEffect::Dropped { source_id } => {
+                state.tables.remove(&source_id);
+            }
+            LinkEffect::Renamed { source_id, source_name, target_name } => {
+                if let Some(link) = state.tables.get_mut(&source_id) {
+                    link.source_name = source_name;
+                    link.target_name = target_name;
+                }
+            }
+            LinkEffect::Swapped { first_id, second_id } => {
+                if let (Some(mut first), Some(mut second)) =
+                    (state.tables.remove(&first_id), state.tables.remove(&second_id))
+                {
+                    exchange_names(&mut first, &mut second);
+                    state.tables.insert(first_id, first);
+                    state.tables.insert(second_id, second);
+                }
+            }
+            LinkEffect::Replaced { gone_id, by_id } => {
+                if let Some(gone) = state.tables.remove(&gone_id)
+                    && let Some(by) = state.tables.get_mut(&by_id)
+                {
+                    by.source_name = gone.source_name;
+                    by.target_name = gone.target_name;
+                }
+            }
+            LinkEffect::ViewCreated { source_id, name } => {
+                state.views.insert(source_id, name);
+            }
+            LinkEffect::ViewDropped { source_id } => {
+                state.views.remove(&source_id);
+            }
+        }
+    }
+}
+
+fn exchange_names(first: &mut TableLink, second: &mut TableLink) {
+    std::mem::swap(&mut first.source_name, &mut second.source_name);
+    std::mem::swap(&mut first.target_name, &mut second.target_name);
+}

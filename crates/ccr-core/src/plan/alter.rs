@@ -1,0 +1,207 @@
+//! Changes of a table that one ALTER TABLE brings over.
+
+use doris_types::record::{
+    CommentTarget, DropRollupRecord, ModifyColumnsRecord, ModifyCommentRecord,
+    ModifyDistributionBucketNumRecord, ModifyTablePropertyRecord, RenameColumnRecord, RenameRecord,
+};
+use doris_types::sql::{
+    qualified_name, quote_identifier, quote_string, retarget_alter_table, set_properties_sql,
+};
+
+use super::partition::unreadable;
+use super::{Plan, SkipReason, Statement, View, linked, partial};
+use crate::change::Change;
+use crate::job::{LinkEffect, TableLink};
+
+/// `ALTER TABLE target clause`.
+pub(super) fn statement(source_id: i64, link: &TableLink, view: View<'_>, clause: &str) -> Plan {
+    let table = qualified_name(&view.spec.dest.database, &link.target_name);
+    Plan::Statement(Statement::Execute {
+        source_id,
+        sql: format!("ALTER TABLE {table} {clause}"),
+        effect: LinkEffect::None,
+    })
+}
+
+/// The link of the change's table, or the plan that settles it.
+macro_rules! link_or_return {
+    ($id:expr, $change:expr, $view:expr) => {
+        match linked($id, $change.commit_seq, $view) {
+            Ok(link) => link,
+            Err(plan) => return plan,
+        }
+    };
+}
+pub(super) use link_or_return;
+
+pub(super) fn columns(change: &Change, record: &ModifyColumnsRecord, view: View<'_>) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    match retarget_alter_table(&record.raw_sql, &view.spec.dest.database, &link.target_name) {
+        Ok(sql) => Plan::Statement(Statement::Execute {
+            source_id: record.table_id,
+            sql,
+            effect: LinkEffect::None,
+        }),
+        Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
+    }
+}
+
+pub(super) fn properties(change: &Change, record: &ModifyTablePropertyRecord, view: View<'_>) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    match set_properties_sql(&record.properties) {
+        Some(clause) => statement(record.table_id, link, view, &clause),
+        None => Plan::Skip(SkipReason::LocalProperty),
+    }
+}
+
+pub(super) fn rename_column(change: &Change, record: &RenameColumnRecord, view: View<'_>) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    let (old, new) = (quote_identifier(&record.col_name), quote_identifier(&record.new_col_name));
+    statement(record.table_id, link, view, &format!("RENAME COLUMN {old} {new}"))
+}
+
+pub(super) fn comment(change: &Change, record: &ModifyCommentRecord, view: View<'_>) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    let clause = match &record.target {
+        CommentTarget::Table => {
+            format!("MODIFY COMMENT {}", quote_string(record.table_comment.as_deref().unwrap_or("")))
+        }
+        CommentTarget::Column => record
+            .column_comments
+            .iter()
+            .map(|(column, text)| {
+                format!("MODIFY COLUMN {} COMMENT {}", quote_identifier(column), quote_string(text))
+            })
+            .collect::<Vec<_>>()
+            .join(", "),
+        CommentTarget::Other(kind) => {
+            return Plan::Block(unreadable(change, record.table_id, &format!("comment of a {kind}")));
+        }
+    };
+    if clause.is_empty() {
+        return Plan::Skip(SkipReason::NothingToChange);
+    }
+    statement(record.table_id, link, view, &clause)
+}
+
+pub(super) fn rename_partition(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    if record.old_partition_name.is_empty() {
+        return partial(change, record.table_id);
+    }
+    let (old, new) =
+        (quote_identifier(&record.old_partition_name), quote_identifier(&record.new_partition_name));
+    statement(record.table_id, link, view, &format!("RENAME PARTITION {old} {new}"))
+}
+
+pub(super) fn rename_rollup(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    if record.old_rollup_name.is_empty() {
+        return partial(change, record.table_id);
+    }
+    let (old, new) = (quote_identifier(&record.old_rollup_name), quote_identifier(&record.new_rollup_name));
+    statement(record.table_id, link, view, &format!("RENAME ROLLUP {old} {new}"))
+}
+
+pub(super) fn drop_rollup(change: &Change, record: &DropRollupRecord, view: View<'_>) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    statement(record.table_id, link, view, &format!("DROP ROLLUP {}", quote_identifier(&record.index_name)))
+}
+
+pub(super) fn bucket_num(
+    change: &Change,
+    record: &ModifyDistributionBucketNumRecord,
+    view: View<'_>,
+) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    let kind = match record.kind.as_str() {
+        "HASH" => format!("HASH({})", record.columns_name),
+        "RANDOM" => "RANDOM".to_owned(),
+        other => {
+            return Plan::Block(unreadable(change, record.table_id, &format!("distribution {other}")));
+        }
+    };
+    let buckets = if record.auto_bucket { "AUTO".to_owned() } else { record.bucket_num.to_string() };
+    let clause = format!("MODIFY DISTRIBUTION DISTRIBUTED BY {kind} BUCKETS {buckets}");
+    statement(record.table_id, link, view, &clause)
+}
+
+pub(super) fn distribution_type(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
+    let link = link_or_return!(record.table_id, change, view);
+    statement(record.table_id, link, view, "SET (\"distribution_type\" = \"random\")")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::super::{Plan, SkipReason, Statement};
+    use crate::job::PartialSyncReason;
+    use doris_types::record::BinlogType;
+
+    fn sql(binlog_type: BinlogType, data: &str) -> String {
+        match plan_of(60, binlog_type, data) {
+            Plan::Statement(Statement::Execute { sql, .. }) => sql,
+            other => panic!("a statement is expected: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn statements_name_the_target() {
+        let cases = [
+            (
+                BinlogType::MODIFY_TABLE_ADD_OR_DROP_COLUMNS,
+                r#"{"dbId":1,"tableId":10,"rawSql":"ALTER TABLE `d1`.`t1` DROP COLUMN `v`"}"#,
+                "ALTER TABLE `d2`.`t1` DROP COLUMN `v`",
+            ),
+            (
+                BinlogType::RENAME_COLUMN,
+                r#"{"dbId":1,"tableId":10,"colName":"v","newColName":"w`x"}"#,
+                "ALTER TABLE `d2`.`t1` RENAME COLUMN `v` `w``x`",
+            ),
+            (
+                BinlogType::MODIFY_COMMENT,
+                r#"{"type":"TABLE","dbId":1,"tblId":10,"tblComment":"it's"}"#,
+                "ALTER TABLE `d2`.`t1` MODIFY COMMENT \"it's\"",
+            ),
+            (
+                BinlogType::RENAME_PARTITION,
+                r#"{"db":1,"tb":10,"p":5,"nP":"q","oP":"p"}"#,
+                "ALTER TABLE `d2`.`t1` RENAME PARTITION `p` `q`",
+            ),
+            (
+                BinlogType::DROP_ROLLUP,
+                r#"{"ctl":"internal","dbId":1,"tableId":10,"tableName":"t1","indexId":9,"indexName":"r1"}"#,
+                "ALTER TABLE `d2`.`t1` DROP ROLLUP `r1`",
+            ),
+            (
+                BinlogType::MODIFY_DISTRIBUTION_BUCKET_NUM,
+                r#"{"dbId":1,"tableId":10,"type":"HASH","autoBucket":false,"bucketNum":8,"columnsName":"`k`"}"#,
+                "ALTER TABLE `d2`.`t1` MODIFY DISTRIBUTION DISTRIBUTED BY HASH(`k`) BUCKETS 8",
+            ),
+            (
+                BinlogType::MODIFY_TABLE_PROPERTY,
+                r#"{"dbId":1,"tableId":10,"properties":{"binlog.enable":"true","in_memory":"true"},"sql":""}"#,
+                "ALTER TABLE `d2`.`t1` SET (\"in_memory\" = \"true\")",
+            ),
+        ];
+        for (binlog_type, data, expected) in cases {
+            assert_eq!(sql(binlog_type, data), expected);
+        }
+    }
+
+    #[test]
+    fn properties_managed_per_cluster_are_skipped() {
+        let data = r#"{"dbId":1,"tableId":10,"properties":{"binlog.enable":"true","dynamic_partition.enable":"false"},"sql":""}"#;
+        assert_eq!(
+            plan_of(60, BinlogType::MODIFY_TABLE_PROPERTY, data),
+            Plan::Skip(SkipReason::LocalProperty)
+        );
+    }
+
+    #[test]
+    fn a_rename_without_the_old_name_copies_the_table() {
+        let plan = plan_of(60, BinlogType::RENAME_PARTITION, r#"{"db":1,"tb":10,"p":5,"nP":"q","oP":""}"#);
+        let reason = PartialSyncReason::Change { binlog_type: "RENAME_PARTITION".to_owned(), commit_seq: 60 };
+        assert_eq!(plan, Plan::PartialSync { source_ids: vec![10], reason });
+    }
+}

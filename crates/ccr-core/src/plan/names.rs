@@ -1,0 +1,84 @@
+//! Tables that change their names or take each other's place.
+
+use doris_types::record::{RenameRecord, ReplaceTableRecord};
+use doris_types::sql::{qualified_name, quote_identifier};
+
+use super::{Block, LeftToLane, Plan, SkipReason, Statement, View, linked};
+use crate::change::Change;
+use crate::job::{FullSyncReason, LinkEffect, PartialSyncReason, SyncType};
+
+pub(super) fn rename_table(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
+    if let Some(name) = view.views.get(&record.table_id) {
+        let (old, new) =
+            (qualified_name(&view.spec.dest.database, name), quote_identifier(&record.new_table_name));
+        return Plan::Statement(Statement::Execute {
+            source_id: record.table_id,
+            sql: format!("ALTER TABLE {old} RENAME {new}"),
+            effect: LinkEffect::ViewCreated {
+                source_id: record.table_id,
+                name: record.new_table_name.clone(),
+            },
+        });
+    }
+    let link = match linked(record.table_id, change.commit_seq, view) {
+        Ok(link) => link,
+        Err(plan) => return plan,
+    };
+    let target_name = match view.spec.sync_type() {
+        SyncType::Database => record.new_table_name.clone(),
+        // The target of a table job keeps the name it was given.
+        SyncType::Table => link.target_name.clone(),
+    };
+    Plan::Statement(Statement::RenameTable {
+        source_id: record.table_id,
+        target_id: link.target_id,
+        source_name: record.new_table_name.clone(),
+        target_name,
+    })
+}
+
+/// One table takes the place of another, or they exchange their names.
+pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: View<'_>) -> Plan {
+    let (old_id, new_id) = (record.orig_table_id, record.new_table_id);
+    if view.spec.sync_type() == SyncType::Table {
+        if !view.tables.contains_key(&old_id) {
+            return Plan::Skip(SkipReason::OtherTable);
+        }
+        return Plan::FullSync(FullSyncReason::SourceTableReplaced { old_id, new_id });
+    }
+    let (Some(old), Some(new)) = (view.tables.get(&old_id), view.tables.get(&new_id)) else {
+        let missing = if view.tables.contains_key(&old_id) { new_id } else { old_id };
+        return Plan::Block(Block {
+            code: "CCR0204",
+            message: format!(
+                "REPLACE_TABLE at commit seq {} concerns table {missing}, which was neither in the snapshot \
+                 nor created since",
+                change.commit_seq
+            ),
+            hint: "create the job again".to_owned(),
+            tables: Vec::new(),
+        });
+    };
+    let contained = |synced_to: i64| change.commit_seq <= synced_to;
+    if contained(old.synced_to) && contained(new.synced_to) {
+        return Plan::Skip(SkipReason::InSnapshot);
+    }
+    let settled = !contained(old.synced_to) && !contained(new.synced_to);
+    if !settled || view.left(old) == LeftToLane::Yes || view.left(new) == LeftToLane::Yes {
+        // One of them is elsewhere in time: copies of what each is now settle both.
+        let reason = PartialSyncReason::Change {
+            binlog_type: change.record.binlog_type().to_string(),
+            commit_seq: change.commit_seq,
+        };
+        return Plan::PartialSync { source_ids: vec![old_id, new_id], reason };
+    }
+    Plan::Statement(Statement::ReplaceTable {
+        old_id,
+        new_id,
+        old_target_id: old.target_id,
+        new_target_id: new.target_id,
+        old_name: old.target_name.clone(),
+        new_name: new.target_name.clone(),
+        swap: record.swap_table,
+    })
+}
