@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::job::{ApartWork, Blocked, FullSync, FullSyncReason, JobRecord, JobState, Phase, Position, SyncType};
+use crate::job::{
+    ApartWork, Blocked, FullSync, FullSyncReason, JobRecord, JobState, Phase, Position, SyncType,
+};
 
 /// A live picture of a job. Cheap to copy; replaced as a whole by the job's task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,9 +89,10 @@ impl ProgressState {
                     ProgressState::DBIncrementalSync
                 }
             }
-            (SyncType::Table, Phase::FullSync(FullSync { reason: FullSyncReason::TableChanged { .. }, .. })) => {
-                ProgressState::TablePartialSync
-            }
+            (
+                SyncType::Table,
+                Phase::FullSync(FullSync { reason: FullSyncReason::TableChanged { .. }, .. }),
+            ) => ProgressState::TablePartialSync,
             (SyncType::Table, Phase::FullSync(_)) => ProgressState::TableFullSync,
             (SyncType::Table, Phase::Incremental(_)) => ProgressState::TableIncrementalSync,
         }

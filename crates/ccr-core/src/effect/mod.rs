@@ -12,7 +12,6 @@ pub(crate) mod transaction;
 
 use doris_types::failure::Failure;
 
-
 use crate::error::{Error, Origin};
 
 /// What a snapshot covers.

@@ -157,11 +157,7 @@ async fn extra_info(shell: &Shell) -> Result<ExtraInfo> {
 }
 
 /// Finds the downstream id of every table in the snapshot, by its name there.
-async fn link(
-    shell: &Shell,
-    info: &SnapshotInfo,
-    scope: &Scope,
-) -> Result<BTreeMap<i64, TableLink>> {
+async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTreeMap<i64, TableLink>> {
     let db =
         shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
     let present: BTreeMap<String, i64> =
@@ -199,8 +195,7 @@ pub(crate) async fn drop_stale(
     after: &BTreeMap<i64, TableLink>,
 ) -> Result<Vec<String>> {
     let kept: Vec<i64> = after.values().map(|link| link.target_id).collect();
-    let stale: Vec<&TableLink> =
-        before.values().filter(|link| !kept.contains(&link.target_id)).collect();
+    let stale: Vec<&TableLink> = before.values().filter(|link| !kept.contains(&link.target_id)).collect();
     if stale.is_empty() {
         return Ok(Vec::new());
     }

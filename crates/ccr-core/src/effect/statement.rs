@@ -43,7 +43,8 @@ pub(crate) async fn run(
         Statement::CreateView { source_id, name, sql } => {
             if shell.retry(async || views(shell).await).await?.contains(name) {
                 // Views carry no id to tell ours from another, but they hold no rows either.
-                execute(shell, &format!("DROP VIEW IF EXISTS {}", qualified_name(db, name)), in_doubt).await?;
+                execute(shell, &format!("DROP VIEW IF EXISTS {}", qualified_name(db, name)), in_doubt)
+                    .await?;
             }
             execute(shell, sql, in_doubt).await?;
             Ok(LinkEffect::ViewCreated { source_id: *source_id, name: name.clone() })
@@ -51,7 +52,8 @@ pub(crate) async fn run(
         Statement::DropTable { source_id, target_id } => {
             let names = shell.retry(async || table_names(shell).await).await?;
             if let Some(name) = names.get(target_id) {
-                execute(shell, &format!("DROP TABLE IF EXISTS {}", qualified_name(db, name)), in_doubt).await?;
+                execute(shell, &format!("DROP TABLE IF EXISTS {}", qualified_name(db, name)), in_doubt)
+                    .await?;
             }
             Ok(LinkEffect::Dropped { source_id: *source_id })
         }
@@ -76,7 +78,15 @@ pub(crate) async fn run(
                 target_name: target_name.clone(),
             })
         }
-        Statement::ReplaceTable { old_id, new_id, old_target_id, new_target_id, old_name, new_name, swap } => {
+        Statement::ReplaceTable {
+            old_id,
+            new_id,
+            old_target_id,
+            new_target_id,
+            old_name,
+            new_name,
+            swap,
+        } => {
             let names = shell.retry(async || table_names(shell).await).await?;
             // The new table carries the old name exactly when the statement took effect.
             if names.get(new_target_id) != Some(old_name) {
@@ -186,7 +196,8 @@ async fn table_id(shell: &Shell, name: &str) -> Result<Option<i64>> {
 }
 
 async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> {
-    let db = shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
+    let db =
+        shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
     Ok(db.into_iter().flat_map(|db| db.tables).map(|table| (table.id, table.name)).collect())
 }
 

@@ -10,40 +10,79 @@ use thiserror::Error;
 use super::lanes;
 use super::state::{backup_label, restore_label};
 use super::{
-    Blocked, PartialSyncReason, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobState, Phase, SnapshotInfo,
-    SnapshotStep, TableLink,
+    Blocked, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobState, PartialSyncReason, Phase,
+    SnapshotInfo, SnapshotStep, TableLink,
 };
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A gap or a lost snapshot: everything must be copied again.
-    FullSyncNeeded { reason: FullSyncReason, from_commit_seq: i64, at_ms: i64 },
+    FullSyncNeeded {
+        reason: FullSyncReason,
+        from_commit_seq: i64,
+        at_ms: i64,
+    },
     /// The snapshot is there and has been read.
-    SnapshotReady { info: SnapshotInfo },
+    SnapshotReady {
+        info: SnapshotInfo,
+    },
     /// The restore failed in a way that another try under a new label can mend.
     RestoreCancelled,
     /// The restore is done; the tables are linked.
-    Restored { links: BTreeMap<i64, TableLink>, at_ms: i64 },
+    Restored {
+        links: BTreeMap<i64, TableLink>,
+        at_ms: i64,
+    },
     /// A statement for this commit seq is about to be sent.
-    StatementStarted { commit_seq: i64 },
+    StatementStarted {
+        commit_seq: i64,
+    },
     /// The statement for this commit seq took effect.
-    StatementDone { commit_seq: i64, effect: LinkEffect },
+    StatementDone {
+        commit_seq: i64,
+        effect: LinkEffect,
+    },
     /// A table leaves the stream; everything of it at or below `cursor` is in the target.
-    TableLeft { source_id: i64, cursor: i64, why: Leaving, at_ms: i64 },
+    TableLeft {
+        source_id: i64,
+        cursor: i64,
+        why: Leaving,
+        at_ms: i64,
+    },
     /// The snapshot of a table that is copied again is there and has been read.
-    PartialSnapshotReady { source_id: i64, info: SnapshotInfo },
-    PartialRestoreCancelled { source_id: i64 },
+    PartialSnapshotReady {
+        source_id: i64,
+        info: SnapshotInfo,
+    },
+    PartialRestoreCancelled {
+        source_id: i64,
+    },
     /// The copy is in place; the table's own list is replayed next.
-    PartialRestored { source_id: i64, link: TableLink },
+    PartialRestored {
+        source_id: i64,
+        link: TableLink,
+    },
     /// A table on its own has applied its list up to here.
-    CursorMoved { source_id: i64, cursor: i64 },
+    CursorMoved {
+        source_id: i64,
+        cursor: i64,
+    },
     /// A table on its own is about to send a statement.
-    ApartStatementStarted { source_id: i64, commit_seq: i64 },
+    ApartStatementStarted {
+        source_id: i64,
+        commit_seq: i64,
+    },
     /// It took effect.
-    ApartStatementDone { source_id: i64, commit_seq: i64, effect: LinkEffect },
+    ApartStatementDone {
+        source_id: i64,
+        commit_seq: i64,
+        effect: LinkEffect,
+    },
     /// The table flows with the others again.
-    TableJoined { source_id: i64 },
+    TableJoined {
+        source_id: i64,
+    },
     /// An operator must act.
     Blocked(Blocked),
     /// The operator said to go on.
@@ -61,16 +100,36 @@ pub enum Leaving {
 #[derive(Debug, Clone, PartialEq)]
 pub enum LinkEffect {
     None,
-    Created { source_id: i64, link: TableLink },
-    Dropped { source_id: i64 },
+    Created {
+        source_id: i64,
+        link: TableLink,
+    },
+    Dropped {
+        source_id: i64,
+    },
     /// The table has a new name, upstream and downstream.
-    Renamed { source_id: i64, source_name: String, target_name: String },
+    Renamed {
+        source_id: i64,
+        source_name: String,
+        target_name: String,
+    },
     /// Two tables exchanged their names.
-    Swapped { first_id: i64, second_id: i64 },
+    Swapped {
+        first_id: i64,
+        second_id: i64,
+    },
     /// The second table took the place and name of the first, which is gone.
-    Replaced { gone_id: i64, by_id: i64 },
-    ViewCreated { source_id: i64, name: String },
-    ViewDropped { source_id: i64 },
+    Replaced {
+        gone_id: i64,
+        by_id: i64,
+    },
+    ViewCreated {
+        source_id: i64,
+        name: String,
+    },
+    ViewDropped {
+        source_id: i64,
+    },
 }
 
 /// An event that cannot happen in that state: a bug, or a store that was changed by hand.

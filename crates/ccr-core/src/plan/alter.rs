@@ -28,7 +28,7 @@ macro_rules! link_or_return {
     ($id:expr, $change:expr, $view:expr) => {
         match linked($id, $change.commit_seq, $view) {
             Ok(link) => link,
-            Err(plan) => return plan,
+            Err(plan) => return *plan,
         }
     };
 }
@@ -37,11 +37,9 @@ pub(super) use link_or_return;
 pub(super) fn columns(change: &Change, record: &ModifyColumnsRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
     match retarget_alter_table(&record.raw_sql, &view.spec.dest.database, &link.target_name) {
-        Ok(sql) => Plan::Statement(Statement::Execute {
-            source_id: record.table_id,
-            sql,
-            effect: LinkEffect::None,
-        }),
+        Ok(sql) => {
+            Plan::Statement(Statement::Execute { source_id: record.table_id, sql, effect: LinkEffect::None })
+        }
         Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
     }
 }

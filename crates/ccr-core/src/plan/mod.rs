@@ -53,9 +53,15 @@ pub enum Plan {
     Ingest(Ingest),
     Statement(Statement),
     /// These tables leave the stream and are copied again.
-    PartialSync { source_ids: Vec<i64>, reason: PartialSyncReason },
+    PartialSync {
+        source_ids: Vec<i64>,
+        reason: PartialSyncReason,
+    },
     /// A table appears that was not created: it is linked, and copied as one that leaves the stream.
-    AdoptTable { source_id: i64, name: String },
+    AdoptTable {
+        source_id: i64,
+        name: String,
+    },
     FullSync(FullSyncReason),
     Block(Block),
 }
@@ -113,12 +119,31 @@ pub struct TableIngest {
 /// One DDL statement to repeat downstream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Statement {
-    CreateTable { source_id: i64, name: String, sql: String },
-    CreateView { source_id: i64, name: String, sql: String },
-    DropTable { source_id: i64, target_id: i64 },
-    DropView { source_id: i64, name: String },
+    CreateTable {
+        source_id: i64,
+        name: String,
+        sql: String,
+    },
+    CreateView {
+        source_id: i64,
+        name: String,
+        sql: String,
+    },
+    DropTable {
+        source_id: i64,
+        target_id: i64,
+    },
+    DropView {
+        source_id: i64,
+        name: String,
+    },
     /// `target_name` is the name the target gets; it may have it already.
-    RenameTable { source_id: i64, target_id: i64, source_name: String, target_name: String },
+    RenameTable {
+        source_id: i64,
+        target_id: i64,
+        source_name: String,
+        target_name: String,
+    },
     ReplaceTable {
         old_id: i64,
         new_id: i64,
@@ -129,7 +154,11 @@ pub enum Statement {
         swap: bool,
     },
     /// A statement that can be repeated, or that says it was applied before.
-    Execute { source_id: i64, sql: String, effect: LinkEffect },
+    Execute {
+        source_id: i64,
+        sql: String,
+        effect: LinkEffect,
+    },
 }
 
 /// Why an operator must act.
@@ -199,16 +228,16 @@ fn partial(change: &Change, source_id: i64) -> Plan {
 }
 
 /// The link of a table that a change concerns, or why there is nothing to do.
-fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a TableLink, Plan> {
+fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a TableLink, Box<Plan>> {
     match view.tables.get(&source_id) {
         Some(_) if matches!(view.track, TrackId::Table(id) if id != source_id) => {
-            Err(Plan::Skip(SkipReason::OtherTable))
+            Err(skip(SkipReason::OtherTable))
         }
-        Some(link) if view.left(link) == LeftToLane::Yes => Err(Plan::Skip(SkipReason::LeftToLane)),
-        Some(link) if commit_seq <= link.synced_to => Err(Plan::Skip(SkipReason::InSnapshot)),
+        Some(link) if view.left(link) == LeftToLane::Yes => Err(skip(SkipReason::LeftToLane)),
+        Some(link) if commit_seq <= link.synced_to => Err(skip(SkipReason::InSnapshot)),
         Some(link) => Ok(link),
-        None if view.spec.sync_type() == SyncType::Table => Err(Plan::Skip(SkipReason::OtherTable)),
-        None => Err(Plan::Block(Block {
+        None if view.spec.sync_type() == SyncType::Table => Err(skip(SkipReason::OtherTable)),
+        None => Err(Box::new(Plan::Block(Block {
             code: "CCR0204",
             message: format!(
                 "commit seq {commit_seq} concerns table {source_id}, which was neither in the snapshot nor \
@@ -217,8 +246,12 @@ fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a Tab
             hint: "was the table restored upstream? such tables are not in the binlog: create the job again"
                 .to_owned(),
             tables: Vec::new(),
-        })),
+        }))),
     }
+}
+
+fn skip(reason: SkipReason) -> Box<Plan> {
+    Box::new(Plan::Skip(reason))
 }
 
 impl View<'_> {
@@ -308,8 +341,7 @@ pub(crate) mod testing {
     pub fn plan_of(commit_seq: i64, binlog_type: BinlogType, data: &str) -> Plan {
         let (spec, tables) = (spec("", ""), links());
         let views = BTreeMap::from([(30, "v1".to_owned())]);
-        let view =
-            View { spec: &spec, tables: &tables, views: &views, commit_seq: 40, track: TrackId::Main };
+        let view = View { spec: &spec, tables: &tables, views: &views, commit_seq: 40, track: TrackId::Main };
         plan(&change(commit_seq, binlog_type, data), view)
     }
 }

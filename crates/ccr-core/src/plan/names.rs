@@ -3,7 +3,7 @@
 use doris_types::record::{RenameRecord, ReplaceTableRecord};
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::{Block, LeftToLane, Plan, SkipReason, Statement, View, linked};
+use super::{Block, LeftToLane, Plan, SkipReason, Statement, TrackId, View, linked, partial};
 use crate::change::Change;
 use crate::job::{FullSyncReason, LinkEffect, PartialSyncReason, SyncType};
 
@@ -22,7 +22,7 @@ pub(super) fn rename_table(change: &Change, record: &RenameRecord, view: View<'_
     }
     let link = match linked(record.table_id, change.commit_seq, view) {
         Ok(link) => link,
-        Err(plan) => return plan,
+        Err(plan) => return *plan,
     };
     let target_name = match view.spec.sync_type() {
         SyncType::Database => record.new_table_name.clone(),
@@ -40,6 +40,10 @@ pub(super) fn rename_table(change: &Change, record: &RenameRecord, view: View<'_
 /// One table takes the place of another, or they exchange their names.
 pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: View<'_>) -> Plan {
     let (old_id, new_id) = (record.orig_table_id, record.new_table_id);
+    if let TrackId::Table(source_id) = view.track {
+        // The main track has settled it for both tables; a copy of what this one is now does for it.
+        return partial(change, source_id);
+    }
     if view.spec.sync_type() == SyncType::Table {
         if !view.tables.contains_key(&old_id) {
             return Plan::Skip(SkipReason::OtherTable);

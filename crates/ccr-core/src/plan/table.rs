@@ -51,9 +51,7 @@ pub(super) fn drop(change: &Change, record: &DropTableRecord, view: View<'_>) ->
     match view.tables.get(&source_id) {
         Some(link) if change.commit_seq <= link.synced_to => Plan::Skip(SkipReason::InSnapshot),
         // Also when the table is on its own: its lane ends here.
-        Some(link) => {
-            Plan::Statement(Statement::DropTable { source_id, target_id: link.target_id })
-        }
+        Some(link) => Plan::Statement(Statement::DropTable { source_id, target_id: link.target_id }),
         None => Plan::Skip(SkipReason::NeverReplicated),
     }
 }
@@ -73,10 +71,10 @@ pub(super) fn truncate(change: &Change, record: &TruncateTableRecord, view: View
 
 #[cfg(test)]
 mod tests {
+    use super::super::TrackId;
     use super::super::testing::*;
     use super::super::{Block, plan};
     use super::*;
-    use super::super::TrackId;
     use std::collections::BTreeMap;
 
     use doris_types::record::BinlogType;

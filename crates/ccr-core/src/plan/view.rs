@@ -20,11 +20,8 @@ pub(super) fn modify(change: &Change, record: &ModifyViewDefRecord, view: View<'
         let comment = quote_string(record.comment.as_deref().unwrap_or(""));
         format!("ALTER VIEW {target} MODIFY COMMENT {comment}")
     } else {
-        let body = rewrite_view_query(
-            &record.inline_view_def,
-            &view.spec.src.database,
-            &view.spec.dest.database,
-        );
+        let body =
+            rewrite_view_query(&record.inline_view_def, &view.spec.src.database, &view.spec.dest.database);
         match body {
             Ok(body) => format!("ALTER VIEW {target}{} AS {body}", columns(record)),
             Err(error) => return Plan::Block(unreadable(change, record.table_id, &error.to_string())),

@@ -121,7 +121,8 @@ async fn present_name(shell: &Shell, source_id: i64) -> Result<Option<String>> {
     let filter = MetaFilter::Tables(vec![source_id]);
     let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
     let stale = || {
-        let message = format!("table {source_id} is missing in the upstream metadata, but not reported dropped");
+        let message =
+            format!("table {source_id} is missing in the upstream metadata, but not reported dropped");
         Error::retry(Origin::UpstreamFe, "CCR0303", message)
     };
     let db = db.ok_or_else(stale)?;

@@ -191,7 +191,8 @@ impl<'a> Stream<'a> {
                     return self.full_sync(FullSyncReason::TableChanged { reason }).await;
                 }
                 for source_id in source_ids {
-                    self.leave(source_id, change.commit_seq - 1, Leaving::PartialSync(reason.clone())).await?;
+                    self.leave(source_id, change.commit_seq - 1, Leaving::PartialSync(reason.clone()))
+                        .await?;
                 }
                 self.pass_change(&change).await?;
             }
@@ -558,8 +559,12 @@ impl<'a> Stream<'a> {
         match done.skipped {
             None => self.shell.update_status(|status| status.transactions += 1),
             Some(reason) => {
-                tracing::debug!(commit_seq = done.commit_seq, binlog_type = done.binlog_type,
-                    reason = reason.name(), "skipped");
+                tracing::debug!(
+                    commit_seq = done.commit_seq,
+                    binlog_type = done.binlog_type,
+                    reason = reason.name(),
+                    "skipped"
+                );
                 self.shell.update_status(|status| status.skipped += 1);
             }
         }
@@ -599,8 +604,7 @@ impl<'a> Stream<'a> {
     }
 
     fn show_step(&self) {
-        let in_flight =
-            self.main.in_flight() + self.replays.values().map(Track::in_flight).sum::<usize>();
+        let in_flight = self.main.in_flight() + self.replays.values().map(Track::in_flight).sum::<usize>();
         let copies = self.copies.len();
         match (in_flight, copies) {
             // A copy says itself what it does.

@@ -71,7 +71,13 @@ enum Queued {
     /// What the upstream said instead of a change.
     Gap(FullSyncReason),
     /// A binlog that cannot be read.
-    Unreadable { commit_seq: i64, timestamp_ms: i64, binlog_type: String, tables: Vec<i64>, error: Error },
+    Unreadable {
+        commit_seq: i64,
+        timestamp_ms: i64,
+        binlog_type: String,
+        tables: Vec<i64>,
+        error: Error,
+    },
 }
 
 /// A planned change, in upstream order.
@@ -424,12 +430,7 @@ fn failed(slot: Slot, error: Error) -> TrackEvent {
         }
         Work::Skip => Vec::new(),
     };
-    TrackEvent::Failed {
-        commit_seq: slot.done.commit_seq,
-        binlog_type: slot.done.binlog_type,
-        tables,
-        error,
-    }
+    TrackEvent::Failed { commit_seq: slot.done.commit_seq, binlog_type: slot.done.binlog_type, tables, error }
 }
 
 /// The future in the option, or one that never ends.
