@@ -16,10 +16,12 @@ mod properties;
 pub mod records;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod truncate;
 mod view;
 
+pub use context::database_id;
+pub use database::config as binlog_config;
 pub use state::{AlterJob, DdlState, Recycled, RecycledObject};
 
 use crate::cluster::ClusterInner;

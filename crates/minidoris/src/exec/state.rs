@@ -54,3 +54,21 @@ pub struct AlterJob {
     pub create_time: i64,
     pub finish_time: i64,
 }
+
+impl RecycledObject {
+    /// The partitions whose data waits with the object.
+    pub fn partitions(&self) -> Box<dyn Iterator<Item = &Partition> + '_> {
+        match self {
+            RecycledObject::Database(db) => Box::new(db.tables.values().flat_map(of_table)),
+            RecycledObject::Table { table, .. } => Box::new(of_table(table)),
+            RecycledObject::Partition { partition, .. } => Box::new(std::iter::once(partition.as_ref())),
+        }
+    }
+}
+
+fn of_table(table: &Table) -> impl Iterator<Item = &Partition> {
+    table
+        .as_olap()
+        .into_iter()
+        .flat_map(|table| table.partitions.values().chain(table.temp_partitions.values()))
+}

@@ -1,28 +1,167 @@
 //! SHOW statements, the text of SHOW CREATE, and the virtual tables of `information_schema`.
+//!
+//! Every statement builds its full result first; LIKE, WHERE, ORDER BY and LIMIT are applied to the finished
+//! rows by one function, so they work alike everywhere.
 
 mod create_table;
+mod filter;
+mod format;
+mod information_schema;
+mod jobs;
+mod nodes;
+mod partitions;
+mod proc;
 pub mod table_properties;
+mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use create_table::{
-    Flavour, column_text, create_table_text, create_view_text, distribution_text, index_text,
+    Flavour, column_text, create_table_text, create_view_text, distribution_text, escape_comment, index_text,
     partition_values_text, plain_name, sorted_partitions,
 };
+pub use filter::like;
 
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{ResultSet, Session};
-use crate::sql::Show;
+use crate::sql::{Show, ShowKind};
 
-/// Answers a SHOW statement.
+/// Answers a SHOW or DESC statement.
 pub fn run(cluster: &ClusterInner, session: &Session, show: &Show) -> SqlResult<ResultSet> {
-    let _ = (cluster, session);
-    Err(SqlError::general(format!("not supported: {show:?}")))
+    match &show.kind {
+        // These look at their filter themselves.
+        ShowKind::Variables { .. } => Ok(crate::dispatch::variables::rows(cluster, session, &show.filter)),
+        ShowKind::Transaction { db } => {
+            jobs::transaction(&cluster.fe.lock(), session, db.as_deref(), &show.filter)
+        }
+        ShowKind::Empty { columns } => Ok(ResultSet::new(columns)),
+        kind => {
+            let result = rows(cluster, session, kind)?;
+            filter::apply(result, &show.filter, like_column(kind))
+        }
+    }
 }
 
-/// The rows of a table that exists only as an answer: `frontends()`, `backends()`,
-/// `information_schema.tables`, `.schemata`, `.columns`, `.views`, `.partitions`. `None` when the name is
-/// no such table.
+/// The column that LIKE without WHERE looks at.
+fn like_column(kind: &ShowKind) -> usize {
+    match kind {
+        ShowKind::BackendConfig { .. } => 2,
+        ShowKind::Backup { .. } | ShowKind::Restore { .. } | ShowKind::Partitions { .. } => 1,
+        _ => 0,
+    }
+}
+
+/// All rows. Nothing may lock the frontend's state in here but the arm that is taken.
+fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult<ResultSet> {
+    let state = || cluster.fe.lock();
+    match kind {
+        ShowKind::Databases => Ok(tables::databases(&state())),
+        ShowKind::Tables { full, db } => tables::tables(&state(), session, db.as_deref(), *full),
+        ShowKind::Views { db } => tables::views(&state(), session, db.as_deref()),
+        ShowKind::TableById(id) => Ok(tables::table_by_id(&state(), *id)),
+        ShowKind::TableStatus { db } => table_status(cluster, session, db.as_deref()),
+        ShowKind::CreateDatabase(name) => tables::create_database(&state(), name),
+        ShowKind::CreateTable(table) => tables::create_table(&state(), session, table),
+        ShowKind::CreateView(view) => tables::create_view_of(&state(), session, view),
+        ShowKind::CreateMaterializedView { view, table } => {
+            tables::create_materialized_view(&state(), session, view, table)
+        }
+        ShowKind::ViewsOf(table) => tables::views_of(&state(), session, table),
+        ShowKind::Partitions { temporary, table } => {
+            let state = state();
+            let (_, table) = tables::olap(&state, session, table)?;
+            Ok(partitions::rows(cluster, table, *temporary))
+        }
+        ShowKind::Tablets(table) => {
+            let state = state();
+            let (_, table) = tables::olap(&state, session, table)?;
+            Ok(partitions::tablets(cluster, table))
+        }
+        ShowKind::Tablet(id) => Ok(partitions::tablet(&state(), *id)),
+        ShowKind::Columns { full, table } => tables::columns(&state(), session, table, *full),
+        ShowKind::Describe { table, all } => tables::describe(&state(), session, table, *all),
+        ShowKind::Index(table) => tables::indexes(&state(), session, table),
+        ShowKind::Data { table } => tables::data(cluster, &state(), session, table.as_ref()),
+        ShowKind::Frontends => Ok(nodes::frontends(cluster, true)),
+        ShowKind::Backends => Ok(nodes::backends(cluster)),
+        ShowKind::Proc(path) => proc::run(cluster, path),
+        ShowKind::AlterTable { kind, db } => jobs::alter(&state(), session, *kind, db.as_deref()),
+        ShowKind::BuildIndex { db } => {
+            tables::database(&state(), session, db.as_deref())?;
+            Ok(ResultSet::new(&[
+                "JobId",
+                "TableName",
+                "PartitionName",
+                "AlterInvertedIndexes",
+                "CreateTime",
+                "FinishTime",
+                "TransactionId",
+                "State",
+                "Msg",
+                "Progress",
+            ]))
+        }
+        ShowKind::Backup { db } => jobs::backup(&state(), session, db.as_deref()),
+        ShowKind::Restore { db, brief } => jobs::restore(&state(), session, db.as_deref(), *brief),
+        ShowKind::Snapshot { repository } => {
+            Err(SqlError::common(format!("Repository {repository} does not exist")))
+        }
+        ShowKind::CatalogRecycleBin => Ok(jobs::recycle_bin(cluster, &state())),
+        ShowKind::FrontendConfig => Ok(nodes::frontend_config(cluster)),
+        ShowKind::BackendConfig { backend } => Ok(nodes::backend_config(cluster, *backend)),
+        ShowKind::ProcessList => Ok(ResultSet::new(&[
+            "CurrentConnected",
+            "Id",
+            "User",
+            "Host",
+            "LoginTime",
+            "Catalog",
+            "Db",
+            "Command",
+            "Time",
+            "State",
+            "QueryId",
+            "Info",
+        ])),
+        ShowKind::Grants => Ok(grants(session)),
+        ShowKind::Variables { .. } | ShowKind::Transaction { .. } | ShowKind::Empty { .. } => {
+            Err(SqlError::general("the statement filters its own rows"))
+        }
+    }
+}
+
+fn grants(session: &Session) -> ResultSet {
+    let mut result = ResultSet::new(&["UserIdentity", "Comment", "Password", "Roles", "GlobalPrivs"]);
+    let user = format!("'{}'@'%'", session.user);
+    let cells = [user.as_str(), "", "No", "operator", "Node_priv,Admin_priv"];
+    result.rows.push(cells.map(|text| Some(text.to_owned())).to_vec());
+    result
+}
+
+/// SHOW TABLE STATUS: columns of `information_schema.tables` under MySQL's names.
+fn table_status(cluster: &ClusterInner, session: &Session, db: Option<&str>) -> SqlResult<ResultSet> {
+    const NAMES: [(&str, usize); 6] =
+        [("Name", 2), ("Engine", 4), ("Rows", 7), ("Data_length", 9), ("Create_time", 14), ("Comment", 20)];
+    let name = tables::database(&cluster.fe.lock(), session, db)?.name.clone();
+    let all = information_schema::table(cluster, "information_schema.tables").unwrap_or_default();
+    let mut result = ResultSet::new(&NAMES.map(|(name, _)| name));
+    for row in all.rows.iter().filter(|row| row[1].as_deref() == Some(name.as_str())) {
+        result.rows.push(NAMES.iter().map(|(_, at)| row[*at].clone()).collect());
+    }
+    Ok(result)
+}
+
+/// The rows of a table that exists only as an answer, by its name in a FROM clause: `frontends()`,
+/// `backends()`, `information_schema.tables`, `.schemata`, `.columns`, `.views`, `.partitions`. A bare name
+/// is looked up in `information_schema` when that is the session's database. `None` when the name is no
+/// such table.
 pub fn virtual_table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<ResultSet> {
-    let _ = (cluster, session, name);
-    None
+    let in_schema =
+        session.database.as_deref().is_some_and(|db| db.eq_ignore_ascii_case("information_schema"));
+    let found = information_schema::table(cluster, name);
+    if found.is_some() || !in_schema {
+        return found;
+    }
+    information_schema::table(cluster, &format!("information_schema.{name}"))
 }

@@ -1,0 +1,217 @@
+//! Tables that exist only as answers: `information_schema` and the node functions.
+
+use super::format::{cell, time};
+use super::tables::{SYSTEM_DATABASES, columns_of};
+use super::{create_view_text, nodes, partitions, sorted_partitions};
+use crate::cluster::ClusterInner;
+use crate::model::Table;
+use crate::session::ResultSet;
+use crate::state::FeState;
+
+/// The tables of `information_schema` that have rows here, sorted.
+pub const TABLES: [&str; 5] = ["columns", "partitions", "schemata", "tables", "views"];
+
+/// By the name in a FROM clause, in any case: `frontends()`, `information_schema.tables`.
+pub fn table(cluster: &ClusterInner, name: &str) -> Option<ResultSet> {
+    let name = name.replace('`', "").to_ascii_lowercase();
+    let name = name.strip_prefix("internal.").unwrap_or(&name);
+    match name.trim_end_matches("()") {
+        "frontends" => return Some(nodes::frontends(cluster, false)),
+        "backends" => return Some(nodes::backends(cluster)),
+        _ => {}
+    }
+    let state = &*cluster.fe.lock();
+    match name.strip_prefix("information_schema.")? {
+        "tables" => Some(tables(cluster, state)),
+        "schemata" => Some(schemata(state)),
+        "columns" => Some(columns(state)),
+        "views" => Some(views(state)),
+        "partitions" => Some(partition_rows(cluster, state)),
+        _ => None,
+    }
+}
+
+fn schemata(state: &FeState) -> ResultSet {
+    let mut result = ResultSet::new(&[
+        "CATALOG_NAME",
+        "SCHEMA_NAME",
+        "DEFAULT_CHARACTER_SET_NAME",
+        "DEFAULT_COLLATION_NAME",
+        "SQL_PATH",
+    ]);
+    for name in state.databases.values().map(|db| db.name.as_str()).chain(SYSTEM_DATABASES) {
+        result.rows.push(vec![cell("internal"), cell(name), cell("utf8mb4"), cell("utf8mb4_0900_bin"), None]);
+    }
+    result
+}
+
+fn tables(cluster: &ClusterInner, state: &FeState) -> ResultSet {
+    let mut result = ResultSet::new(&[
+        "TABLE_CATALOG",
+        "TABLE_SCHEMA",
+        "TABLE_NAME",
+        "TABLE_TYPE",
+        "ENGINE",
+        "VERSION",
+        "ROW_FORMAT",
+        "TABLE_ROWS",
+        "AVG_ROW_LENGTH",
+        "DATA_LENGTH",
+        "MAX_DATA_LENGTH",
+        "INDEX_LENGTH",
+        "DATA_FREE",
+        "AUTO_INCREMENT",
+        "CREATE_TIME",
+        "UPDATE_TIME",
+        "CHECK_TIME",
+        "TABLE_COLLATION",
+        "CHECKSUM",
+        "CREATE_OPTIONS",
+        "TABLE_COMMENT",
+    ]);
+    for db in state.databases.values() {
+        for table in db.tables.values() {
+            let (kind, engine, comment, created, updated, sums) = match table {
+                Table::View(view) => ("VIEW", "View", &view.comment, None, None, (0, 0)),
+                Table::Olap(table) => {
+                    let mut sums = (0, 0);
+                    for partition in table.partitions.values() {
+                        let (bytes, rows) = partitions::statistics(cluster, table, partition);
+                        sums = (sums.0 + bytes, sums.1 + rows);
+                    }
+                    let updated =
+                        table.partitions.values().map(|partition| partition.visible_version_time).max();
+                    (
+                        "BASE TABLE",
+                        "Doris",
+                        &table.comment,
+                        time(table.create_time),
+                        updated.and_then(time),
+                        sums,
+                    )
+                }
+            };
+            result.rows.push(vec![
+                cell("internal"),
+                cell(&db.name),
+                cell(table.name()),
+                cell(kind),
+                cell(engine),
+                None,
+                None,
+                cell(sums.1),
+                cell(sums.0.checked_div(sums.1).unwrap_or(0)),
+                cell(sums.0),
+                None,
+                None,
+                None,
+                None,
+                created,
+                updated,
+                None,
+                cell("utf-8"),
+                None,
+                None,
+                cell(comment),
+            ]);
+        }
+    }
+    result
+}
+
+fn columns(state: &FeState) -> ResultSet {
+    let mut result = ResultSet::new(&[
+        "TABLE_CATALOG",
+        "TABLE_SCHEMA",
+        "TABLE_NAME",
+        "COLUMN_NAME",
+        "ORDINAL_POSITION",
+        "COLUMN_DEFAULT",
+        "IS_NULLABLE",
+        "DATA_TYPE",
+        "COLUMN_TYPE",
+        "COLUMN_KEY",
+        "EXTRA",
+        "COLUMN_COMMENT",
+    ]);
+    for db in state.databases.values() {
+        for table in db.tables.values() {
+            for (at, column) in columns_of(table).iter().filter(|column| column.visible).enumerate() {
+                let row = super::tables::describe_row(column);
+                let type_text = column.data_type.to_string();
+                let base = type_text.split(['(', '<']).next().unwrap_or_default();
+                let key = match (column.is_key, table.as_olap().map(|table| table.keys_type)) {
+                    (true, Some(keys_type)) => super::tables::short_keys_name(keys_type),
+                    (true, None) | (false, _) => "",
+                };
+                result.rows.push(vec![
+                    cell("internal"),
+                    cell(&db.name),
+                    cell(table.name()),
+                    cell(&column.name),
+                    cell(at + 1),
+                    row[4].clone(),
+                    cell(if column.nullable { "YES" } else { "NO" }),
+                    cell(base),
+                    cell(&type_text),
+                    cell(key),
+                    row[5].clone(),
+                    cell(&column.comment),
+                ]);
+            }
+        }
+    }
+    result
+}
+
+fn views(state: &FeState) -> ResultSet {
+    let mut result =
+        ResultSet::new(&["TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "VIEW_DEFINITION", "CREATE_VIEW"]);
+    for db in state.databases.values() {
+        for table in db.tables.values() {
+            if let Table::View(view) = table {
+                result.rows.push(vec![
+                    cell("internal"),
+                    cell(&db.name),
+                    cell(&view.name),
+                    cell(&view.definition),
+                    cell(create_view_text(view)),
+                ]);
+            }
+        }
+    }
+    result
+}
+
+fn partition_rows(cluster: &ClusterInner, state: &FeState) -> ResultSet {
+    let mut result = ResultSet::new(&[
+        "TABLE_CATALOG",
+        "TABLE_SCHEMA",
+        "TABLE_NAME",
+        "PARTITION_NAME",
+        "PARTITION_ORDINAL_POSITION",
+        "PARTITION_DESCRIPTION",
+        "TABLE_ROWS",
+        "DATA_LENGTH",
+        "UPDATE_TIME",
+    ]);
+    for db in state.databases.values() {
+        for table in db.tables.values().filter_map(Table::as_olap) {
+            for (at, partition) in sorted_partitions(table).into_iter().enumerate() {
+                let (bytes, rows) = partitions::statistics(cluster, table, partition);
+                result.rows.push(vec![
+                    cell("internal"),
+                    cell(&db.name),
+                    cell(&table.name),
+                    cell(&partition.name),
+                    cell(at + 1),
+                    cell(partition.item.identity(&table.partition_scheme, table.columns())),
+                    cell(rows),
+                    cell(bytes),
+                    time(partition.visible_version_time),
+                ]);
+            }
+        }
+    }
+    result
+}
