@@ -39,26 +39,29 @@ leave_out() {
   printf 'left out: %s\n' "$1"
 }
 
-has_mysql() { command -v mysql >/dev/null 2>&1; }
-has_pymysql() {
-  python3 -c 'import pymysql' >/dev/null 2>&1 || /usr/bin/python3 -c 'import pymysql' >/dev/null 2>&1
-}
+has_mariadb() { command -v mariadb >/dev/null 2>&1; }
+has_pymysql() { python3 -c 'import pymysql' >/dev/null 2>&1; }
+
+# quietly COMMAND...: shows the end of what it printed only when it failed.
+quietly() { "$@" >"$log" 2>&1 || tail -n 5 "$log"; }
 
 install_clients() {
   local missing=()
-  has_mysql || missing+=(mariadb-client)
+  has_mariadb || missing+=(mariadb-client)
   has_pymysql || missing+=(python3-pymysql)
   [ ${#missing[@]} -eq 0 ] && return
   say "clients: ${missing[*]}"
-  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+    export DEBIAN_FRONTEND=noninteractive
+    quietly timeout 300 apt-get update -qq
+    quietly timeout 600 apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    # The first python3 on the path may be another one than Debian's.
+    has_pymysql || quietly timeout 300 python3 -m pip install --quiet pymysql
+  else
     echo "not root, or no apt-get: nothing is installed"
-  elif ! { timeout 300 apt-get update -qq &&
-    DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
-    >"$log" 2>&1; then
-    tail -n 5 "$log"
   fi
-  has_mysql || leave_out "tests with the mysql command line client (no mariadb-client)"
-  has_pymysql || leave_out "tests with PyMySQL (no python3-pymysql)"
+  has_mariadb || leave_out "tests with the MariaDB command line client (Debian package mariadb-client)"
+  has_pymysql || leave_out "tests with PyMySQL (Debian package python3-pymysql)"
 }
 
 install_clients
@@ -83,13 +86,12 @@ read -r passed failures ignored < <(awk '
     if ($(i + 1) ~ /^ignored/) s += $i } }
   END { print p + 0, f + 0, s + 0 }' "$log")
 grep -E '^test .* FAILED$' "$log" | sort -u
+say "summary"
+printf '%s\n' "${summary[@]}"
 if [ "$passed" -eq 0 ]; then
   echo "no test ran"
   failed=1
 fi
-
-say "summary"
-printf '%s\n' "${summary[@]}"
 for what in "${left_out[@]}"; do printf 'left out: %s\n' "$what"; done
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failures" "$ignored"
 exit "$failed"
