@@ -7,6 +7,7 @@
 //! rowset stays readable after a light schema change.
 
 pub mod bucket;
+mod calendar;
 pub mod cast;
 pub mod codec;
 pub mod date;
@@ -18,7 +19,7 @@ pub mod route;
 pub mod rowset;
 pub mod schema;
 pub mod segment;
-mod value;
+pub mod value;
 
 pub use predicate::{Condition, DeletePredicate, Operator};
 pub use rowset::{Rowset, RowsetMeta};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::cluster::ClusterInner;
 use crate::data::Value;
-use crate::data::date::{Date, DateTime};
+use crate::data::date::DateTime;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{DataType, PartitionScheme};
 use crate::session::Session;
@@ -111,36 +111,8 @@ fn list_name(values: &[Value]) -> String {
 
 /// The `date_trunc` interval around an instant.
 fn interval(at: DateTime, unit: &str) -> Option<(DateTime, DateTime)> {
-    let (year, month, day) = at.date().parts();
-    let (hour, minute, second, _) = at.time();
-    let civil = |year: u32, month: u32, day: u32, hour: u32, minute: u32, second: u32| {
-        jiff::civil::date(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?)
-            .at(i8::try_from(hour).ok()?, i8::try_from(minute).ok()?, i8::try_from(second).ok()?, 0)
-            .into()
-    };
-    let back = |at: jiff::civil::DateTime| {
-        let number = |part: i8| u32::try_from(part).ok();
-        let date = Date::new(u32::try_from(at.year()).ok()?, number(at.month())?, number(at.day())?)?;
-        DateTime::new(date, number(at.hour())?, number(at.minute())?, number(at.second())?, 0)
-    };
-    use jiff::ToSpan as _;
-    let (lower, span): (Option<jiff::civil::DateTime>, jiff::Span) = match unit {
-        "year" => (civil(year, 1, 1, 0, 0, 0), 1.year()),
-        "quarter" => (civil(year, (month - 1) / 3 * 3 + 1, 1, 0, 0, 0), 3.months()),
-        "month" => (civil(year, month, 1, 0, 0, 0), 1.month()),
-        "week" => {
-            let day: Option<jiff::civil::DateTime> = civil(year, month, day, 0, 0, 0);
-            let back = day.map(|day| i64::from(day.weekday().to_monday_zero_offset()).days());
-            (day.zip(back).and_then(|(day, back)| day.checked_sub(back).ok()), 1.week())
-        }
-        "day" => (civil(year, month, day, 0, 0, 0), 1.day()),
-        "hour" => (civil(year, month, day, hour, 0, 0), 1.hour()),
-        "minute" => (civil(year, month, day, hour, minute, 0), 1.minute()),
-        "second" => (civil(year, month, day, hour, minute, second), 1.second()),
-        _ => return None,
-    };
-    let lower = lower?;
-    Some((back(lower)?, back(lower.checked_add(span).ok()?)?))
+    let lower = at.truncate_to(unit)?;
+    Some((lower, lower.shift(1, unit)?))
 }
 
 #[cfg(test)]

@@ -6,9 +6,21 @@
 //! SQLite's, with the types that SQLite lacks, and runs over tables kept in memory ([`engine`]).
 
 pub mod auto_partition;
+pub mod compile;
+mod delete;
+pub mod engine;
+mod functions;
+mod insert;
+mod insert_head;
 pub mod load;
+mod run;
 pub mod target;
+pub mod types;
+mod update;
 pub mod writer;
+
+pub use engine::Engine;
+pub use run::run;
 
 use crate::cluster::ClusterInner;
 use crate::data::date::{Date, DateTime};

@@ -1,0 +1,226 @@
+//! DELETE: a predicate on duplicate and aggregate tables, delete signs on unique ones.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{BinaryOperator, Expr, SetExpr, UnaryOperator, Value as Literal};
+
+use super::compile::{parser, syntax_error};
+use super::insert::{load_rows, split_name};
+use super::insert_head::delete_head;
+use super::load::{self, status_name};
+use super::run::{parse_query, select};
+use super::target::{LoadTarget, PartitionChoice};
+use super::writer::stage_delete;
+use crate::cluster::ClusterInner;
+use crate::data::{Condition, DeletePredicate, Operator, TabletSchema, Value, cast};
+use crate::error::{SqlError, SqlResult};
+use crate::model::KeysType;
+use crate::session::{Answer, Session};
+
+const ONLY_SIMPLE: &str =
+    "Where clause only supports compound predicate, binary predicate, is_null predicate or in predicate";
+
+pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) -> SqlResult<Answer> {
+    let head = delete_head(sql)?;
+    let (db, table) = split_name(session, &head.table)?;
+    let rest = head.rest.trim();
+    let Some(condition) = rest.get(..5).filter(|word| word.eq_ignore_ascii_case("where")).map(|_| &rest[5..]) else {
+        let message = if rest.is_empty() { "Where clause is not set" } else { "this form of DELETE is not supported" };
+        return Err(SqlError::general(message));
+    };
+    let mut parser = parser(condition)?;
+    let condition = parser.parse_expr().map_err(|error| syntax_error(&error))?;
+    if parser.peek_token().token != sqlparser::tokenizer::Token::EOF {
+        return Err(SqlError::general("Syntax error: extraneous input after the condition of DELETE"));
+    }
+    let target = LoadTarget::plan(cluster, &db, &table, head.partitions)?;
+    match target.schema.keys_type {
+        KeysType::Unique => delete_rows(cluster, session, target, condition).await,
+        KeysType::Duplicate | KeysType::Aggregate => {
+            let mut conditions = Vec::new();
+            collect(&target.schema, &condition, &mut conditions)?;
+            if target.schema.keys_type == KeysType::Aggregate {
+                check_keys(&target, &conditions)?;
+            }
+            let predicate = DeletePredicate { conditions };
+            let stage = |load: &load::Load| {
+                stage_delete(cluster, &target, load.txn_id, load.load_id, &predicate)
+            };
+            let (load, outcome) = load::run(cluster, &target, None, stage).await?;
+            let (label, status) = (&load.label, status_name(outcome));
+            let info = format!("{{'label':'{label}', 'status':'{status}', 'txnId':'{}'}}", load.txn_id);
+            Ok(Answer::Done { affected_rows: 0, info })
+        }
+    }
+}
+
+async fn delete_rows(
+    cluster: &Arc<ClusterInner>,
+    session: &Session,
+    target: LoadTarget,
+    condition: Expr,
+) -> SqlResult<Answer> {
+    let rows = matching_rows(cluster, session, &target, Some(condition)).await?;
+    load_rows(cluster, target, &rows, true, None).await
+}
+
+/// All columns of the rows that a condition selects, hidden ones included, typed as the table's.
+pub async fn matching_rows(
+    cluster: &Arc<ClusterInner>,
+    session: &Session,
+    target: &LoadTarget,
+    condition: Option<Expr>,
+) -> SqlResult<Vec<Vec<Value>>> {
+    let columns: Vec<String> = target.schema.columns.iter().map(|column| format!("`{}`", column.name)).collect();
+    let mut query = parse_query(&format!(
+        "SELECT {} FROM `{}`.`{}`{}",
+        columns.join(", "),
+        target.db,
+        target.table,
+        partition_clause(&target.choice)
+    ))?;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.selection = condition;
+    }
+    let found = select(cluster, session, query).await?;
+    found.rows.into_iter().map(|row| typed_row(target, row)).collect()
+}
+
+/// Values of a query converted to the columns of the table.
+pub fn typed_row(target: &LoadTarget, row: Vec<Value>) -> SqlResult<Vec<Value>> {
+    row.into_iter()
+        .zip(&target.schema.columns)
+        .map(|(value, column)| match value {
+            Value::Null => Ok(Value::Null),
+            value => cast::coerce(value, column).map_err(|error| SqlError::general(error.to_string())),
+        })
+        .collect()
+}
+
+pub fn partition_clause(choice: &PartitionChoice) -> String {
+    if choice.names.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = choice.names.iter().map(|name| format!("`{name}`")).collect();
+    format!(" PARTITION ({})", names.join(", "))
+}
+
+fn check_keys(target: &LoadTarget, conditions: &[Condition]) -> SqlResult<()> {
+    for condition in conditions {
+        let column = target.schema.columns.iter().find(|column| column.unique_id == condition.column);
+        if column.is_some_and(|column| !column.is_key) {
+            return Err(SqlError::general(format!(
+                "delete predicate on value column only supports Unique table with merge-on-write enabled and \
+                 Duplicate table, but Table[{}] is an Aggregate table.",
+                target.table
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Takes a condition apart into a conjunction of simple ones.
+fn collect(schema: &TabletSchema, expr: &Expr, out: &mut Vec<Condition>) -> SqlResult<()> {
+    match expr {
+        Expr::Nested(inner) => collect(schema, inner, out),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            collect(schema, left, out)?;
+            collect(schema, right, out)
+        }
+        Expr::BinaryOp { left, op, right } => {
+            let operator = match op {
+                BinaryOperator::Eq => Operator::Equal,
+                BinaryOperator::NotEq => Operator::NotEqual,
+                BinaryOperator::Lt => Operator::Less,
+                BinaryOperator::LtEq => Operator::LessOrEqual,
+                BinaryOperator::Gt => Operator::Greater,
+                BinaryOperator::GtEq => Operator::GreaterOrEqual,
+                _ => return Err(SqlError::general(ONLY_SIMPLE)),
+            };
+            let condition = match column(schema, left) {
+                Ok(position) => condition(schema, position, operator, &[right])?,
+                Err(error) => match column(schema, right) {
+                    Ok(position) => condition(schema, position, mirrored(operator), &[left])?,
+                    Err(_) => return Err(error),
+                },
+            };
+            out.push(condition);
+            Ok(())
+        }
+        Expr::Between { expr, negated: false, low, high } => {
+            let position = column(schema, expr)?;
+            out.push(condition(schema, position, Operator::GreaterOrEqual, &[low])?);
+            out.push(condition(schema, position, Operator::LessOrEqual, &[high])?);
+            Ok(())
+        }
+        Expr::InList { expr, list, negated } => {
+            let operator = if *negated { Operator::NotIn } else { Operator::In };
+            let values: Vec<&Expr> = list.iter().collect();
+            out.push(condition(schema, column(schema, expr)?, operator, &values)?);
+            Ok(())
+        }
+        Expr::IsNull(inner) => {
+            out.push(condition(schema, column(schema, inner)?, Operator::IsNull, &[])?);
+            Ok(())
+        }
+        Expr::IsNotNull(inner) => {
+            out.push(condition(schema, column(schema, inner)?, Operator::IsNotNull, &[])?);
+            Ok(())
+        }
+        _ => Err(SqlError::general(ONLY_SIMPLE)),
+    }
+}
+
+/// The operator with its sides exchanged.
+fn mirrored(operator: Operator) -> Operator {
+    match operator {
+        Operator::Less => Operator::Greater,
+        Operator::LessOrEqual => Operator::GreaterOrEqual,
+        Operator::Greater => Operator::Less,
+        Operator::GreaterOrEqual => Operator::LessOrEqual,
+        Operator::Equal
+        | Operator::NotEqual
+        | Operator::In
+        | Operator::NotIn
+        | Operator::IsNull
+        | Operator::IsNotNull => operator,
+    }
+}
+
+fn column(schema: &TabletSchema, expr: &Expr) -> SqlResult<usize> {
+    let name = match expr {
+        Expr::Nested(inner) => return column(schema, inner),
+        Expr::Identifier(name) => name,
+        Expr::CompoundIdentifier(parts) => parts.last().ok_or_else(|| SqlError::general(ONLY_SIMPLE))?,
+        _ => return Err(SqlError::general(ONLY_SIMPLE)),
+    };
+    schema
+        .position(&name.value)
+        .ok_or_else(|| SqlError::general(format!("Unknown column '{}' in 'table list'", name.value)))
+}
+
+fn condition(schema: &TabletSchema, position: usize, operator: Operator, values: &[&Expr]) -> SqlResult<Condition> {
+    let column = &schema.columns[position];
+    let values = values.iter().map(|expr| {
+        let text = constant(expr)?;
+        // Literals are compared as values of the column, so a wrong one is an error here.
+        cast::from_text(&text, column)
+            .map_err(|_| SqlError::general(format!("Invalid column value[{text}] for column {}", column.name)))
+    });
+    Ok(Condition { column: column.unique_id, operator, values: values.collect::<SqlResult<_>>()? })
+}
+
+fn constant(expr: &Expr) -> SqlResult<String> {
+    match expr {
+        Expr::Nested(inner) => constant(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => Ok(format!("-{}", constant(expr)?)),
+        Expr::Value(value) => match &value.value {
+            Literal::Boolean(flag) => Ok(flag.to_string()),
+            other => super::compile::value_text(other).map_err(|_| SqlError::general(ONLY_SIMPLE)),
+        },
+        Expr::TypedString(typed) => {
+            super::compile::value_text(&typed.value.value).map_err(|_| SqlError::general(ONLY_SIMPLE))
+        }
+        _ => Err(SqlError::general(ONLY_SIMPLE)),
+    }
+}

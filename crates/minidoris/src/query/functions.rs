@@ -1,0 +1,315 @@
+//! SQLite functions behind compiled queries: decimals, dates, texts, bitmaps.
+//!
+//! Every function gives NULL for a NULL argument and for arguments that make no sense; only numbers that
+//! overflow are errors.
+
+use std::collections::BTreeSet;
+
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use rusqlite::types::Value as Cell;
+use rusqlite::{Connection, Error, Result};
+
+use crate::data::date::{Date, DateTime};
+use crate::data::decimal::{self, Decimal};
+use crate::data::value::float_text;
+use crate::data::objects;
+
+use super::types::{wide_blob, wide_text};
+
+const PURE: FunctionFlags = FunctionFlags::SQLITE_DETERMINISTIC.union(FunctionFlags::SQLITE_UTF8);
+
+/// Registers all functions on a connection.
+pub fn register(connection: &Connection) -> Result<()> {
+    decimals(connection)?;
+    texts(connection)?;
+    dates(connection)?;
+    objects_(connection)
+}
+
+/// Registers a function that is not called when an argument is NULL.
+fn scalar(
+    connection: &Connection,
+    name: &str,
+    arguments: i32,
+    function: impl Fn(&Context<'_>) -> Result<Cell> + Send + 'static,
+) -> Result<()> {
+    connection.create_scalar_function(name, arguments, PURE, move |context| {
+        for at in 0..context.len() {
+            if matches!(context.get_raw(at), rusqlite::types::ValueRef::Null) {
+                return Ok(Cell::Null);
+            }
+        }
+        function(context)
+    })
+}
+
+fn overflow() -> Error {
+    Error::UserFunctionError("decimal overflow".into())
+}
+
+fn cell<T: Into<Cell>>(value: Option<T>) -> Result<Cell> {
+    Ok(value.map_or(Cell::Null, Into::into))
+}
+
+/// A scaled integer, also when arithmetic on it overflowed into a real.
+fn unscaled(context: &Context<'_>, at: usize) -> Result<i128> {
+    match context.get_raw(at) {
+        rusqlite::types::ValueRef::Integer(number) => Ok(i128::from(number)),
+        rusqlite::types::ValueRef::Real(number) => Ok(number.round() as i128),
+        _ => Err(overflow()),
+    }
+}
+
+fn scale(context: &Context<'_>, at: usize) -> Result<u8> {
+    context.get::<i64>(at).map(|scale| u8::try_from(scale).unwrap_or(0))
+}
+
+fn integer(number: Option<i128>) -> Result<Cell> {
+    number.and_then(|number| i64::try_from(number).ok()).map(Cell::Integer).ok_or_else(overflow)
+}
+
+fn decimals(connection: &Connection) -> Result<()> {
+    scalar(connection, "dec_div", 5, |context| {
+        let (a, x) = (unscaled(context, 0)?, scale(context, 1)?);
+        let (b, y, z) = (unscaled(context, 2)?, scale(context, 3)?, scale(context, 4)?);
+        if b == 0 {
+            return Ok(Cell::Null);
+        }
+        let up = u32::from(z) + u32::from(y);
+        let factor = decimal::power_of_ten(up.saturating_sub(u32::from(x))).ok_or_else(overflow)?;
+        let dividend = a.checked_mul(factor).ok_or_else(overflow)?;
+        let (whole, rest) = (dividend / b, dividend % b);
+        let rounded = if rest.unsigned_abs() * 2 >= b.unsigned_abs() {
+            whole + dividend.signum() * b.signum()
+        } else {
+            whole
+        };
+        integer(Some(rounded))
+    })?;
+    scalar(connection, "dec_scale", 3, |context| {
+        let number = Decimal::new(unscaled(context, 0)?, scale(context, 1)?);
+        integer(number.rescale(scale(context, 2)?).map(|number| number.unscaled))
+    })?;
+    scalar(connection, "dec_cut", 4, |context| {
+        let (number, from, to) = (unscaled(context, 0)?, scale(context, 1)?, scale(context, 2)?);
+        let mode: String = context.get(3)?;
+        let factor = decimal::power_of_ten(u32::from(from.saturating_sub(to))).ok_or_else(overflow)?;
+        integer(Some(match mode.as_str() {
+            "floor" => number.div_euclid(factor),
+            "ceil" | "ceiling" => -(-number).div_euclid(factor),
+            _ => number / factor,
+        }))
+    })?;
+    scalar(connection, "dec_text", 2, |context| {
+        cell(Some(Decimal::new(unscaled(context, 0)?, scale(context, 1)?).to_string()))
+    })?;
+    scalar(connection, "dec_of_text", 2, |context| {
+        let text: String = context.get(0)?;
+        match Decimal::parse(text.trim(), scale(context, 1)?) {
+            Some(number) => integer(Some(number.unscaled)),
+            None => Ok(Cell::Null),
+        }
+    })?;
+    scalar(connection, "dec_of_wide", 3, |context| {
+        let text = wide_text(&context.get::<Vec<u8>>(0)?, scale(context, 1)?);
+        integer(Decimal::parse(&text, scale(context, 2)?).map(|number| number.unscaled))
+    })?;
+    scalar(connection, "wide_of_text", 2, |context| {
+        let text: String = context.get(0)?;
+        cell(wide_blob(text.trim(), scale(context, 1)?))
+    })?;
+    scalar(connection, "wide_text", 2, |context| {
+        cell(Some(wide_text(&context.get::<Vec<u8>>(0)?, scale(context, 1)?)))
+    })?;
+    scalar(connection, "wide_real", 2, |context| {
+        cell(wide_text(&context.get::<Vec<u8>>(0)?, scale(context, 1)?).parse::<f64>().ok())
+    })?;
+    connection.create_aggregate_function("wide_sum", 2, PURE, WideSum)
+}
+
+struct WideSum;
+
+impl Aggregate<Option<(String, u8)>, Option<Vec<u8>>> for WideSum {
+    fn init(&self, _: &mut Context<'_>) -> Result<Option<(String, u8)>> {
+        Ok(None)
+    }
+
+    fn step(&self, context: &mut Context<'_>, sum: &mut Option<(String, u8)>) -> Result<()> {
+        let Some(blob) = context.get::<Option<Vec<u8>>>(0)? else { return Ok(()) };
+        let scale = scale(context, 1)?;
+        let text = wide_text(&blob, scale);
+        *sum = Some(match sum.take() {
+            Some((old, _)) => (decimal::add_text(&old, &text), scale),
+            None => (text, scale),
+        });
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, sum: Option<Option<(String, u8)>>) -> Result<Option<Vec<u8>>> {
+        Ok(sum.flatten().and_then(|(text, scale)| wide_blob(&text, scale)))
+    }
+}
+
+fn texts(connection: &Connection) -> Result<()> {
+    scalar(connection, "text_int", 1, |context| {
+        let text: String = text_of(context, 0)?;
+        cell(Decimal::parse(text.trim(), 18).and_then(|number| i64::try_from(number.truncate()).ok()))
+    })?;
+    scalar(connection, "text_real", 1, |context| cell(text_of(context, 0)?.trim().parse::<f64>().ok()))?;
+    scalar(connection, "float_text", 1, |context| cell(Some(float_text(context.get::<f64>(0)?))))?;
+    scalar(connection, "text_reverse", 1, |context| {
+        cell(Some(text_of(context, 0)?.chars().rev().collect::<String>()))
+    })?;
+    scalar(connection, "text_repeat", 2, |context| {
+        let count = usize::try_from(context.get::<i64>(1)?).unwrap_or(0).min(10_000);
+        cell(Some(text_of(context, 0)?.repeat(count)))
+    })?;
+    for (name, is_left) in [("text_lpad", true), ("text_rpad", false)] {
+        scalar(connection, name, 3, move |context| {
+            let (text, pad) = (text_of(context, 0)?, text_of(context, 2)?);
+            let length = usize::try_from(context.get::<i64>(1)?).unwrap_or(0).min(1_048_576);
+            let missing = length.saturating_sub(text.chars().count());
+            let fill: String = pad.chars().cycle().take(if pad.is_empty() { 0 } else { missing }).collect();
+            let whole = if is_left { fill + &text } else { text + &fill };
+            cell(Some(whole.chars().take(length).collect::<String>()))
+        })?;
+    }
+    scalar(connection, "md5_hex", 1, |context| {
+        cell(Some(crate::be::md5_hex(text_of(context, 0)?.as_bytes())))
+    })?;
+    connection.create_scalar_function("uuid", 0, FunctionFlags::SQLITE_UTF8, |_| {
+        let hex = format!("{:032x}", rand::random::<u128>());
+        Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+    })?;
+    for (name, function) in [
+        ("real_sqrt", f64::sqrt as fn(f64) -> f64),
+        ("real_exp", f64::exp),
+        ("real_ln", f64::ln),
+    ] {
+        scalar(connection, name, 1, move |context| {
+            cell(Some(function(context.get::<f64>(0)?)).filter(|number| number.is_finite()))
+        })?;
+    }
+    scalar(connection, "real_pow", 2, |context| cell(Some(context.get::<f64>(0)?.powf(context.get::<f64>(1)?))))?;
+    scalar(connection, "real_cut", 3, |context| {
+        let factor = 10f64.powi(context.get::<i32>(1)?);
+        let number = context.get::<f64>(0)? * factor;
+        let mode: String = context.get(2)?;
+        let cut = match mode.as_str() {
+            "floor" => number.floor(),
+            "ceil" | "ceiling" => number.ceil(),
+            _ => number.trunc(),
+        };
+        cell(Some(cut / factor))
+    })?;
+    for (name, mode) in [("text_match_any", 0), ("text_match_all", 1), ("text_match_phrase", 2)] {
+        scalar(connection, name, 2, move |context| {
+            let (text, wanted) = (words(&text_of(context, 0)?), words(&text_of(context, 1)?));
+            let found = match mode {
+                0 => wanted.iter().any(|word| text.contains(word)),
+                1 => wanted.iter().all(|word| text.contains(word)),
+                _ => wanted.is_empty() || text.windows(wanted.len()).any(|window| window == wanted),
+            };
+            Ok(Cell::Integer(i64::from(found)))
+        })?;
+    }
+    Ok(())
+}
+
+/// Any cell as text.
+fn text_of(context: &Context<'_>, at: usize) -> Result<String> {
+    Ok(match context.get::<Cell>(at)? {
+        Cell::Null => String::new(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Real(number) => float_text(number),
+        Cell::Text(text) => text,
+        Cell::Blob(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+    })
+}
+
+fn words(text: &str) -> Vec<String> {
+    let parts = text.split(|ch: char| !ch.is_alphanumeric()).filter(|word| !word.is_empty());
+    parts.map(str::to_lowercase).collect()
+}
+
+fn dates(connection: &Connection) -> Result<()> {
+    scalar(connection, "to_date", 1, |context| {
+        cell(Date::parse(&text_of(context, 0)?).map(|date| date.to_string()))
+    })?;
+    scalar(connection, "to_datetime", 2, |context| {
+        let scale = scale(context, 1)?;
+        cell(DateTime::parse(&text_of(context, 0)?).map(|at| shown(at.with_scale(scale), scale)))
+    })?;
+    scalar(connection, "date_shift", 4, |context| {
+        let text: String = context.get(0)?;
+        let (count, unit) = (context.get::<i64>(1)?, context.get::<String>(2)?);
+        let moved = DateTime::parse(&text).and_then(|at| at.shift(count, &unit));
+        let scale = scale(context, 3)?;
+        cell(moved.map(|at| if text.len() <= 10 { at.date().to_string() } else { shown(at, scale) }))
+    })?;
+    scalar(connection, "date_floor", 3, |context| {
+        let (text, unit) = (context.get::<String>(0)?, context.get::<String>(1)?);
+        let floor = DateTime::parse(&text).and_then(|at| at.truncate_to(&unit.to_ascii_lowercase()));
+        let scale = scale(context, 2)?;
+        cell(floor.map(|at| if text.len() <= 10 { at.date().to_string() } else { shown(at, scale) }))
+    })?;
+    scalar(connection, "date_text", 2, |context| {
+        let format: String = context.get(1)?;
+        cell(DateTime::parse(&text_of(context, 0)?).map(|at| at.format(&format)))
+    })
+}
+
+fn shown(at: DateTime, scale: u8) -> String {
+    let mut text = String::new();
+    // Writing into a String cannot fail.
+    let _ = at.write(&mut text, scale);
+    text
+}
+
+fn objects_(connection: &Connection) -> Result<()> {
+    scalar(connection, "bitmap_of", 1, |context| {
+        cell(objects::bitmap_members(&text_of(context, 0)?).map(|members| objects::bitmap_text(&members)))
+    })?;
+    scalar(connection, "bitmap_hash", 1, |context| {
+        cell(Some(crc32fast::hash(text_of(context, 0)?.as_bytes()).to_string()))
+    })?;
+    scalar(connection, "bitmap_or", 2, |context| {
+        cell(Some(objects::bitmap_union(&text_of(context, 0)?, &text_of(context, 1)?)))
+    })?;
+    scalar(connection, "bitmap_to_string", 1, |context| cell(Some(text_of(context, 0)?)))?;
+    for name in ["bitmap_count", "hll_cardinality"] {
+        scalar(connection, name, 1, |context| {
+            let text = text_of(context, 0)?;
+            let count = text.split(',').filter(|part| !part.is_empty()).count();
+            Ok(Cell::Integer(i64::try_from(count).unwrap_or(i64::MAX)))
+        })?;
+    }
+    scalar(connection, "hll_hash", 1, |context| cell(Some(objects::hll_hash(&text_of(context, 0)?))))?;
+    connection.create_aggregate_function("bitmap_union", 1, PURE, Union { numeric: true })?;
+    connection.create_aggregate_function("hll_union", 1, PURE, Union { numeric: false })
+}
+
+struct Union {
+    numeric: bool,
+}
+
+impl Aggregate<BTreeSet<(usize, String)>, Option<String>> for Union {
+    fn init(&self, _: &mut Context<'_>) -> Result<BTreeSet<(usize, String)>> {
+        Ok(BTreeSet::new())
+    }
+
+    fn step(&self, context: &mut Context<'_>, members: &mut BTreeSet<(usize, String)>) -> Result<()> {
+        let text = context.get::<Option<String>>(0)?.unwrap_or_default();
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            // Numbers without leading zeros are in order when sorted by length first.
+            members.insert((if self.numeric { part.len() } else { 0 }, part.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, members: Option<BTreeSet<(usize, String)>>) -> Result<Option<String>> {
+        let parts: Option<Vec<String>> =
+            members.map(|members| members.into_iter().map(|(_, part)| part).collect());
+        Ok(parts.map(|parts| parts.join(",")))
+    }
+}

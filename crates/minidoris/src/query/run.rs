@@ -1,0 +1,128 @@
+//! Entry point of DML and queries.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sqlparser::ast::Query;
+
+use super::compile::{Compiled, Compiler, parser, syntax_error};
+use super::types::Type;
+use super::{delete, insert, now, update};
+use crate::cluster::ClusterInner;
+use crate::data::Value;
+use crate::error::{SqlError, SqlResult};
+use crate::session::{Answer, ResultSet, Session};
+use crate::show;
+
+/// Rows with the names and types of their columns.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    pub columns: Vec<(String, Type)>,
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// Runs a SELECT, INSERT, DELETE, UPDATE or EXPLAIN.
+pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) -> SqlResult<Answer> {
+    let sql = sql.trim().trim_end_matches(';');
+    let word: String = skip_comments(sql).chars().take_while(char::is_ascii_alphabetic).collect();
+    match word.to_ascii_lowercase().as_str() {
+        "insert" => insert::run(cluster, session, sql).await,
+        "delete" => delete::run(cluster, session, sql).await,
+        "update" => update::run(cluster, session, sql).await,
+        "explain" => {
+            let mut answer = ResultSet::new(&["Explain String(Nereids Planner)"]);
+            answer.rows.push(vec![Some("PLAN FRAGMENT 0".to_owned())]);
+            Ok(Answer::Rows(answer))
+        }
+        _ => {
+            let query = parse_query(sql)?;
+            let rows = select(cluster, session, query).await?;
+            Ok(Answer::Rows(result_set(&rows)))
+        }
+    }
+}
+
+/// Parses one query that fills the whole text.
+pub fn parse_query(sql: &str) -> SqlResult<Query> {
+    let mut parser = parser(sql)?;
+    let query = parser.parse_query().map_err(|error| syntax_error(&error))?;
+    let rest = parser.peek_token();
+    match rest.token {
+        sqlparser::tokenizer::Token::EOF | sqlparser::tokenizer::Token::SemiColon => Ok(*query),
+        other => Err(SqlError::general(format!("Syntax error: extraneous input '{other}'"))),
+    }
+}
+
+fn skip_comments(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    loop {
+        let after = match rest.get(..2) {
+            Some("/*") => rest.split_once("*/").map(|(_, after)| after),
+            Some("--") => rest.split_once('\n').map(|(_, after)| after),
+            _ => return rest,
+        };
+        let Some(after) = after else { return rest };
+        rest = after.trim_start();
+    }
+}
+
+/// Runs a query and gives its typed rows.
+pub async fn select(cluster: &Arc<ClusterInner>, session: &Session, query: Query) -> SqlResult<Rows> {
+    let (cluster, session) = (Arc::clone(cluster), session.clone());
+    let work = move || run_query(&cluster, &session, &query);
+    // Copying tables and running SQLite keep a thread busy.
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(SqlError::general("the query was stopped")))
+}
+
+/// [`select`] on the calling thread.
+pub fn run_query(cluster: &ClusterInner, session: &Session, query: &Query) -> SqlResult<Rows> {
+    run_compiled(cluster, session, |compiler| compiler.query(None, query))
+}
+
+/// Compiles under the catalogue's lock, then runs without it.
+pub fn run_compiled(
+    cluster: &ClusterInner,
+    session: &Session,
+    compile: impl Fn(&mut Compiler<'_>) -> SqlResult<Compiled>,
+) -> SqlResult<Rows> {
+    let mut virtual_rows: BTreeMap<String, ResultSet> = BTreeMap::new();
+    loop {
+        let (compiled, tables, answers, wanted) = {
+            let state = cluster.fe.lock();
+            let mut compiler = Compiler::new(&state, session.database.clone(), now(cluster), &virtual_rows);
+            let compiled = compile(&mut compiler);
+            (compiled, compiler.tables, compiler.answers, compiler.wanted)
+        };
+        let mut is_new = false;
+        for name in wanted {
+            if !virtual_rows.contains_key(&name)
+                && let Some(rows) = show::virtual_table(cluster, session, &name)
+            {
+                virtual_rows.insert(name, rows);
+                is_new = true;
+            }
+        }
+        if is_new {
+            continue;
+        }
+        let compiled = compiled?;
+        tracing::trace!(sql = compiled.sql, "running a query");
+        let rows = cluster.queries.run(cluster, &tables, &answers, &compiled)?;
+        return Ok(Rows { columns: compiled.columns, rows });
+    }
+}
+
+fn result_set(rows: &Rows) -> ResultSet {
+    let text = |(value, (_, ty)): (&Value, &(String, Type))| match ty {
+        // Clients get NULL instead of object values.
+        Type::Object => None,
+        _ => value.to_sql_text(ty.datetime_scale()),
+    };
+    ResultSet {
+        columns: rows.columns.iter().map(|(name, _)| name.clone()).collect(),
+        types: rows.columns.iter().map(|(_, ty)| ty.column_type()).collect(),
+        rows: rows.rows.iter().map(|row| row.iter().zip(&rows.columns).map(text).collect()).collect(),
+    }
+}
