@@ -42,6 +42,8 @@ pub struct ClusterInner {
     pub faults: Faults,
     pub counters: Counters,
     pub clock: Clock,
+    /// Runs SELECT over copies of the tables.
+    pub queries: crate::query::Engine,
     /// `notify_waiters()` after every visible change, for bounded waits.
     pub changed: Notify,
 }
@@ -108,6 +110,7 @@ impl ClusterInner {
             faults: Faults::new(options.seed),
             counters: Counters::default(),
             clock: Clock::default(),
+            queries: crate::query::Engine::default(),
             changed: Notify::new(),
             options,
         }

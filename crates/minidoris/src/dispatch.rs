@@ -67,7 +67,7 @@ pub async fn run(
         // Every change is visible on all frontends at once.
         Statement::Sync => Ok(Answer::ok()),
         Statement::Begin | Statement::Commit | Statement::Rollback => Ok(Answer::ok()),
-        Statement::Query(query) => Err(SqlError::general(format!("not supported: {}", query.text))),
+        Statement::Query(query) => crate::query::run(cluster, session, &query.text).await,
         Statement::Backup(backup) => {
             let db = named_or_current(backup.db.as_deref(), session)?;
             snapshot::submit_backup(cluster, &db, backup).map(|()| Answer::ok())

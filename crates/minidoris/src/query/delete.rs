@@ -24,15 +24,13 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
     let head = delete_head(sql)?;
     let (db, table) = split_name(session, &head.table)?;
     let rest = head.rest.trim();
-    let Some(condition) = rest.get(..5).filter(|word| word.eq_ignore_ascii_case("where")).map(|_| &rest[5..]) else {
-        let message = if rest.is_empty() { "Where clause is not set" } else { "this form of DELETE is not supported" };
+    let Some(condition) = rest.get(..5).filter(|word| word.eq_ignore_ascii_case("where")).map(|_| &rest[5..])
+    else {
+        let message =
+            if rest.is_empty() { "Where clause is not set" } else { "this form of DELETE is not supported" };
         return Err(SqlError::general(message));
     };
-    let mut parser = parser(condition)?;
-    let condition = parser.parse_expr().map_err(|error| syntax_error(&error))?;
-    if parser.peek_token().token != sqlparser::tokenizer::Token::EOF {
-        return Err(SqlError::general("Syntax error: extraneous input after the condition of DELETE"));
-    }
+    let condition = parse_condition(condition)?;
     let target = LoadTarget::plan(cluster, &db, &table, head.partitions)?;
     match target.schema.keys_type {
         KeysType::Unique => delete_rows(cluster, session, target, condition).await,
@@ -43,14 +41,22 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
                 check_keys(&target, &conditions)?;
             }
             let predicate = DeletePredicate { conditions };
-            let stage = |load: &load::Load| {
-                stage_delete(cluster, &target, load.txn_id, load.load_id, &predicate)
-            };
+            let stage =
+                |load: &load::Load| stage_delete(cluster, &target, load.txn_id, load.load_id, &predicate);
             let (load, outcome) = load::run(cluster, &target, None, stage).await?;
             let (label, status) = (&load.label, status_name(outcome));
             let info = format!("{{'label':'{label}', 'status':'{status}', 'txnId':'{}'}}", load.txn_id);
             Ok(Answer::Done { affected_rows: 0, info })
         }
+    }
+}
+
+fn parse_condition(text: &str) -> SqlResult<Expr> {
+    let mut parser = parser(text)?;
+    let condition = parser.parse_expr().map_err(|error| syntax_error(&error))?;
+    match parser.peek_token().token {
+        sqlparser::tokenizer::Token::EOF => Ok(condition),
+        other => Err(SqlError::general(format!("Syntax error: extraneous input '{other}'"))),
     }
 }
 
@@ -71,7 +77,8 @@ pub async fn matching_rows(
     target: &LoadTarget,
     condition: Option<Expr>,
 ) -> SqlResult<Vec<Vec<Value>>> {
-    let columns: Vec<String> = target.schema.columns.iter().map(|column| format!("`{}`", column.name)).collect();
+    let columns: Vec<String> =
+        target.schema.columns.iter().map(|column| format!("`{}`", column.name)).collect();
     let mut query = parse_query(&format!(
         "SELECT {} FROM `{}`.`{}`{}",
         columns.join(", "),
@@ -199,13 +206,19 @@ fn column(schema: &TabletSchema, expr: &Expr) -> SqlResult<usize> {
         .ok_or_else(|| SqlError::general(format!("Unknown column '{}' in 'table list'", name.value)))
 }
 
-fn condition(schema: &TabletSchema, position: usize, operator: Operator, values: &[&Expr]) -> SqlResult<Condition> {
+fn condition(
+    schema: &TabletSchema,
+    position: usize,
+    operator: Operator,
+    values: &[&Expr],
+) -> SqlResult<Condition> {
     let column = &schema.columns[position];
     let values = values.iter().map(|expr| {
         let text = constant(expr)?;
         // Literals are compared as values of the column, so a wrong one is an error here.
-        cast::from_text(&text, column)
-            .map_err(|_| SqlError::general(format!("Invalid column value[{text}] for column {}", column.name)))
+        cast::from_text(&text, column).map_err(|_| {
+            SqlError::general(format!("Invalid column value[{text}] for column {}", column.name))
+        })
     });
     Ok(Condition { column: column.unique_id, operator, values: values.collect::<SqlResult<_>>()? })
 }

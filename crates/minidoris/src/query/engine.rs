@@ -123,7 +123,12 @@ impl Engine {
 
     /// Takes `count` consecutive numbers of a table's auto-increment column and returns the first. `start`
     /// finds where to begin when the table has taken none yet.
-    pub fn numbers(&self, table_id: i64, count: i64, start: impl FnOnce() -> SqlResult<i64>) -> SqlResult<i64> {
+    pub fn numbers(
+        &self,
+        table_id: i64,
+        count: i64,
+        start: impl FnOnce() -> SqlResult<i64>,
+    ) -> SqlResult<i64> {
         let known = self.next_numbers.lock().get(&table_id).copied();
         let first = match known {
             Some(next) => next,
@@ -273,7 +278,8 @@ fn create(connection: &Connection, source: &TableSource) -> rusqlite::Result<()>
     let columns: Vec<String> = source.schema.columns.iter().map(|column| quote_name(&column.name)).collect();
     let name = quote_name(&source.name);
     connection.flush_prepared_statement_cache();
-    connection.execute_batch(&format!("DROP TABLE IF EXISTS {name}; CREATE TABLE {name} ({})", columns.join(", ")))
+    connection
+        .execute_batch(&format!("DROP TABLE IF EXISTS {name}; CREATE TABLE {name} ({})", columns.join(", ")))
 }
 
 fn insert<'r, R>(connection: &mut Connection, source: &TableSource, rows: R) -> SqlResult<()>
@@ -320,7 +326,10 @@ impl<'r> RowValues<'r> for &'r Vec<Value> {
 fn load_answer(connection: &Connection, name: &str, rows: &ResultSet) -> rusqlite::Result<()> {
     let columns: Vec<String> = rows.columns.iter().map(|column| quote_name(column)).collect();
     let table = quote_name(name);
-    connection.execute_batch(&format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} ({})", columns.join(", ")))?;
+    connection.execute_batch(&format!(
+        "DROP TABLE IF EXISTS {table}; CREATE TABLE {table} ({})",
+        columns.join(", ")
+    ))?;
     let marks = vec!["?"; rows.columns.len()].join(", ");
     let mut statement = connection.prepare(&format!("INSERT INTO {table} VALUES ({marks})"))?;
     for row in &rows.rows {

@@ -11,8 +11,8 @@ use rusqlite::{Connection, Error, Result};
 
 use crate::data::date::{Date, DateTime};
 use crate::data::decimal::{self, Decimal};
-use crate::data::value::float_text;
 use crate::data::objects;
+use crate::data::value::float_text;
 
 use super::types::{wide_blob, wide_text};
 
@@ -181,16 +181,16 @@ fn texts(connection: &Connection) -> Result<()> {
         let hex = format!("{:032x}", rand::random::<u128>());
         Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
     })?;
-    for (name, function) in [
-        ("real_sqrt", f64::sqrt as fn(f64) -> f64),
-        ("real_exp", f64::exp),
-        ("real_ln", f64::ln),
-    ] {
+    for (name, function) in
+        [("real_sqrt", f64::sqrt as fn(f64) -> f64), ("real_exp", f64::exp), ("real_ln", f64::ln)]
+    {
         scalar(connection, name, 1, move |context| {
             cell(Some(function(context.get::<f64>(0)?)).filter(|number| number.is_finite()))
         })?;
     }
-    scalar(connection, "real_pow", 2, |context| cell(Some(context.get::<f64>(0)?.powf(context.get::<f64>(1)?))))?;
+    scalar(connection, "real_pow", 2, |context| {
+        cell(Some(context.get::<f64>(0)?.powf(context.get::<f64>(1)?)))
+    })?;
     scalar(connection, "real_cut", 3, |context| {
         let factor = 10f64.powi(context.get::<i32>(1)?);
         let number = context.get::<f64>(0)? * factor;
@@ -307,7 +307,11 @@ impl Aggregate<BTreeSet<(usize, String)>, Option<String>> for Union {
         Ok(())
     }
 
-    fn finalize(&self, _: &mut Context<'_>, members: Option<BTreeSet<(usize, String)>>) -> Result<Option<String>> {
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        members: Option<BTreeSet<(usize, String)>>,
+    ) -> Result<Option<String>> {
         let parts: Option<Vec<String>> =
             members.map(|members| members.into_iter().map(|(_, part)| part).collect());
         Ok(parts.map(|parts| parts.join(",")))

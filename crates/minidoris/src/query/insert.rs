@@ -37,7 +37,8 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
         }
         fill(cluster, &target, &positions, found)?
     };
-    let strict = session.variables.get("enable_insert_strict").is_none_or(|value| value != "false" && value != "0");
+    let strict =
+        session.variables.get("enable_insert_strict").is_none_or(|value| value != "false" && value != "0");
     write(cluster, session, target, rows, head.label, strict).await
 }
 
@@ -46,9 +47,7 @@ pub fn split_name(session: &Session, parts: &[String]) -> SqlResult<(String, Str
     match parts {
         [table] => match &session.database {
             Some(db) => Ok((db.clone(), table.clone())),
-            None => {
-                Err(SqlError { code: 1046, state: "3D000", message: "No database selected".to_owned() })
-            }
+            None => Err(SqlError { code: 1046, state: "3D000", message: "No database selected".to_owned() }),
         },
         [.., db, table] => Ok((db.clone(), table.clone())),
         [] => Err(SqlError::general("the statement names no table")),
@@ -59,7 +58,9 @@ pub fn split_name(session: &Session, parts: &[String]) -> SqlResult<(String, Str
 fn positions(target: &LoadTarget, head: &InsertHead) -> SqlResult<Vec<usize>> {
     let columns = &target.schema.columns;
     match &head.columns {
-        None => Ok((0..columns.len()).filter(|at| columns[*at].visible && columns[*at].generated.is_none()).collect()),
+        None => Ok((0..columns.len())
+            .filter(|at| columns[*at].visible && columns[*at].generated.is_none())
+            .collect()),
         Some(names) => names
             .iter()
             .map(|name| {
@@ -87,7 +88,9 @@ fn values(
 ) -> SqlResult<Vec<RowResult>> {
     let text = quote_brackets(source);
     let query = parse_query(&text)?;
-    let SetExpr::Values(list) = *query.body else { return Err(SqlError::general("Syntax error: expecting VALUES")) };
+    let SetExpr::Values(list) = *query.body else {
+        return Err(SqlError::general("Syntax error: expecting VALUES"));
+    };
     let columns = &target.schema.columns;
     let moment = now(cluster);
     let mut rows = Vec::with_capacity(list.rows.len());
@@ -130,14 +133,18 @@ enum Given {
 fn simple(expr: &Expr, column: &Column) -> Option<Given> {
     let value = match expr {
         Expr::Nested(inner) => return simple(inner, column),
-        Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default") => {
+        Expr::Identifier(name)
+            if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default") =>
+        {
             return Some(Given::Default);
         }
         Expr::Value(value) => match &value.value {
             Literal::Null => coerce(Value::Null, column),
             Literal::Boolean(flag) => coerce(Value::Bool(*flag), column),
             Literal::Number(text, _) => cast::from_text(text, column),
-            Literal::SingleQuotedString(text) | Literal::DoubleQuotedString(text) => cast::from_text(text, column),
+            Literal::SingleQuotedString(text) | Literal::DoubleQuotedString(text) => {
+                cast::from_text(text, column)
+            }
             _ => return None,
         },
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
@@ -187,7 +194,9 @@ fn complete(columns: &[Column], row: Vec<Option<Value>>, now: crate::data::date:
         .zip(columns)
         .map(|(value, column)| match value {
             Some(value) => Ok(value),
-            None if column.auto_increment.is_some() || column.generated.is_some() || !column.visible => Ok(Value::Null),
+            None if column.auto_increment.is_some() || column.generated.is_some() || !column.visible => {
+                Ok(Value::Null)
+            }
             None => cast::insert_default(column, now),
         })
         .collect()
@@ -269,7 +278,9 @@ fn number_rows(
     rows: &mut [Vec<Value>],
 ) -> SqlResult<()> {
     let columns = &target.schema.columns;
-    let Some(position) = columns.iter().position(|column| column.auto_increment.is_some()) else { return Ok(()) };
+    let Some(position) = columns.iter().position(|column| column.auto_increment.is_some()) else {
+        return Ok(());
+    };
     let missing = rows.iter().filter(|row| row[position].is_null()).count();
     if missing == 0 {
         return Ok(());
@@ -277,7 +288,8 @@ fn number_rows(
     let start = columns[position].auto_increment.unwrap_or(1);
     let first = cluster.queries.numbers(target.table_id, missing as i64, || {
         // The first use after a start or restore goes on behind what is there.
-        let text = format!("SELECT max(`{}`) FROM `{}`.`{}`", columns[position].name, target.db, target.table);
+        let text =
+            format!("SELECT max(`{}`) FROM `{}`.`{}`", columns[position].name, target.db, target.table);
         let rows = super::run::run_query(cluster, session, &parse_query(&text)?)?;
         Ok(match rows.rows.first().and_then(|row| row.first()) {
             Some(Value::Int(highest)) => start.max(i64::try_from(highest + 1).unwrap_or(start)),
@@ -305,7 +317,10 @@ fn compute_generated(
             let found = run_compiled(cluster, session, |compiler| {
                 let scope = Scope { relations: vec![constant_relation(columns, row)], ..Scope::default() };
                 let value = compiler.expression(&scope, &expr)?;
-                Ok(Compiled { sql: format!("SELECT {}", value.sql), columns: vec![(String::new(), value.ty)] })
+                Ok(Compiled {
+                    sql: format!("SELECT {}", value.sql),
+                    columns: vec![(String::new(), value.ty)],
+                })
             })?;
             let value = found.rows.into_iter().flatten().next().unwrap_or(Value::Null);
             row[position] = coerce(value, column).map_err(|error| SqlError::general(error.to_string()))?;
@@ -322,7 +337,11 @@ fn constant_relation(columns: &[Column], row: &[Value]) -> Relation {
             None => Typed::new("NULL", Type::of(&column.data_type)),
             Some(text) => super::compile::constant(&text, Type::of(&column.data_type)),
         };
-        relation.columns.push(super::compile::RelationColumn { name: column.name.clone(), value: typed, visible: true });
+        relation.columns.push(super::compile::RelationColumn {
+            name: column.name.clone(),
+            value: typed,
+            visible: true,
+        });
     }
     relation
 }

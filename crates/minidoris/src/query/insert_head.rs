@@ -198,7 +198,8 @@ impl<'a> Cursor<'a> {
             let length = quoted_length(self.rest);
             let (quoted, rest) = self.rest.split_at(length);
             let quote = &quoted[..1];
-            let name = quoted.get(1..length - 1).unwrap_or_default().replace(&format!("{quote}{quote}"), quote);
+            let name =
+                quoted.get(1..length - 1).unwrap_or_default().replace(&format!("{quote}{quote}"), quote);
             self.rest = rest;
             return Ok(name);
         }
@@ -267,10 +268,17 @@ mod tests {
     #[test]
     fn inserts_of_all_shapes() {
         let head = insert_head("insert into orders values (1, 1)").unwrap();
-        assert_eq!((head.table, head.columns, head.source.as_str()), (vec!["orders".to_owned()], None, "values (1, 1)"));
-        let head = insert_head("INSERT INTO `d`.`t-x` TEMPORARY PARTITION (tp, `p2`) (a, `b`) SELECT 1, 2").unwrap();
+        assert_eq!(
+            (head.table, head.columns, head.source.as_str()),
+            (vec!["orders".to_owned()], None, "values (1, 1)")
+        );
+        let head =
+            insert_head("INSERT INTO `d`.`t-x` TEMPORARY PARTITION (tp, `p2`) (a, `b`) SELECT 1, 2").unwrap();
         assert_eq!(head.table, ["d", "t-x"]);
-        assert_eq!(head.partitions, PartitionChoice { names: vec!["tp".into(), "p2".into()], temporary: true });
+        assert_eq!(
+            head.partitions,
+            PartitionChoice { names: vec!["tp".into(), "p2".into()], temporary: true }
+        );
         assert_eq!(head.columns, Some(vec!["a".into(), "b".into()]));
         assert_eq!(head.source, "SELECT 1, 2");
         let head = insert_head("insert overwrite table t with label l1 (select 1)").unwrap();

@@ -25,11 +25,18 @@ pub enum Type {
     Float,
     Double,
     /// An integer scaled by `10^scale`.
-    Decimal { scale: u8 },
+    Decimal {
+        scale: u8,
+    },
     /// A blob; see [`wide_blob`]. LARGEINT has scale 0 and `is_large`.
-    Wide { scale: u8, is_large: bool },
+    Wide {
+        scale: u8,
+        is_large: bool,
+    },
     Date,
-    DateTime { scale: u8 },
+    DateTime {
+        scale: u8,
+    },
     Text,
     Json,
     /// BITMAP, HLL, QUANTILE_STATE: text inside, NULL to clients.
@@ -59,7 +66,9 @@ impl Type {
             DataType::Json | DataType::Variant => Type::Json,
             DataType::Hll | DataType::Bitmap | DataType::QuantileState => Type::Object,
             DataType::Complex(text) if text.starts_with("agg_state") => Type::Object,
-            DataType::Char { .. } | DataType::Varchar { .. } | DataType::String | DataType::Complex(_) => Type::Text,
+            DataType::Char { .. } | DataType::Varchar { .. } | DataType::String | DataType::Complex(_) => {
+                Type::Text
+            }
         }
     }
 
@@ -108,7 +117,9 @@ pub fn to_cell(value: &Value, column: &Column) -> Cell {
         Value::Null => Cell::Null,
         Value::Bool(flag) => Cell::Integer(i64::from(*flag)),
         Value::Int(number) => match (ty, i64::try_from(*number)) {
-            (Type::Wide { .. }, _) | (_, Err(_)) => Cell::Blob(wide_blob(&number.to_string(), 0).unwrap_or_default()),
+            (Type::Wide { .. }, _) | (_, Err(_)) => {
+                Cell::Blob(wide_blob(&number.to_string(), 0).unwrap_or_default())
+            }
             (_, Ok(small)) => Cell::Integer(small),
         },
         Value::Float(number) => Cell::Real(*number),
@@ -131,7 +142,9 @@ pub fn from_cell(cell: ValueRef<'_>, ty: Type) -> Value {
     match (cell, ty) {
         (ValueRef::Null, _) => Value::Null,
         (ValueRef::Integer(number), Type::Bool) => Value::Bool(number != 0),
-        (ValueRef::Integer(number), Type::Decimal { scale }) => Value::Decimal(Decimal::new(i128::from(number), scale)),
+        (ValueRef::Integer(number), Type::Decimal { scale }) => {
+            Value::Decimal(Decimal::new(i128::from(number), scale))
+        }
         (ValueRef::Integer(number), Type::Float | Type::Double) => Value::Float(number as f64),
         (ValueRef::Integer(number), _) => Value::Int(i128::from(number)),
         // Integer arithmetic that overflowed goes on as a real.
@@ -187,8 +200,9 @@ pub fn wide_text(blob: &[u8], scale: u8) -> String {
     let Some((sign, rest)) = blob.split_first() else { return "0".to_owned() };
     let negative = *sign == 0;
     let digits = rest.get(1..).unwrap_or_default().iter();
-    let digits: String =
-        digits.map(|digit| char::from(if negative { (b'0' + b'9').wrapping_sub(*digit) } else { *digit })).collect();
+    let digits: String = digits
+        .map(|digit| char::from(if negative { (b'0' + b'9').wrapping_sub(*digit) } else { *digit }))
+        .collect();
     let scale = usize::from(scale);
     let padded = format!("{digits:0>width$}", width = scale + 1);
     let (whole, fraction) = padded.split_at(padded.len() - scale);
@@ -202,7 +216,16 @@ mod tests {
 
     #[test]
     fn wide_numbers_survive_and_keep_their_order() {
-        let texts = ["-170141183460469231731687303715884105728", "-10.50", "-9.99", "-0.01", "0.00", "0.01", "9.99", "10.50"];
+        let texts = [
+            "-170141183460469231731687303715884105728",
+            "-10.50",
+            "-9.99",
+            "-0.01",
+            "0.00",
+            "0.01",
+            "9.99",
+            "10.50",
+        ];
         let blobs: Vec<Vec<u8>> = texts.iter().map(|text| wide_blob(text, 2).unwrap()).collect();
         assert!(blobs.is_sorted(), "{blobs:?}");
         for (text, blob) in texts.iter().zip(&blobs).skip(1) {

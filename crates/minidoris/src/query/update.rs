@@ -19,26 +19,34 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
     let Statement::Update { table, assignments, from: None, selection, .. } = statement else {
         return Err(unsupported("this form of UPDATE"));
     };
-    let TableFactor::Table { name, alias, .. } = &table.relation else { return Err(unsupported("this target")) };
+    let TableFactor::Table { name, alias, .. } = &table.relation else {
+        return Err(unsupported("this target"));
+    };
     let (db, table_name) = split_name(session, &name_parts(name)?)?;
     let target = LoadTarget::plan(cluster, &db, &table_name, PartitionChoice::default())?;
     if target.schema.keys_type != KeysType::Unique {
         return Err(SqlError::general("Only unique table could be updated."));
     }
     let alias = alias.as_ref().map_or(table_name.as_str(), |alias| alias.name.value.as_str());
-    let columns: Vec<String> = target.schema.columns.iter().map(|column| format!("`{}`", column.name)).collect();
-    let mut query = parse_query(&format!("SELECT {} FROM `{db}`.`{table_name}` AS `{alias}`", columns.join(", ")))?;
+    let columns: Vec<String> =
+        target.schema.columns.iter().map(|column| format!("`{}`", column.name)).collect();
+    let mut query =
+        parse_query(&format!("SELECT {} FROM `{db}`.`{table_name}` AS `{alias}`", columns.join(", ")))?;
     let SetExpr::Select(body) = query.body.as_mut() else { return Err(unsupported("this form of UPDATE")) };
     body.selection = selection;
     for assignment in assignments {
-        let AssignmentTarget::ColumnName(name) = &assignment.target else { return Err(unsupported("tuples in SET")) };
+        let AssignmentTarget::ColumnName(name) = &assignment.target else {
+            return Err(unsupported("tuples in SET"));
+        };
         let name = name_parts(name)?.pop().unwrap_or_default();
         let position = target
             .schema
             .position(&name)
             .ok_or_else(|| SqlError::general(format!("Unknown column '{name}' in 'table list'")))?;
         if target.schema.columns[position].is_key {
-            return Err(SqlError::general(format!("Only value columns of unique table could be updated: {name}")));
+            return Err(SqlError::general(format!(
+                "Only value columns of unique table could be updated: {name}"
+            )));
         }
         body.projection[position] = SelectItem::UnnamedExpr(assignment.value);
     }

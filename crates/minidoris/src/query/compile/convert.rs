@@ -136,8 +136,12 @@ pub fn to_text(x: &str, from: Type) -> String {
         Type::Decimal { scale } => format!("dec_text({x}, {scale})"),
         Type::Wide { scale, .. } => format!("wide_text({x}, {scale})"),
         Type::Float | Type::Double => format!("float_text({x})"),
-        Type::Bool | Type::TinyInt | Type::SmallInt | Type::Int | Type::BigInt => format!("CAST({x} AS TEXT)"),
-        Type::Null | Type::Date | Type::DateTime { .. } | Type::Text | Type::Json | Type::Object => x.to_owned(),
+        Type::Bool | Type::TinyInt | Type::SmallInt | Type::Int | Type::BigInt => {
+            format!("CAST({x} AS TEXT)")
+        }
+        Type::Null | Type::Date | Type::DateTime { .. } | Type::Text | Type::Json | Type::Object => {
+            x.to_owned()
+        }
     }
 }
 
@@ -185,6 +189,7 @@ pub fn common(a: &Typed, b: &Typed) -> Type {
 
 /// Fraction digits of a literal, 0 for anything else.
 fn literal_scale(value: &Typed) -> u8 {
-    let digits = value.literal.as_ref().and_then(|text| text.split_once('.')).map_or(0, |(_, digits)| digits.len());
+    let digits =
+        value.literal.as_ref().and_then(|text| text.split_once('.')).map_or(0, |(_, digits)| digits.len());
     u8::try_from(digits).unwrap_or(u8::MAX)
 }

@@ -66,7 +66,8 @@ impl Compiler<'_> {
                 let value = self.expression(scope, expr)?;
                 let inner = self.query(Some(scope), subquery)?;
                 let ty = inner.columns.first().map_or(Type::Null, |(_, ty)| *ty);
-                let value = if value.ty.is_integer() && ty.is_integer() { value } else { convert(&value, ty) };
+                let value =
+                    if value.ty.is_integer() && ty.is_integer() { value } else { convert(&value, ty) };
                 Typed::new(format!("({} {}IN ({}))", value.sql, not(*negated), inner.sql), Type::Bool)
             }
             Expr::Exists { subquery, negated } => {
@@ -85,7 +86,8 @@ impl Compiler<'_> {
                     Some(escape) => value_text(escape)?,
                     None => "\\".to_owned(),
                 };
-                let test = format!("({value} {}LIKE {pattern} ESCAPE {})", not(*negated), quote_text(&escape));
+                let test =
+                    format!("({value} {}LIKE {pattern} ESCAPE {})", not(*negated), quote_text(&escape));
                 Typed::new(test, Type::Bool)
             }
             Expr::Case { operand, conditions, else_result, .. } => {
@@ -174,7 +176,13 @@ impl Compiler<'_> {
         })
     }
 
-    fn binary(&mut self, scope: &Scope<'_>, left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<Typed> {
+    fn binary(
+        &mut self,
+        scope: &Scope<'_>,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+    ) -> SqlResult<Typed> {
         if matches!(op, BinaryOperator::Plus | BinaryOperator::Minus) {
             if let Expr::Interval(interval) = right {
                 let at = self.expression(scope, left)?;
@@ -191,7 +199,9 @@ impl Compiler<'_> {
         match op {
             BinaryOperator::And => Ok(Typed::new(format!("({} AND {})", a.sql, b.sql), Type::Bool)),
             BinaryOperator::Or => Ok(Typed::new(format!("({} OR {})", a.sql, b.sql), Type::Bool)),
-            BinaryOperator::Xor => Ok(Typed::new(format!("(({} <> 0) <> ({} <> 0))", a.sql, b.sql), Type::Bool)),
+            BinaryOperator::Xor => {
+                Ok(Typed::new(format!("(({} <> 0) <> ({} <> 0))", a.sql, b.sql), Type::Bool))
+            }
             BinaryOperator::Eq => test("="),
             BinaryOperator::NotEq => test("<>"),
             BinaryOperator::Lt => test("<"),
@@ -212,9 +222,10 @@ impl Compiler<'_> {
                 let (a, b) = (convert(&a, Type::BigInt), convert(&b, Type::BigInt));
                 Ok(Typed::new(format!("({} {op} {})", a.sql, b.sql), Type::BigInt))
             }
-            BinaryOperator::StringConcat => {
-                Ok(Typed::new(format!("({} || {})", to_text(&a.sql, a.ty), to_text(&b.sql, b.ty)), Type::Text))
-            }
+            BinaryOperator::StringConcat => Ok(Typed::new(
+                format!("({} || {})", to_text(&a.sql, a.ty), to_text(&b.sql, b.ty)),
+                Type::Text,
+            )),
             other => Err(unsupported(other)),
         }
     }
@@ -347,7 +358,10 @@ const DIVISION_DIGITS: u8 = 4;
 fn divide(a: &Typed, b: &Typed) -> Typed {
     let ty = arithmetic_type(a, b);
     let Type::Decimal { .. } = ty else {
-        return Typed::new(format!("({} / {})", convert(a, Type::Double).sql, convert(b, Type::Double).sql), Type::Double);
+        return Typed::new(
+            format!("({} / {})", convert(a, Type::Double).sql, convert(b, Type::Double).sql),
+            Type::Double,
+        );
     };
     let exact = |value: &Typed| match value.ty {
         Type::Decimal { scale } => (value.sql.clone(), scale),

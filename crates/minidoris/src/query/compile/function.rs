@@ -1,7 +1,8 @@
 //! Functions and aggregates.
 
 use sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments,
 };
 
 use super::convert::{convert, to_text};
@@ -31,7 +32,9 @@ impl Compiler<'_> {
                 (list.args.clone(), list.duplicate_treatment == Some(DuplicateTreatment::Distinct))
             }
         };
-        if name == "count" && matches!(arguments.as_slice(), [] | [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]) {
+        if name == "count"
+            && matches!(arguments.as_slice(), [] | [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)])
+        {
             return Ok(Typed::new("count(*)", Type::BigInt));
         }
         if matches!(name.as_str(), "date_add" | "date_sub" | "adddate" | "subdate") {
@@ -48,7 +51,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn date_function(&mut self, scope: &Scope<'_>, name: &str, arguments: &[FunctionArg]) -> SqlResult<Typed> {
+    fn date_function(
+        &mut self,
+        scope: &Scope<'_>,
+        name: &str,
+        arguments: &[FunctionArg],
+    ) -> SqlResult<Typed> {
         let [at, by] = arguments else { return Err(wrong_arguments(name)) };
         let backwards = name.ends_with("sub") || name == "subdate";
         let at = self.expression(scope, unnamed(at)?)?;
@@ -66,14 +74,16 @@ impl Compiler<'_> {
             let value = values.get(at).ok_or_else(|| wrong_arguments(name))?;
             Ok(to_text(&value.sql, value.ty))
         };
-        let all_texts = || -> Vec<String> { values.iter().map(|value| to_text(&value.sql, value.ty)).collect() };
+        let all_texts =
+            || -> Vec<String> { values.iter().map(|value| to_text(&value.sql, value.ty)).collect() };
         let arg = |at: usize| values.get(at).ok_or_else(|| wrong_arguments(name));
         let int = |at: usize| -> SqlResult<String> { Ok(convert(arg(at)?, Type::BigInt).sql) };
         let real = |at: usize| -> SqlResult<String> { Ok(convert(arg(at)?, Type::Double).sql) };
         let typed = |sql: String, ty: Type| Ok(Typed::new(sql, ty));
         match name {
             "now" | "current_timestamp" | "localtime" | "localtimestamp" | "sysdate" => {
-                let scale = values.first().and_then(|value| value.literal.as_ref()?.parse().ok()).unwrap_or(0).min(6);
+                let scale =
+                    values.first().and_then(|value| value.literal.as_ref()?.parse().ok()).unwrap_or(0).min(6);
                 let shown = Value::DateTime(self.now.with_scale(0)).to_sql_text(0).unwrap_or_default();
                 match scale {
                     0 => typed(quote_text(&shown), Type::DateTime { scale }),
@@ -90,8 +100,8 @@ impl Compiler<'_> {
             },
             "pi" => typed("3.141592653589793".to_owned(), Type::Double),
             "e" => typed("2.718281828459045".to_owned(), Type::Double),
-            "year" | "month" | "day" | "dayofmonth" | "hour" | "minute" | "second" | "quarter" | "dayofyear"
-            | "dayofweek" | "weekday" => temporal::extract(name, arg(0)?),
+            "year" | "month" | "day" | "dayofmonth" | "hour" | "minute" | "second" | "quarter"
+            | "dayofyear" | "dayofweek" | "weekday" => temporal::extract(name, arg(0)?),
             "to_date" | "date" => Ok(convert(arg(0)?, Type::Date)),
             "datediff" => {
                 let (a, b) = (convert(arg(0)?, Type::Date).sql, convert(arg(1)?, Type::Date).sql);
@@ -106,8 +116,9 @@ impl Compiler<'_> {
                 let at = convert(arg(0)?, Type::DateTime { scale: 6 }).sql;
                 typed(format!("date_text({at}, {})", text(1)?), Type::Text)
             }
-            "years_add" | "months_add" | "weeks_add" | "days_add" | "hours_add" | "minutes_add" | "seconds_add"
-            | "years_sub" | "months_sub" | "weeks_sub" | "days_sub" | "hours_sub" | "minutes_sub" | "seconds_sub" => {
+            "years_add" | "months_add" | "weeks_add" | "days_add" | "hours_add" | "minutes_add"
+            | "seconds_add" | "years_sub" | "months_sub" | "weeks_sub" | "days_sub" | "hours_sub"
+            | "minutes_sub" | "seconds_sub" => {
                 let unit = name.split("s_").next().unwrap_or(name);
                 temporal::shift_by(arg(0)?, arg(1)?, unit, name.ends_with("sub"))
             }
@@ -121,7 +132,9 @@ impl Compiler<'_> {
             "concat_ws" => typed(format!("concat_ws({})", all_texts().join(", ")), Type::Text),
             "replace" => typed(format!("replace({})", all_texts().join(", ")), Type::Text),
             "repeat" => typed(format!("text_repeat({}, {})", text(0)?, int(1)?), Type::Text),
-            "lpad" | "rpad" => typed(format!("text_{name}({}, {}, {})", text(0)?, int(1)?, text(2)?), Type::Text),
+            "lpad" | "rpad" => {
+                typed(format!("text_{name}({}, {}, {})", text(0)?, int(1)?, text(2)?), Type::Text)
+            }
             "substr" | "substring" | "mid" => {
                 let mut parts = vec![text(0)?, int(1)?];
                 if values.len() > 2 {
@@ -135,7 +148,10 @@ impl Compiler<'_> {
             "locate" => typed(format!("instr({}, {})", text(1)?, text(0)?), Type::Int),
             "md5" => typed(format!("md5_hex({})", text(0)?), Type::Text),
             "uuid" => typed("uuid()".to_owned(), Type::Text),
-            "rand" | "random" => typed("((random() + 9223372036854775808.0) / 18446744073709551616.0)".to_owned(), Type::Double),
+            "rand" | "random" => typed(
+                "((random() + 9223372036854775808.0) / 18446744073709551616.0)".to_owned(),
+                Type::Double,
+            ),
             "abs" => {
                 let value = arg(0)?;
                 match value.ty {
@@ -195,7 +211,9 @@ impl Compiler<'_> {
             "match_any" | "match_all" | "match_phrase" => {
                 typed(format!("text_{name}({}, {})", text(0)?, text(1)?), Type::Bool)
             }
-            other => Err(SqlError::general(format!("Can not found function '{}'", other.to_ascii_uppercase()))),
+            other => {
+                Err(SqlError::general(format!("Can not found function '{}'", other.to_ascii_uppercase())))
+            }
         }
     }
 
@@ -231,9 +249,13 @@ fn aggregate(name: &str, values: &[Typed], distinct: bool) -> Option<Typed> {
         "any_value" | "any" => Typed::new(format!("min({x})"), one.ty),
         "group_concat" => {
             let value = to_text(x, one.ty);
-            let separator = values.get(1).map_or_else(|| "', '".to_owned(), |separator| separator.sql.clone());
+            let separator =
+                values.get(1).map_or_else(|| "', '".to_owned(), |separator| separator.sql.clone());
             match distinct {
-                true => Typed::new(format!("replace(group_concat(DISTINCT {value}), ',', {separator})"), Type::Text),
+                true => Typed::new(
+                    format!("replace(group_concat(DISTINCT {value}), ',', {separator})"),
+                    Type::Text,
+                ),
                 false => Typed::new(format!("group_concat({value}, {separator})"), Type::Text),
             }
         }

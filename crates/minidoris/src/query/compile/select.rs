@@ -1,8 +1,8 @@
 //! SELECT, set operations, grouping and ordering.
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, SetOperator, SetQuantifier, Value as Literal,
+    Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Value as Literal,
 };
 
 use super::convert::{common, convert};
@@ -92,9 +92,10 @@ impl Compiler<'_> {
                 let word = match (op, set_quantifier) {
                     (SetOperator::Union, SetQuantifier::All) => "UNION ALL",
                     (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => "UNION",
-                    (SetOperator::Except | SetOperator::Minus, SetQuantifier::None | SetQuantifier::Distinct) => {
-                        "EXCEPT"
-                    }
+                    (
+                        SetOperator::Except | SetOperator::Minus,
+                        SetQuantifier::None | SetQuantifier::Distinct,
+                    ) => "EXCEPT",
                     (SetOperator::Intersect, SetQuantifier::None | SetQuantifier::Distinct) => "INTERSECT",
                     _ => return Err(unsupported(format!("{op} {set_quantifier}"))),
                 };
@@ -116,7 +117,9 @@ impl Compiler<'_> {
                 let scope = Scope { parent, ..Scope::default() };
                 let mut rows: Vec<Vec<Typed>> = Vec::new();
                 for row in &values.rows {
-                    rows.push(row.iter().map(|expr| self.expression(&scope, expr)).collect::<SqlResult<_>>()?);
+                    rows.push(
+                        row.iter().map(|expr| self.expression(&scope, expr)).collect::<SqlResult<_>>()?,
+                    );
                 }
                 let width = rows.first().map_or(0, Vec::len);
                 if rows.iter().any(|row| row.len() != width) {
@@ -125,18 +128,25 @@ impl Compiler<'_> {
                 let types: Vec<Type> =
                     (0..width).map(|at| super::expression::unify(rows.iter().map(|row| &row[at]))).collect();
                 let row = |row: &Vec<Typed>| {
-                    let cells: Vec<String> = row.iter().zip(&types).map(|(cell, ty)| convert(cell, *ty).sql).collect();
+                    let cells: Vec<String> =
+                        row.iter().zip(&types).map(|(cell, ty)| convert(cell, *ty).sql).collect();
                     format!("({})", cells.join(", "))
                 };
                 let rows: Vec<String> = rows.iter().map(row).collect();
-                let columns = types.iter().enumerate().map(|(at, ty)| (format!("column{}", at + 1), *ty)).collect();
+                let columns =
+                    types.iter().enumerate().map(|(at, ty)| (format!("column{}", at + 1), *ty)).collect();
                 Ok(Body { sql: format!("SELECT * FROM (VALUES {})", rows.join(", ")), columns })
             }
             other => Err(unsupported(other)),
         }
     }
 
-    fn select(&mut self, parent: Option<&Scope<'_>>, select: &Select, order: &[(&Expr, &str)]) -> SqlResult<Body> {
+    fn select(
+        &mut self,
+        parent: Option<&Scope<'_>>,
+        select: &Select,
+        order: &[(&Expr, &str)],
+    ) -> SqlResult<Body> {
         if select.qualify.is_some() || select.into.is_some() || !select.lateral_views.is_empty() {
             return Err(unsupported("this form of SELECT"));
         }
@@ -281,7 +291,9 @@ fn order_by_output(body: &Body, keys: &[(&Expr, &str)]) -> SqlResult<String> {
                 .columns
                 .iter()
                 .position(|(column, _)| column.eq_ignore_ascii_case(&name.value))
-                .ok_or_else(|| SqlError::general(format!("Unknown column '{}' in 'order clause'", name.value)))?,
+                .ok_or_else(|| {
+                    SqlError::general(format!("Unknown column '{}' in 'order clause'", name.value))
+                })?,
             (None, other) => return Err(unsupported(format!("ORDER BY {other} over a set operation"))),
         };
         shown.push(format!("{}{direction}", at + 1));
@@ -291,7 +303,12 @@ fn order_by_output(body: &Body, keys: &[(&Expr, &str)]) -> SqlResult<String> {
 
 /// The body with its columns converted to the given types.
 fn retype(body: &Body, types: &[Type]) -> String {
-    if body.columns.iter().zip(types).all(|((_, own), wanted)| own == wanted || own.is_integer() && wanted.is_integer()) {
+    if body
+        .columns
+        .iter()
+        .zip(types)
+        .all(|((_, own), wanted)| own == wanted || own.is_integer() && wanted.is_integer())
+    {
         return format!("SELECT * FROM ({})", body.sql);
     }
     let columns = body.columns.iter().zip(types).enumerate().map(|(at, ((_, own), wanted))| {
@@ -300,7 +317,12 @@ fn retype(body: &Body, types: &[Type]) -> String {
     });
     let names: Vec<String> = (0..types.len()).map(output_name).collect();
     let columns: Vec<String> = columns.collect();
-    format!("SELECT {} FROM (WITH body({}) AS ({}) SELECT * FROM body)", columns.join(", "), names.join(", "), body.sql)
+    format!(
+        "SELECT {} FROM (WITH body({}) AS ({}) SELECT * FROM body)",
+        columns.join(", "),
+        names.join(", "),
+        body.sql
+    )
 }
 
 /// The name of the n-th output column inside SQLite.

@@ -8,7 +8,9 @@ use sqlparser::ast::{
 use super::expression::{compare, value_text};
 use super::scope::RelationColumn;
 use super::select::output_name;
-use super::{Compiled, Compiler, Relation, Scope, Typed, name_parts, parser, quote_name, syntax_error, unsupported};
+use super::{
+    Compiled, Compiler, Relation, Scope, Typed, name_parts, parser, quote_name, syntax_error, unsupported,
+};
 use crate::error::{SqlError, SqlResult};
 use crate::model::Table;
 use crate::query::engine::TableSource;
@@ -70,7 +72,10 @@ impl Compiler<'_> {
     ) -> SqlResult<String> {
         let condition = self.condition(scope, before, constraint)?.unwrap_or_else(|| "1".to_owned());
         scope.relations.truncate(before);
-        Ok(format!("{left} JOIN (SELECT 1) AS {} ON {word} (SELECT 1 FROM {right} WHERE {condition})", quote_name("one")))
+        Ok(format!(
+            "{left} JOIN (SELECT 1) AS {} ON {word} (SELECT 1 FROM {right} WHERE {condition})",
+            quote_name("one")
+        ))
     }
 
     fn condition(
@@ -88,10 +93,13 @@ impl Compiler<'_> {
                     let name = name_parts(name)?.pop().unwrap_or_default();
                     let find = |relations: &[Relation]| {
                         let mut columns = relations.iter().flat_map(|relation| relation.columns.iter());
-                        columns.find(|column| column.name.eq_ignore_ascii_case(&name)).map(|column| column.value.clone())
+                        columns
+                            .find(|column| column.name.eq_ignore_ascii_case(&name))
+                            .map(|column| column.value.clone())
                     };
                     let sides = find(&scope.relations[..before]).zip(find(&scope.relations[before..]));
-                    let (a, b) = sides.ok_or_else(|| SqlError::general(format!("Unknown column '{name}' in 'using'")))?;
+                    let (a, b) = sides
+                        .ok_or_else(|| SqlError::general(format!("Unknown column '{name}' in 'using'")))?;
                     tests.push(compare(&a, "=", &b));
                 }
                 Ok(Some(tests.join(" AND ")))
@@ -122,7 +130,9 @@ impl Compiler<'_> {
                 self.table_function(&own, args, scope, &shown)
             }
             TableFactor::Derived { subquery, alias, lateral: false, .. } => {
-                let alias = alias.as_ref().ok_or_else(|| SqlError::general("Every derived table must have its own alias"))?;
+                let alias = alias
+                    .as_ref()
+                    .ok_or_else(|| SqlError::general("Every derived table must have its own alias"))?;
                 let inner = self.query(scope.parent, subquery)?;
                 Ok(derived(scope, inner, alias))
             }
@@ -180,7 +190,8 @@ impl Compiler<'_> {
                 let partitions = choose(table, &choice)?;
                 let source = TableSource::of(table, &partitions, &choice);
                 let columns = table.columns().iter();
-                let columns = columns.map(|column| (column.name.as_str(), Type::of(&column.data_type), column.visible));
+                let columns =
+                    columns.map(|column| (column.name.as_str(), Type::of(&column.data_type), column.visible));
                 let mut relation = Relation::of_columns(shown, columns);
                 rename(&mut relation, alias);
                 scope.relations.push(relation);
@@ -251,7 +262,9 @@ impl Compiler<'_> {
 
     fn answer(&mut self, scope: &mut Scope<'_>, rows: ResultSet, shown: &str) -> String {
         let ty = |at: usize| match rows.types.get(at) {
-            Some(ColumnType::TinyInt | ColumnType::SmallInt | ColumnType::Int | ColumnType::BigInt) => Type::BigInt,
+            Some(ColumnType::TinyInt | ColumnType::SmallInt | ColumnType::Int | ColumnType::BigInt) => {
+                Type::BigInt
+            }
             _ => Type::Text,
         };
         let columns: Vec<(&str, Type, bool)> =
@@ -278,7 +291,12 @@ fn derived_named(scope: &mut Scope<'_>, inner: Compiled, alias: &str, names: Vec
     });
     scope.relations.push(Relation { alias: alias.to_owned(), columns: columns.collect() });
     let outputs: Vec<String> = (0..inner.columns.len()).map(output_name).collect();
-    format!("(WITH body({}) AS ({}) SELECT * FROM body) AS {}", outputs.join(", "), inner.sql, quote_name(alias))
+    format!(
+        "(WITH body({}) AS ({}) SELECT * FROM body) AS {}",
+        outputs.join(", "),
+        inner.sql,
+        quote_name(alias)
+    )
 }
 
 fn rename(relation: &mut Relation, alias: Option<&TableAlias>) {
@@ -291,9 +309,11 @@ fn rename(relation: &mut Relation, alias: Option<&TableAlias>) {
 /// The value of `"name" = "value"` among the arguments.
 fn property(args: &[FunctionArg], wanted: &str) -> Option<String> {
     args.iter().find_map(|arg| match arg {
-        FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(value), operator: FunctionArgOperator::Equals } => {
-            (literal_text(name)?.eq_ignore_ascii_case(wanted)).then(|| literal_text(value)).flatten()
-        }
+        FunctionArg::ExprNamed {
+            name,
+            arg: FunctionArgExpr::Expr(value),
+            operator: FunctionArgOperator::Equals,
+        } => (literal_text(name)?.eq_ignore_ascii_case(wanted)).then(|| literal_text(value)).flatten(),
         FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
             name.value.eq_ignore_ascii_case(wanted).then(|| literal_text(value)).flatten()
         }
