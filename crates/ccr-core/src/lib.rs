@@ -8,6 +8,7 @@
 //! requires), [`runner`] (the loop), [`effect`] (one file per thing done to a cluster).
 
 pub mod change;
+pub mod control;
 mod effect;
 pub mod error;
 pub mod job;

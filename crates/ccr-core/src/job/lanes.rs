@@ -87,6 +87,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         | Event::Restored { .. }
         | Event::StatementStarted { .. }
         | Event::StatementDone { .. }
+        | Event::SkipRequested { .. }
         | Event::Blocked(_)
         | Event::Unblocked => return Err(refused),
     }

@@ -4,7 +4,7 @@
 //! may be large with many tables. The *position* is one small row, written while transactions flow. The
 //! position is the watermark: everything at or below it has been applied or skipped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,9 @@ pub struct JobState {
     /// Upstream view id to its name; views keep their names downstream.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub views: BTreeMap<i64, String>,
+    /// Commit seqs that an operator has asked to pass over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub skips: BTreeSet<i64>,
     /// Set while an operator must act; cleared when the job is resumed.
     pub blocked: Option<Blocked>,
     /// The last full sync, running or finished.
@@ -186,6 +189,7 @@ impl JobState {
             }),
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
+            skips: BTreeSet::new(),
             blocked: None,
             last_full_sync: Some(FullSyncRecord {
                 reason,

@@ -83,6 +83,10 @@ pub enum Event {
     TableJoined {
         source_id: i64,
     },
+    /// An operator asks to pass over a binlog.
+    SkipRequested {
+        commit_seq: i64,
+    },
     /// An operator must act.
     Blocked(Blocked),
     /// The operator said to go on.
@@ -207,6 +211,9 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::ApartStatementDone { .. }
             | Event::TableJoined { .. }),
         ) => lanes::step(job_id, &mut next, event)?,
+        (_, Event::SkipRequested { commit_seq }) => {
+            next.skips.insert(commit_seq);
+        }
         (_, Event::Blocked(blocked)) => next.blocked = Some(blocked),
         (_, Event::Unblocked) => {
             next.blocked = None;
@@ -253,6 +260,7 @@ impl Event {
             Event::ApartStatementStarted { .. } => "ApartStatementStarted",
             Event::ApartStatementDone { .. } => "ApartStatementDone",
             Event::TableJoined { .. } => "TableJoined",
+            Event::SkipRequested { .. } => "SkipRequested",
             Event::Blocked(_) => "Blocked",
             Event::Unblocked => "Unblocked",
         }

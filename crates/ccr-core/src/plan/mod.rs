@@ -12,7 +12,7 @@ mod table;
 mod upsert;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use doris_types::record::{PartitionRecord, Record};
 
@@ -27,6 +27,8 @@ pub struct View<'a> {
     pub tables: &'a BTreeMap<i64, TableLink>,
     /// Upstream view id to its name.
     pub views: &'a BTreeMap<i64, String>,
+    /// Commit seqs that an operator has asked to pass over.
+    pub skips: &'a BTreeSet<i64>,
     /// Whose binlog is being read.
     pub track: TrackId,
     /// The watermark.
@@ -95,6 +97,8 @@ pub enum SkipReason {
     NothingToChange,
     /// Storage media are chosen per cluster.
     StorageMedium,
+    /// An operator asked to pass over it.
+    Requested,
     /// Another table than the one of a table job.
     OtherTable,
 }
@@ -175,6 +179,9 @@ pub struct Block {
 pub fn plan(change: &Change, view: View<'_>) -> Plan {
     if change.commit_seq <= view.commit_seq {
         return Plan::Skip(SkipReason::AlreadyApplied);
+    }
+    if view.skips.contains(&change.commit_seq) {
+        return Plan::Skip(SkipReason::Requested);
     }
     match &change.record {
         Record::Upsert(record) => upsert::plan(change.commit_seq, record, view),
@@ -282,6 +289,7 @@ impl SkipReason {
             SkipReason::JobNotFinished => "a job that is not finished",
             SkipReason::NothingToChange => "nothing left to change",
             SkipReason::StorageMedium => "storage medium, chosen per cluster",
+            SkipReason::Requested => "an operator asked to pass over it",
             SkipReason::OtherTable => "another table",
         }
     }
@@ -341,7 +349,15 @@ pub(crate) mod testing {
     pub fn plan_of(commit_seq: i64, binlog_type: BinlogType, data: &str) -> Plan {
         let (spec, tables) = (spec("", ""), links());
         let views = BTreeMap::from([(30, "v1".to_owned())]);
-        let view = View { spec: &spec, tables: &tables, views: &views, commit_seq: 40, track: TrackId::Main };
+        let skips = BTreeSet::from([77]);
+        let view = View {
+            spec: &spec,
+            tables: &tables,
+            views: &views,
+            skips: &skips,
+            commit_seq: 40,
+            track: TrackId::Main,
+        };
         plan(&change(commit_seq, binlog_type, data), view)
     }
 }
@@ -379,6 +395,12 @@ mod tests {
             dummy,
             Plan::FullSync(FullSyncReason::BinlogExpired { position: 40, expired_to: Some(60) })
         );
+    }
+
+    #[test]
+    fn an_operator_can_pass_over_any_binlog() {
+        let plan = plan_of(77, BinlogType(99), "{}");
+        assert_eq!(plan, Plan::Skip(SkipReason::Requested));
     }
 
     #[test]

@@ -75,7 +75,7 @@ mod tests {
     use super::super::testing::*;
     use super::super::{Block, plan};
     use super::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use doris_types::record::BinlogType;
 
@@ -126,8 +126,15 @@ mod tests {
     #[test]
     fn a_table_job_ignores_what_its_list_never_holds() {
         let (spec, tables) = (spec("t1", "x1"), links());
-        let views = BTreeMap::new();
-        let view = View { spec: &spec, tables: &tables, views: &views, commit_seq: 40, track: TrackId::Main };
+        let (views, skips) = (BTreeMap::new(), BTreeSet::new());
+        let view = View {
+            spec: &spec,
+            tables: &tables,
+            views: &views,
+            skips: &skips,
+            commit_seq: 40,
+            track: TrackId::Main,
+        };
         let data = r#"{"commitSeq":60,"dbId":1,"tableId":20,"tableName":"t2","tableType":"OLAP","sql":"x"}"#;
         assert_eq!(
             plan(&change(60, BinlogType::CREATE_TABLE, data), view),

@@ -28,7 +28,7 @@ use crate::job::{
     ApartWork, Blocked, Event, FullSyncReason, JobState, Lane, Leaving, LinkEffect, PartialSyncReason, Phase,
     Position, SyncType, TableLink,
 };
-use crate::plan::{Statement, TrackId};
+use crate::plan::{SkipReason, Statement, TrackId};
 
 /// After this long without a recorded position a label may have been forgotten downstream, which keeps
 /// them for 12 hours by default.
@@ -157,7 +157,7 @@ impl<'a> Stream<'a> {
     async fn handle_main(&mut self, event: TrackEvent) -> Result<Flow> {
         match event {
             TrackEvent::Done(done) => {
-                self.count(&done);
+                self.count(&done).await;
                 self.move_position(done.commit_seq, done.timestamp_ms);
             }
             TrackEvent::Acted { change, began_ms, result } => {
@@ -272,7 +272,7 @@ impl<'a> Stream<'a> {
     async fn handle_lane(&mut self, source_id: i64, event: TrackEvent) -> Result<()> {
         match event {
             TrackEvent::Done(done) => {
-                self.count(&done);
+                self.count(&done).await;
                 self.move_cursor(source_id, done.commit_seq);
             }
             TrackEvent::Acted { change, began_ms, result } => {
@@ -555,7 +555,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn count(&self, done: &Done) {
+    async fn count(&mut self, done: &Done) {
         match done.skipped {
             None => self.shell.update_status(|status| status.transactions += 1),
             Some(reason) => {
@@ -566,6 +566,11 @@ impl<'a> Stream<'a> {
                     "skipped"
                 );
                 self.shell.update_status(|status| status.skipped += 1);
+                if reason == SkipReason::Requested {
+                    let seqs = (done.commit_seq, done.commit_seq);
+                    let text = format!("{}: {}", done.binlog_type, reason.name());
+                    self.job.history("skip", seqs, text, "passed over", done.planned_at_ms).await;
+                }
             }
         }
         self.handled(done.binlog_type, done.planned_at_ms);

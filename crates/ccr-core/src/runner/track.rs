@@ -262,6 +262,18 @@ impl Track {
             match queued {
                 Queued::Change(change) => self.plan_change(state, change),
                 Queued::Gap(reason) => self.barrier = Some(Barrier::FullSync(reason)),
+                Queued::Unreadable { commit_seq, timestamp_ms, .. } if state.skips.contains(&commit_seq) => {
+                    self.window.push_back(Slot {
+                        done: Done {
+                            commit_seq,
+                            timestamp_ms,
+                            binlog_type: "UNREADABLE",
+                            planned_at_ms: self.shell.now_ms(),
+                            skipped: Some(SkipReason::Requested),
+                        },
+                        work: Work::Skip,
+                    });
+                }
                 Queued::Unreadable { commit_seq, timestamp_ms, binlog_type, tables, error } => {
                     self.barrier =
                         Some(Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error });
@@ -280,6 +292,7 @@ impl Track {
             spec: &self.shell.ctx.record.spec,
             tables: &state.tables,
             views: &state.views,
+            skips: &state.skips,
             commit_seq: self.done_to,
             track: self.id,
         };

@@ -1,0 +1,94 @@
+//! What an operator may ask of a job, beside pausing and resuming it.
+//!
+//! A request is applied to the stored state while the job's task is stopped, which costs nothing since
+//! stopping is always safe; so it is persisted when its answer arrives, and survives everything after.
+
+use thiserror::Error;
+
+use crate::job::{
+    Event, FullSyncReason, IllegalEvent, JobRecord, Leaving, PartialSyncReason, Phase, transition,
+};
+use crate::store::{HistoryEntry, Store, StoreError};
+
+/// A request of an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Pass over the binlog with exactly this commit seq.
+    SkipBinlog { commit_seq: i64 },
+    /// Copy everything again.
+    FullSync { detail: String },
+    /// Copy one table again, if its upstream id and name are still these.
+    PartialSync { table: String, table_id: i64, detail: String },
+}
+
+#[derive(Debug, Error)]
+pub enum RequestError {
+    #[error("skip_commit_seq: must be greater than {position}, up to which the job has applied everything")]
+    AlreadyApplied { position: i64 },
+    #[error("skip_table: the job does not replicate table {table} with id {table_id}")]
+    UnknownTable { table: String, table_id: i64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+}
+
+/// Applies a request to a job whose task is not running. `epoch` is a lease just acquired for it.
+///
+/// A full sync asked for while one is running is that one.
+///
+/// # Errors
+/// When the request names something that the job does not have, or the store refuses.
+pub async fn apply(
+    store: &dyn Store,
+    job: &JobRecord,
+    epoch: u64,
+    request: &Request,
+    now_ms: i64,
+) -> Result<(), RequestError> {
+    let (state, position) = store.load(&job.id).await?;
+    let (event, reason) = match request {
+        Request::SkipBinlog { commit_seq } => {
+            let lowest = state
+                .tables
+                .values()
+                .filter_map(|link| link.lane.apart().map(|apart| apart.cursor))
+                .fold(position.commit_seq, i64::min);
+            if *commit_seq <= lowest {
+                return Err(RequestError::AlreadyApplied { position: lowest });
+            }
+            (Event::SkipRequested { commit_seq: *commit_seq }, format!("skip commit seq {commit_seq}"))
+        }
+        Request::FullSync { .. } if matches!(state.phase, Phase::FullSync(_)) => return Ok(()),
+        Request::FullSync { detail } => {
+            let reason = FullSyncReason::Requested { detail: detail.clone() };
+            let text = reason.describe();
+            let from_commit_seq = position.commit_seq;
+            (Event::FullSyncNeeded { reason, from_commit_seq, at_ms: now_ms }, text)
+        }
+        Request::PartialSync { table, table_id, detail } => {
+            let link = state.tables.get(table_id).filter(|link| link.source_name == *table);
+            let Some(link) = link else {
+                return Err(RequestError::UnknownTable { table: table.clone(), table_id: *table_id });
+            };
+            let cursor = link.lane.apart().map_or(position.commit_seq, |apart| apart.cursor);
+            let reason = PartialSyncReason::Requested { detail: detail.clone() };
+            let text = reason.describe();
+            let why = Leaving::PartialSync(reason);
+            (Event::TableLeft { source_id: *table_id, cursor, why, at_ms: now_ms }, text)
+        }
+    };
+    let next = transition(&job.id, &state, event)?;
+    store.save_state(&job.id, epoch, &next, &position).await?;
+    let entry = HistoryEntry {
+        at_ms: now_ms,
+        first_commit_seq: position.commit_seq,
+        last_commit_seq: position.commit_seq,
+        plan: "request".to_owned(),
+        reason,
+        outcome: "recorded".to_owned(),
+        duration_ms: 0,
+    };
+    store.append_history(&job.id, epoch, &entry).await?;
+    Ok(())
+}
