@@ -1,7 +1,11 @@
 //! minidoris from outside: every test starts clusters in its process and talks to them over sockets.
 
+#![allow(clippy::unwrap_used)]
+
 mod clients;
 mod harness;
 mod nodes;
 mod protocol;
 mod raw;
+mod rpc_faults;
+mod wire;
