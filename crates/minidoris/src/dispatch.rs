@@ -14,8 +14,8 @@ pub use kind::kind;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{Answer, Session};
-use crate::sql::{self, Show, ShowKind, Statement};
-use crate::{exec, show, snapshot};
+use crate::sql::{self, ShowKind, Statement};
+use crate::{exec, query, show, snapshot};
 
 /// Databases that every cluster has and that hold no replicated table.
 const SYSTEM_DATABASES: [&str; 3] = ["information_schema", "mysql", "__internal_schema"];
@@ -60,14 +60,11 @@ pub async fn run(
             Ok(Answer::ok())
         }
         Statement::Use(name) => use_database(cluster, session, name).map(|()| Answer::ok()),
-        Statement::Show(Show { kind: ShowKind::Variables { .. }, filter }) => {
-            Ok(Answer::Rows(variables::rows(cluster, session, filter)))
-        }
         Statement::Show(wanted) => show::run(cluster, session, wanted).map(Answer::Rows),
         // Every change is visible on all frontends at once.
         Statement::Sync => Ok(Answer::ok()),
         Statement::Begin | Statement::Commit | Statement::Rollback => Ok(Answer::ok()),
-        Statement::Query(query) => crate::query::run(cluster, session, &query.text).await,
+        Statement::Query(wanted) => query::run(cluster, session, &wanted.text).await,
         Statement::Backup(backup) => {
             let db = named_or_current(backup.db.as_deref(), session)?;
             snapshot::submit_backup(cluster, &db, backup).map(|()| Answer::ok())

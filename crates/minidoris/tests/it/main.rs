@@ -7,5 +7,6 @@ mod harness;
 mod nodes;
 mod protocol;
 mod raw;
+mod replicate;
 mod rpc_faults;
 mod wire;

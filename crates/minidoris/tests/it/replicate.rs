@@ -1,0 +1,170 @@
+//! From one cluster to another: backup, restore, then a transaction through begin, ingest and commit.
+
+use doris_thrift::*;
+use doris_types::record::UpsertRecord;
+use minidoris::Cluster;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+
+use crate::harness::{LIMIT, bounded, connect, pair, rows};
+use crate::wire::{Wire, ok};
+
+const TABLE: &str = r#"CREATE TABLE d.t (k INT, v VARCHAR(32)) UNIQUE KEY(k)
+    PARTITION BY RANGE(k) (PARTITION p1 VALUES LESS THAN ("100"), PARTITION p2 VALUES LESS THAN ("200"))
+    DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES ("replication_num" = "1", "binlog.enable" = "true")"#;
+const ALL_ROWS: &str = "SELECT k, v FROM d.t ORDER BY k";
+
+/// Polls a SHOW statement until the newest job is FINISHED.
+async fn finished(conn: &mut Conn, show: &str) {
+    let waiting = async {
+        loop {
+            let jobs: Vec<Row> = conn.query(show).await.unwrap();
+            let column =
+                |name: &str| jobs.last().and_then(|row| row.get::<Option<String>, _>(name)).flatten();
+            match column("State").as_deref() {
+                Some("FINISHED") => return,
+                Some("CANCELLED") => panic!("{show}: {:?}", column("Status")),
+                _running => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, waiting).await.expect("the job ends in time");
+}
+
+/// The upserts after `seq`, oldest first.
+async fn upserts(upstream: &Wire, seq: i64) -> Vec<(i64, UpsertRecord)> {
+    let result = upstream.binlogs("d", seq).await;
+    ok(result.status);
+    let binlogs = result.binlogs.unwrap_or_default().into_iter();
+    let upserts = binlogs.filter(|binlog| binlog.binlog_type == Some(TBinlogType::UPSERT));
+    upserts
+        .map(|binlog| {
+            let record = serde_json::from_str(binlog.data.as_deref().unwrap()).unwrap();
+            (binlog.commit_seq.unwrap(), record)
+        })
+        .collect()
+}
+
+/// Ingests every tablet that an upsert touched and gives what was written.
+async fn ingest(
+    upstream: &Wire,
+    downstream: &Wire,
+    txn_id: i64,
+    record: &UpsertRecord,
+) -> Vec<TTabletCommitInfo> {
+    let (source, target) = (upstream.table("d", "t").await, downstream.table("d", "t").await);
+    let (source_backends, target_backends) = (upstream.backends().await, downstream.backends().await);
+    let mut written = Vec::new();
+    for touched in record.table_records.values().flat_map(|table| &table.partition_records) {
+        let same_id = |partition: &&TGetMetaPartitionMeta| partition.id == Some(touched.partition_id);
+        let from = source.partitions.iter().flatten().find(same_id).unwrap();
+        let same_range = |partition: &&TGetMetaPartitionMeta| partition.range == from.range;
+        let to = target.partitions.iter().flatten().find(same_range).unwrap();
+        let tablets =
+            |partition: &TGetMetaPartitionMeta| partition.indexes.clone().unwrap().remove(0).tablets.unwrap();
+        for (remote, local) in tablets(from).into_iter().zip(tablets(to)) {
+            let remote_replica = &remote.replicas.as_ref().unwrap()[0];
+            let remote_backend = &source_backends[&remote_replica.backend_id.unwrap()];
+            for replica in local.replicas.iter().flatten() {
+                let backend = &target_backends[&replica.backend_id.unwrap()];
+                let request = TIngestBinlogRequest {
+                    txn_id: Some(txn_id),
+                    remote_tablet_id: remote.id,
+                    binlog_version: Some(touched.version),
+                    remote_host: Some(remote_backend.host.clone()),
+                    remote_port: Some(remote_backend.http_port.to_string()),
+                    partition_id: to.id,
+                    local_tablet_id: local.id,
+                    load_id: Some(TUniqueId { hi: -1, lo: -1 }),
+                };
+                ok(bounded(downstream.backend(backend).ingest_binlog(&request)).await.unwrap().status);
+                written.push(TTabletCommitInfo::new(local.id.unwrap(), backend.id.unwrap()));
+            }
+        }
+    }
+    written
+}
+
+/// Upstream and downstream with `d.t` of two rows restored, and the snapshot's commit seq.
+async fn restored_pair() -> (Cluster, Cluster, i64) {
+    let (source, target) = pair().await;
+    let (mut up, mut down) = (connect(&source).await, connect(&target).await);
+    up.query_drop(r#"CREATE DATABASE d PROPERTIES ("binlog.enable" = "true")"#).await.unwrap();
+    up.query_drop(TABLE).await.unwrap();
+    up.query_drop("INSERT INTO d.t VALUES (1, 'one'), (150, 'one and a half')").await.unwrap();
+    up.query_drop("BACKUP SNAPSHOT d.s1 TO `__keep_on_local__` ON (t) PROPERTIES (\"type\" = \"full\")")
+        .await
+        .unwrap();
+    finished(&mut up, "SHOW BACKUP FROM d").await;
+    let (upstream, downstream) = (Wire::new(&source, 0), Wire::new(&target, 0));
+    let snapshot = upstream.snapshot("d", "s1").await;
+    let seq = snapshot.commit_seq.unwrap();
+    down.query_drop("CREATE DATABASE d").await.unwrap();
+    downstream.restore("d", "s1_r", snapshot, &upstream).await;
+    finished(&mut down, "SHOW RESTORE FROM d").await;
+    let expected = rows(&mut up, ALL_ROWS).await;
+    assert_eq!(expected.len(), 2);
+    assert_eq!(rows(&mut down, ALL_ROWS).await, expected);
+    (source, target, seq)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_and_a_transaction_reach_the_other_cluster() {
+    let (source, target, seq) = restored_pair().await;
+    let (mut up, mut down) = (connect(&source).await, connect(&target).await);
+    let (upstream, downstream) = (Wire::new(&source, 0), Wire::new(&target, 0));
+
+    // A key that exists, a new one in the same partition, and one in the other partition.
+    up.query_drop("INSERT INTO d.t VALUES (1, 'uno'), (2, 'due'), (199, 'last')").await.unwrap();
+    let news = upserts(&upstream, seq).await;
+    assert_eq!(news.len(), 1);
+    let (commit_seq, record) = &news[0];
+    let table_id = downstream.table("d", "t").await.id.unwrap();
+    let label = format!("ccrj-{commit_seq}");
+    let begun = downstream.begin("d", table_id, &label).await;
+    ok(begun.status);
+    let txn_id = begun.txn_id.unwrap();
+    let written = ingest(&upstream, &downstream, txn_id, record).await;
+    assert_eq!(rows(&mut down, ALL_ROWS).await.len(), 2, "nothing shows before the commit");
+    ok(downstream.commit("d", txn_id, written).await);
+    let expected = rows(&mut up, ALL_ROWS).await;
+    assert_eq!(expected.len(), 4);
+    assert_eq!(rows(&mut down, ALL_ROWS).await, expected);
+
+    let again = downstream.begin("d", table_id, &label).await.status.unwrap();
+    assert_eq!(again.status_code, TStatusCode::LABEL_ALREADY_EXISTS);
+    let caught_up = upstream.binlogs("d", *commit_seq).await.status.unwrap();
+    assert_eq!(caught_up.status_code, TStatusCode::BINLOG_TOO_NEW_COMMIT_SEQ);
+    source.stop().await;
+    target.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_master_does_not_know_open_transactions() {
+    let (source, target, _) = restored_pair().await;
+    let downstream = Wire::new(&target, 0);
+    let table_id = downstream.table("d", "t").await.id.unwrap();
+    let begun = downstream.begin("d", table_id, "open").await;
+    target.restart_frontend(0).await.unwrap();
+    let status = downstream.commit("d", begun.txn_id.unwrap(), Vec::new()).await.unwrap();
+    assert_eq!(status.status_code, TStatusCode::ANALYSIS_ERROR);
+    assert!(format!("{:?}", status.error_msgs).contains("not found"), "{:?}", status.error_msgs);
+    ok(downstream.begin("d", table_id, "open").await.status);
+    source.stop().await;
+    target.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_binlogs_are_too_old() {
+    let (source, target, seq) = restored_pair().await;
+    let mut up = connect(&source).await;
+    up.query_drop("INSERT INTO d.t VALUES (3, 'three')").await.unwrap();
+    source.expire_binlogs("d").unwrap();
+    up.query_drop("INSERT INTO d.t VALUES (4, 'four')").await.unwrap();
+    let result = Wire::new(&source, 0).binlogs("d", seq).await;
+    assert_eq!(result.status.unwrap().status_code, TStatusCode::BINLOG_TOO_OLD_COMMIT_SEQ);
+    assert_eq!(result.binlogs.unwrap().len(), 1, "only the entry that marks the expiry");
+    assert!(source.expire_binlogs("nope").is_err());
+    source.stop().await;
+    target.stop().await;
+}
