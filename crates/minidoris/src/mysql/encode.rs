@@ -32,7 +32,10 @@ pub fn ok(output: &mut Output, affected_rows: u64, info: &str, status: u16) {
         put_length(bytes, 0);
         bytes.extend_from_slice(&status.to_le_bytes());
         bytes.extend_from_slice(&[0, 0]);
-        bytes.extend_from_slice(info.as_bytes());
+        // Documented as the rest of the packet; MySQL, Doris and the clients use a length instead.
+        if !info.is_empty() {
+            put_string(bytes, info.as_bytes());
+        }
     });
 }
 

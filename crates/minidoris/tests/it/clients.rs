@@ -40,6 +40,14 @@ async fn the_command_line_client_works() {
     };
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "1\ndoris-3.1.0-rc02-minidoris\n");
+    let script = "create database d; use d; \
+        create table t (k int, v varchar(9)) duplicate key(k) distributed by hash(k) buckets 2 \
+        properties ('replication_num' = '1'); \
+        insert into t values (1, 'a'), (2, null); select * from t order by k; show create table t";
+    let output = mariadb(&cluster, &["-N", "-e", script]).await.unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    assert!(printed.starts_with("1\ta\n2\tNULL\nt\tCREATE TABLE `t` ("), "{printed}");
     let output = mariadb(&cluster, &["-D", "nope", "-e", "select 1"]).await.unwrap();
     assert!(text(&output.stderr).contains("ERROR 1049 (42000)"), "{}", text(&output.stderr));
     let output = mariadb(&cluster, &["--password=wrong", "-e", "select 1"]).await.unwrap();

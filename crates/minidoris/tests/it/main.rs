@@ -4,6 +4,7 @@
 
 mod clients;
 mod harness;
+mod load;
 mod nodes;
 mod protocol;
 mod raw;
