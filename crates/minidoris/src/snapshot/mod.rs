@@ -184,6 +184,31 @@ pub fn cancel_restore(cluster: &ClusterInner, db: &str) -> SqlResult<()> {
     Ok(())
 }
 
+/// Ends the running job of a database with that message, as if Doris had found a reason itself: a staged
+/// failure. Tells whether there was a job.
+pub fn fail_running_job(cluster: &ClusterInner, db: &str, message: &str) -> SqlResult<bool> {
+    let now_ms = cluster.clock.now_ms();
+    let mut files = Vec::new();
+    {
+        let mut state = cluster.fe.lock();
+        let db_id = database_id(&state, db)?;
+        let status = JobStatus::common(message);
+        let running = state.snapshots.running(db_id).map(|job| (job.id(), matches!(job, Job::Backup(_))));
+        match running {
+            None => return Ok(false),
+            Some((job_id, true)) => {
+                if let Some(job) = state.snapshots.backup_mut(db_id, job_id) {
+                    files = job.cancel(status, now_ms);
+                }
+            }
+            Some((job_id, false)) => restore::cancel(cluster, &mut state, db_id, job_id, status, now_ms),
+        }
+    }
+    local::release_files(cluster, &files);
+    cluster.changed.notify_waiters();
+    Ok(true)
+}
+
 fn check_cancellable(is_done: bool, label: &str, state: &str) -> SqlResult<()> {
     if is_done {
         return Err(SqlError::common(format!(

@@ -1,6 +1,7 @@
-//! What happens to transactions on their own: late publishing, time limits, forgetting.
+//! What happens to transactions on their own: late publishing, time limits, forgetting,
+//! repair of replicas.
 
-use super::{LABEL_KEEP_MS, TxnManager, abort, publish};
+use super::{LABEL_KEEP_MS, TxnManager, abort, publish, repair};
 use crate::cluster::ClusterInner;
 
 /// One round; called by the cluster's daemon.
@@ -17,6 +18,7 @@ pub fn tick(cluster: &ClusterInner) {
             staged.extend(abort::abort_prepared(&mut state, db_id, txn_id, "timeout by txn manager", now_ms));
         }
         state.txns.forget_finished(now_ms);
+        changed |= repair::repair_replicas(cluster, &mut state);
     }
     abort::clear_backends(cluster, &staged);
     if changed || !staged.is_empty() {

@@ -15,6 +15,7 @@ mod commit;
 mod daemon;
 mod error;
 mod publish;
+mod repair;
 mod tablet_index;
 #[cfg(test)]
 mod tests;
@@ -109,6 +110,8 @@ pub struct TxnManager {
     databases: HashMap<i64, DbTxns>,
     /// Where each tablet belongs; kept by [`crate::catalog_ops`].
     pub tablets: TabletIndex,
+    /// (tablet, backend) of replicas that missed a version and wait for repair.
+    lagging: BTreeSet<(i64, i64)>,
     /// Milliseconds between commit and publish; a staged slowness of the backends.
     pub publish_delay_ms: i64,
     pub max_running: usize,
@@ -152,6 +155,7 @@ impl TxnManager {
             next_id: first_id,
             databases: HashMap::new(),
             tablets: TabletIndex::default(),
+            lagging: BTreeSet::new(),
             publish_delay_ms: 0,
             max_running: DEFAULT_MAX_RUNNING,
             max_publishing_per_table: DEFAULT_MAX_PUBLISHING_PER_TABLE,

@@ -42,7 +42,7 @@ pub(super) fn publish_ready(
     any
 }
 
-fn alive_backends(cluster: &ClusterInner) -> Alive {
+pub(super) fn alive_backends(cluster: &ClusterInner) -> Alive {
     let backends = cluster.backends.read();
     let nodes = cluster.backend_nodes.read();
     backends
@@ -193,8 +193,11 @@ fn make_visible(state: &mut FeState, txn: &Txn, now_ms: i64) {
                 for replica in &mut tablet.replicas {
                     if txn.published.contains(&(made.sub_txn_id, tablet.id, replica.backend_id)) {
                         replica.version = replica.version.max(made.version);
-                    } else if replica.last_failed_version < 0 {
-                        replica.last_failed_version = made.version;
+                    } else {
+                        if replica.last_failed_version < 0 {
+                            replica.last_failed_version = made.version;
+                        }
+                        state.txns.lagging.insert((tablet.id, replica.backend_id));
                     }
                 }
             }

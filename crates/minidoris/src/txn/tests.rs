@@ -348,6 +348,33 @@ async fn publish_needs_a_quorum_of_living_backends() {
 }
 
 #[tokio::test]
+async fn replicas_that_missed_a_version_are_repaired() {
+    let cluster = testkit::cluster(3);
+    let db = create_db(&cluster, "d", true);
+    create_table(&cluster, db, &Spec::new("t").replicas(3));
+    let t = table(&cluster, db, "t");
+    let first = *cluster.backends.read().keys().next().unwrap();
+    let set_alive = |alive: bool| cluster.backend_nodes.write().get_mut(&first).unwrap().alive = alive;
+    let replica = || {
+        let t = table(&cluster, db, "t");
+        let tablet = t.partitions.values().next().unwrap().tablets().next().unwrap().clone();
+        tablet.replicas.iter().find(|replica| replica.backend_id == first).cloned().unwrap()
+    };
+    set_alive(false);
+    assert_eq!(load(&cluster, db, &t, "t", &[(1, 1)]).await, Ok(CommitOutcome::Visible));
+    tick(&cluster);
+    assert_eq!((replica().version, replica().last_failed_version), (1, 2), "its backend is still down");
+    set_alive(true);
+    tick(&cluster);
+    assert_eq!((replica().version, replica().last_failed_version), (2, -1));
+    let tablet = table(&cluster, db, "t").partitions.values().next().unwrap().tablets().next().unwrap().id;
+    assert_eq!(cluster.backend(first).unwrap().read(tablet, 2).unwrap().len(), 1);
+    // It counts again.
+    assert_eq!(load(&cluster, db, &t, "t", &[(2, 2)]).await, Ok(CommitOutcome::Visible));
+    assert_eq!(replica().version, 3);
+}
+
+#[tokio::test]
 async fn a_slow_publish_times_out_and_a_waiting_commit_sees_it_end() {
     let cluster = testkit::cluster(1);
     let db = create_db(&cluster, "d", true);

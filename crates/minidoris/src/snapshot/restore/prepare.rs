@@ -1,5 +1,6 @@
 //! PENDING: compare with the catalogue, then create tables, partitions and tablets.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
 use indexmap::IndexMap;
@@ -8,7 +9,9 @@ use super::signature::{rewrite_database, same_schema, same_view};
 use super::{ATOMIC_PREFIX, RestoreJob, RestorePlan, TablePlan, Target, ViewPlan};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
-use crate::model::{IndexSchema, OlapTable, Partition, PartitionItem, PartitionScheme, Table, TableState};
+use crate::model::{
+    IndexSchema, OlapTable, Partition, PartitionItem, PartitionScheme, PartitionValue, Table, TableState,
+};
 use crate::snapshot::download::DownloadPlan;
 use crate::snapshot::job_info::PartitionInfo;
 use crate::state::FeState;
@@ -63,7 +66,7 @@ fn check_table(fe: &FeState, job: &RestoreJob, name: &str, remote: &OlapTable) -
         Some(Table::Olap(local)) => local,
     };
     if local.state != TableState::Normal {
-        return Err(format!("Table {local_name}'s state is not NORMAL: {}", state_name(local.state)));
+        return Err(format!("Table {local_name}'s state is not NORMAL: {}", local.state.name()));
     }
     if !local.temp_partitions.is_empty() && !atomic {
         return Err("Do not support restoring table with temp partitions".to_owned());
@@ -108,7 +111,7 @@ fn check_partitions(job: &RestoreJob, local: &OlapTable, remote: &OlapTable) -> 
                 return Err(format!("No partition exist in single partitioned table {}", local.name));
             }
             None => {
-                if local.partitions.values().any(|ours| items_overlap(&ours.item, &theirs.item)) {
+                if local.partitions.values().any(|ours| items_overlap(local, &ours.item, &theirs.item)) {
                     return Err(format!(
                         "Partition {} in table {} has conflict partition item with existing items",
                         theirs.name, local.name
@@ -120,14 +123,21 @@ fn check_partitions(job: &RestoreJob, local: &OlapTable, remote: &OlapTable) -> 
     Ok(())
 }
 
-/// Whether two items claim the same rows. Ranges are compared by their bounds as the catalogue orders
-/// them, which is enough for equal and nested ones written alike.
-fn items_overlap(ours: &PartitionItem, theirs: &PartitionItem) -> bool {
+/// Whether two items of a table claim the same rows.
+fn items_overlap(table: &OlapTable, ours: &PartitionItem, theirs: &PartitionItem) -> bool {
+    let types = table.partition_scheme.column_types(table.columns());
+    let is_before = |a: &[PartitionValue], b: &[PartitionValue]| {
+        PartitionValue::compare_keys(a, b, &types) == Ordering::Less
+    };
     match (ours, theirs) {
         (
-            PartitionItem::List { keys: ours, is_default: a },
-            PartitionItem::List { keys: theirs, is_default: b },
-        ) => (*a && *b) || ours.iter().any(|key| theirs.contains(key)),
+            PartitionItem::Range { lower: our_lower, upper: our_upper },
+            PartitionItem::Range { lower: their_lower, upper: their_upper },
+        ) => is_before(our_lower, their_upper) && is_before(their_lower, our_upper),
+        (
+            PartitionItem::List { keys: ours, is_default: our_default },
+            PartitionItem::List { keys: theirs, is_default: their_default },
+        ) => (*our_default && *their_default) || ours.iter().any(|key| theirs.contains(key)),
         (ours, theirs) => ours == theirs,
     }
 }
@@ -189,6 +199,7 @@ fn overwrite(
         versions: BTreeMap::new(),
         added_partitions: Vec::new(),
     };
+    let mut restored = Vec::new();
     let mut added = Vec::new();
     for (info_name, info) in partitions_of(job, name) {
         let Some(theirs) = remote.partitions.values().find(|partition| partition.name == info_name) else {
@@ -208,13 +219,16 @@ fn overwrite(
             }
         };
         plan.versions.insert(ours.id, info.version);
-        plan_downloads(job, name, &info, &ours, &index_ids, remote)?;
+        restored.push((info, ours));
     }
     if let Some(table) = olap_mut(fe, db_id, local.id) {
         table.state = TableState::Restore;
         table.partitions.extend(added.into_iter().map(|partition| (partition.id, partition)));
     }
     job.plan.tables.push(plan);
+    for (info, ours) in &restored {
+        plan_downloads(job, name, info, ours, &index_ids)?;
+    }
     Ok(())
 }
 
@@ -243,6 +257,7 @@ fn create(
         versions: BTreeMap::new(),
         added_partitions: Vec::new(),
     };
+    let mut infos = Vec::new();
     for (info_name, info) in partitions_of(job, name) {
         let Some(theirs) = remote.partitions.values().find(|partition| partition.name == info_name) else {
             continue;
@@ -252,16 +267,20 @@ fn create(
             Ok(made) => made,
             Err(text) => {
                 catalog_ops::drop_table_tablets(cluster, &table);
+                for partition in table.partitions.values() {
+                    catalog_ops::forget_partition(fe, partition);
+                }
                 return Err(text);
             }
         };
         if table.partition_scheme == PartitionScheme::Unpartitioned {
-            made.name = plan.name.clone();
+            made.name.clone_from(&plan.name);
         }
         plan.versions.insert(made.id, info.version);
-        plan_downloads(job, name, &info, &made, &index_ids, remote)?;
+        infos.push((info, made.id));
         table.partitions.insert(made.id, made);
     }
+    let partitions = table.partitions.clone();
     if let Target::Swap { replaced: Some(replaced) } = target
         && let Some(old) = olap_mut(fe, db_id, replaced)
     {
@@ -270,7 +289,11 @@ fn create(
     if let Some(db) = fe.databases.get_mut(&db_id) {
         db.tables.insert(table.id, Table::Olap(Box::new(table)));
     }
+    // Part of the plan before anything else can fail, so that it is taken back then.
     job.plan.tables.push(plan);
+    for (info, partition_id) in &infos {
+        plan_downloads(job, name, info, &partitions[partition_id], &index_ids)?;
+    }
     Ok(())
 }
 
@@ -364,7 +387,6 @@ fn plan_downloads(
     info: &PartitionInfo,
     local: &Partition,
     index_ids: &BTreeMap<i64, i64>,
-    remote: &OlapTable,
 ) -> Result<(), String> {
     if job.job_info.content == "METADATA_ONLY" {
         return Ok(());
@@ -394,7 +416,6 @@ fn plan_downloads(
             }
         }
     }
-    debug_assert!(!remote.indexes.is_empty());
     Ok(())
 }
 
@@ -414,15 +435,4 @@ fn source_of(job: &RestoreJob, tablet_id: i64) -> Result<(String, u16, String), 
 
 pub(super) fn olap_mut(fe: &mut FeState, db_id: i64, table_id: i64) -> Option<&mut OlapTable> {
     fe.databases.get_mut(&db_id)?.tables.get_mut(&table_id)?.as_olap_mut()
-}
-
-fn state_name(state: TableState) -> &'static str {
-    match state {
-        TableState::Normal => "NORMAL",
-        TableState::Rollup => "ROLLUP",
-        TableState::SchemaChange => "SCHEMA_CHANGE",
-        TableState::Restore => "RESTORE",
-        TableState::RestoreWithLoad => "RESTORE_WITH_LOAD",
-        TableState::WaitingStable => "WAITING_STABLE",
-    }
 }
