@@ -9,5 +9,8 @@ mod nodes;
 mod protocol;
 mod raw;
 mod replicate;
+mod rows;
 mod rpc_faults;
+mod stream_load;
+mod transfer;
 mod wire;
