@@ -24,7 +24,7 @@ pub struct FeState {
     pub binlogs: BinlogStore,
     pub txns: TxnManager,
     pub snapshots: SnapshotJobs,
-    /// Recycle bin, schema change jobs and global variables.
+    /// Recycle bin and schema change jobs.
     pub ddl: DdlState,
     /// Frontend configuration by name, as text (`enable_feature_binlog` …).
     pub config: IndexMap<String, String>,

@@ -1,6 +1,12 @@
 //! ALTER TABLE: sorts the operations to their families.
+//!
+//! Column operations, comments and index operations of one statement are one change with one journal
+//! entry; all others stand alone, one after the other.
 
-use super::{context, partition};
+use std::collections::BTreeMap;
+
+use super::replace::ReplaceOptions;
+use super::{context, index, light, partition, rename, replace, rollup, table_property};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::Session;
@@ -14,17 +20,119 @@ pub fn run(
     alter: &AlterTable,
 ) -> SqlResult<()> {
     let ids = context::olap_ids(state, session, &alter.table)?;
-    context::check_normal(context::olap(state, ids.0, ids.1))?;
-    for operation in &alter.operations {
-        match operation {
-            AlterOperation::AddPartition { temporary, partition, distribution } => {
-                partition::add(cluster, state, ids, *temporary, partition, distribution.as_ref())?;
-            }
-            AlterOperation::DropPartition { temporary, if_exists, name, force } => {
-                partition::drop(cluster, state, ids, *temporary, *if_exists, name, *force)?;
-            }
-            other => return Err(SqlError::general(format!("not supported: {other:?}"))),
+    let table = context::olap(state, ids.0, ids.1);
+    // Marking a table as synchronised must be possible at any time.
+    let only_properties = alter.operations.iter().all(|op| matches!(op, AlterOperation::SetProperties(_)));
+    if !only_properties {
+        context::check_normal(table)?;
+    }
+    if alter.operations.iter().any(light::is_column_operation) {
+        let db_name = &state.databases[&ids.0].name;
+        let planned = light::plan(db_name, table, &alter.operations)?;
+        if !planned.is_light {
+            return Err(SqlError::general("schema changes that rewrite data are not supported"));
+        }
+        light::run(cluster, state, ids, planned);
+        return Ok(());
+    }
+    if let Some(comments) = column_comments(&alter.operations) {
+        return table_property::column_comments(cluster, state, ids, comments);
+    }
+    if let Some(defs) = added_indexes(&alter.operations) {
+        return index::add(cluster, state, ids, &defs);
+    }
+    if let Some(names) = dropped_indexes(&alter.operations) {
+        return index::drop(cluster, state, ids, &names);
+    }
+    alter.operations.iter().try_for_each(|operation| single(cluster, state, ids, operation))
+}
+
+fn single(
+    cluster: &ClusterInner,
+    state: &mut FeState,
+    ids: (i64, i64),
+    operation: &AlterOperation,
+) -> SqlResult<()> {
+    match operation {
+        AlterOperation::AddPartition { temporary, partition, distribution } => {
+            partition::add(cluster, state, ids, *temporary, partition, distribution.as_ref())
+        }
+        AlterOperation::DropPartition { temporary, if_exists, name, force } => {
+            partition::drop(cluster, state, ids, *temporary, *if_exists, name, *force)
+        }
+        AlterOperation::ReplacePartition { partitions, temp_partitions, properties } => {
+            let options = ReplaceOptions::from_properties(properties);
+            replace::partitions(cluster, state, ids, partitions, temp_partitions, options)
+        }
+        AlterOperation::ModifyPartition { partitions, all, properties } => {
+            let names = if *all { None } else { Some(partitions.as_slice()) };
+            table_property::modify_partitions(cluster, state, ids, names, properties)
+        }
+        AlterOperation::Rename { new_name } => rename::table(cluster, state, ids, new_name),
+        AlterOperation::RenameRollup { from, to } => rename::rollup(cluster, state, ids, from, to),
+        AlterOperation::RenamePartition { from, to } => rename::partition(cluster, state, ids, from, to),
+        AlterOperation::RenameColumn { from, to } => rename::column(cluster, state, ids, from, to),
+        AlterOperation::ReplaceTable { with, swap, force } => {
+            replace::table(cluster, state, ids, with, *swap, *force)
+        }
+        AlterOperation::SetProperties(properties) => table_property::set(cluster, state, ids, properties),
+        AlterOperation::ModifyComment(comment) => {
+            table_property::comment(cluster, state, ids, comment);
+            Ok(())
+        }
+        AlterOperation::ModifyDistribution(distribution) => {
+            table_property::set_distribution(cluster, state, ids, distribution)
+        }
+        AlterOperation::DropRollup { names } => rollup::drop(cluster, state, ids, names),
+        AlterOperation::BuildIndex { name, partitions } => {
+            index::build(cluster, state, ids, name, partitions.as_deref())
+        }
+        AlterOperation::AddRollup { .. } => Err(SqlError::general("ADD ROLLUP is not supported")),
+        AlterOperation::EnableFeature { name, .. } => {
+            Err(SqlError::general(format!("ENABLE FEATURE {name} is not supported")))
+        }
+        AlterOperation::AddColumn { .. }
+        | AlterOperation::AddColumns { .. }
+        | AlterOperation::DropColumn { .. }
+        | AlterOperation::ModifyColumn { .. }
+        | AlterOperation::OrderBy { .. }
+        | AlterOperation::AddIndex(_)
+        | AlterOperation::DropIndex { .. }
+        | AlterOperation::ModifyColumnComment { .. } => {
+            Err(SqlError::general("these operations cannot be mixed in one statement"))
         }
     }
-    Ok(())
+}
+
+/// The comments by column when all operations are of that kind.
+fn column_comments(operations: &[AlterOperation]) -> Option<BTreeMap<String, String>> {
+    operations
+        .iter()
+        .map(|operation| match operation {
+            AlterOperation::ModifyColumnComment { column, comment } => {
+                Some((column.clone(), comment.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn added_indexes(operations: &[AlterOperation]) -> Option<Vec<&crate::sql::IndexDef>> {
+    operations
+        .iter()
+        .map(|operation| match operation {
+            AlterOperation::AddIndex(def) => Some(def),
+            _ => None,
+        })
+        .collect()
+}
+
+fn dropped_indexes(operations: &[AlterOperation]) -> Option<Vec<(&str, bool)>> {
+    operations
+        .iter()
+        .map(|operation| match operation {
+            AlterOperation::DropIndex { name, if_exists } => Some((name.as_str(), *if_exists)),
+            _ => None,
+        })
+        .collect()
 }

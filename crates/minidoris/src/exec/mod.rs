@@ -10,11 +10,18 @@ mod context;
 mod create_table;
 mod database;
 mod drop;
+mod index;
+mod light;
 mod partition;
 mod partition_items;
 mod properties;
 pub mod records;
+mod recover;
+mod rename;
+pub mod replace;
+mod rollup;
 mod state;
+mod table_property;
 #[cfg(test)]
 pub(crate) mod tests;
 mod truncate;
@@ -22,12 +29,12 @@ mod view;
 
 pub use context::database_id;
 pub use database::config as binlog_config;
-pub use state::{AlterJob, DdlState, Recycled, RecycledObject};
+pub use state::{AlterJob, BuildIndexJob, DdlState, Recycled, RecycledObject};
 
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{Answer, Session};
-use crate::sql::{Recover, Statement};
+use crate::sql::Statement;
 use crate::state::Account;
 
 /// Runs a DDL or ADMIN statement. Errors carry Doris's codes and texts. Statements that are not DDL
@@ -63,9 +70,7 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         Statement::DropView { view, if_exists } => drop::view(cluster, state, session, view, *if_exists),
         Statement::Truncate(truncate) => truncate::run(cluster, state, session, truncate),
         Statement::AlterTable(alter) => alter_table::run(cluster, state, session, alter),
-        Statement::Recover(Recover::Database { .. } | Recover::Table { .. } | Recover::Partition { .. }) => {
-            Err(SqlError::general("RECOVER is not supported"))
-        }
+        Statement::Recover(wanted) => recover::run(cluster, state, session, wanted),
         Statement::AdminSetFrontendConfig(settings) => {
             for (key, value) in settings {
                 state.config.insert(key.clone(), value.clone());

@@ -59,12 +59,21 @@ pub fn build(
         }
     };
     for (at, new) in items.iter().enumerate() {
-        let earlier = items[..at].iter().map(|item| (item.name.as_str(), &item.item));
-        for (name, item) in existing.iter().copied().chain(earlier) {
-            check_overlap(new, name, item, scheme, columns)?;
-        }
+        check_free(new, existing, scheme, columns)?;
+        let earlier: Vec<_> = items[..at].iter().map(|item| (item.name.as_str(), &item.item)).collect();
+        check_free(new, &earlier, scheme, columns)?;
     }
     Ok(items)
+}
+
+/// Refuses an item that shares values with others.
+pub fn check_free(
+    new: &NewItem,
+    others: &[(&str, &PartitionItem)],
+    scheme: &PartitionScheme,
+    columns: &[Column],
+) -> SqlResult<()> {
+    others.iter().try_for_each(|(name, item)| check_overlap(new, name, item, scheme, columns))
 }
 
 /// The values of a bound, missing ones filled with the minimum.

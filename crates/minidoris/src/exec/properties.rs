@@ -69,7 +69,11 @@ pub fn parse_table(properties: &Properties, inherited: &BinlogConfig) -> SqlResu
         }
     }
     if properties.keys().any(|key| key.starts_with("dynamic_partition.")) {
-        complete_dynamic_partition(&mut settings, properties)?;
+        if let Some(number) = properties.get("dynamic_partition.replication_num") {
+            let key = "dynamic_partition.replication_allocation".to_owned();
+            settings.other.entry(key).or_insert(format!("tag.location.default: {number}"));
+        }
+        complete_dynamic_partition(&mut settings.other, settings.replication_num.unwrap_or(1))?;
     }
     Ok(settings)
 }
@@ -150,27 +154,19 @@ fn flag(properties: &Properties, key: &str, default: bool) -> bool {
 }
 
 /// Doris prints all settings of a dynamic partition as soon as there is one.
-fn complete_dynamic_partition(settings: &mut TableSettings, given: &Properties) -> SqlResult<()> {
+pub fn complete_dynamic_partition(properties: &mut Properties, replication_num: u16) -> SqlResult<()> {
     for key in ["time_unit", "end", "prefix"] {
         let key = format!("dynamic_partition.{key}");
-        if given.get(&key).is_none_or(|value| value.is_empty()) {
+        if properties.get(&key).is_none_or(|value| value.is_empty()) {
             return Err(SqlError::general(format!("Must assign {key} properties")));
         }
     }
-    let replicas = match given.get("dynamic_partition.replication_allocation") {
-        Some(text) => text.clone(),
-        None => {
-            let number =
-                given.get("dynamic_partition.replication_num").and_then(|value| value.parse::<u16>().ok());
-            format!("tag.location.default: {}", number.or(settings.replication_num).unwrap_or(1))
-        }
-    };
-    let unit = settings.other.get("dynamic_partition.time_unit").cloned().unwrap_or_default();
+    let unit = properties.get("dynamic_partition.time_unit").cloned().unwrap_or_default();
     let mut defaults = vec![
         ("enable", "true".to_owned()),
         ("time_zone", "Etc/UTC".to_owned()),
         ("start", "-2147483648".to_owned()),
-        ("replication_allocation", replicas),
+        ("replication_allocation", format!("tag.location.default: {replication_num}")),
         ("buckets", "10".to_owned()),
         ("create_history_partition", "false".to_owned()),
         ("history_partition_num", "-1".to_owned()),
@@ -184,7 +180,7 @@ fn complete_dynamic_partition(settings: &mut TableSettings, given: &Properties) 
         _ => {}
     }
     for (key, value) in defaults {
-        settings.other.entry(format!("dynamic_partition.{key}")).or_insert(value);
+        properties.entry(format!("dynamic_partition.{key}")).or_insert(value);
     }
     Ok(())
 }

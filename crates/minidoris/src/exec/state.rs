@@ -1,6 +1,4 @@
-//! What DDL keeps beside the catalogue: the recycle bin, schema change jobs, global variables.
-
-use indexmap::IndexMap;
+//! What DDL keeps beside the catalogue: the recycle bin, schema change jobs.
 
 use crate::model::{Database, Partition, Table};
 
@@ -11,8 +9,8 @@ pub struct DdlState {
     pub recycle_bin: Vec<Recycled>,
     /// Finished and running jobs of SHOW ALTER TABLE COLUMN and ROLLUP, oldest first.
     pub alter_jobs: Vec<AlterJob>,
-    /// Values of SET GLOBAL.
-    pub variables: IndexMap<String, String>,
+    /// Jobs of SHOW BUILD INDEX, oldest first; all of them finished.
+    pub build_index_jobs: Vec<BuildIndexJob>,
 }
 
 /// A dropped object that RECOVER can bring back.
@@ -53,6 +51,20 @@ pub struct AlterJob {
     /// Milliseconds since the epoch; the finish time is 0 while the job runs.
     pub create_time: i64,
     pub finish_time: i64,
+}
+
+/// A row of SHOW BUILD INDEX: one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildIndexJob {
+    pub id: i64,
+    pub db_id: i64,
+    pub table_name: String,
+    pub partition_name: String,
+    /// The index with ADD or DROP before it.
+    pub operation: String,
+    /// Milliseconds since the epoch.
+    pub create_time: i64,
+    pub txn_id: i64,
 }
 
 impl RecycledObject {

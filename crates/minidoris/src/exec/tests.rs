@@ -240,7 +240,9 @@ fn a_target_keeps_nothing_of_the_sources_resources() {
 }
 
 /// A statement, and the binlogs it adds to the list of the database: types and a part of the record.
-const JOURNAL: &[(&str, &[(i32, &str)])] = &[
+type Step = (&'static str, &'static [(i32, &'static str)]);
+
+const JOURNAL: &[Step] = &[
     ("create database d properties ('binlog.enable' = 'true')", &[]),
     (
         "create table t (k int) partition by range(k) (partition p1 values less than ('10')) distributed by hash(k) buckets 1",
@@ -293,15 +295,18 @@ pub(crate) fn binlogs(cluster: &ClusterInner, db_id: i64) -> Vec<(i32, String)> 
 
 #[test]
 fn statements_leave_their_binlogs() {
-    let cluster = cluster(1);
+    check_steps(&cluster(1), JOURNAL);
+}
+
+fn check_steps(cluster: &ClusterInner, steps: &[Step]) {
     let mut known = 0;
     let mut db_id = 0;
-    for (sql, expected) in JOURNAL {
-        execute(&cluster, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    for (sql, expected) in steps {
+        execute(cluster, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         if db_id == 0 {
             db_id = cluster.fe.lock().database_named("d").unwrap().id;
         }
-        let all = binlogs(&cluster, db_id);
+        let all = binlogs(cluster, db_id);
         let new = &all[known..];
         assert_eq!(
             new.iter().map(|(ty, _)| *ty).collect::<Vec<_>>(),
@@ -401,4 +406,184 @@ fn refusals_have_doriss_codes_and_texts() {
     let journal = cluster.fe.lock().journal_id;
     let _ = execute(&cluster, "drop table x");
     assert_eq!(cluster.fe.lock().journal_id, journal, "a refused statement leaves no journal entry");
+}
+
+/// ALTER statements with the binlogs they add.
+const ALTERS: &[Step] = &[
+    ("create database d properties ('binlog.enable' = 'true')", &[]),
+    (
+        "create table t (k int, v varchar(8), w int) duplicate key(k) partition by range(k) (partition p1 values [('0'), ('10'))) distributed by hash(k) buckets 1 rollup (r (k, w))",
+        &[(2, "ROLLUP (\\nr (k, w)\\n)")],
+    ),
+    ("create table u (k int, v int) distributed by hash(k) buckets 1", &[(2, "")]),
+    (
+        "alter table t add column c int default \"0\" after k",
+        &[(
+            6,
+            "\"rawSql\":\"ALTER TABLE `d`.`t` ADD COLUMN `c` int NULL DEFAULT \\\"0\\\" COMMENT \\\"\\\" AFTER `k`\"",
+        )],
+    ),
+    (
+        "alter table t add column (x int, y varchar comment 'q')",
+        &[(
+            6,
+            "\"rawSql\":\"ALTER TABLE `d`.`t` ADD COLUMN (`x` int NULL COMMENT \\\"\\\", `y` varchar(65533) NULL COMMENT \\\"q\\\")\"",
+        )],
+    ),
+    (
+        "alter table t drop column x, drop column y",
+        &[(6, "ALTER TABLE `d`.`t` DROP COLUMN `x`, \\nDROP COLUMN `y`\"")],
+    ),
+    (
+        "alter table t modify column v varchar(20)",
+        &[(6, "MODIFY COLUMN `v` varchar(20) NULL COMMENT \\\"\\\"\"")],
+    ),
+    ("alter table t add column z int to r", &[(6, "ADD COLUMN `z` int NULL COMMENT \\\"\\\" IN `r`\"")]),
+    ("alter table t drop column z from r", &[(6, "DROP COLUMN `z` FROM `r`\"")]),
+    (
+        "alter table t rename column w ww",
+        &[(15, "\"colName\":\"w\",\"newColName\":\"ww\",\"indexIdToSchemaVersion\":{")],
+    ),
+    ("alter table t modify comment 'hello'", &[(16, "{\"type\":\"TABLE\",")]),
+    (
+        "alter table t modify column v comment 'a', modify column c comment 'b'",
+        &[(16, "\"colToComment\":{\"c\":\"b\",\"v\":\"a\"}")],
+    ),
+    ("alter table t rename partition p1 p9", &[(22, "\"nP\":\"p9\",\"oP\":\"p1\"")]),
+    ("alter table t rename rollup r r9", &[(21, "\"nR\":\"r9\",\"oR\":\"r\"")]),
+    ("alter table t drop rollup r9", &[(23, "\"indexName\":\"r9\"")]),
+    ("alter table t rename t9", &[(14, "\"nT\":\"t9\",\"oT\":\"t\"")]),
+    ("alter table t9 rename t", &[(14, "\"nT\":\"t\",\"oT\":\"t9\"")]),
+    (
+        "alter table t set (\"group_commit_interval_ms\" = \"5\", \"is_being_synced\" = \"true\")",
+        &[(
+            9,
+            "\"sql\":\"SET (\\\"group_commit_interval_ms\\\" \\u003d \\\"5\\\" ,\\\"is_being_synced\\\" \\u003d \\\"true\\\" )\"",
+        )],
+    ),
+    (
+        "alter table t modify distribution distributed by hash(k) buckets 5",
+        &[(25, "\"type\":\"HASH\",\"autoBucket\":false,\"bucketNum\":5,\"columnsName\":\"`k`\"")],
+    ),
+    ("alter table t set ('distribution_type' = 'random')", &[(26, "\"ind\":-1,\"p\":-1")]),
+    (
+        "alter table t modify partition p9 set ('replication_num' = '1')",
+        &[(11, "\"tableProperties\":{\"replication_num\":\"1\"}")],
+    ),
+    (
+        "alter table t add index i (v) using inverted comment 'x'",
+        &[(19, "ADD INDEX i (`v`) USING INVERTED COMMENT \\u0027x\\u0027\"")],
+    ),
+    ("build index i on t", &[(20, "\"jobState\":\"WAITING_TXN\""), (20, "\"jobState\":\"FINISHED\"")]),
+    (
+        "drop index i on t",
+        &[(19, "\"isDropInvertedIndex\":true"), (20, "\"isDropOp\":true"), (20, "\"jobState\":\"FINISHED\"")],
+    ),
+    ("alter table t add temporary partition tp values [('0'), ('10'))", &[(1, "")]),
+    (
+        "alter table t replace partition (p9) with temporary partition (tp)",
+        &[(
+            12,
+            "\"partitions\":[\"p9\"],\"tempPartitions\":[\"tp\"],\"strictRange\":true,\"useTempPartitionName\":false",
+        )],
+    ),
+    ("alter table t drop partition p9", &[(3, "")]),
+    ("recover partition p9 from t", &[(24, "\"partitionName\":\"p9\",\"newPartitionName\":\"\"")]),
+    ("alter table t replace with table u", &[(18, "\"origTblName\":\"t\"")]),
+    (
+        "alter table t replace with table u properties ('swap' = 'false')",
+        &[(18, "\"actualNewTblName\":\"u\",\"swapTable\":false")],
+    ),
+    ("recover table t as back", &[(24, "\"tableName\":\"t\",\"newTableName\":\"back\",\"partitionId\":-1")]),
+];
+
+#[test]
+fn alters_leave_their_binlogs() {
+    let cluster = cluster(1);
+    check_steps(&cluster, ALTERS);
+    let state = cluster.fe.lock();
+    let db = state.database_named("d").unwrap();
+    let names: Vec<&str> = db.tables.values().map(Table::name).collect();
+    assert_eq!(names, ["t", "back"], "the first table took the name, the other one came back");
+}
+
+#[test]
+fn alters_show_in_the_text() {
+    let cluster = cluster(1);
+    for sql in [
+        "create database d",
+        "create table t (k int, v varchar(8)) unique key(k) distributed by hash(k) buckets 1",
+        "alter table t add column c int not null default \"0\" after k",
+        "alter table t modify column v varchar(9) comment 'n'",
+        "alter table t rename column k kk",
+        "alter table t modify comment 'hi'",
+        "alter table t add index i (v)",
+        "alter table t set ('binlog.enable' = 'true')",
+    ] {
+        execute(&cluster, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    let text = text_of(&cluster, "t", Flavour::User);
+    let head = "CREATE TABLE `t` (\n  `kk` int NULL,\n  `c` int NOT NULL DEFAULT \"0\",\n  `v` varchar(9) NULL COMMENT \"n\",\n  \
+                INDEX i (`v`) USING INVERTED\n) ENGINE=OLAP\nUNIQUE KEY(`kk`)\nCOMMENT 'hi'\nDISTRIBUTED BY HASH(`kk`) BUCKETS 1\n";
+    assert!(text.starts_with(head), "{text}");
+    assert!(text.contains("\"binlog.enable\" = \"true\""), "{text}");
+    let state = cluster.fe.lock();
+    let table = state.database_named("d").unwrap().table_named("t").unwrap().as_olap().unwrap();
+    let ids: Vec<i32> = table.columns().iter().map(|column| column.unique_id).collect();
+    assert_eq!(ids, [0, 2, 1], "unique ids survive changes of order and name");
+    assert_eq!(table.base_index().schema_version, 3);
+    assert_eq!(state.ddl.alter_jobs.len(), 3, "two column changes and an index");
+}
+
+#[test]
+fn refused_alters() {
+    let cluster = cluster(1);
+    for sql in [
+        "create database d",
+        "create database e properties ('binlog.enable' = 'true')",
+        "create table t (k int, v int) partition by range(k) (partition p1 values [('0'), ('10')), partition p2 values [('10'), ('20'))) distributed by hash(k) buckets 1",
+        "create table u (k int) distributed by hash(k) buckets 1",
+        "create table e.b (k int) distributed by hash(k) buckets 1",
+        "alter table u add temporary partition tp",
+        "alter table t add temporary partition tq values [('5'), ('15'))",
+    ] {
+        execute(&cluster, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    for (sql, text) in [
+        ("alter table t rename t", "Same table name"),
+        ("alter table t rename u", "Table name[u] is already used"),
+        ("alter table t rename partition p1 p1", "Same partition name"),
+        ("alter table t rename partition p1 p2", "Partition name[p2] is already used"),
+        ("alter table t rename rollup x y", "Rollup index[x] does not exists"),
+        ("alter table t rename column x y", "Column[x] does not exists"),
+        ("alter table t add column c int", "Can not alter table when there are temp partitions in table"),
+        (
+            "alter table t replace partition (p1) with temporary partition (tq)",
+            "2 range lists are not strictly matched",
+        ),
+        (
+            "alter table t replace partition (p1) with temporary partition (tq) properties ('strict_range' = 'false')",
+            "Range [types: [INT]; keys: [5]; ..types: [INT]; keys: [15]; ) is intersected",
+        ),
+        (
+            "alter table t replace partition (p1) with temporary partition (x)",
+            "Temp partition[x] does not exist",
+        ),
+        ("alter table t replace partition (x) with temporary partition (tq)", "Partition[x] does not exist"),
+        (
+            "alter table e.b set ('binlog.enable' = 'false')",
+            "db binlog is enable, but table binlog is disable",
+        ),
+        ("alter table e.b set ('nonsense' = 'false')", "Unknown table property: [nonsense]"),
+        ("alter table e.b modify column k int", "Can not modify key column[k] to value column"),
+        ("alter table e.b drop column x", "Column does not exists: x"),
+        ("alter table e.b drop column k", "Distribution column[k] cannot be dropped"),
+        ("alter table e.b add column k int", "Can not add column which already exists in base table: k"),
+        ("alter table e.b modify column k comment 'x', modify column y comment 'z'", "Unknown column: y"),
+        ("recover table x", "Unknown table 'x'"),
+        ("recover partition x from t", "No partition named 'x'"),
+    ] {
+        let error = execute(&cluster, sql).expect_err(sql);
+        assert!(error.message.starts_with(text), "{sql}: {}", error.message);
+    }
 }

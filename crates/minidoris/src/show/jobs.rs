@@ -77,6 +77,38 @@ fn alter_row(job: &AlterJob) -> Vec<Option<String>> {
     row
 }
 
+/// SHOW BUILD INDEX, oldest first.
+pub fn build_index(state: &FeState, session: &Session, db: Option<&str>) -> SqlResult<ResultSet> {
+    let db = database(state, session, db)?;
+    let mut result = ResultSet::new(&[
+        "JobId",
+        "TableName",
+        "PartitionName",
+        "AlterInvertedIndexes",
+        "CreateTime",
+        "FinishTime",
+        "TransactionId",
+        "State",
+        "Msg",
+        "Progress",
+    ]);
+    for job in state.ddl.build_index_jobs.iter().filter(|job| job.db_id == db.id) {
+        result.rows.push(vec![
+            cell(job.id),
+            cell(&job.table_name),
+            cell(&job.partition_name),
+            cell(format!("[{}]", job.operation)),
+            time(job.create_time),
+            time(job.create_time),
+            cell(job.txn_id),
+            cell("FINISHED"),
+            cell(""),
+            None,
+        ]);
+    }
+    Ok(result)
+}
+
 /// SHOW TRANSACTION WHERE id = n | label = 'l'.
 pub fn transaction(
     state: &FeState,

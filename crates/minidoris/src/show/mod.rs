@@ -87,21 +87,7 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::Backends => Ok(nodes::backends(cluster)),
         ShowKind::Proc(path) => proc::run(cluster, path),
         ShowKind::AlterTable { kind, db } => jobs::alter(&state(), session, *kind, db.as_deref()),
-        ShowKind::BuildIndex { db } => {
-            tables::database(&state(), session, db.as_deref())?;
-            Ok(ResultSet::new(&[
-                "JobId",
-                "TableName",
-                "PartitionName",
-                "AlterInvertedIndexes",
-                "CreateTime",
-                "FinishTime",
-                "TransactionId",
-                "State",
-                "Msg",
-                "Progress",
-            ]))
-        }
+        ShowKind::BuildIndex { db } => jobs::build_index(&state(), session, db.as_deref()),
         ShowKind::Backup { db } => jobs::backup(&state(), session, db.as_deref()),
         ShowKind::Restore { db, brief } => jobs::restore(&state(), session, db.as_deref(), *brief),
         ShowKind::Snapshot { repository } => {
