@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use ccr_core::ports::{Clock, Connector};
@@ -20,6 +21,9 @@ use crate::manager::{Manager, Parts};
 use crate::metrics::Metrics;
 use crate::ports_impl::DorisConnector;
 use crate::server::Server;
+
+/// How often jobs that could not be started are tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A running syncer.
 #[derive(Debug)]
@@ -66,6 +70,7 @@ impl Daemon {
             options: Arc::new(config.engine),
             owner: format!("{}:{}", config.host, config.port),
             check_timeout: config.check_timeout,
+            retry_interval: RETRY_INTERVAL,
         })
         .await
         .context("read the jobs")?;
@@ -91,6 +96,8 @@ impl Daemon {
     /// Stops listening, waits for running requests, stops the jobs and closes the store.
     pub async fn stop(self) {
         info!("stopping");
+        // First, because a creation can check for long and its request would be waited for.
+        self.manager.refuse();
         self.server.stop().await;
         self.cancel.cancel();
         // It has nothing to say; a panic in it was reported by the runtime.

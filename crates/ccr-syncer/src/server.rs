@@ -1,5 +1,6 @@
 //! The HTTP server: bounded connections, bounded waits, and an orderly end.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +65,7 @@ async fn bind(host: &str, port: u16) -> anyhow::Result<TcpListener> {
     loop {
         match TcpListener::bind((host, port)).await {
             Ok(listener) => return Ok(listener),
-            Err(error) if tries < BIND_TRIES => {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && tries < BIND_TRIES => {
                 warn!(host, port, tries, %error, "cannot listen, will try again");
                 tries += 1;
                 tokio::time::sleep(PAUSE).await;

@@ -20,7 +20,7 @@ pub(super) async fn object(request: Request) -> Result<Fields, String> {
     }
     let mut values = serde_json::Deserializer::from_slice(&bytes).into_iter::<Value>();
     match values.next() {
-        Some(Ok(Value::Object(map))) => Fields::new(map),
+        Some(Ok(Value::Object(map))) => Ok(Fields::new(map)),
         Some(Ok(other)) => {
             Err(format!("request body: must be a JSON object, not {}", super::fields::kind(&other)))
         }

@@ -13,25 +13,26 @@ pub(super) struct Fields {
     prefix: String,
     /// By name in lower case; with the name as written.
     values: BTreeMap<String, (String, Value)>,
+    /// A name that came in two spellings, told at the end.
+    twice: Option<String>,
 }
 
 pub(super) type FieldResult<T> = Result<T, SpecError>;
 
 impl Fields {
-    pub(super) fn new(map: Map<String, Value>) -> Result<Self, String> {
-        Self::nested(String::new(), map).map_err(|error| error.to_string())
+    pub(super) fn new(map: Map<String, Value>) -> Self {
+        Self::nested(String::new(), map)
     }
 
-    fn nested(prefix: String, map: Map<String, Value>) -> FieldResult<Self> {
+    fn nested(prefix: String, map: Map<String, Value>) -> Self {
         let mut values = BTreeMap::new();
+        let mut twice = None;
         for (name, value) in map {
-            let key = name.to_lowercase();
-            if values.contains_key(&key) {
-                return Err(SpecError::new(format!("{prefix}{name}"), "is given twice"));
+            if let Some((other, _)) = values.insert(name.to_lowercase(), (name, value)) {
+                twice = Some(other);
             }
-            values.insert(key, (name, value));
         }
-        Ok(Self { prefix, values })
+        Self { prefix, values, twice }
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {
@@ -124,7 +125,7 @@ impl Fields {
     pub(super) fn object(&mut self, name: &str) -> FieldResult<Fields> {
         match self.take(name) {
             None => Err(SpecError::new(format!("{}{name}", self.prefix), "is required")),
-            Some(Value::Object(map)) => Self::nested(format!("{}{name}.", self.prefix), map),
+            Some(Value::Object(map)) => Ok(Self::nested(format!("{}{name}.", self.prefix), map)),
             Some(other) => self.wrong(name, "an object", &other),
         }
     }
@@ -136,14 +137,17 @@ impl Fields {
             Some(other) => return self.wrong(name, "an array of objects", &other),
         };
         let nested = |(index, item)| match item {
-            Value::Object(map) => Self::nested(format!("{}{name}[{index}].", self.prefix), map),
+            Value::Object(map) => Ok(Self::nested(format!("{}{name}[{index}].", self.prefix), map)),
             other => self.wrong(&format!("{name}[{index}]"), "an object", &other),
         };
         list.into_iter().enumerate().map(nested).collect()
     }
 
-    /// Refuses what was not taken.
+    /// Refuses what was given twice or not taken.
     pub(super) fn finish(self) -> FieldResult<()> {
+        if let Some(name) = self.twice {
+            return Err(SpecError::new(format!("{}{name}", self.prefix), "is given twice"));
+        }
         match self.values.into_values().next() {
             None => Ok(()),
             Some((name, _)) => Err(SpecError::new(format!("{}{name}", self.prefix), "is not a known field")),

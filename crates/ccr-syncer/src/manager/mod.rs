@@ -40,8 +40,6 @@ pub use view::{JobProgress, JobView};
 use crate::metrics::Metrics;
 use crate::precheck::Problem;
 
-/// How often jobs that could not be started are tried again.
-const KEEPER_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a shutdown waits for running operations.
 const OPERATIONS_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -56,6 +54,8 @@ pub struct Parts {
     pub owner: String,
     /// The longest time for the checks of a creation.
     pub check_timeout: Duration,
+    /// How often jobs that could not be started are tried again.
+    pub retry_interval: Duration,
 }
 
 pub struct Manager {
@@ -127,9 +127,14 @@ impl Manager {
         jobs.iter().filter(|(_, entry)| !entry.is_being_created()).map(|(name, _)| name.clone()).collect()
     }
 
+    /// Refuses new operations and gives up creations that still check.
+    pub fn refuse(&self) {
+        self.closing.cancel();
+    }
+
     /// Refuses new operations, waits for running ones for a bounded time, and stops all jobs.
     pub async fn close(&self) {
-        self.closing.cancel();
+        self.refuse();
         self.tasks.close();
         if tokio::time::timeout(OPERATIONS_TIMEOUT, self.tasks.wait()).await.is_err() {
             warn!("operations still run at shutdown");
@@ -213,7 +218,8 @@ impl Manager {
 
     /// Tries again to start what could not be started.
     async fn keep(&self) {
-        while self.closing.run_until_cancelled(tokio::time::sleep(KEEPER_INTERVAL)).await.is_some() {
+        while self.closing.run_until_cancelled(tokio::time::sleep(self.parts.retry_interval)).await.is_some()
+        {
             let failed: Vec<Arc<Entry>> =
                 self.jobs.lock().values().filter(|entry| entry.has_failed()).cloned().collect();
             for entry in failed {

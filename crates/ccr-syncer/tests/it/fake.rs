@@ -1,0 +1,320 @@
+//! A cluster in memory that answers what a test has put into it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ccr_core::job::ClusterSpec;
+use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
+use doris_types::call::{
+    BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed, IngestRequest,
+    IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+};
+use doris_types::failure::{Cause, Failure, Result};
+use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob, TableMeta};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub id: i64,
+    pub kind: String,
+    pub create: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Database {
+    pub create: String,
+    pub tables: BTreeMap<String, Table>,
+    pub views: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+pub struct State {
+    /// By the name of the port's method.
+    pub failures: BTreeMap<&'static str, Failure>,
+    pub frontend: BTreeMap<String, String>,
+    pub backends: Vec<Backend>,
+    /// By backend id; a backend without an entry cannot be asked.
+    pub backend: BTreeMap<i64, BTreeMap<String, String>>,
+    pub databases: BTreeMap<String, Database>,
+    pub lag: Option<BinlogLag>,
+    pub statements: Vec<String>,
+    /// What CREATE DATABASE leaves behind, also when it then fails; an empty database when not set.
+    pub on_create: Option<Database>,
+    /// When set, proving that the cluster is reachable needs a permit of it.
+    pub gate: Option<Arc<Semaphore>>,
+}
+
+/// A cluster with the binlog feature on and two backends.
+#[derive(Debug)]
+pub struct FakeCluster {
+    pub state: Mutex<State>,
+    /// How many calls have come to the gate.
+    pub at_gate: watch::Sender<usize>,
+}
+
+/// Gives out the same two clusters whatever the specs say, and keeps the specs.
+#[derive(Debug)]
+pub struct FakeConnector {
+    pub up: Arc<FakeCluster>,
+    pub down: Arc<FakeCluster>,
+    pub upstream_specs: Mutex<Vec<ClusterSpec>>,
+}
+
+pub fn table(id: i64, properties: &[(&str, &str)]) -> Table {
+    let mut create = "CREATE TABLE `t` (\n  `k` int NULL\n) ENGINE=OLAP\nDUPLICATE KEY(`k`)\n\
+         DISTRIBUTED BY HASH(`k`) BUCKETS 1\nPROPERTIES (\n\"replication_allocation\" = \"tag.location.default: 1\""
+        .to_owned();
+    for (key, value) in properties {
+        create.push_str(&format!(",\n\"{key}\" = \"{value}\""));
+    }
+    create.push_str("\n);");
+    Table { id, kind: "OLAP".to_owned(), create }
+}
+
+/// With everything that replication needs.
+pub fn good_table(id: i64) -> Table {
+    table(id, &[("light_schema_change", "true"), ("binlog.enable", "true")])
+}
+
+pub fn database(name: &str, binlog: bool) -> Database {
+    let properties = if binlog { "\nPROPERTIES (\n\"binlog.enable\" = \"true\"\n)" } else { "" };
+    Database { create: format!("CREATE DATABASE `{name}`{properties}"), ..Database::default() }
+}
+
+impl FakeCluster {
+    pub fn new() -> Arc<Self> {
+        let on = BTreeMap::from([("enable_feature_binlog".to_owned(), "true".to_owned())]);
+        let backend =
+            |id: i64| Backend { id, host: format!("be{id}"), be_port: 9060, http_port: 8040, alive: true };
+        let state = State {
+            frontend: on.clone(),
+            backends: vec![backend(1), backend(2)],
+            backend: BTreeMap::from([(1, on.clone()), (2, on)]),
+            ..State::default()
+        };
+        Arc::new(Self { state: Mutex::new(state), at_gate: watch::Sender::new(0) })
+    }
+
+    pub fn fail(&self, method: &'static str, cause: Cause) {
+        self.state.lock().failures.insert(method, Failure::new(method, "fe:9030", cause));
+    }
+
+    pub fn statements(&self) -> Vec<String> {
+        self.state.lock().statements.clone()
+    }
+
+    /// Makes calls wait; dropping permits into the semaphore lets them go on.
+    pub fn close_gate(&self) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.state.lock().gate = Some(Arc::clone(&gate));
+        gate
+    }
+
+    pub fn open_gate(&self) {
+        if let Some(gate) = self.state.lock().gate.take() {
+            gate.add_permits(1000);
+        }
+    }
+
+    /// Waits until that many calls have come to the gate.
+    pub async fn wait_at_gate(&self, calls: usize) {
+        self.at_gate.subscribe().wait_for(|count| *count >= calls).await.unwrap();
+    }
+
+    fn check(&self, method: &'static str) -> Result<()> {
+        self.state.lock().failures.get(method).cloned().map_or(Ok(()), Err)
+    }
+}
+
+impl FakeConnector {
+    pub fn new(up: &Arc<FakeCluster>, down: &Arc<FakeCluster>) -> Arc<Self> {
+        Arc::new(Self { up: Arc::clone(up), down: Arc::clone(down), upstream_specs: Mutex::default() })
+    }
+}
+
+impl Connector for FakeConnector {
+    fn upstream(&self, spec: &ClusterSpec) -> Arc<dyn Upstream> {
+        self.upstream_specs.lock().push(spec.clone());
+        Arc::<FakeCluster>::clone(&self.up)
+    }
+
+    fn downstream(&self, _spec: &ClusterSpec) -> Arc<dyn Downstream> {
+        Arc::<FakeCluster>::clone(&self.down)
+    }
+}
+
+#[async_trait]
+impl Cluster for FakeCluster {
+    async fn check_reachable(&self) -> Result<()> {
+        self.check("check_reachable")?;
+        let gate = self.state.lock().gate.clone();
+        if let Some(gate) = gate {
+            self.at_gate.send_modify(|count| *count += 1);
+            gate.acquire().await.unwrap().forget();
+        }
+        Ok(())
+    }
+
+    async fn meta(&self, database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {
+        self.check("meta")?;
+        let state = self.state.lock();
+        let Some(found) = state.databases.get(database) else { return Ok(None) };
+        let wanted = |name: &str, id: i64| match &filter {
+            MetaFilter::Names => true,
+            MetaFilter::Tables(ids) => ids.contains(&id),
+            MetaFilter::Named(names) => names.iter().any(|wanted| wanted == name),
+        };
+        let tables = found.tables.iter().filter(|(name, table)| wanted(name, table.id));
+        let tables = tables.map(|(name, table)| TableMeta {
+            id: table.id,
+            name: name.clone(),
+            kind: table.kind.clone(),
+            partitions: Vec::new(),
+        });
+        Ok(Some(DatabaseMeta {
+            id: 1,
+            name: database.to_owned(),
+            tables: tables.collect(),
+            ..DatabaseMeta::default()
+        }))
+    }
+
+    async fn backends(&self) -> Result<Vec<Backend>> {
+        self.check("backends")?;
+        Ok(self.state.lock().backends.clone())
+    }
+
+    async fn views(&self, database: &str) -> Result<Vec<String>> {
+        self.check("views")?;
+        let state = self.state.lock();
+        Ok(state.databases.get(database).map(|database| database.views.clone()).unwrap_or_default())
+    }
+
+    async fn execute(&self, _database: Option<&str>, sql: &str) -> Result<()> {
+        let mut state = self.state.lock();
+        state.statements.push(sql.to_owned());
+        let failure = state.failures.get("execute").cloned();
+        if let Some(name) = sql.strip_prefix("CREATE DATABASE `") {
+            let name = name.trim_end_matches('`');
+            let made = state.on_create.take().or_else(|| failure.is_none().then(|| database(name, false)));
+            if let Some(made) = made {
+                state.databases.insert(name.to_owned(), made);
+            }
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if let Some(name) = sql.strip_prefix("DROP DATABASE IF EXISTS `") {
+            state.databases.remove(name.trim_end_matches('`'));
+        }
+        Ok(())
+    }
+
+    async fn show_create_table(&self, database: &str, table: &str) -> Result<Option<String>> {
+        self.check("show_create_table")?;
+        let state = self.state.lock();
+        let found = state.databases.get(database).and_then(|database| database.tables.get(table));
+        Ok(found.map(|table| table.create.clone()))
+    }
+
+    async fn show_create_database(&self, database: &str) -> Result<Option<String>> {
+        self.check("show_create_database")?;
+        Ok(self.state.lock().databases.get(database).map(|database| database.create.clone()))
+    }
+
+    async fn frontend_config(&self, key: &str) -> Result<Option<String>> {
+        self.check("frontend_config")?;
+        Ok(self.state.lock().frontend.get(key).cloned())
+    }
+
+    async fn backend_config(&self, backend: &Backend, key: &str) -> Result<Option<String>> {
+        let state = self.state.lock();
+        let Some(config) = state.backend.get(&backend.id) else {
+            let cause = Cause::Connect { detail: "refused".to_owned() };
+            return Err(Failure::new(
+                "show_config",
+                format!("{}:{}", backend.host, backend.http_port),
+                cause,
+            ));
+        };
+        Ok(config.get(key).cloned())
+    }
+}
+
+#[async_trait]
+impl Upstream for FakeCluster {
+    async fn binlogs(&self, _scope: &BinlogScope, _after: i64, _limit: u8) -> Result<BinlogPage> {
+        Ok(BinlogPage::CaughtUp)
+    }
+
+    async fn binlog_lag(&self, _scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
+        self.check("binlog_lag")?;
+        Ok(self.state.lock().lag.clone())
+    }
+
+    async fn lock_binlogs(&self, _scope: &BinlogScope, _job: &str, _commit_seq: i64) -> Result<()> {
+        Ok(())
+    }
+
+    /// Accepted, and never finished: jobs stay in their full sync.
+    async fn start_backup(&self, _database: &str, label: &str, _tables: &[String]) -> Result<()> {
+        self.check("start_backup")?;
+        self.state.lock().statements.push(format!("BACKUP {label}"));
+        Ok(())
+    }
+
+    async fn backup_job(&self, _database: &str, label: &str) -> Result<Option<SnapshotJob>> {
+        let submitted = self.state.lock().statements.contains(&format!("BACKUP {label}"));
+        Ok(submitted.then(|| SnapshotJob {
+            label: label.to_owned(),
+            state: "SNAPSHOTING".to_owned(),
+            ..SnapshotJob::default()
+        }))
+    }
+
+    async fn snapshot(&self, _database: &str, _label: &str) -> Result<SnapshotAnswer> {
+        Ok(SnapshotAnswer::NotExist)
+    }
+
+    async fn token(&self) -> Result<String> {
+        Ok("token".to_owned())
+    }
+}
+
+#[async_trait]
+impl Downstream for FakeCluster {
+    async fn begin_txn(&self, request: &BeginTxn) -> Result<BeginAnswer> {
+        Err(unexpected(&request.label))
+    }
+
+    async fn commit_txn(&self, _request: &CommitTxn) -> Result<Committed> {
+        Err(unexpected("commit"))
+    }
+
+    async fn rollback_txn(&self, _database: &str, _txn_id: i64, _reason: &str) -> Result<()> {
+        Err(unexpected("rollback"))
+    }
+
+    async fn ingest(&self, _backend: &Backend, _request: &IngestRequest) -> Result<IngestState> {
+        Err(unexpected("ingest"))
+    }
+
+    async fn query_ingest(&self, _backend: &Backend, _request: &IngestRequest) -> Result<IngestState> {
+        Err(unexpected("query ingest"))
+    }
+
+    async fn start_restore(&self, request: &RestoreRequest) -> Result<()> {
+        Err(unexpected(&request.label))
+    }
+
+    async fn restore_job(&self, _database: &str, _label: &str) -> Result<Option<SnapshotJob>> {
+        Ok(None)
+    }
+}
+
+/// No job of these tests gets beyond its backup.
+fn unexpected(what: &str) -> Failure {
+    Failure::new(what, "fe:9020", Cause::Malformed { detail: "not expected in this test".to_owned() })
+}
