@@ -17,9 +17,11 @@ type Spoil = fn(&mut Value);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_cannot_be_served_are_refused_and_leave_nothing_behind() {
-    let (pair, mut syncer) = ready().await;
-    syncer.allow("WARN");
-    let cases: [(&str, Spoil, &str); 9] = [
+    let (pair, syncer) = ready().await;
+    let cases: [(&str, Spoil, &str); 12] = [
+        ("an unknown field", |job| job["nmae"] = json!("x"), "nmae"),
+        ("an unknown field of a side", |job| job["src"]["tabel"] = json!("x"), "tabel"),
+        ("a wrong type", |job| job["dest"]["database"] = json!(7), "database"),
         ("an empty name", |job| job["name"] = json!(""), "name"),
         ("no source", |job| job["src"] = Value::Null, "src"),
         ("no database", |job| job["src"]["database"] = json!(""), "database"),
@@ -51,8 +53,7 @@ async fn missing_settings_are_named_with_what_sets_them() {
     let pair = Pair::start().await;
     pair.sql("CREATE DATABASE d1").await;
     pair.run("CREATE TABLE t (k INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1").await;
-    let mut syncer = Syncer::start().await;
-    syncer.allow("WARN");
+    let syncer = Syncer::start().await;
     for job in [pair.database_job("j"), pair.table_job("j", "t", "t")] {
         let refusal = syncer.refused("create_ccr", &job).await;
         assert!(refusal.contains("binlog.enable"), "{refusal}");
@@ -71,8 +72,7 @@ async fn the_binlog_feature_must_be_on_in_both_clusters() {
     .await;
     pair.create_database().await;
     pair.create_table("t", 1).await;
-    let mut syncer = Syncer::start().await;
-    syncer.allow("WARN");
+    let syncer = Syncer::start().await;
     let refusal = syncer.refused("create_ccr", &pair.database_job("j")).await;
     assert!(refusal.contains("enable_feature_binlog"), "{refusal}");
     syncer.finish().await;
@@ -80,8 +80,7 @@ async fn the_binlog_feature_must_be_on_in_both_clusters() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_are_no_requests_are_refused() {
-    let (pair, mut syncer) = ready().await;
-    syncer.allow("WARN");
+    let (pair, syncer) = ready().await;
     let mut numeric = pair.database_job("numeric");
     for side in ["src", "dest"] {
         for port in ["port", "thrift_port"] {

@@ -38,7 +38,11 @@ async fn in_sync() -> (Pair, Syncer) {
 async fn wait_until_blocked(syncer: &Syncer) -> Value {
     wait_until("the job is blocked", BOUND, || async {
         let progress = syncer.progress(JOB).await;
-        if progress["blocked"].is_null() { Err(progress.to_string()) } else { Ok(progress["blocked"].clone()) }
+        if progress["blocked"].is_null() {
+            Err(progress.to_string())
+        } else {
+            Ok(progress["blocked"].clone())
+        }
     })
     .await
 }

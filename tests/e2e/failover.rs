@@ -11,8 +11,8 @@ async fn in_sync(pair: &Pair) -> Syncer {
     pair.create_table("t", 2).await;
     pair.insert("t", 0..10).await;
     let mut syncer = Syncer::start().await;
-    // Each fail-over is worth a line at WARN.
-    syncer.allow("WARN");
+    // A node that stays away is worth a line.
+    syncer.allow("keeps failing, retrying");
     syncer.create(&pair.database_job(JOB)).await;
     syncer.wait_for(JOB, Target::InSync).await;
     syncer

@@ -41,7 +41,8 @@ pub struct TableStatus {
 }
 
 impl TableStatus {
-    pub(crate) fn of(state: &JobState) -> Vec<Self> {
+    /// The tables of a state that have left the stream.
+    pub fn of(state: &JobState) -> Vec<Self> {
         let apart = state.tables.iter().filter_map(|(id, link)| Some((*id, link, link.lane.apart()?)));
         apart
             .map(|(source_id, link, apart)| {

@@ -18,9 +18,10 @@ fn is_bad(line: &str) -> bool {
     level || line.contains("panicked at")
 }
 
-/// The end of a log, for the message of a failed test.
+/// The end of a log, for the message of a failed test; without the requests, most of which are a test's
+/// looks at a condition.
 pub fn tail(log: &Path, lines: usize) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    let all: Vec<&str> = text.lines().collect();
+    let all: Vec<&str> = text.lines().filter(|line| !line.contains("INFO request ")).collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }

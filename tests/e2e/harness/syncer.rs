@@ -53,7 +53,7 @@ impl Syncer {
             let log = OpenOptions::new().create(true).append(true).open(self.log());
             Stdio::from(log.expect("the log is opened"))
         };
-        let child = Command::new(env!("CARGO_BIN_EXE_ccr_syncer"))
+        let child = Command::new(binary())
             .args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--log_level", "info"])
             .arg("--db_dir")
             .arg(self.dir.path().join("ccr.db"))
@@ -135,6 +135,11 @@ impl Drop for Syncer {
             eprintln!("---- end of the syncer's log ----\n{}", self.log_tail());
         }
     }
+}
+
+/// The `ccr_syncer` that was built with these tests, or another one to be tested: a release build, say.
+fn binary() -> PathBuf {
+    std::env::var_os("CCR_SYNCER_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_ccr_syncer").into()).into()
 }
 
 /// A port that was free a moment ago.

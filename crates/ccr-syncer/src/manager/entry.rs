@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ccr_core::job::{JobRecord, JobState, Position};
 use ccr_core::runner::JobHandle;
-use ccr_core::status::{JobStatus, ProgressState};
+use ccr_core::status::{JobStatus, ProgressState, TableStatus};
 use ccr_core::store::StoreError;
 use parking_lot::Mutex;
 
@@ -56,7 +56,7 @@ impl Running {
     pub(super) fn new(record: &JobRecord, handle: JobHandle, state: &JobState, position: Position) -> Self {
         let untouched = JobStatus::starting(record);
         let progress = ProgressState::of(record.spec.sync_type(), state, &position);
-        let stored = JobStatus { progress, position, ..untouched.clone() };
+        let stored = JobStatus { progress, position, apart: TableStatus::of(state), ..untouched.clone() };
         Self { handle, untouched, stored }
     }
 

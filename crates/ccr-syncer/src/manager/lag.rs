@@ -68,8 +68,13 @@ impl Manager {
             next_timestamp_ms,
         } = answer.unwrap_or_default();
         Ok(Lag {
-            // Without a finished snapshot the target is not equal, however short the binlog is.
-            binlogs: if is_full_sync(view.status.progress) { lag.max(1) } else { lag.max(0) },
+            // Without a finished snapshot the target is not equal, however short the binlog is; nor is it
+            // while a table has left the stream.
+            binlogs: if is_full_sync(view.status.progress) || !view.status.apart.is_empty() {
+                lag.max(1)
+            } else {
+                lag.max(0)
+            },
             first_commit_seq,
             last_commit_seq,
             next_commit_seq,

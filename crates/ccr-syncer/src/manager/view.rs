@@ -1,7 +1,7 @@
 //! What the manager tells about jobs. Nothing here waits for an operation on a job.
 
 use ccr_core::job::{JobRecord, JobState, Position};
-use ccr_core::status::{JobStatus, ProgressState, RetriedError};
+use ccr_core::status::{JobStatus, ProgressState, RetriedError, TableStatus};
 use ccr_core::store::HistoryEntry;
 
 use super::entry::Activity;
@@ -99,6 +99,7 @@ fn stored_status(
         step: step.to_owned(),
         last_error,
         blocked: state.blocked.clone(),
+        apart: TableStatus::of(state),
         ..JobStatus::starting(record)
     }
 }
