@@ -19,7 +19,6 @@ async fn an_upsert_is_one_begin_one_ingest_per_replica_and_one_commit() {
     pair.insert("t", 3..4).await;
     syncer.wait_for(JOB, Target::InSync).await;
 
-    let meta_before = pair.calls("getMeta");
     pair.reset_counters();
     for key in 0..UPSERTS as i32 {
         pair.insert("t", 100 + key..101 + key).await;
@@ -30,7 +29,8 @@ async fn an_upsert_is_one_begin_one_ingest_per_replica_and_one_commit() {
     assert_eq!(pair.down.counters().get("commitTxn"), UPSERTS);
     assert_eq!(pair.down.counters().get("ingest_binlog"), UPSERTS * u64::from(REPLICAS));
     assert_eq!(pair.down.counters().get("rollbackTxn"), 0);
-    assert_eq!(pair.calls("getMeta"), 0, "metadata stays cached ({meta_before} calls before)");
+    // An idle job looks now and then whether what it follows still exists; nothing is asked per upsert.
+    assert!(pair.calls("getMeta") * 10 <= UPSERTS, "metadata stays cached: {} calls", pair.calls("getMeta"));
     assert_eq!(pair.calls("getBackendMeta"), 0, "backends stay cached");
     syncer.finish().await;
 }
