@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod concurrency;
 mod harness;
 mod load;
 mod nodes;

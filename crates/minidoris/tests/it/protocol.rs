@@ -90,13 +90,17 @@ async fn show_variables_has_four_columns() {
 }
 
 #[tokio::test]
-async fn a_statement_longer_than_one_packet_is_read() {
+async fn statements_and_answers_longer_than_one_packet_pass() {
     let cluster = cluster().await;
     let roomy = opts(&cluster, 0).max_allowed_packet(Some(64 << 20));
     let mut conn = bounded(Conn::new(roomy)).await.unwrap();
     let padding = "x".repeat(17 << 20);
     let (code, _) = server_error(bounded(conn.query_drop(format!("nonsense /* {padding} */"))).await);
     assert_eq!(code, 1105);
+    let text = "y".repeat(17 << 20);
+    let answer = rows(&mut conn, &format!("SELECT '{text}' AS t, 1")).await;
+    assert_eq!(answer[0][0].as_deref().map(str::len), Some(text.len()));
+    assert_eq!(answer[0][1].as_deref(), Some("1"));
     assert_eq!(rows(&mut conn, "SELECT 1").await.len(), 1);
     cluster.stop().await;
 }

@@ -155,6 +155,52 @@ async fn a_new_master_does_not_know_open_transactions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ingest_fails_while_the_upstream_backend_is_down() {
+    let (source, target, seq) = restored_pair().await;
+    let mut up = connect(&source).await;
+    let (upstream, downstream) = (Wire::new(&source, 0), Wire::new(&target, 0));
+    up.query_drop("INSERT INTO d.t VALUES (7, 'seven')").await.unwrap();
+    let (_, record) = upserts(&upstream, seq).await.remove(0);
+    let (remote, local) = (upstream.table("d", "t").await, downstream.table("d", "t").await);
+    let touched = record.table_records.values().next().unwrap().partition_records[0].clone();
+    let first_tablet = |table: &TGetMetaTableMeta, range: &str| {
+        let same_range = |partition: &&TGetMetaPartitionMeta| partition.range.as_deref() == Some(range);
+        let partition = table.partitions.iter().flatten().find(same_range).unwrap();
+        let tablet = partition.indexes.as_ref().unwrap()[0].tablets.as_ref().unwrap()[0].clone();
+        (partition.id, tablet)
+    };
+    let (_, remote) = first_tablet(&remote, &touched.range);
+    let (partition_id, local) = first_tablet(&local, &touched.range);
+    let remote_id = remote.replicas.as_ref().unwrap()[0].backend_id.unwrap();
+    let local_id = local.replicas.as_ref().unwrap()[0].backend_id.unwrap();
+    let remote_backend = upstream.backends().await.remove(&remote_id).unwrap();
+    let client = downstream.backend(&downstream.backends().await[&local_id]);
+    let txn_id = downstream.begin("d", target_table(&downstream).await, "down").await.txn_id.unwrap();
+    let request = TIngestBinlogRequest {
+        txn_id: Some(txn_id),
+        remote_tablet_id: remote.id,
+        binlog_version: Some(touched.version),
+        remote_host: Some(remote_backend.host.clone()),
+        remote_port: Some(remote_backend.http_port.to_string()),
+        partition_id,
+        local_tablet_id: local.id,
+        load_id: Some(TUniqueId { hi: -1, lo: -1 }),
+    };
+    let index = (0..source.backend_count()).find(|index| source.be(*index).id == remote_id).unwrap();
+    source.kill_backend(index).await.unwrap();
+    let refused = bounded(client.ingest_binlog(&request)).await.unwrap().status.unwrap();
+    assert_eq!(refused.status_code, TStatusCode::HTTP_ERROR, "{:?}", refused.error_msgs);
+    source.restart_backend(index).await.unwrap();
+    ok(bounded(client.ingest_binlog(&request)).await.unwrap().status);
+    source.stop().await;
+    target.stop().await;
+}
+
+async fn target_table(downstream: &Wire) -> i64 {
+    downstream.table("d", "t").await.id.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn expired_binlogs_are_too_old() {
     let (source, target, seq) = restored_pair().await;
     let mut up = connect(&source).await;

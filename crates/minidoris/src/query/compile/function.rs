@@ -223,12 +223,20 @@ impl Compiler<'_> {
     }
 }
 
+/// Several values as one that is NULL when any of them is, as COUNT takes them.
+fn tuple(values: &[Typed]) -> String {
+    let any_null: Vec<_> = values.iter().map(|value| format!("({}) IS NULL", value.sql)).collect();
+    let quoted: Vec<_> = values.iter().map(|value| format!("quote({})", value.sql)).collect();
+    format!("CASE WHEN {} THEN NULL ELSE {} END", any_null.join(" OR "), quoted.join(" || ',' || "))
+}
+
 /// Aggregates; `None` when the name is none.
 fn aggregate(name: &str, values: &[Typed], distinct: bool) -> Option<Typed> {
     let one = values.first()?;
     let word = if distinct { "DISTINCT " } else { "" };
     let x = &one.sql;
     Some(match name {
+        "count" if values.len() > 1 => Typed::new(format!("count({word}{})", tuple(values)), Type::BigInt),
         "count" => Typed::new(format!("count({word}{x})"), Type::BigInt),
         "ndv" | "approx_count_distinct" => Typed::new(format!("count(DISTINCT {x})"), Type::BigInt),
         "sum" => match one.ty {
