@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod alter;
 mod answers;
 mod blocked;
 mod control;

@@ -142,4 +142,38 @@ mod tests {
     fn null_is_not_the_empty_text() {
         assert_ne!(text(&Value::NULL), text(&Value::Bytes(Vec::new())));
     }
+
+    async fn site(name: &str, rows: &str) -> Site {
+        let site = Site::start(name, 1).await.unwrap();
+        site.execute("CREATE DATABASE d").await.unwrap();
+        let create = "CREATE TABLE t (k INT NOT NULL, v VARCHAR(9)) DUPLICATE KEY(k) \
+                      DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES (\"replication_num\" = \"1\")";
+        site.execute_in("d", create).await.unwrap();
+        site.execute_in("d", &format!("INSERT INTO t VALUES {rows}")).await.unwrap();
+        site
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sides_that_differ_in_one_row_are_told_apart() {
+        let left = site("left", "(1, 'a'), (2, 'b'), (3, NULL)").await;
+        for (rows, expected) in [
+            ("(3, NULL), (2, 'b'), (1, 'a')", None),
+            ("(1, 'a'), (2, 'B'), (3, NULL)", Some("row 2 is (2, b) upstream and (2, B) downstream")),
+            ("(1, 'a'), (2, 'b'), (3, '')", Some("row 3 is (3, NULL) upstream and (3, ) downstream")),
+            ("(1, 'a'), (2, 'b'), (2, 'b'), (3, NULL)", Some("3 rows upstream, 4 downstream")),
+            ("(1, 'a'), (2, 'b')", Some("row 3 is (3, NULL) upstream and missing downstream")),
+        ] {
+            let right = site("right", rows).await;
+            let comparison = table(&left, &right, "d", "t").await.unwrap();
+            match (comparison.difference, expected) {
+                (None, None) => {}
+                (Some(difference), Some(expected)) => assert!(difference.contains(expected), "{difference}"),
+                (difference, expected) => panic!("{rows}: {difference:?} instead of {expected:?}"),
+            }
+            right.stop().await;
+        }
+        let missing = table(&left, &site("empty", "(1, 'a')").await, "d", "nothing").await;
+        assert!(missing.is_err(), "a table that is not there is an error");
+        left.stop().await;
+    }
 }
