@@ -301,7 +301,7 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction) -> Result<()> {
             Origin::UpstreamFe,
             "CCR0204",
             format!(
-                "commit seq {} writes to table {} ({}), which was neither in the snapshot nor created since",
+                "commit seq {} concerns table {} ({}), which was neither in the snapshot nor created since",
                 txn.commit_seq, table.name, table.id
             ),
             "was the table restored upstream? such tables are not in the binlog: create the job again",

@@ -244,16 +244,9 @@ fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a Tab
         Some(link) if commit_seq <= link.synced_to => Err(skip(SkipReason::InSnapshot)),
         Some(link) => Ok(link),
         None if view.spec.sync_type() == SyncType::Table => Err(skip(SkipReason::OtherTable)),
-        None => Err(Box::new(Plan::Block(Block {
-            code: "CCR0204",
-            message: format!(
-                "commit seq {commit_seq} concerns table {source_id}, which was neither in the snapshot nor \
-                 created since"
-            ),
-            hint: "was the table restored upstream? such tables are not in the binlog: create the job again"
-                .to_owned(),
-            tables: Vec::new(),
-        }))),
+        // Dropped while the snapshot was taken, or restored upstream: only a look upstream can tell, and
+        // that is part of carrying out an ingest, here one without rows.
+        None => Err(Box::new(Plan::Ingest(Ingest { tables: Vec::new(), unlinked: vec![source_id] }))),
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn truncate(change: &Change, record: &TruncateTableRecord, view: View
 mod tests {
     use super::super::TrackId;
     use super::super::testing::*;
-    use super::super::{Block, plan};
+    use super::super::{Ingest, plan};
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn a_truncate_of_a_table_without_a_link_blocks() {
+    fn a_truncate_of_a_table_without_a_link_is_left_to_a_look_upstream() {
         let data = r#"{"dbId":1,"db":"d1","tblId":77,"table":"t","isEntireTable":true,"rawSql":"","op":{}}"#;
-        assert!(matches!(
+        assert_eq!(
             plan_of(60, BinlogType::TRUNCATE_TABLE, data),
-            Plan::Block(Block { code: "CCR0204", .. })
-        ));
+            Plan::Ingest(Ingest { tables: Vec::new(), unlinked: vec![77] })
+        );
     }
 
     #[test]
