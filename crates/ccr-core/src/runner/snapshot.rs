@@ -76,6 +76,8 @@ async fn put(
             )
             .await;
             if attempt >= MAX_RESTORE_ATTEMPTS {
+                // Under a new label, for the cancelled one would be found again when the job is resumed.
+                job.apply(Event::RestoreCancelled).await?;
                 return Err(Error::blocked(
                     Origin::DownstreamFe,
                     "CCR0503",
