@@ -1,8 +1,8 @@
 //! DDL statements downstream.
 //!
 //! The caller persists that a statement is about to be sent, and afterwards that it took effect. What
-//! lies between is found out here: a table is created only if it is not there, and one that is there is
-//! ours exactly if we were about to create it (`in_doubt`). A table is dropped by the id in its link, so
+//! lies between is found out here. [`check`] makes sure that a table to be created is not there before the
+//! intent is persisted; so one that is there afterwards (`in_doubt`) is ours. A table is dropped by the id in its link, so
 //! one created under the same name since is never hit. The other statements can be repeated.
 
 use std::collections::BTreeMap;
@@ -27,6 +27,33 @@ const APPLIED_BEFORE: &[&str] = &[
     "Nothing is changed",
     "Unknown column",
 ];
+
+/// Looks for what is in the way of a statement that has never been sent. The intent must not be persisted
+/// before this has passed: a table found after a crash, or after a block was lifted, counts as our own.
+pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
+    match statement {
+        Statement::CreateTable { name, .. } => {
+            if shell.retry(async || table_id(shell, name).await).await?.is_none() {
+                return Ok(());
+            }
+            Err(Error::blocked(
+                Origin::DownstreamFe,
+                "CCR0312",
+                format!(
+                    "table {} is to be created, but the target has one of that name",
+                    quote_identifier(name)
+                ),
+                "drop or rename the downstream table, then resume the job",
+            ))
+        }
+        Statement::CreateView { .. }
+        | Statement::DropTable { .. }
+        | Statement::DropView { .. }
+        | Statement::RenameTable { .. }
+        | Statement::ReplaceTable { .. }
+        | Statement::Execute { .. } => Ok(()),
+    }
+}
 
 /// Runs one statement and says what it did to the links.
 pub(crate) async fn run(
@@ -130,16 +157,7 @@ async fn create_table(
     sql: &str,
     in_doubt: bool,
 ) -> Result<LinkEffect> {
-    let present = shell.retry(async || table_id(shell, name).await).await?;
-    if present.is_some() && !in_doubt {
-        return Err(Error::blocked(
-            Origin::DownstreamFe,
-            "CCR0312",
-            format!("table {} is to be created, but the target has one of that name", quote_identifier(name)),
-            "drop or rename the downstream table, then resume the job",
-        ));
-    }
-    if present.is_none() {
+    if !in_doubt || shell.retry(async || table_id(shell, name).await).await?.is_none() {
         execute(shell, sql, in_doubt).await?;
     }
     let target_id = shell

@@ -429,6 +429,8 @@ impl<'a> Stream<'a> {
         let commit_seq = change.commit_seq;
         let in_doubt = self.statement_in_doubt(track) == Some(commit_seq);
         if !in_doubt {
+            self.job.handling = Some((commit_seq, change.record.binlog_type().to_string()));
+            statement::check(&self.shell, &statement).await?;
             let event = match track {
                 TrackId::Main => Event::StatementStarted { commit_seq },
                 TrackId::Table(source_id) => Event::ApartStatementStarted { source_id, commit_seq },
