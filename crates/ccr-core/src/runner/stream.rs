@@ -126,11 +126,14 @@ impl<'a> Stream<'a> {
             .collect();
         let mut copies: FuturesUnordered<_> =
             self.copies.iter_mut().map(|(id, copy)| async move { (*id, copy.await) }).collect();
+        // In an order of its own, so that a run in virtual time is the same every time. None can starve
+        // another for long: every one of them waits for a peer sooner or later.
         tokio::select! {
+            biased;
+            result = or_pending(&mut self.recording) => StreamEvent::Recorded(result),
             event = self.main.next(state, main_fetched_to) => StreamEvent::Main(event),
             Some((id, event)) = replays.next(), if !replays.is_empty() => StreamEvent::Lane(id, event),
             Some((id, step)) = copies.next(), if !copies.is_empty() => StreamEvent::Copied(id, step),
-            result = or_pending(&mut self.recording) => StreamEvent::Recorded(result),
         }
     }
 

@@ -225,18 +225,9 @@ impl Track {
                 let fetch = source.fetch(Arc::clone(&self.shell), self.fetched_to, self.idle);
                 self.fetching = Some(Box::pin(fetch));
             }
+            // The oldest work first, and in the same order every time.
             tokio::select! {
-                (source, fetched) = or_pending(&mut self.fetching) => {
-                    self.fetching = None;
-                    self.source = Some(source);
-                    match fetched {
-                        Ok(fetched) => self.take_fetched(fetched),
-                        Err(error) => return TrackEvent::SourceFailed(error),
-                    }
-                }
-                Some((commit_seq, result)) = self.filling.next(), if !self.filling.is_empty() => {
-                    self.take_filled(commit_seq, result);
-                }
+                biased;
                 result = or_pending_second(&mut self.committing) => {
                     if let Some((slot, _)) = self.committing.take() {
                         match result {
@@ -246,6 +237,17 @@ impl Track {
                             }
                             Err(error) => return failed(slot, error),
                         }
+                    }
+                }
+                Some((commit_seq, result)) = self.filling.next(), if !self.filling.is_empty() => {
+                    self.take_filled(commit_seq, result);
+                }
+                (source, fetched) = or_pending(&mut self.fetching) => {
+                    self.fetching = None;
+                    self.source = Some(source);
+                    match fetched {
+                        Ok(fetched) => self.take_fetched(fetched),
+                        Err(error) => return TrackEvent::SourceFailed(error),
                     }
                 }
             }
