@@ -1,0 +1,132 @@
+//! Where an operator must act, and what happens when one has.
+
+use super::run::Run;
+use super::world::World;
+
+async fn following() -> Run {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[1, 2], 2);
+        world.load_all("t1");
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    run
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_that_is_not_known_blocks_before_it_and_is_tried_again() {
+    let mut run = following().await;
+    let (before, at) = run.world.with(|world| {
+        world.load_all("t1");
+        let before = world.newest();
+        let seq = world.journal_id();
+        world.emit_raw(seq, 99, Vec::new(), Some("{}".to_owned()));
+        world.load_all("t1");
+        (before, seq)
+    });
+    for _ in 0..2 {
+        let blocked = run.blocked().await;
+        assert_eq!((blocked.code.as_str(), blocked.commit_seq), ("CCR0203", at));
+        assert_eq!(blocked.binlog_type, "UNKNOWN(99)");
+        assert!(!blocked.hint.is_empty());
+        let (position, committed) =
+            run.world.with(|world| (world.store.position.commit_seq, world.transactions.committed));
+        assert_eq!((position, committed), (before, 1));
+        run.stop().await;
+        run.check_violations();
+        run.start();
+        run.until("resuming", |_, status| status.blocked.is_none()).await;
+    }
+    // Newer software knows what it is: nothing.
+    run.blocked().await;
+    run.stop().await;
+    run.world.with(|world| {
+        let entry = world.journal.entries.iter_mut().find(|entry| entry.commit_seq == at);
+        let entry = entry.expect("the entry is still kept");
+        entry.binlog_type = 8;
+    });
+    run.start();
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_read_blocks_with_its_type_and_seq() {
+    let mut run = following().await;
+    let at = run.world.with(|world| {
+        let seq = world.journal_id();
+        world.emit_raw(seq, 0, Vec::new(), Some("[]".to_owned()));
+        seq
+    });
+    let blocked = run.blocked().await;
+    assert_eq!((blocked.code.as_str(), blocked.commit_seq), ("CCR0201", at));
+    assert_eq!(blocked.binlog_type, "UPSERT");
+}
+
+/// A table that is not ours blocks, however often the operator resumes without having removed it.
+#[tokio::test(start_paused = true)]
+async fn a_foreign_table_is_never_taken_for_our_own() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        let table = world.new_table("t2", &[], 1, 1);
+        world.target.tables.insert(table.id, table);
+        world.create("t2", &[], 1);
+        world.load_all("t2");
+    });
+    for _ in 0..3 {
+        assert_eq!(run.blocked().await.code, "CCR0312");
+        run.restart().await;
+        run.until("resuming", |_, status| status.blocked.is_none()).await;
+    }
+    run.blocked().await;
+    run.stop().await;
+    run.world.with(|world| {
+        let id = world.target.table("t2").expect("it is still there").id;
+        world.target.tables.remove(&id);
+    });
+    run.start();
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_was_dropped_blocks() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        let id = world.target.table("t1").expect("it was replicated").id;
+        world.target.tables.remove(&id);
+        world.load_all("t1");
+    });
+    assert_eq!(run.blocked().await.code, "CCR0302");
+    run.check_violations();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_no_binlog_brought_blocks_at_its_first_load() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        let table = world.new_table("restored", &[], 1, 1);
+        world.source.tables.insert(table.id, table);
+        world.load_all("restored");
+    });
+    assert_eq!(run.blocked().await.code, "CCR0204");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_lease_stops_the_job() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.store.epoch += 1;
+        world.load_all("t1");
+    });
+    run.until("the end of the task", |_, status| status.step.starts_with("stopped")).await;
+    let before = run.world.with(|world| world.calls);
+    run.world.with(|world| world.load_all("t1"));
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert_eq!(run.world.with(|world| world.calls), before, "it does nothing any more");
+    run.start();
+    run.caught_up().await;
+    run.check();
+}

@@ -1,0 +1,161 @@
+//! When everything is copied again, and what stands in the way of a copy.
+
+use ccr_core::job::FullSyncReason;
+
+use super::run::Run;
+use super::world::World;
+
+fn reason(run: &Run) -> FullSyncReason {
+    run.world.with(|world| {
+        let state = world.store.state.as_ref().expect("there is a state");
+        state.last_full_sync.clone().expect("a full sync is recorded").reason
+    })
+}
+
+async fn following() -> Run {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[1, 2], 2);
+        world.create("t2", &[], 1);
+        world.load_all("t1");
+        world.load_all("t2");
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    run
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_binlog_is_a_reason_and_stale_tables_go() {
+    let mut run = following().await;
+    let stood_at = run.world.with(|world| world.store.position.commit_seq);
+    run.stop().await;
+    let expired_to = run.world.with(|world| {
+        world.load_all("t1");
+        world.drop_table("t2");
+        world.create("t3", &[], 1);
+        world.load_all("t3");
+        world.expire_binlogs();
+        world.newest_expired()
+    });
+    run.start();
+    run.until("the second restore", |world, _| world.restores.finished == 2).await;
+    run.caught_up().await;
+    run.check();
+    assert_eq!(
+        reason(&run),
+        FullSyncReason::BinlogExpired { position: stood_at, expired_to: Some(expired_to) }
+    );
+    assert!(
+        run.history().iter().any(|(plan, _, outcome)| plan == "drop_stale_table" && outcome == "dropped t2")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_renamed_within_the_gap_does_not_stay_under_its_old_name() {
+    let mut run = following().await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.rename_table("t2", "t9");
+        world.load_all("t9");
+        world.expire_binlogs();
+    });
+    run.start();
+    run.until("the second restore", |world, _| world.restores.finished == 2).await;
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_backup_is_waited_for_by_name() {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[], 1);
+        world.load_all("t1");
+        world.start_backup("nightly", &[]).expect("nothing else runs");
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.until("waiting", |_, status| {
+        status.step.contains("waiting for another backup") && status.step.contains("nightly")
+    })
+    .await;
+    assert!(run.status().last_error.is_none(), "to wait is no error");
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_backup_is_taken_again() {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[], 1);
+        world.load_all("t1");
+        world.backups.cancel = 2;
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 3);
+    assert!(matches!(reason(&run), FullSyncReason::BackupCancelled { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_is_lost_is_taken_again() {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[], 1);
+        world.load_all("t1");
+        world.backups.forget = 1;
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 2);
+    assert!(matches!(reason(&run), FullSyncReason::SnapshotLost { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_cancelled_again_and_again_blocks_and_is_tried_when_resumed() {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[], 1);
+        world.load_all("t1");
+        world.restores.cancel = 3;
+    });
+    let mut run = Run::database(world);
+    run.start();
+    let blocked = run.blocked().await;
+    assert_eq!(blocked.code, "CCR0503");
+    assert!(blocked.message.contains("user cancelled"), "{}", blocked.message);
+    run.restart().await;
+    run.until("resuming", |_, status| status.blocked.is_none()).await;
+    run.caught_up().await;
+    run.check();
+    let found = run.world.with(|world| (world.backups.accepted, world.restores.accepted));
+    assert_eq!(found, (1, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_was_made_anew_is_copied_anew() {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[1, 2], 2);
+        world.load_all("t1");
+    });
+    let mut run = Run::table(world, "t1", "x1");
+    run.start();
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.drop_table("t1");
+        world.create("t1", &[3], 1);
+        world.load_all("t1");
+    });
+    run.until("the second restore", |world, _| world.restores.finished == 2).await;
+    run.caught_up().await;
+    run.check();
+    assert!(matches!(reason(&run), FullSyncReason::SourceTableReplaced { .. }));
+}

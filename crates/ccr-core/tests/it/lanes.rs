@@ -1,0 +1,105 @@
+//! Tables that leave the stream while the others go on.
+
+use super::run::Run;
+use super::world::World;
+
+async fn following() -> Run {
+    let world = World::new();
+    world.with(|world| {
+        for name in ["t1", "t2"] {
+            world.create(name, &[1, 2], 2);
+            world.load_all(name);
+        }
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    run
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_partition_is_copied_while_the_other_table_flows() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.add_partition("t1", 1, true);
+        world.load(&[("t1", &["tp1"])]);
+        world.replace_partition("t1", "p1", "tp1");
+        world.load_all("t1");
+        world.load(&[("t1", &["p2"]), ("t2", &["p1"])]);
+        world.load_all("t2");
+    });
+    let newest = run.world.with(|world| world.newest());
+    run.until("the other table, ahead of the copy", |world, status| {
+        status.apart.len() == 1 && world.store.position.commit_seq >= newest
+    })
+    .await;
+    run.world.with(|world| {
+        assert_eq!(world.restores.accepted, 1, "the copy is not there yet");
+        world.load_all("t1");
+        world.load(&[("t1", &["p1"]), ("t2", &["p2"])]);
+    });
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| (world.backups.accepted, world.restores.accepted)), (2, 2));
+    assert!(run.history().iter().any(|(plan, ..)| plan == "join"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_apart_can_be_dropped_and_made_anew() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.add_partition("t1", 1, true);
+        world.replace_partition("t1", "p1", "tp1");
+        world.load_all("t2");
+    });
+    run.until("the table apart", |_, status| status.apart.len() == 1).await;
+    run.world.with(|world| {
+        world.drop_table("t1");
+        world.create("t1", &[4], 1);
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_blocked_leaves_the_others_alone() {
+    let mut run = following().await;
+    let at = run.world.with(|world| {
+        let id = world.source.table("t1").expect("it exists").id;
+        let seq = world.journal_id();
+        world.emit_raw(seq, 99, vec![id], Some("{}".to_owned()));
+        world.load_all("t1");
+        world.load_all("t2");
+        world.load(&[("t1", &["p2"]), ("t2", &["p1"])]);
+        seq
+    });
+    let newest = run.world.with(|world| world.newest());
+    let blocked = run.blocked().await;
+    assert_eq!((blocked.code.as_str(), blocked.commit_seq), ("CCR0203", at));
+    run.until("the other table", |world, _| world.store.position.commit_seq >= newest).await;
+    run.stop().await;
+    run.check_violations();
+    run.world.with(|world| {
+        let entry = world.journal.entries.iter_mut().find(|entry| entry.commit_seq == at);
+        entry.expect("it is kept").binlog_type = 8;
+    });
+    run.start();
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renamed_table_keeps_its_link() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.load_all("t1");
+        world.rename_table("t1", "t9");
+        world.load_all("t9");
+        world.create("t1", &[1], 1);
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 1);
+}

@@ -1,0 +1,14 @@
+//! The engine over two clusters and a store in memory, on virtual time; see [`world`].
+
+mod blocked;
+mod cost;
+mod crash_matrix;
+mod full_sync;
+mod lanes;
+mod random;
+mod replay;
+mod replicas;
+mod run;
+mod scenario;
+mod transactions;
+mod world;

@@ -1,0 +1,198 @@
+//! Drives one job over a [`World`]: starts it, starts it again after each crash, waits for conditions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccr_core::job::{
+    ClusterSpec, DesiredState, JobOptions, JobRecord, JobSpec, JobState, Phase, Position, SyncType,
+};
+use ccr_core::observer::NoObserver;
+use ccr_core::runner::{EngineOptions, JobContext, JobHandle, spawn};
+use ccr_core::status::JobStatus;
+use doris_types::call::{BinlogPage, BinlogScope};
+
+use super::world::ports::{Source, Target, VirtualClock};
+use super::world::store::MemoryStore;
+use super::world::{Gate, Inner, SOURCE_DB, TARGET_DB, World};
+
+/// How long a condition may take, on the virtual clock.
+const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+
+#[derive(Debug)]
+pub struct Run {
+    pub world: Arc<World>,
+    pub record: JobRecord,
+    pub options: EngineOptions,
+    handle: Option<JobHandle>,
+    pub starts: u32,
+}
+
+impl Run {
+    pub fn database(world: Arc<World>) -> Self {
+        Self::new(world, "", "")
+    }
+
+    pub fn table(world: Arc<World>, source: &str, target: &str) -> Self {
+        world.with(|world| world.only_table = Some((source.to_owned(), target.to_owned())));
+        Self::new(world, source, target)
+    }
+
+    fn new(world: Arc<World>, source: &str, target: &str) -> Self {
+        let side = |host: &str, database: &str, table: &str| ClusterSpec {
+            host: host.to_owned(),
+            port: 9030,
+            thrift_port: 9020,
+            user: "root".to_owned(),
+            password: String::new(),
+            database: database.to_owned(),
+            table: table.to_owned(),
+            frontends: Vec::new(),
+            host_mapping: BTreeMap::new(),
+        };
+        let spec = JobSpec {
+            name: "j".to_owned(),
+            src: side("a", SOURCE_DB, source),
+            dest: side("b", TARGET_DB, target),
+            options: JobOptions::default(),
+        };
+        let id = spec.job_id(0);
+        let record = JobRecord { id, spec, desired: DesiredState::Running, created_at_ms: 0 };
+        world.with(|world| {
+            world.store.state = Some(JobState::new(&record.id, world.now_ms));
+            world.store.position = Position::default();
+        });
+        let options = EngineOptions {
+            binlog_batch_size: 5,
+            snapshot_poll: Duration::from_millis(100),
+            ..EngineOptions::default()
+        };
+        Self { world, record, options, handle: None, starts: 0 }
+    }
+
+    /// Starts the job as a new process would, with a newer lease.
+    pub fn start(&mut self) {
+        let epoch = self.world.with(|world| {
+            world.store.epoch += 1;
+            world.store.epoch
+        });
+        let generation = self.world.inner.lock().generation;
+        let gate = || Gate { world: Arc::clone(&self.world), generation };
+        self.handle = Some(spawn(JobContext {
+            record: self.record.clone(),
+            epoch,
+            upstream: Arc::new(Source(gate())),
+            downstream: Arc::new(Target(gate())),
+            store: Arc::new(MemoryStore(gate())),
+            clock: Arc::new(VirtualClock(gate())),
+            observer: Arc::new(NoObserver),
+            options: Arc::new(self.options.clone()),
+        }));
+        self.starts += 1;
+    }
+
+    /// Stops the job where it is, which is what a crash does.
+    pub async fn stop(&mut self) {
+        self.world.inner.lock().generation += 1;
+        if let Some(handle) = self.handle.take() {
+            handle.stop().await;
+        }
+    }
+
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start();
+    }
+
+    pub fn status(&self) -> JobStatus {
+        self.handle.as_ref().expect("the job was started").status()
+    }
+
+    /// Waits, starting the job again after each crash.
+    pub async fn until(&mut self, what: &str, condition: impl Fn(&Inner, &JobStatus) -> bool) {
+        let world = Arc::clone(&self.world);
+        let began = tokio::time::Instant::now();
+        loop {
+            let status = self.status();
+            if world.with(|inner| condition(inner, &status)) {
+                return;
+            }
+            if began.elapsed() > PATIENCE {
+                self.fail(&format!("{what} does not come about"));
+            }
+            tokio::select! {
+                biased;
+                () = world.crashed.notified() => self.restart().await,
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+            }
+        }
+    }
+
+    /// Waits until everything upstream has been replayed and persisted.
+    pub async fn caught_up(&mut self) {
+        let is_table = self.record.spec.sync_type() == SyncType::Table;
+        self.until("catching up", move |world, status| {
+            status.blocked.is_some() || is_caught_up(world, is_table)
+        })
+        .await;
+        if let Some(blocked) = self.status().blocked {
+            self.fail(&format!("blocked: {blocked:?}"));
+        }
+    }
+
+    pub async fn blocked(&mut self) -> ccr_core::job::Blocked {
+        self.until("a block", |_, status| status.blocked.is_some()).await;
+        self.status().blocked.expect("just seen")
+    }
+
+    /// Both sides are equal, and nothing went wrong on the way.
+    pub fn check(&self) {
+        let (difference, violations) =
+            self.world.with(|world| (world.difference(), world.violations.clone()));
+        if !violations.is_empty() {
+            self.fail(&violations[0]);
+        }
+        if let Some(difference) = difference {
+            self.fail(&difference);
+        }
+    }
+
+    pub fn check_violations(&self) {
+        let violations = self.world.with(|world| world.violations.clone());
+        if !violations.is_empty() {
+            self.fail(&violations[0]);
+        }
+    }
+
+    pub fn fail(&self, problem: &str) -> ! {
+        let inner = self.world.inner.lock();
+        let shown: Vec<&String> = inner.trace.iter().rev().take(120).collect();
+        let trace: Vec<String> =
+            shown.into_iter().rev().map(|line| line.chars().take(200).collect()).collect();
+        panic!(
+            "{problem}\nstatus {:#?}\nposition {:?}\nlast calls:\n{}",
+            self.status(),
+            inner.store.position,
+            trace.join("\n")
+        );
+    }
+
+    pub fn history(&self) -> Vec<(String, String, String)> {
+        self.world.with(|world| {
+            let entries = world.store.history.iter();
+            entries.map(|entry| (entry.plan.clone(), entry.reason.clone(), entry.outcome.clone())).collect()
+        })
+    }
+}
+
+fn is_caught_up(world: &Inner, is_table: bool) -> bool {
+    let Some(state) = &world.store.state else { return false };
+    let Phase::Incremental(incremental) = &state.phase else { return false };
+    let table_id = if is_table { state.tables.keys().next().copied() } else { None };
+    let scope = BinlogScope { database: SOURCE_DB.to_owned(), table_id };
+    let rest = world.binlogs(&scope, world.store.position.commit_seq, 1);
+    incremental.statement_in_doubt.is_none()
+        && state.tables.values().all(|link| link.lane.is_flowing())
+        && matches!(rest, BinlogPage::CaughtUp | BinlogPage::NotFound)
+        && !world.transactions.is_publishing()
+}

@@ -1,0 +1,136 @@
+//! What can become of a downstream transaction.
+
+use std::time::Duration;
+
+use super::run::Run;
+use super::world::World;
+use super::world::faults::Fault;
+use super::world::txn::TxnState;
+
+async fn following(tables: &[&str]) -> Run {
+    let world = World::new();
+    world.with(|world| {
+        for name in tables {
+            world.create(name, &[1, 2], 2);
+            world.load_all(name);
+        }
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    run
+}
+
+fn fault(run: &Run, operation: &'static str, faults: &[Fault]) {
+    run.world.with(|world| world.plan.next.entry(operation).or_default().extend(faults));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_master_forgets_what_was_open() {
+    for operation in ["target.ingest", "target.commit"] {
+        let mut run = following(&["t1"]).await;
+        fault(&run, operation, &[Fault::MasterChange, Fault::MasterChange]);
+        run.world.with(|world| {
+            world.load_all("t1");
+            world.load_all("t1");
+            world.load_all("t1");
+        });
+        run.caught_up().await;
+        run.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aborted_transaction_is_begun_again() {
+    let mut run = following(&["t1"]).await;
+    run.world.with(|world| {
+        world.async_polls = Some(3);
+        world.load_all("t1");
+    });
+    let is_open = |world: &super::world::Inner| {
+        let mut open = world.transactions.all.iter().filter(|(_, txn)| txn.state == TxnState::Prepare);
+        open.next().map(|(id, _)| *id)
+    };
+    run.until("an open transaction", |world, _| is_open(world).is_some()).await;
+    run.world.with(|world| {
+        let id = is_open(world).expect("just seen");
+        world.rollback(id).expect("it is open");
+    });
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_publish_is_a_commit() {
+    let mut run = following(&["t1"]).await;
+    run.world.with(|world| {
+        world.transactions.publish_late = 2;
+        for _ in 0..4 {
+            world.load_all("t1");
+        }
+    });
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.transactions.committed), 4);
+}
+
+/// Somebody else has begun a transaction under our label: it is put away.
+#[tokio::test(start_paused = true)]
+async fn a_label_that_is_taken_is_freed() {
+    let mut run = following(&["t1"]).await;
+    let label = |seq: i64, id: &str| format!("ccrj-{id}-{seq}");
+    let id = run.record.id.clone();
+    run.world.with(|world| {
+        let seq = world.newest();
+        // The next commit seq is one or two further.
+        for next in [seq + 1, seq + 2, seq + 3] {
+            let request = doris_types::call::BeginTxn {
+                database: "d2".to_owned(),
+                table_ids: Vec::new(),
+                label: label(next, &id),
+                request_id: (7, 7),
+                timeout_s: 100_000,
+                sub_txn_num: 0,
+            };
+            world.begin(&request).expect("labels are free");
+        }
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.count("target.rollback"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_was_answered_into_the_void_is_not_repeated() {
+    let mut run = following(&["t1"]).await;
+    fault(&run, "target.commit", &[Fault::Lost, Fault::Lost, Fault::CrashAfter]);
+    run.world.with(|world| {
+        world.load_all("t1");
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.transactions.committed), 2);
+}
+
+/// The upstream answers slowly and the downstream is quick: commits still follow the upstream's order,
+/// which the world checks after each of them.
+#[tokio::test(start_paused = true)]
+async fn many_transactions_at_a_time_are_committed_in_order() {
+    let mut run = following(&["t1", "t2"]).await;
+    run.world.with(|world| {
+        world.plan.latency_ms = 9;
+        world.plan.random = Some((super::world::faults::Random::new(7), 0, 0));
+        for n in 0..60 {
+            world.load(&[(
+                if n % 3 == 0 { "t1" } else { "t2" },
+                if n % 2 == 0 { &["p1"] } else { &["p1", "p2"] },
+            )]);
+        }
+    });
+    run.caught_up().await;
+    run.check();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    run.check();
+}

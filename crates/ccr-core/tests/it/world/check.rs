@@ -1,0 +1,181 @@
+//! What must hold: the downstream equals the upstream as it was at some commit seq; a table on its own
+//! track, as it was at some other.
+
+use std::collections::BTreeMap;
+
+use super::Inner;
+use super::catalog::{Catalog, Cell};
+
+/// What a comparison may overlook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strictness {
+    Commit,
+    /// A statement may just have made or dropped a table.
+    Statement,
+}
+
+/// The content of a database, free of ids that differ between clusters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    pub tables: BTreeMap<String, TableView>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TableView {
+    pub id: i64,
+    /// By range.
+    pub partitions: BTreeMap<String, PartitionView>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PartitionView {
+    pub id: i64,
+    pub version: i64,
+    pub buckets: Vec<Vec<Cell>>,
+}
+
+impl PartialEq for TableView {
+    fn eq(&self, other: &Self) -> bool {
+        self.partitions == other.partitions
+    }
+}
+
+impl Eq for TableView {}
+
+impl PartialEq for PartitionView {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version && self.buckets == other.buckets
+    }
+}
+
+impl Eq for PartitionView {}
+
+impl View {
+    pub fn of(catalog: &Catalog) -> Self {
+        let tables = catalog.tables.values().map(|table| {
+            let partitions = table.partitions.iter().filter(|p| !p.is_temporary).map(|partition| {
+                let buckets = partition.tablets.iter().map(|tablet| tablet.cells.clone()).collect();
+                let view = PartitionView { id: partition.id, version: partition.version, buckets };
+                (partition.range(), view)
+            });
+            (table.name.clone(), TableView { id: table.id, partitions: partitions.collect() })
+        });
+        Self { tables: tables.collect() }
+    }
+}
+
+impl Inner {
+    /// A table of the upstream at a commit seq.
+    fn source_at(&self, id: i64, seq: i64) -> Option<(&str, &TableView)> {
+        let (_, view) = self.journal.history.iter().rev().find(|(at, _)| *at <= seq)?;
+        view.tables.iter().find(|(_, table)| table.id == id).map(|(name, table)| (name.as_str(), table))
+    }
+
+    /// Whether the target is what the source was at `seq`. Rows of partitions that were dropped or
+    /// truncated upstream since may be missing: nothing is left to fetch them from.
+    fn same_table(&self, target: &TableView, source: &TableView) -> bool {
+        let source_gone = self.journal.gone.contains(&source.id);
+        target.partitions.len() == source.partitions.len()
+            && source.partitions.iter().all(|(range, source)| {
+                let Some(target) = target.partitions.get(range) else { return false };
+                let is_gone = source_gone || self.journal.gone.contains(&source.id);
+                target == source || is_gone && is_within(&target.buckets, &source.buckets)
+            })
+    }
+
+    fn target_name(&self, source_name: &str) -> Option<String> {
+        match &self.only_table {
+            None => Some(source_name.to_owned()),
+            Some((source, target)) => (source == source_name).then(|| target.clone()),
+        }
+    }
+
+    /// Checks the target against the source as of `seq`, or of what a table is known to hold where that
+    /// is later.
+    pub fn check_at(&mut self, seq: i64) {
+        if let Err(problem) = self.compare_at(seq, Strictness::Commit) {
+            let target = View::of(&self.target);
+            let shown = format!("after the commit of {seq}: {problem}\ntarget {target:?}");
+            self.violation(shown);
+        }
+    }
+
+    /// Tables apart from the stream are at a point of their own; they are compared when they are back.
+    fn compare_at(&self, seq: i64, strictness: Strictness) -> Result<(), String> {
+        let target = View::of(&self.target);
+        let Some(state) = &self.store.state else { return Ok(()) };
+        let mut expected = 0;
+        for (source_id, link) in &state.tables {
+            let found = target.tables.iter().find(|(name, table)| {
+                table.id == link.target_id || !link.lane.is_flowing() && **name == link.target_name
+            });
+            let Some((_, table)) = found else {
+                if strictness == Strictness::Statement || !link.lane.is_flowing() {
+                    continue;
+                }
+                return Err(format!("table {} is missing", link.target_name));
+            };
+            expected += 1;
+            if !link.lane.is_flowing() {
+                continue;
+            }
+            let at = seq.max(link.synced_to);
+            let source = self.source_at(*source_id, at).map(|(_, table)| table);
+            let Some(source) = source else {
+                return Err(format!("table {} was not upstream at {at}", link.target_name));
+            };
+            if !self.same_table(table, source) {
+                return Err(format!("table {} is not as it was at {at}", link.target_name));
+            }
+        }
+        if strictness == Strictness::Commit && expected != target.tables.len() {
+            return Err(format!("there are {} tables instead of {expected}", target.tables.len()));
+        }
+        Ok(())
+    }
+
+    /// Checks, after a statement, that the target is the source of some commit seq. What the statement did
+    /// to the links is not known yet.
+    pub fn check_some(&mut self, after: &str) {
+        if self.restores.finished == 0 || self.transactions.is_publishing() {
+            return;
+        }
+        let seqs: Vec<i64> = self.journal.history.iter().map(|(seq, _)| *seq).collect();
+        let last = seqs.last().copied();
+        if seqs.into_iter().rev().any(|seq| self.compare_at(seq, Strictness::Statement).is_ok()) {
+            return;
+        }
+        let problem =
+            last.and_then(|seq| self.compare_at(seq, Strictness::Statement).err()).unwrap_or_default();
+        self.violation(format!("after {after} the target is like no state of the source; {problem}"));
+    }
+
+    /// Whether both sides are equal now, to the last version.
+    pub fn difference(&self) -> Option<String> {
+        let target = View::of(&self.target);
+        let source = View::of(&self.source);
+        let mut tables = BTreeMap::new();
+        for (name, table) in source.tables {
+            if let Some(name) = self.target_name(&name) {
+                tables.insert(name, table);
+            }
+        }
+        let source = View { tables };
+        if source != target {
+            return Some(format!("source {source:?}\ntarget {target:?}"));
+        }
+        let names = |catalog: &Catalog| catalog.views.keys().cloned().collect::<Vec<_>>();
+        let (source, target) = (names(&self.source), names(&self.target));
+        let views_differ = self.only_table.is_none() && source != target;
+        views_differ.then(|| format!("views {source:?} and {target:?}"))
+    }
+}
+
+/// Whether each bucket holds a part of what it should, in order and nothing twice.
+fn is_within(target: &[Vec<Cell>], source: &[Vec<Cell>]) -> bool {
+    target.len() == source.len()
+        && target.iter().zip(source).all(|(part, whole)| {
+            let mut whole = whole.iter();
+            part.iter().all(|cell| whole.any(|other| other == cell))
+        })
+}

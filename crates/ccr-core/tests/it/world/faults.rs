@@ -1,0 +1,96 @@
+//! What goes wrong, and at which call.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// What happens to one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection is refused: the work is not done.
+    Refused,
+    /// The peer answers that it cannot just now.
+    Busy,
+    /// The work is done, the answer is lost.
+    Lost,
+    /// The syncer crashes before the call reaches the peer.
+    CrashBefore,
+    /// The syncer crashes before the answer arrives.
+    CrashAfter,
+    /// The downstream FE hands over to another one before the call.
+    MasterChange,
+}
+
+/// Small, seeded and the same on every machine.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_add(0x9E37_79B9_7F4A_7C15))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 to `limit` - 1.
+    pub fn below(&mut self, limit: usize) -> usize {
+        let limit = u64::try_from(limit).expect("limits are small").max(1);
+        usize::try_from(self.next() % limit).expect("below a usize")
+    }
+
+    pub fn number(&mut self, limit: u64) -> u64 {
+        self.next() % limit.max(1)
+    }
+
+    pub fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}
+
+/// The faults of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// By the number of the call, the first being 1.
+    pub at: BTreeMap<u64, Fault>,
+    /// For the next calls of an operation, in order.
+    pub next: BTreeMap<&'static str, VecDeque<Fault>>,
+    /// Percent of all calls that fail, drawn from here, and how many faults are left to draw.
+    pub random: Option<(Random, usize, usize)>,
+    /// Milliseconds each call takes, at most, before and after its work; drawn when `random` is set.
+    pub latency_ms: usize,
+}
+
+impl Plan {
+    /// The fault of a call, if any, and its latencies.
+    pub fn draw(&mut self, number: u64, operation: &'static str) -> (Option<Fault>, [u64; 2]) {
+        let steady = u64::try_from(self.latency_ms).expect("latencies are small");
+        let named = self.next.get_mut(operation).and_then(VecDeque::pop_front);
+        let fixed = named.or_else(|| self.at.remove(&number));
+        let Some((random, percent, left)) = &mut self.random else { return (fixed, [steady; 2]) };
+        let mut latency = || u64::try_from(random.below(self.latency_ms + 1)).expect("latencies are small");
+        let latencies = [latency(), latency()];
+        let mut fault = fixed;
+        if fault.is_none() && *left > 0 && random.chance(*percent) {
+            *left -= 1;
+            fault = Some(*random.pick(&[
+                Fault::Refused,
+                Fault::Busy,
+                Fault::Lost,
+                Fault::Lost,
+                Fault::CrashBefore,
+                Fault::CrashAfter,
+                Fault::CrashAfter,
+                Fault::MasterChange,
+            ]));
+        }
+        (fault, latencies)
+    }
+}

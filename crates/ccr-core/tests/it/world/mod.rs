@@ -1,0 +1,242 @@
+//! Two Doris clusters and a metadata store in memory, on virtual time, with faults at chosen calls.
+//!
+//! Everything is under one lock and every piece of work is one step, so a run is a function of its plan of
+//! faults. A crash of the syncer is a call that never returns: the run then drops the job's task and
+//! starts it again from the store. Ports belong to a *generation*; calls of a crashed one never reach
+//! their peer.
+
+pub mod catalog;
+pub mod check;
+pub mod faults;
+pub mod ports;
+pub mod restore;
+pub mod snapshot;
+pub mod sql;
+pub mod store;
+pub mod txn;
+pub mod upstream;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doris_types::failure::{Cause, Failure};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::catalog::Catalog;
+use self::faults::{Fault, Plan};
+use self::restore::Restores;
+use self::snapshot::Backups;
+use self::store::StoreState;
+use self::txn::Transactions;
+use self::upstream::Journal;
+
+pub const SOURCE_DB: &str = "d1";
+pub const TARGET_DB: &str = "d2";
+
+/// 2026-01-01, so that times look like times.
+const EPOCH_MS: i64 = 1_767_225_600_000;
+
+#[derive(Debug)]
+pub struct World {
+    pub inner: Mutex<Inner>,
+    pub crashed: Notify,
+    began: Instant,
+}
+
+/// The state of everything.
+#[derive(Debug, Default)]
+pub struct Inner {
+    pub now_ms: i64,
+    last_id: i64,
+    pub source: Catalog,
+    pub journal: Journal,
+    pub backups: Backups,
+    pub target: Catalog,
+    pub transactions: Transactions,
+    pub restores: Restores,
+    pub store: StoreState,
+    pub plan: Plan,
+    pub generation: u64,
+    /// Calls so far, all and by operation.
+    pub calls: u64,
+    pub counts: BTreeMap<&'static str, u64>,
+    /// The calls in order, for the message of a failed run.
+    pub trace: Vec<String>,
+    /// What must never happen and did.
+    pub violations: Vec<String>,
+    /// Upstream backends that refuse every download.
+    pub sick_sources: Vec<i64>,
+    /// Downstream backends that cannot be reached.
+    pub dead_targets: Vec<i64>,
+    /// Answers of `query_ingest` that say that the work goes on, per replica; none: ingest is synchronous.
+    pub async_polls: Option<u32>,
+    /// Backends that failed to answer `getMeta` rightly: this many answers lack the tables asked for.
+    pub stale_answers: u32,
+    /// The upstream FE is too old to say what was dropped.
+    pub hides_drops: bool,
+    /// A table job: its table upstream and downstream.
+    pub only_table: Option<(String, String)>,
+}
+
+impl Inner {
+    pub fn id(&mut self) -> i64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Lets the clusters do what their time has come for.
+    pub fn tick(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+        self.tick_backups();
+        self.tick_restores();
+        self.tick_transactions();
+    }
+
+    pub fn violation(&mut self, text: String) {
+        self.trace.push(format!("VIOLATION {text}"));
+        self.violations.push(text);
+    }
+}
+
+impl World {
+    pub fn new() -> Arc<Self> {
+        let mut inner = Inner { last_id: 10_000, now_ms: EPOCH_MS, ..Inner::default() };
+        inner.plan.latency_ms = 1;
+        inner.source.database = SOURCE_DB.to_owned();
+        inner.source.database_id = inner.id();
+        inner.source.backends = catalog::backends(11, 3);
+        inner.target.database = TARGET_DB.to_owned();
+        inner.target.database_id = inner.id();
+        inner.target.backends = catalog::backends(21, 3);
+        Arc::new(Self { inner: Mutex::new(inner), crashed: Notify::new(), began: Instant::now() })
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        EPOCH_MS + i64::try_from(self.began.elapsed().as_millis()).expect("runs are short")
+    }
+
+    /// Looks at the world, or changes it, from outside.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.inner.lock();
+        inner.tick(self.now_ms());
+        work(&mut inner)
+    }
+
+    pub fn count(&self, operation: &str) -> u64 {
+        self.inner.lock().counts.get(operation).copied().unwrap_or(0)
+    }
+}
+
+/// How the work of a call fails by itself: with the peer's answer.
+pub type Answer<T> = Result<T, Cause>;
+
+/// The way of one generation of ports into the world.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    pub world: Arc<World>,
+    pub generation: u64,
+}
+
+/// What became of a call.
+pub enum Reply<T> {
+    Answered(T),
+    /// The work was not done.
+    Refused,
+    Busy,
+    /// The work was done.
+    Lost,
+}
+
+impl Gate {
+    pub async fn pass<T>(&self, operation: &'static str, work: impl FnOnce(&mut Inner) -> T) -> Reply<T> {
+        let (fault, [before, after]) = {
+            let mut inner = self.alive().await;
+            inner.calls += 1;
+            *inner.counts.entry(operation).or_default() += 1;
+            let number = inner.calls;
+            let (fault, latencies) = inner.plan.draw(number, operation);
+            let note = fault.map_or(String::new(), |fault| format!(" {fault:?}"));
+            inner.trace.push(format!("{number} {operation}{note}"));
+            (fault, latencies)
+        };
+        tokio::time::sleep(Duration::from_millis(before)).await;
+        let done = {
+            let mut inner = self.alive().await;
+            match fault {
+                Some(Fault::CrashBefore) => {
+                    self.crash(&mut inner);
+                    None
+                }
+                Some(Fault::Refused | Fault::Busy) => None,
+                Some(Fault::MasterChange) => {
+                    inner.change_master();
+                    Some(inner.step(&self.world, work))
+                }
+                Some(Fault::Lost) | None => Some(inner.step(&self.world, work)),
+                Some(Fault::CrashAfter) => {
+                    let done = inner.step(&self.world, work);
+                    self.crash(&mut inner);
+                    Some(done)
+                }
+            }
+        };
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        drop(self.alive().await);
+        match (fault, done) {
+            (Some(Fault::Lost), _) => Reply::Lost,
+            (Some(Fault::Busy), _) => Reply::Busy,
+            (_, Some(done)) => Reply::Answered(done),
+            (_, None) => Reply::Refused,
+        }
+    }
+
+    /// The world, for a syncer that has not crashed; for one that has, nothing ever happens again.
+    async fn alive(&self) -> parking_lot::MutexGuard<'_, Inner> {
+        let is_dead = self.world.inner.lock().generation != self.generation;
+        if is_dead {
+            std::future::pending::<()>().await;
+        }
+        self.world.inner.lock()
+    }
+
+    fn crash(&self, inner: &mut Inner) {
+        inner.generation += 1;
+        self.world.crashed.notify_one();
+    }
+
+    /// A call to a cluster, which answers or fails with a cause.
+    pub async fn call<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut Inner) -> Answer<T>,
+    ) -> Result<T, Failure> {
+        let cause = match self.pass(operation, work).await {
+            Reply::Answered(Ok(value)) => return Ok(value),
+            Reply::Answered(Err(cause)) => cause,
+            Reply::Refused => Cause::Connect { detail: "connection refused".to_owned() },
+            Reply::Busy => Cause::NoMaster { detail: "an election is under way".to_owned() },
+            Reply::Lost => Cause::Lost { detail: "connection reset by peer".to_owned() },
+        };
+        Err(Failure::new(operation, "10.0.0.1:9020", cause))
+    }
+}
+
+impl Inner {
+    fn step<T>(&mut self, world: &World, work: impl FnOnce(&mut Inner) -> T) -> T {
+        self.tick(world.now_ms());
+        work(self)
+    }
+}
+
+/// An answer with a status that is not OK, worded as Doris words it.
+pub fn status(code: i32, text: impl std::fmt::Display) -> Cause {
+    Cause::Status { code, messages: vec![format!("errCode = 2, detailMessage = {text}")] }
+}
+
+/// An error packet.
+pub fn refusal(code: u16, text: impl std::fmt::Display) -> Cause {
+    Cause::Sql { code, state: "HY000".to_owned(), message: format!("errCode = 2, detailMessage = {text}") }
+}

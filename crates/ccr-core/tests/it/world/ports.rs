@@ -1,0 +1,211 @@
+//! The ports of the engine, over the world.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ccr_core::ports::{Clock, Cluster, Downstream, Upstream};
+use doris_types::call::{
+    BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed, IngestRequest,
+    IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+};
+use doris_types::failure::{Cause, Failure, Result};
+use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
+
+use super::restore::Restore;
+use super::snapshot::Backup;
+use super::{Gate, refusal};
+
+#[derive(Debug)]
+pub struct Source(pub Gate);
+
+#[derive(Debug)]
+pub struct Target(pub Gate);
+
+#[derive(Debug)]
+pub struct VirtualClock(pub Gate);
+
+#[async_trait]
+impl Clock for VirtualClock {
+    fn now_ms(&self) -> i64 {
+        self.0.world.now_ms()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+#[async_trait]
+impl Cluster for Source {
+    async fn check_reachable(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn meta(&self, _database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {
+        let read = self.0.call("source.meta", |world| {
+            let mut meta = world.source.meta(&filter);
+            if world.stale_answers > 0 && filter != MetaFilter::Names {
+                world.stale_answers -= 1;
+                meta.tables.clear();
+            }
+            if world.hides_drops {
+                meta.dropped_tables.clear();
+                meta.dropped_partitions.clear();
+            }
+            Ok(Some(meta))
+        });
+        read.await
+    }
+
+    async fn backends(&self) -> Result<Vec<Backend>> {
+        self.0.call("source.backends", |world| Ok(world.source.backends.clone())).await
+    }
+
+    async fn views(&self, _database: &str) -> Result<Vec<String>> {
+        self.0.call("source.views", |world| Ok(world.source.views.keys().cloned().collect())).await
+    }
+
+    async fn execute(&self, _database: Option<&str>, sql: &str) -> Result<()> {
+        self.0
+            .call("source.execute", |world| {
+                world.violation(format!("a statement upstream: {sql}"));
+                Err(refusal(1105, "not here"))
+            })
+            .await
+    }
+
+    async fn show_create_table(&self, _database: &str, _table: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn show_create_database(&self, _database: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn frontend_config(&self, _key: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn backend_config(&self, _backend: &Backend, _key: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Upstream for Source {
+    async fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> Result<BinlogPage> {
+        self.0.call("source.binlogs", |world| Ok(world.binlogs(scope, after, limit))).await
+    }
+
+    async fn binlog_lag(&self, _scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
+        Ok(None)
+    }
+
+    async fn lock_binlogs(&self, _scope: &BinlogScope, _job: &str, _commit_seq: i64) -> Result<()> {
+        Ok(())
+    }
+
+    async fn start_backup(&self, _database: &str, label: &str, tables: &[String]) -> Result<()> {
+        self.0.call("source.start_backup", |world| world.start_backup(label, tables)).await
+    }
+
+    async fn backup_job(&self, _database: &str, label: &str) -> Result<Option<SnapshotJob>> {
+        let read = self.0.call("source.backup_job", |world| {
+            Ok(world.backups.jobs.iter().rev().find(|job| job.label == label).map(Backup::job))
+        });
+        read.await
+    }
+
+    async fn snapshot(&self, _database: &str, label: &str) -> Result<SnapshotAnswer> {
+        self.0.call("source.snapshot", |world| Ok(world.snapshot(label))).await
+    }
+
+    async fn token(&self) -> Result<String> {
+        self.0.call("source.token", |_| Ok("secret".to_owned())).await
+    }
+}
+
+#[async_trait]
+impl Cluster for Target {
+    async fn check_reachable(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn meta(&self, _database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {
+        self.0.call("target.meta", |world| Ok(Some(world.target.meta(&filter)))).await
+    }
+
+    async fn backends(&self) -> Result<Vec<Backend>> {
+        self.0.call("target.backends", |world| Ok(world.target.backends.clone())).await
+    }
+
+    async fn views(&self, _database: &str) -> Result<Vec<String>> {
+        self.0.call("target.views", |world| Ok(world.target.views.keys().cloned().collect())).await
+    }
+
+    async fn execute(&self, _database: Option<&str>, sql: &str) -> Result<()> {
+        self.0.call("target.execute", |world| world.execute(sql)).await
+    }
+
+    async fn show_create_table(&self, _database: &str, _table: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn show_create_database(&self, _database: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn frontend_config(&self, _key: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn backend_config(&self, _backend: &Backend, _key: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Downstream for Target {
+    async fn begin_txn(&self, request: &BeginTxn) -> Result<BeginAnswer> {
+        self.0.call("target.begin", |world| world.begin(request)).await
+    }
+
+    async fn commit_txn(&self, request: &CommitTxn) -> Result<Committed> {
+        self.0.call("target.commit", |world| world.commit(request)).await
+    }
+
+    async fn rollback_txn(&self, _database: &str, txn_id: i64, _reason: &str) -> Result<()> {
+        self.0.call("target.rollback", |world| world.rollback(txn_id)).await
+    }
+
+    async fn ingest(&self, backend: &Backend, request: &IngestRequest) -> Result<IngestState> {
+        self.reach(backend)?;
+        self.0.call("target.ingest", |world| world.ingest(backend, request)).await
+    }
+
+    async fn query_ingest(&self, backend: &Backend, request: &IngestRequest) -> Result<IngestState> {
+        self.reach(backend)?;
+        self.0.call("target.query_ingest", |world| Ok(world.query_ingest(backend, request))).await
+    }
+
+    async fn start_restore(&self, request: &RestoreRequest) -> Result<()> {
+        self.0.call("target.start_restore", |world| world.start_restore(request)).await
+    }
+
+    async fn restore_job(&self, _database: &str, label: &str) -> Result<Option<SnapshotJob>> {
+        let read = self.0.call("target.restore_job", |world| {
+            Ok(world.restores.jobs.iter().rev().find(|job| job.label == label).map(Restore::job))
+        });
+        read.await
+    }
+}
+
+impl Target {
+    fn reach(&self, backend: &Backend) -> Result<()> {
+        if self.0.world.inner.lock().dead_targets.contains(&backend.id) {
+            let cause = Cause::Connect { detail: "connection refused".to_owned() };
+            return Err(Failure::new("ingest_binlog", format!("{}:9060", backend.host), cause));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Restores: one at a time, each copies a snapshot into new tables and swaps them in.
+
+use std::collections::BTreeSet;
+
+use doris_types::call::{RestoreRequest, RestoreTable};
+use doris_types::meta::SnapshotJob;
+use serde_json::Value;
+
+use super::catalog::{Partition, Table, Tablet};
+use super::snapshot::another_is_running;
+use super::{Answer, Inner, status};
+
+#[derive(Debug, Default)]
+pub struct Restores {
+    pub jobs: Vec<Restore>,
+    pub cancel: u32,
+    pub accepted: u32,
+    pub finished: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Restore {
+    pub label: String,
+    pub state: &'static str,
+    status: String,
+    started_ms: i64,
+    snapshot: String,
+    only: Vec<RestoreTable>,
+}
+
+impl Restore {
+    fn is_running(&self) -> bool {
+        !matches!(self.state, "FINISHED" | "CANCELLED")
+    }
+
+    pub fn job(&self) -> SnapshotJob {
+        SnapshotJob {
+            label: self.label.clone(),
+            state: self.state.to_owned(),
+            status: self.status.clone(),
+            progress: String::new(),
+        }
+    }
+}
+
+impl Inner {
+    pub fn start_restore(&mut self, request: &RestoreRequest) -> Answer<()> {
+        if let Some(running) = self.restores.jobs.iter().find(|job| job.is_running()) {
+            let cause = another_is_running(&request.label, &running.label);
+            let text = doris_types::failure::Failure::new("", "", cause).text();
+            return Err(status(2, text));
+        }
+        let info: Value = serde_json::from_slice(&request.snapshot.job_info)
+            .map_err(|_| status(2, "deserialize meta and job info failed"))?;
+        let known: BTreeSet<&str> = info["extra_info"]["be_network_map"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(id, _)| id.as_str())
+            .collect();
+        let needed = info["tablet_be_map"].as_object().into_iter().flatten();
+        for (_, backend) in needed {
+            if !known.contains(backend.to_string().as_str()) {
+                return Err(status(2, "Invalid job extra info be network map"));
+            }
+        }
+        if info["extra_info"]["token"] != "secret" {
+            return Err(status(2, "Invalid job extra info token"));
+        }
+        if request.snapshot.meta != b"meta" {
+            return Err(status(2, "deserialize meta and job info failed"));
+        }
+        if !request.atomic_restore || request.clean_tables {
+            self.violation("a restore that is not atomic, or cleans tables".to_owned());
+        }
+        self.restores.accepted += 1;
+        self.restores.jobs.push(Restore {
+            label: request.label.clone(),
+            state: "PENDING",
+            status: "[OK]".to_owned(),
+            started_ms: self.now_ms,
+            snapshot: info["name"].as_str().unwrap_or_default().to_owned(),
+            only: request.tables.clone(),
+        });
+        Ok(())
+    }
+
+    pub fn tick_restores(&mut self) {
+        let now = self.now_ms;
+        let Some(at) = self.restores.jobs.iter().position(Restore::is_running) else { return };
+        let age = now - self.restores.jobs[at].started_ms;
+        if age >= 200 {
+            self.restores.jobs[at].state = "DOWNLOADING";
+        }
+        if age < 400 {
+            return;
+        }
+        let job = self.restores.jobs[at].clone();
+        if self.restores.cancel > 0 {
+            self.restores.cancel -= 1;
+            self.restores.jobs[at].state = "CANCELLED";
+            self.restores.jobs[at].status =
+                "[COMMON_ERROR, msg: user cancelled, current state: DOWNLOADING]".to_owned();
+            return;
+        }
+        self.finish_restore(&job);
+        self.restores.jobs[at].state = "FINISHED";
+    }
+
+    fn finish_restore(&mut self, job: &Restore) {
+        let backup = self.backups.jobs.iter().find(|backup| backup.label == job.snapshot).cloned();
+        let Some(backup) = backup else {
+            self.violation(format!("restore {} of a snapshot that is gone", job.label));
+            return;
+        };
+        for table in &backup.tables {
+            let wanted = job.only.iter().find(|only| only.name == table.name);
+            if wanted.is_none() && !job.only.is_empty() {
+                continue;
+            }
+            let name = wanted.and_then(|only| only.alias.clone()).unwrap_or_else(|| table.name.clone());
+            let copy = self.copy_of(table, &name);
+            if let Some(old) = self.target.table(&name).map(|old| old.id) {
+                self.target.tables.remove(&old);
+            }
+            self.target.tables.insert(copy.id, copy);
+        }
+        if job.only.is_empty() {
+            for name in backup.views.keys() {
+                let id = self.id();
+                self.target.views.insert(name.clone(), id);
+            }
+        }
+        self.restores.finished += 1;
+        self.trace.push(format!("        downstream: restored {}", job.label));
+    }
+
+    /// The table under new ids; temporary partitions are not part of a snapshot.
+    fn copy_of(&mut self, table: &Table, name: &str) -> Table {
+        let formal: Vec<Partition> =
+            table.partitions.iter().filter(|partition| !partition.is_temporary).cloned().collect();
+        let partitions = formal
+            .into_iter()
+            .map(|partition| Partition {
+                id: self.id(),
+                name: if table.is_partitioned { partition.name.clone() } else { name.to_owned() },
+                tablets: partition
+                    .tablets
+                    .iter()
+                    .map(|tablet| Tablet { id: self.id(), cells: tablet.cells.clone() })
+                    .collect(),
+                ..partition
+            })
+            .collect();
+        Table { id: self.id(), index_id: self.id(), name: name.to_owned(), partitions, ..table.clone() }
+    }
+}

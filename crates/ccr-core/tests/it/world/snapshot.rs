@@ -1,0 +1,193 @@
+//! Backups: one at a time per database, with a barrier per table, kept by label.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use doris_types::call::{Snapshot, SnapshotAnswer};
+use doris_types::meta::SnapshotJob;
+use serde_json::json;
+
+use super::catalog::Table;
+use super::{Answer, Inner, SOURCE_DB, refusal};
+
+/// Work that users do upstream at a chosen moment.
+pub type Work = Box<dyn FnOnce(&mut Inner) + Send>;
+
+#[derive(Default)]
+pub struct Backups {
+    pub jobs: Vec<Backup>,
+    /// Done one by one, after the database's barrier and after each table's.
+    pub between_barriers: VecDeque<Work>,
+    /// How many of the next backups end in CANCELLED.
+    pub cancel: u32,
+    /// Statements accepted for a label of the syncer.
+    pub accepted: u32,
+    /// How many of the next getSnapshot say that there is none.
+    pub forget: u32,
+}
+
+impl std::fmt::Debug for Backups {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backups").field("jobs", &self.jobs).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Backup {
+    pub label: String,
+    pub state: &'static str,
+    pub status: String,
+    started_ms: i64,
+    /// The barrier of the database.
+    pub commit_seq: i64,
+    /// Tables chosen when it was accepted, still without a barrier.
+    waiting: VecDeque<i64>,
+    /// Table id to its barrier.
+    pub barriers: BTreeMap<i64, i64>,
+    /// The tables as they were at their barriers.
+    pub tables: Vec<Table>,
+    pub views: BTreeMap<String, i64>,
+}
+
+/// How long a job takes until it starts on the tables, and until it ends.
+const START_MS: i64 = 200;
+const END_MS: i64 = 400;
+
+impl Backup {
+    fn is_running(&self) -> bool {
+        !matches!(self.state, "FINISHED" | "CANCELLED")
+    }
+
+    pub fn job(&self) -> SnapshotJob {
+        SnapshotJob {
+            label: self.label.clone(),
+            state: self.state.to_owned(),
+            status: self.status.clone(),
+            progress: String::new(),
+        }
+    }
+}
+
+/// The refusal of a second job of a database, with the odd blank of the original.
+pub fn another_is_running(label: &str, running: &str) -> doris_types::failure::Cause {
+    refusal(
+        5064,
+        format!(
+            "Can only run one backup or restore job of a database at same time , current running: label = \
+             {running} jobId = 7, to run label = {label}"
+        ),
+    )
+}
+
+impl Inner {
+    pub fn start_backup(&mut self, label: &str, tables: &[String]) -> Answer<()> {
+        if let Some(running) = self.backups.jobs.iter().find(|job| job.is_running()) {
+            return Err(another_is_running(label, &running.label));
+        }
+        let mut waiting = VecDeque::new();
+        for name in tables {
+            let table =
+                self.source.table(name).ok_or_else(|| refusal(1051, format!("Unknown table '{name}'")))?;
+            waiting.push_back(table.id);
+        }
+        let commit_seq = self.journal_id();
+        if tables.is_empty() {
+            waiting = self.source.tables.keys().copied().collect();
+        }
+        if label.starts_with("ccr") {
+            self.backups.accepted += 1;
+        }
+        self.backups.jobs.push(Backup {
+            label: label.to_owned(),
+            state: "PENDING",
+            status: "[OK]".to_owned(),
+            started_ms: self.now_ms,
+            commit_seq,
+            waiting,
+            barriers: BTreeMap::new(),
+            tables: Vec::new(),
+            views: if tables.is_empty() { self.source.views.clone() } else { BTreeMap::new() },
+        });
+        self.work_between_barriers();
+        Ok(())
+    }
+
+    fn work_between_barriers(&mut self) {
+        if let Some(work) = self.backups.between_barriers.pop_front() {
+            work(self);
+        }
+    }
+
+    pub fn tick_backups(&mut self) {
+        let now = self.now_ms;
+        let Some(at) = self.backups.jobs.iter().position(Backup::is_running) else { return };
+        let age = now - self.backups.jobs[at].started_ms;
+        if age >= START_MS {
+            while let Some(id) = self.backups.jobs[at].waiting.pop_front() {
+                // A table that was dropped meanwhile is left out.
+                if let Some(table) = self.source.tables.get(&id).cloned() {
+                    let seq = self.barrier(id);
+                    let job = &mut self.backups.jobs[at];
+                    job.barriers.insert(id, seq);
+                    job.tables.push(table);
+                }
+                self.work_between_barriers();
+            }
+            self.backups.jobs[at].state = "UPLOADING";
+        }
+        if age >= END_MS {
+            let job = &mut self.backups.jobs[at];
+            if self.backups.cancel > 0 && job.label.starts_with("ccr") {
+                self.backups.cancel -= 1;
+                job.state = "CANCELLED";
+                job.status = "[COMMON_ERROR, msg: user cancelled]".to_owned();
+            } else {
+                job.state = "FINISHED";
+            }
+        }
+    }
+
+    pub fn snapshot(&mut self, label: &str) -> SnapshotAnswer {
+        if self.backups.forget > 0 {
+            self.backups.forget -= 1;
+            self.backups.jobs.retain(|job| job.label != label);
+        }
+        let found = self.backups.jobs.iter().find(|job| job.label == label && job.state == "FINISHED");
+        let Some(job) = found else { return SnapshotAnswer::NotExist };
+        SnapshotAnswer::Ready(Snapshot {
+            meta: b"meta".to_vec(),
+            job_info: self.job_info(job).into_bytes(),
+            commit_seq: Some(job.commit_seq),
+            expires_at_ms: None,
+        })
+    }
+
+    fn job_info(&self, job: &Backup) -> String {
+        let mut objects = serde_json::Map::new();
+        let mut tablet_be_map = serde_json::Map::new();
+        for table in &job.tables {
+            let mut partitions = serde_json::Map::new();
+            for partition in table.partitions.iter().filter(|partition| !partition.is_temporary) {
+                let order: Vec<i64> = partition.tablets.iter().map(|tablet| tablet.id).collect();
+                for id in &order {
+                    tablet_be_map.insert(id.to_string(), json!(self.source.backends[0].id));
+                }
+                let index =
+                    json!({"id": table.index_id, "schema_hash": 1, "tablets": {}, "tablets_order": order});
+                let indexes = json!({ table.name.clone(): index });
+                let partition_json =
+                    json!({"id": partition.id, "version": partition.version, "indexes": indexes});
+                partitions.insert(partition.name.clone(), partition_json);
+            }
+            objects.insert(table.name.clone(), json!({"id": table.id, "partitions": partitions}));
+        }
+        let views: Vec<_> = job.views.iter().map(|(name, id)| json!({"id": id, "name": name})).collect();
+        json!({
+            "name": job.label, "database": SOURCE_DB, "id": self.source.database_id, "backup_time": job.started_ms,
+            "content": "ALL", "backup_objects": objects,
+            "new_backup_objects": {"views": views, "odbc_tables": [], "odbc_resources": []},
+            "backup_result": "succeed", "meta_version": 140, "tablet_be_map": tablet_be_map,
+            "tablet_snapshot_path_map": {}, "table_commit_seq_map": job.barriers, "tblalias": {},
+        })
+        .to_string()
+    }
+}

@@ -1,0 +1,157 @@
+//! Recognises the statements that the engine sends downstream, by token.
+
+use doris_types::sql::{TokenKind, significant_tokens, unquote_identifier, unquote_string};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ddl {
+    CreateTable { name: String, partitions: Vec<NewPartition>, buckets: usize, replicas: usize },
+    CreateView { name: String },
+    DropTable { name: String },
+    DropView { name: String },
+    AddPartition { table: String, partition: NewPartition },
+    DropPartition { table: String, name: String },
+    RenameTable { table: String, name: String },
+    Truncate { table: String, partitions: Vec<String> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPartition {
+    pub name: String,
+    pub bounds: (i64, i64),
+}
+
+/// `None` when the statement is none of those known here.
+pub fn recognise(sql: &str) -> Option<Ddl> {
+    let tokens = significant_tokens(sql).ok()?;
+    let words = tokens
+        .iter()
+        .map(|token| match token.kind {
+            TokenKind::QuotedIdentifier => format!("`{}", unquote_identifier(token.text)),
+            TokenKind::String => format!("\"{}", unquote_string(token.text).unwrap_or_default()),
+            _ => token.text.to_owned(),
+        })
+        .collect();
+    let mut words = Words { words, at: 0 };
+    if words.take("CREATE TABLE IF NOT EXISTS") {
+        return words.create_table();
+    }
+    if words.take("CREATE VIEW IF NOT EXISTS") {
+        return Some(Ddl::CreateView { name: words.qualified()? });
+    }
+    if words.take("DROP TABLE IF EXISTS") {
+        return Some(Ddl::DropTable { name: words.qualified()? });
+    }
+    if words.take("DROP VIEW IF EXISTS") {
+        return Some(Ddl::DropView { name: words.qualified()? });
+    }
+    if words.take("TRUNCATE TABLE") {
+        let table = words.qualified()?;
+        let mut partitions = Vec::new();
+        if words.take("PARTITIONS (") {
+            while let Some(name) = words.identifier() {
+                partitions.push(name);
+                words.take(",");
+            }
+        }
+        return Some(Ddl::Truncate { table, partitions });
+    }
+    if words.take("ALTER TABLE") {
+        let table = words.qualified()?;
+        if words.take("ADD PARTITION IF NOT EXISTS") {
+            let name = words.identifier()?;
+            let bounds = words.bounds()?;
+            return Some(Ddl::AddPartition { table, partition: NewPartition { name, bounds } });
+        }
+        if words.take("DROP PARTITION IF EXISTS") {
+            return Some(Ddl::DropPartition { table, name: words.identifier()? });
+        }
+        if words.take("RENAME") {
+            return Some(Ddl::RenameTable { table, name: words.identifier()? });
+        }
+    }
+    None
+}
+
+/// Back-quoted names start with a back quote, literals with a double quote.
+struct Words {
+    words: Vec<String>,
+    at: usize,
+}
+
+impl Words {
+    fn take(&mut self, expected: &str) -> bool {
+        let expected: Vec<&str> = expected.split(' ').collect();
+        let found = self.words.get(self.at..self.at + expected.len());
+        let is_there = found.is_some_and(|found| {
+            found.iter().zip(&expected).all(|(word, wanted)| word.eq_ignore_ascii_case(wanted))
+        });
+        if is_there {
+            self.at += expected.len();
+        }
+        is_there
+    }
+
+    fn identifier(&mut self) -> Option<String> {
+        let word = self.words.get(self.at)?;
+        let name = match word.strip_prefix('`') {
+            Some(quoted) => quoted.to_owned(),
+            None if word.chars().all(|found| found.is_ascii_alphanumeric() || found == '_') => word.clone(),
+            None => return None,
+        };
+        self.at += 1;
+        Some(name)
+    }
+
+    /// The name behind the database's.
+    fn qualified(&mut self) -> Option<String> {
+        self.identifier()?;
+        self.take(".").then(|| self.identifier())?
+    }
+
+    fn literal(&mut self) -> Option<i64> {
+        let value = self.words.get(self.at)?.strip_prefix('"')?.parse().ok()?;
+        self.at += 1;
+        Some(value)
+    }
+
+    /// `VALUES [("a"), ("b"))`.
+    fn bounds(&mut self) -> Option<(i64, i64)> {
+        let from = self.take("VALUES [ (").then(|| self.literal())??;
+        let to = self.take(") , (").then(|| self.literal())??;
+        self.take(") )").then_some((from, to))
+    }
+
+    fn create_table(&mut self) -> Option<Ddl> {
+        let name = self.qualified()?;
+        let (mut partitions, mut buckets, mut replicas) = (Vec::new(), 0, 0);
+        while self.at < self.words.len() {
+            if self.take("PARTITION BY") {
+            } else if self.take("PARTITION") {
+                let name = self.identifier()?;
+                partitions.push(NewPartition { name, bounds: self.bounds()? });
+            } else if self.take("BUCKETS") {
+                buckets = self.words.get(self.at)?.parse().ok()?;
+            } else {
+                let allocation = self.words[self.at].strip_prefix("\"tag.location.default: ");
+                if let Some(number) = allocation {
+                    replicas = number.parse().ok()?;
+                }
+                self.at += 1;
+            }
+        }
+        Some(Ddl::CreateTable { name, partitions, buckets, replicas })
+    }
+}
+
+#[test]
+fn knows_its_statements() {
+    assert_eq!(
+        recognise("TRUNCATE TABLE `d2`.`t` PARTITIONS (`p1`, `p2`)"),
+        Some(Ddl::Truncate { table: "t".to_owned(), partitions: vec!["p1".to_owned(), "p2".to_owned()] })
+    );
+    let add = "ALTER TABLE `d2`.`t` ADD PARTITION IF NOT EXISTS `p` VALUES [(\"1\"), (\"10\")) \
+               (\"version_info\" = \"1\") DISTRIBUTED BY HASH(`k`) BUCKETS 2";
+    let partition = NewPartition { name: "p".to_owned(), bounds: (1, 10) };
+    assert_eq!(recognise(add), Some(Ddl::AddPartition { table: "t".to_owned(), partition }));
+    assert_eq!(recognise("DROP DATABASE d2"), None);
+}

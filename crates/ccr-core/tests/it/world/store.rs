@@ -1,0 +1,132 @@
+//! The metadata store: one job, its lease, and what was persisted of it.
+
+use async_trait::async_trait;
+use ccr_core::job::{ClusterSpec, DesiredState, JobRecord, JobState, Position};
+use ccr_core::store::{HistoryEntry, Store, StoreError, StoreResult, StoredJob};
+
+use super::{Gate, Inner, Reply};
+
+#[derive(Debug, Default)]
+pub struct StoreState {
+    pub state: Option<JobState>,
+    pub position: Position,
+    pub epoch: u64,
+    pub history: Vec<HistoryEntry>,
+}
+
+#[derive(Debug)]
+pub struct MemoryStore(pub Gate);
+
+impl MemoryStore {
+    async fn write(
+        &self,
+        operation: &'static str,
+        epoch: u64,
+        work: impl FnOnce(&mut Inner),
+    ) -> StoreResult<()> {
+        let unavailable = |detail: &str| StoreError::Unavailable { operation, detail: detail.to_owned() };
+        let written = self.0.pass(operation, |world| {
+            if world.store.epoch != epoch {
+                return false;
+            }
+            work(world);
+            true
+        });
+        match written.await {
+            Reply::Answered(true) => Ok(()),
+            Reply::Answered(false) => Err(StoreError::Fenced { job_id: "job".to_owned(), epoch }),
+            Reply::Refused | Reply::Busy => Err(unavailable("database is locked")),
+            Reply::Lost => Err(unavailable("connection lost")),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn create_job(&self, _job: &JobRecord, _state: &JobState) -> StoreResult<()> {
+        Ok(())
+    }
+
+    async fn list_jobs(&self) -> StoreResult<Vec<StoredJob>> {
+        Ok(Vec::new())
+    }
+
+    async fn job_by_name(&self, _name: &str) -> StoreResult<Option<JobRecord>> {
+        Ok(None)
+    }
+
+    async fn acquire(&self, _job_id: &str, _owner: &str) -> StoreResult<u64> {
+        let mut inner = self.0.world.inner.lock();
+        inner.store.epoch += 1;
+        Ok(inner.store.epoch)
+    }
+
+    async fn set_desired(&self, _job_id: &str, _desired: DesiredState) -> StoreResult<()> {
+        Ok(())
+    }
+
+    async fn set_clusters(&self, _job_id: &str, _src: &ClusterSpec, _dest: &ClusterSpec) -> StoreResult<()> {
+        Ok(())
+    }
+
+    async fn delete_job(&self, _job_id: &str) -> StoreResult<()> {
+        Ok(())
+    }
+
+    async fn load(&self, job_id: &str) -> StoreResult<(JobState, Position)> {
+        let read = self.0.pass("load", |world| (world.store.state.clone(), world.store.position)).await;
+        match read {
+            Reply::Answered((Some(state), position)) => Ok((state, position)),
+            Reply::Answered((None, _)) => Err(StoreError::NotFound { name: job_id.to_owned() }),
+            Reply::Refused | Reply::Busy | Reply::Lost => {
+                Err(StoreError::Unavailable { operation: "load", detail: "connection lost".to_owned() })
+            }
+        }
+    }
+
+    async fn save_state(
+        &self,
+        _job_id: &str,
+        epoch: u64,
+        state: &JobState,
+        position: &Position,
+    ) -> StoreResult<()> {
+        let (state, position) = (round_trip(state), *position);
+        let save = |world: &mut Inner| {
+            world.set_position(position);
+            world.store.state = Some(state);
+        };
+        self.write("save_state", epoch, save).await
+    }
+
+    async fn save_position(&self, _job_id: &str, epoch: u64, position: &Position) -> StoreResult<()> {
+        let position = *position;
+        self.write("save_position", epoch, |world| world.set_position(position)).await
+    }
+
+    async fn append_history(&self, _job_id: &str, epoch: u64, entry: &HistoryEntry) -> StoreResult<()> {
+        let entry = entry.clone();
+        self.write("append_history", epoch, |world| world.store.history.push(entry)).await
+    }
+
+    async fn history(&self, _job_id: &str, _limit: usize) -> StoreResult<Vec<HistoryEntry>> {
+        Ok(self.0.world.inner.lock().store.history.clone())
+    }
+}
+
+impl Inner {
+    /// The watermark never moves back, and never past what the target holds.
+    fn set_position(&mut self, position: Position) {
+        if position.commit_seq < self.store.position.commit_seq {
+            let before = self.store.position.commit_seq;
+            self.violation(format!("the position went back from {before} to {}", position.commit_seq));
+        }
+        self.store.position = position;
+    }
+}
+
+/// What is read back is what can be written: through JSON, as in a real store.
+fn round_trip(state: &JobState) -> JobState {
+    let text = serde_json::to_string(state).expect("a state is JSON");
+    serde_json::from_str(&text).expect("and reads back")
+}

@@ -1,0 +1,397 @@
+//! What users do upstream, and the binlog it leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doris_types::call::{BinlogEntry, BinlogPage, BinlogScope};
+use doris_types::record::{
+    AddPartitionRecord, AlterDatabasePropertyRecord, BarrierRecord, BinlogType, BoundType, Column,
+    CreateTableRecord, DistributionInfo, DropPartitionRecord, DropTableRecord, KeyLiteral, PartitionKeyValue,
+    PartitionRecord, RangeBound, Record, RenameRecord, ReplacePartitionsRecord, TableRecord,
+    TruncateTableRecord, UpsertRecord,
+};
+
+use super::catalog::{Partition, Table, Tablet};
+use super::check::View;
+use super::{Inner, SOURCE_DB};
+
+/// The journal of the upstream FE, and the binlog that is part of it.
+#[derive(Debug, Default)]
+pub struct Journal {
+    pub last_seq: i64,
+    pub entries: Vec<BinlogEntry>,
+    /// Entries up to here are gone; -1 while none is.
+    pub expired_to: Option<i64>,
+    /// What the database held after each commit seq that changed it.
+    pub history: Vec<(i64, View)>,
+    /// Tables and partitions dropped ever, also when the binlog no longer knows of it.
+    pub gone: BTreeSet<i64>,
+    last_txn: i64,
+}
+
+impl Inner {
+    /// Takes a journal id without a binlog.
+    pub fn journal_id(&mut self) -> i64 {
+        self.journal.last_seq += 1 + i64::from(self.journal.last_seq % 3 == 0);
+        self.journal.last_seq
+    }
+
+    fn emit(&mut self, seq: i64, record: &Record) {
+        self.emit_raw(seq, record.binlog_type().0, record.table_ids(), record.to_json());
+    }
+
+    pub fn emit_raw(&mut self, seq: i64, binlog_type: i32, table_ids: Vec<i64>, data: Option<String>) {
+        self.trace.push(format!("        upstream {seq}: {}", BinlogType(binlog_type)));
+        self.journal.entries.push(BinlogEntry {
+            commit_seq: seq,
+            timestamp_ms: self.now_ms,
+            binlog_type,
+            db_id: self.source.database_id,
+            table_ids,
+            data,
+        });
+        let view = View::of(&self.source);
+        self.journal.history.push((seq, view));
+    }
+
+    /// The commit seq of the newest binlog.
+    pub fn newest(&self) -> i64 {
+        self.journal.entries.last().map_or(0, |entry| entry.commit_seq)
+    }
+
+    pub fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> BinlogPage {
+        let is_listed = |entry: &BinlogEntry| match scope.table_id {
+            None => true,
+            Some(id) => {
+                entry.table_ids.contains(&id)
+                    && ![BinlogType::CREATE_TABLE, BinlogType::DROP_TABLE]
+                        .contains(&BinlogType(entry.binlog_type))
+            }
+        };
+        if !self.journal.entries.iter().any(is_listed) && self.journal.expired_to.is_none() {
+            return BinlogPage::NotFound;
+        }
+        if let Some(expired) = self.journal.expired_to.filter(|expired| *expired > after) {
+            return BinlogPage::TooOld { expired_to: Some(expired) };
+        }
+        let entries: Vec<BinlogEntry> = self
+            .journal
+            .entries
+            .iter()
+            .filter(|entry| entry.commit_seq > after && is_listed(entry))
+            .take(usize::from(limit))
+            .cloned()
+            .collect();
+        if entries.is_empty() { BinlogPage::CaughtUp } else { BinlogPage::Entries(entries) }
+    }
+
+    /// Lets every entry so far expire.
+    pub fn expire_binlogs(&mut self) {
+        let newest = self.newest();
+        self.journal.expired_to = Some(newest);
+        self.journal.entries.clear();
+        self.source.dropped_tables.retain(|_, seq| *seq >= newest);
+        self.source.dropped_partitions.retain(|_, seq| *seq >= newest);
+    }
+
+    pub fn newest_expired(&self) -> i64 {
+        self.journal.expired_to.expect("the binlog was expired")
+    }
+
+    fn new_partition(&mut self, name: &str, bounds: Option<(i64, i64)>, buckets: usize) -> Partition {
+        let id = self.id();
+        let tablets = (0..buckets).map(|_| Tablet { id: self.id(), cells: Vec::new() }).collect();
+        Partition { id, name: name.to_owned(), bounds, is_temporary: false, version: 1, tablets }
+    }
+
+    /// A table in neither catalogue yet; partition `p<n>` spans from 10·n to 10·(n+1).
+    pub fn new_table(
+        &mut self,
+        name: &str,
+        partitions: &[(String, (i64, i64))],
+        buckets: usize,
+        replicas: usize,
+    ) -> Table {
+        let (id, index_id) = (self.id(), self.id());
+        let is_partitioned = !partitions.is_empty();
+        let partitions = if is_partitioned {
+            partitions.iter().map(|(name, bounds)| self.new_partition(name, Some(*bounds), buckets)).collect()
+        } else {
+            vec![self.new_partition(name, None, buckets)]
+        };
+        Table { id, name: name.to_owned(), index_id, buckets, replicas, is_partitioned, partitions }
+    }
+
+    /// CREATE TABLE; without partition numbers, an unpartitioned one.
+    pub fn create(&mut self, name: &str, partitions: &[i64], buckets: usize) {
+        let partitions: Vec<_> =
+            partitions.iter().map(|n| (format!("p{n}"), (n * 10, n * 10 + 10))).collect();
+        let table = self.new_table(name, &partitions, buckets, 2);
+        let seq = self.journal_id();
+        let record = CreateTableRecord {
+            commit_seq: seq,
+            db_id: self.source.database_id,
+            db_name: SOURCE_DB.to_owned(),
+            table_id: table.id,
+            table_name: name.to_owned(),
+            table_type: "OLAP".to_owned(),
+            sql: table.create_sql(),
+            properties: BTreeMap::new(),
+        };
+        self.source.tables.insert(table.id, table);
+        self.emit(seq, &Record::CreateTable(record));
+    }
+
+    pub fn create_view(&mut self, name: &str, table: &str) {
+        let (seq, id) = (self.journal_id(), self.id());
+        let record = CreateTableRecord {
+            commit_seq: seq,
+            db_id: self.source.database_id,
+            db_name: SOURCE_DB.to_owned(),
+            table_id: id,
+            table_name: name.to_owned(),
+            table_type: "VIEW".to_owned(),
+            sql: format!(
+                "CREATE VIEW `{name}`\n(k)\n AS SELECT `internal`.`d1`.`{table}`.`k` AS `k` FROM \
+                 `internal`.`d1`.`{table}`;"
+            ),
+            properties: BTreeMap::new(),
+        };
+        self.source.views.insert(name.to_owned(), id);
+        self.emit(seq, &Record::CreateTable(record));
+    }
+
+    pub fn drop_view(&mut self, name: &str) {
+        let seq = self.journal_id();
+        let id = self.source.views.remove(name).expect("the view exists");
+        let record = DropTableRecord {
+            commit_seq: seq,
+            db_id: self.source.database_id,
+            table_id: id,
+            table_name: name.to_owned(),
+            is_view: true,
+            raw_sql: format!("DROP VIEW IF EXISTS `{name}`"),
+        };
+        self.emit(seq, &Record::DropTable(record));
+    }
+
+    /// One transaction; each entry is a table and the partitions it writes.
+    pub fn load(&mut self, what: &[(&str, &[&str])]) {
+        let seq = self.journal_id();
+        self.journal.last_txn += 1;
+        let mut table_records = BTreeMap::new();
+        for (name, partitions) in what {
+            let table = self.source.table_mut(name).expect("the table to load exists");
+            let mut partition_records = Vec::new();
+            for partition in *partitions {
+                let partition = table.partition_mut(partition);
+                partition.version += 1;
+                for tablet in &mut partition.tablets {
+                    tablet.cells.push((tablet.id, partition.version));
+                }
+                partition_records.push(PartitionRecord {
+                    partition_id: partition.id,
+                    range: partition.range(),
+                    version: partition.version,
+                    is_temp_partition: partition.is_temporary,
+                    stid: -1,
+                });
+            }
+            let index_ids = (seq % 2 == 0).then(|| vec![table.index_id]);
+            table_records
+                .insert(table.id, TableRecord { partition_records, index_ids, delta_rows: BTreeMap::new() });
+        }
+        let record = UpsertRecord {
+            commit_seq: seq,
+            txn_id: self.journal.last_txn,
+            time_stamp: self.now_ms,
+            label: format!("load_{}", self.journal.last_txn),
+            db_id: self.source.database_id,
+            table_records,
+            stids: Vec::new(),
+        };
+        self.emit(seq, &Record::Upsert(record));
+    }
+
+    /// A transaction on the unpartitioned table.
+    pub fn load_all(&mut self, name: &str) {
+        let table = self.source.table(name).expect("the table to load exists");
+        let partitions: Vec<String> =
+            table.partitions.iter().filter(|p| !p.is_temporary).map(|p| p.name.clone()).collect();
+        let partitions: Vec<&str> = partitions.iter().map(String::as_str).collect();
+        self.load(&[(name, &partitions)]);
+    }
+
+    pub fn add_partition(&mut self, table: &str, n: i64, is_temporary: bool) {
+        let name = if is_temporary { format!("tp{n}") } else { format!("p{n}") };
+        let bounds = (n * 10, n * 10 + 10);
+        let buckets = self.source.table(table).expect("the table exists").buckets;
+        let mut partition = self.new_partition(&name, Some(bounds), buckets);
+        partition.is_temporary = is_temporary;
+        let seq = self.journal_id();
+        let column = Column { name: "k".to_owned(), ..Column::default() };
+        let key = |value: i64| PartitionKeyValue {
+            columns: vec![KeyLiteral {
+                type_name: "INT".to_owned(),
+                literal: serde_json::json!({"clazz": "IntLiteral", "value": value}),
+            }],
+            is_default: false,
+        };
+        let temporary = if is_temporary { "TEMPORARY " } else { "" };
+        let (from, to) = bounds;
+        let record = AddPartitionRecord {
+            commit_seq: seq,
+            db_id: self.source.database_id,
+            table_id: self.source.table(table).expect("the table exists").id,
+            partition: doris_types::record::Partition {
+                id: partition.id,
+                name: name.clone(),
+                distribution: Some(DistributionInfo::hash(
+                    vec![column],
+                    i64::try_from(buckets).expect("few buckets"),
+                    false,
+                )),
+                ..doris_types::record::Partition::default()
+            },
+            range: vec![
+                RangeBound { bound: BoundType::Closed, value: key(from) },
+                RangeBound { bound: BoundType::Open, value: key(to) },
+            ],
+            is_temp_partition: is_temporary,
+            sql: format!(
+                "ADD {temporary}PARTITION `{name}` VALUES [(\"{from}\"), (\"{to}\")) (\"version_info\" = \"1\");"
+            ),
+            ..AddPartitionRecord::default()
+        };
+        self.source.table_mut(table).expect("the table exists").partitions.push(partition);
+        self.emit(seq, &Record::AddPartition(record));
+    }
+
+    pub fn drop_partition(&mut self, table: &str, name: &str) {
+        let seq = self.journal_id();
+        let table = self.source.table_mut(table).expect("the table exists");
+        let at = table.partitions.iter().position(|p| p.name == name).expect("the partition exists");
+        let partition = table.partitions.remove(at);
+        let temporary = if partition.is_temporary { "TEMPORARY " } else { "" };
+        let record = DropPartitionRecord {
+            table_id: table.id,
+            partition_id: partition.id,
+            partition_name: name.to_owned(),
+            is_temp_partition: partition.is_temporary,
+            sql: format!("DROP {temporary}PARTITION `{name}`"),
+            ..DropPartitionRecord::default()
+        };
+        self.source.dropped_partitions.insert(partition.id, seq);
+        self.journal.gone.insert(partition.id);
+        self.emit(seq, &Record::DropPartition(record));
+    }
+
+    /// The whole table, or the partitions named.
+    pub fn truncate(&mut self, table: &str, partitions: &[&str]) {
+        let seq = self.journal_id();
+        let old = self.source.table(table).expect("the table exists").clone();
+        let mut op = BTreeMap::new();
+        let mut fresh = old.clone();
+        fresh.partitions = old
+            .partitions
+            .iter()
+            .map(|partition| {
+                let is_meant = partitions.is_empty() && !partition.is_temporary
+                    || partitions.contains(&partition.name.as_str());
+                if !is_meant {
+                    return partition.clone();
+                }
+                op.insert(partition.id, partition.name.clone());
+                self.source.dropped_partitions.insert(partition.id, seq);
+                self.journal.gone.insert(partition.id);
+                self.new_partition(&partition.name, partition.bounds, old.buckets)
+            })
+            .collect();
+        let record = TruncateTableRecord {
+            db_id: self.source.database_id,
+            db: SOURCE_DB.to_owned(),
+            table_id: old.id,
+            table: table.to_owned(),
+            is_entire_table: partitions.is_empty(),
+            raw_sql: if partitions.is_empty() {
+                String::new()
+            } else {
+                format!("PARTITIONS ({})", partitions.join(", "))
+            },
+            op,
+        };
+        self.source.tables.insert(old.id, fresh);
+        self.emit(seq, &Record::TruncateTable(record));
+    }
+
+    pub fn drop_table(&mut self, name: &str) {
+        let seq = self.journal_id();
+        let id = self.source.table(name).expect("the table exists").id;
+        self.source.tables.remove(&id);
+        self.source.dropped_tables.insert(id, seq);
+        self.journal.gone.insert(id);
+        let record = DropTableRecord {
+            commit_seq: seq,
+            db_id: self.source.database_id,
+            table_id: id,
+            table_name: name.to_owned(),
+            is_view: false,
+            raw_sql: format!("DROP TABLE IF EXISTS `{name}`"),
+        };
+        self.emit(seq, &Record::DropTable(record));
+    }
+
+    pub fn rename_table(&mut self, from: &str, to: &str) {
+        let seq = self.journal_id();
+        let table = self.source.table_mut(from).expect("the table exists");
+        to.clone_into(&mut table.name);
+        if !table.is_partitioned {
+            to.clone_into(&mut table.partitions[0].name);
+        }
+        let record = RenameRecord {
+            db_id: 0,
+            table_id: table.id,
+            index_id: -1,
+            partition_id: -1,
+            new_table_name: to.to_owned(),
+            old_table_name: from.to_owned(),
+            ..serde_json::from_str(r#"{"tb":0}"#).expect("a rename of nothing")
+        };
+        self.emit(seq, &Record::RenameTable(record));
+    }
+
+    /// REPLACE PARTITION: the formal partition becomes what the temporary one was.
+    pub fn replace_partition(&mut self, table: &str, formal: &str, temporary: &str) {
+        let seq = self.journal_id();
+        let table = self.source.table_mut(table).expect("the table exists");
+        let at = table.partitions.iter().position(|p| p.name == formal).expect("the partition exists");
+        let gone = table.partitions.remove(at);
+        let fresh = table.partition_mut(temporary);
+        fresh.is_temporary = false;
+        formal.clone_into(&mut fresh.name);
+        fresh.bounds = gone.bounds;
+        let record = ReplacePartitionsRecord {
+            table_id: table.id,
+            table_name: table.name.clone(),
+            partitions: vec![formal.to_owned()],
+            temp_partitions: vec![temporary.to_owned()],
+            strict_range: true,
+            partition_ids: vec![gone.id],
+            ..ReplacePartitionsRecord::default()
+        };
+        self.source.dropped_partitions.insert(gone.id, seq);
+        self.journal.gone.insert(gone.id);
+        self.emit(seq, &Record::ReplacePartitions(record));
+    }
+
+    pub fn barrier(&mut self, table_id: i64) -> i64 {
+        let seq = self.journal_id();
+        let record = BarrierRecord { table_id, ..BarrierRecord::default() };
+        self.emit(seq, &Record::Barrier(record));
+        seq
+    }
+
+    pub fn database_property(&mut self) {
+        let seq = self.journal_id();
+        self.emit(seq, &Record::AlterDatabaseProperty(AlterDatabasePropertyRecord::default()));
+    }
+}
