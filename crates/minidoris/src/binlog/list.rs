@@ -25,6 +25,10 @@ pub struct BinlogEntry {
     pub resets_flags: bool,
     /// `table_ref` on the wire: how many table lists hold the entry.
     pub table_lists: AtomicI64,
+    /// Which reign of a master wrote it; see [`super::Knowledge`].
+    pub(super) reign: u64,
+    /// UPSERT: table id to all its indexes when the transaction became visible.
+    pub(super) indexes_at_replay: Vec<(i64, Vec<i64>)>,
 }
 
 /// The first entry of a list: its seq is the highest expired one, -1 at first.

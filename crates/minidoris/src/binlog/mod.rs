@@ -10,6 +10,7 @@ mod dropped;
 mod gc;
 mod list;
 mod read;
+mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub use dropped::DroppedResources;
 pub use gc::{ExpiredVersions, collect_garbage, collect_garbage_and_tell_backends, expire_database};
 pub use list::{BinlogEntry, BinlogList, Dummy};
 pub use read::{Lag, LockError, NoList, ReadOutcome, Scope};
+pub use replay::Knowledge;
 
 use crate::model::Table;
 use crate::state::FeState;
@@ -31,6 +33,8 @@ use crate::state::FeState;
 pub struct BinlogStore {
     databases: BTreeMap<i64, DbBinlog>,
     flags: FlagCache,
+    /// Counts the masters there have been.
+    reign: u64,
 }
 
 /// The lists of one database. They are keyed by id, survive renames, and outlive dropped tables until
@@ -54,8 +58,10 @@ impl BinlogStore {
         self.databases.get(&db_id)
     }
 
-    /// Job locks live in the memory of the master only; a master switch loses them.
-    pub fn forget_locks(&mut self) {
+    /// A new master, or the old one started again: job locks lived in its memory only, and what it tells
+    /// from now on of older entries comes from its replay of the journal.
+    pub fn start_reign(&mut self) {
+        self.reign += 1;
         for db in self.databases.values_mut() {
             db.list.forget_locks();
             db.tables.values_mut().for_each(BinlogList::forget_locks);
@@ -92,6 +98,21 @@ pub fn append(
     table_ids: &[i64],
     data: String,
 ) {
+    append_with_indexes(state, seq, now_ms, binlog_type, db_id, table_ids, data, Vec::new());
+}
+
+/// [`append`] for an UPSERT, with the indexes that its tables have now.
+#[expect(clippy::too_many_arguments, reason = "the parts of one journal entry")]
+pub(crate) fn append_with_indexes(
+    state: &mut FeState,
+    seq: i64,
+    now_ms: i64,
+    binlog_type: BinlogType,
+    db_id: i64,
+    table_ids: &[i64],
+    data: String,
+    indexes_at_replay: Vec<(i64, Vec<i64>)>,
+) {
     if !state.config_flag("enable_feature_binlog") {
         return;
     }
@@ -111,6 +132,8 @@ pub fn append(
             data,
             resets_flags,
             table_lists: AtomicI64::new(0),
+            reign: state.binlogs.reign,
+            indexes_at_replay,
         });
         let db = state.binlogs.databases.entry(db_id).or_insert_with(|| DbBinlog {
             list: BinlogList::new(db_id, -1, now_ms),

@@ -349,7 +349,7 @@ fn a_master_switch_loses_locks() {
     emit(&cluster, BinlogType::UPSERT, db, &[], "{}");
     let state = &mut *cluster.fe.lock();
     state.binlogs.lock(Scope::Database(db), "a", -1).unwrap();
-    state.binlogs.forget_locks();
+    state.binlogs.start_reign();
     assert!(state.binlogs.list(Scope::Database(db)).unwrap().locks.is_empty());
 }
 

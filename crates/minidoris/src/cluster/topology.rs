@@ -211,7 +211,7 @@ impl Cluster {
                 node.is_master = at == index;
             }
             state.txns.forget_rpc_prepared();
-            state.binlogs.forget_locks();
+            state.binlogs.start_reign();
         }
         tracing::info!(cluster = self.name(), index, "master switched");
         inner.changed.notify_waiters();

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use doris_types::record::{PartitionRecord, TableRecord, UpsertRecord};
 
 use super::Txn;
-use crate::binlog::{BinlogType, html_safe_json};
+use crate::binlog::{BinlogType, append_with_indexes, html_safe_json};
+use crate::catalog_ops::olap_table;
 use crate::model::{OlapTable, Partition, Table};
 use crate::state::FeState;
 
@@ -18,17 +19,24 @@ pub(super) fn journal_visible(state: &mut FeState, txn: &Txn, now_ms: i64) {
     }
     let table_records = table_records(state, txn);
     let table_ids: Vec<i64> = table_records.keys().copied().collect();
-    state.journal_binlog(now_ms, BinlogType::UPSERT, txn.db_id, &table_ids, |commit_seq| {
-        html_safe_json(&UpsertRecord {
-            commit_seq,
-            txn_id: txn.id,
-            time_stamp: now_ms,
-            label: txn.label.to_string(),
-            db_id: txn.db_id,
-            table_records,
-            stids: txn.sub_txn_ids.clone(),
-        })
+    let indexes = indexes_now(state, txn.db_id, &table_ids);
+    let seq = state.journal();
+    let data = html_safe_json(&UpsertRecord {
+        commit_seq: seq,
+        txn_id: txn.id,
+        time_stamp: now_ms,
+        label: txn.label.to_string(),
+        db_id: txn.db_id,
+        table_records,
+        stids: txn.sub_txn_ids.clone(),
     });
+    append_with_indexes(state, seq, now_ms, BinlogType::UPSERT, txn.db_id, &table_ids, data, indexes);
+}
+
+/// All indexes of the tables, shadow ones included.
+fn indexes_now(state: &FeState, db_id: i64, table_ids: &[i64]) -> Vec<(i64, Vec<i64>)> {
+    let indexes = |id: &i64| Some((*id, olap_table(state, db_id, *id)?.indexes.keys().copied().collect()));
+    table_ids.iter().filter_map(indexes).collect()
 }
 
 fn table_records(state: &FeState, txn: &Txn) -> BTreeMap<i64, TableRecord> {

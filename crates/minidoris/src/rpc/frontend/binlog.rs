@@ -9,15 +9,29 @@ use doris_thrift::{
 };
 
 use super::auth::{Caller, check_password_unless_token};
-use super::{Refusal, database_named, required};
-use crate::binlog::{BinlogEntry, Dummy, LockError, NoList, ReadOutcome, Scope};
+use super::{OLD_FRONTEND, Refusal, database_named, required};
+use crate::binlog::{BinlogEntry, Dummy, Knowledge, LockError, NoList, ReadOutcome, Scope};
 use crate::cluster::ClusterInner;
 use crate::model::{Database, Table};
 use crate::state::FeState;
 
-pub(super) fn get(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<TGetBinlogResult, Refusal> {
+pub(super) fn get(
+    cluster: &ClusterInner,
+    is_master: bool,
+    req: &TGetBinlogRequest,
+) -> Result<TGetBinlogResult, Refusal> {
     let (scope, prev) = positioned(cluster, req)?;
-    let outcome = cluster.fe.lock().binlogs.read(scope, prev, req.num_acquired.unwrap_or(1));
+    let (outcome, is_old, knowledge) = {
+        let state = cluster.fe.lock();
+        let outcome = state.binlogs.read(scope, prev, req.num_acquired.unwrap_or(1));
+        let knowledge: Vec<Knowledge> = match &outcome {
+            ReadOutcome::Entries(entries) => {
+                entries.iter().map(|entry| state.binlogs.knowledge(entry, is_master)).collect()
+            }
+            ReadOutcome::Missing(_) | ReadOutcome::TooOld(_) | ReadOutcome::TooNew => Vec::new(),
+        };
+        (outcome, state.config_flag(OLD_FRONTEND), knowledge)
+    };
     // Entries are shared, so they are copied into the reply without the lock.
     let (status, binlogs) = match outcome {
         ReadOutcome::Missing(missing) => (no_list(missing), None),
@@ -26,10 +40,13 @@ pub(super) fn get(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<TGe
         }
         ReadOutcome::TooOld(dummy) => {
             let status = TStatus::new(TStatusCode::BINLOG_TOO_OLD_COMMIT_SEQ, "too old commit seq");
-            (status, Some(vec![from_dummy(dummy)]))
+            (status, (!is_old).then(|| vec![from_dummy(dummy)]))
         }
         ReadOutcome::Entries(entries) => {
-            (TStatus::ok(), Some(entries.iter().map(|entry| from_entry(entry)).collect()))
+            let told = entries.iter().zip(knowledge).map(|(entry, knowledge)| {
+                from_entry(entry, if is_old { Knowledge::WithoutIndexes } else { knowledge })
+            });
+            (TStatus::ok(), Some(told.collect()))
         }
     };
     Ok(TGetBinlogResult { status: Some(status), binlogs, ..TGetBinlogResult::default() })
@@ -37,7 +54,18 @@ pub(super) fn get(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<TGe
 
 pub(super) fn lag(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<TGetBinlogLagResult, Refusal> {
     let (scope, prev) = positioned(cluster, req)?;
-    let lag = match cluster.fe.lock().binlogs.lag(scope, prev) {
+    let (lag, is_old) = {
+        let state = cluster.fe.lock();
+        (state.binlogs.lag(scope, prev), state.config_flag(OLD_FRONTEND))
+    };
+    let lag = match lag {
+        Ok(lag) if is_old => {
+            return Ok(TGetBinlogLagResult {
+                status: Some(TStatus::ok()),
+                lag: Some(lag.lag),
+                ..TGetBinlogLagResult::default()
+            });
+        }
         Ok(lag) => lag,
         Err(missing) => {
             return Ok(TGetBinlogLagResult {
@@ -121,14 +149,14 @@ fn no_list(missing: NoList) -> TStatus {
     }
 }
 
-fn from_entry(entry: &BinlogEntry) -> TBinlog {
+fn from_entry(entry: &BinlogEntry, knowledge: Knowledge) -> TBinlog {
     TBinlog {
         commit_seq: Some(entry.commit_seq),
         timestamp: Some(entry.timestamp_ms),
         binlog_type: Some(TBinlogType(entry.binlog_type.0)),
         db_id: Some(entry.db_id),
         table_ids: (!entry.table_ids.is_empty()).then(|| entry.table_ids.clone()),
-        data: Some(entry.data.clone()),
+        data: Some(entry.data_as(knowledge).into_owned()),
         belong: None,
         table_ref: Some(entry.table_lists.load(Ordering::Relaxed)),
         remove_enable_cache: Some(entry.resets_flags),

@@ -46,6 +46,11 @@ pub struct FrontendRpc {
     pub fe: usize,
 }
 
+/// Not a setting of Doris: `true` makes the frontends answer like those of an early 2.0 release, which tell
+/// nothing with BINLOG_TOO_OLD_COMMIT_SEQ, only the number of a lag, no commit seqs of drops, and no indexes
+/// of an UPSERT.
+pub const OLD_FRONTEND: &str = "minidoris_old_frontend";
+
 /// Why a call is not answered with its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Refusal {
@@ -203,7 +208,13 @@ impl FrontendHandler for FrontendRpc {
             Some(true) => Needs::AnyFrontend,
             Some(false) | None => Needs::Master,
         };
-        self.serve("getBinlog", needs, || scope_detail(&req), async || binlog::get(&self.cluster, &req)).await
+        self.serve(
+            "getBinlog",
+            needs,
+            || scope_detail(&req),
+            async || binlog::get(&self.cluster, self.cluster.is_master(self.fe), &req),
+        )
+        .await
     }
 
     async fn get_binlog_lag(

@@ -282,6 +282,56 @@ async fn get_binlog_finds_its_list_and_answers_by_position() {
     assert_eq!((said(lag.status).0, lag.lag), (TStatusCode::OK, Some(1)));
 }
 
+/// The index ids that a frontend tells of the only upsert.
+async fn told_indexes(rpc: &FrontendRpc, table: i64) -> Option<Vec<i64>> {
+    let req = TGetBinlogRequest { allow_follower_read: Some(true), ..binlog_request() };
+    let binlogs = rpc.get_binlog(PEER, req).await.unwrap().binlogs.unwrap();
+    let record: doris_types::record::UpsertRecord =
+        serde_json::from_str(binlogs[0].data.as_ref().unwrap()).unwrap();
+    record.table_records[&table].index_ids.clone()
+}
+
+#[tokio::test]
+async fn replaying_frontends_tell_all_indexes_of_an_upsert() {
+    let rig = rig();
+    let follower = FrontendRpc::new(Arc::clone(&rig.cluster), 1);
+    let id = rig.rpc.begin_txn(PEER, begin(&rig, "l")).await.unwrap().txn_id.unwrap();
+    let t = table(&rig.cluster, rig.db, "t");
+    let writes = stage(&rig.cluster, id, &t, "p0", &[]);
+    assert_eq!(said(rig.rpc.commit_txn(PEER, commit(id, &writes)).await.unwrap().status).0, TStatusCode::OK);
+    let all = Some(vec![t.base_index_id]);
+    assert_eq!(told_indexes(&rig.rpc, rig.table).await, None);
+    assert_eq!(told_indexes(&follower, rig.table).await, all);
+    // A restart or a change of master replays the journal.
+    rig.cluster.fe.lock().binlogs.start_reign();
+    assert_eq!(told_indexes(&rig.rpc, rig.table).await, all);
+    rig.cluster.fe.lock().config.insert(super::OLD_FRONTEND.to_owned(), "true".to_owned());
+    assert_eq!(told_indexes(&rig.rpc, rig.table).await, None);
+}
+
+#[tokio::test]
+async fn old_frontends_tell_less() {
+    let rig = rig();
+    let seq = {
+        let state = &mut *rig.cluster.fe.lock();
+        state.config.insert(super::OLD_FRONTEND.to_owned(), "true".to_owned());
+        state.journal_binlog(1, BinlogType::DROP_TABLE, rig.db, &[], |_| r#"{"tableId":5}"#.to_owned())
+    };
+    let lag = rig.rpc.get_binlog_lag(PEER, binlog_request()).await.unwrap();
+    assert_eq!((lag.lag, lag.first_commit_seq, lag.last_commit_seq), (Some(1), None, None));
+    let req = TGetMetaRequest {
+        user: some("root"),
+        passwd: some(""),
+        db: Some(TGetMetaDB { name: some("d"), ..TGetMetaDB::default() }),
+        ..TGetMetaRequest::default()
+    };
+    let meta = rig.rpc.get_meta(PEER, req).await.unwrap().db_meta.unwrap();
+    assert_eq!((meta.dropped_tables, meta.dropped_table_map), (Some(vec![5]), None), "drop at {seq}");
+    crate::binlog::collect_garbage_and_tell_backends(&rig.cluster);
+    let expired = rig.rpc.get_binlog(PEER, binlog_request()).await.unwrap();
+    assert_eq!((said(expired.status).0, expired.binlogs), (TStatusCode::BINLOG_TOO_OLD_COMMIT_SEQ, None));
+}
+
 #[tokio::test]
 async fn lock_binlog_answers_with_minus_one_when_it_cannot() {
     let rig = rig();
