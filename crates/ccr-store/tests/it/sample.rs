@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ccr_core::job::{
-    ClusterSpec, DesiredState, FrontendSpec, JobOptions, JobRecord, JobSpec, JobState, Position, TableLink,
+    ClusterSpec, DesiredState, FrontendSpec, JobOptions, JobRecord, JobSpec, JobState, Lane, Position,
+    TableLink,
 };
 use ccr_core::store::HistoryEntry;
 
@@ -43,6 +44,7 @@ pub fn linked(job: &JobRecord, tables: i64) -> JobState {
             target_name: format!("t{id}"),
             target_id: id + 1000,
             synced_to: id,
+            lane: Lane::default(),
         };
         state.tables.insert(id, link);
     }
