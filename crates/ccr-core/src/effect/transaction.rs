@@ -5,8 +5,8 @@
 //! that the label is finished, which proves the commit. `commitTxn` can be repeated likewise. A
 //! transaction that a new master has forgotten is begun again under the same label.
 //!
-//! A label is forgotten some hours after its transaction finished. When the job was away for so long
-//! (`doubtful`), the partition versions decide instead: snapshot and replay keep them equal on both
+//! A label is forgotten some hours after its transaction finished. When a commit may have been tried so long
+//! ago (`untried_since_ms`), the partition versions decide instead: snapshot and replay keep them equal on both
 //! sides, so a downstream version that has reached the upstream one means the commit took place.
 
 use std::sync::Arc;
@@ -22,7 +22,11 @@ use super::{downstream, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
+use crate::runner::doubt::EarlierCommits;
 use crate::runner::shell::Shell;
+
+/// After this long the downstream may have forgotten a label; it keeps them for 12 hours by default.
+const LABEL_TRUST_MS: i64 = 10 * 3600 * 1000;
 
 /// A transaction on its way.
 #[derive(Debug, Clone)]
@@ -31,8 +35,9 @@ pub(crate) struct Transaction {
     pub track: TrackId,
     pub commit_seq: i64,
     pub ingest: Ingest,
-    /// The label may have been forgotten downstream.
-    pub doubtful: bool,
+    /// No commit of it was tried before this moment, in milliseconds.
+    pub untried_since_ms: i64,
+    pub earlier: Arc<EarlierCommits>,
 }
 
 /// How far a transaction is.
@@ -138,8 +143,13 @@ async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction) -> Resul
     if work.is_empty() {
         return Ok(Prepared::Nothing);
     }
-    if txn.doubtful && is_already_applied(shell, routes, txn).await? {
-        return Ok(Prepared::Committed);
+    let trusts_label = shell.now_ms() - txn.untried_since_ms <= LABEL_TRUST_MS;
+    if !trusts_label {
+        match is_already_applied(shell, routes, txn).await? {
+            Some(true) => return Ok(Prepared::Committed),
+            Some(false) => txn.earlier.settle(),
+            None => {}
+        }
     }
     let label = label(shell.job_id(), txn.track, txn.commit_seq);
     let request = BeginTxn {
@@ -151,7 +161,12 @@ async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction) -> Resul
         sub_txn_num: 0,
     };
     let txn_id = match shell.ctx.downstream.begin_txn(&request).await.map_err(downstream)? {
-        BeginAnswer::Opened { txn_id, .. } => txn_id,
+        BeginAnswer::Opened { txn_id, .. } => {
+            if trusts_label {
+                txn.earlier.settle();
+            }
+            txn_id
+        }
         BeginAnswer::LabelUsed { state: LabelState::Finished, .. } => return Ok(Prepared::Committed),
         BeginAnswer::LabelUsed { txn_id, state } => {
             return Err(displace(shell, &request.label, txn_id, state).await);
@@ -309,8 +324,9 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction) -> Result<()> {
     }
 }
 
-/// Whether the partition versions prove that the transaction was committed before.
-async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -> Result<bool> {
+/// Whether the transaction was committed before, by the versions of its partitions; `None` when there are
+/// none left to tell.
+async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -> Result<Option<bool>> {
     let mut applied = 0;
     let mut missing = 0;
     for table in &txn.ingest.tables {
@@ -329,10 +345,11 @@ async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -
         }
     }
     match (applied, missing) {
-        (0, _) => Ok(false),
+        (0, 0) => Ok(None),
+        (0, _) => Ok(Some(false)),
         (_, 0) => {
             tracing::info!(commit_seq = txn.commit_seq, "already applied, by the versions of its partitions");
-            Ok(true)
+            Ok(Some(true))
         }
         (_, _) => Err(Error::blocked(
             Origin::DownstreamFe,

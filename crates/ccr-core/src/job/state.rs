@@ -37,7 +37,8 @@ pub struct Position {
     pub commit_seq: i64,
     /// Upstream timestamp of that binlog, in milliseconds; 0 before the first.
     pub timestamp_ms: i64,
-    /// When this was written, by the syncer's clock, in milliseconds.
+    /// When this was written, by the syncer's clock, in milliseconds; earlier while the outcome of a
+    /// commit beyond it is in doubt: none was tried before this moment.
     pub updated_at_ms: i64,
 }
 

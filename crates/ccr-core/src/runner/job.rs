@@ -14,6 +14,8 @@ pub(crate) struct Job {
     pub position: Position,
     /// Commit seq and type of the binlog being handled, for the message when it blocks.
     pub handling: Option<(i64, String)>,
+    /// No commit beyond the position was tried before this moment, in milliseconds.
+    pub certain_at_ms: i64,
 }
 
 impl Job {
@@ -22,7 +24,8 @@ impl Job {
         let ctx = &shell.ctx;
         let (state, position) =
             shell.retry(async || ctx.store.load(&ctx.record.id).await.map_err(Error::from)).await?;
-        let job = Self { shell: Arc::clone(&shell), state, position, handling: None };
+        let certain_at_ms = position.updated_at_ms;
+        let job = Self { shell: Arc::clone(&shell), state, position, handling: None, certain_at_ms };
         job.publish();
         Ok(job)
     }
@@ -43,7 +46,7 @@ impl Job {
 
     /// Persists state and position.
     pub async fn save(&mut self) -> Result<()> {
-        self.position.updated_at_ms = self.shell.now_ms();
+        self.position.updated_at_ms = self.certain_at_ms.min(self.shell.now_ms());
         self.publish();
         let ctx = &self.shell.ctx;
         let started_ms = ctx.clock.now_ms();

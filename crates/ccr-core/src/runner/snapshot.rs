@@ -61,6 +61,8 @@ async fn put(
             }
             let before = job.position.commit_seq;
             job.position.commit_seq = info.commit_seq;
+            // Whatever was tried before went into tables that have been replaced.
+            job.certain_at_ms = i64::MAX;
             job.apply(Event::Restored { links, at_ms: shell.now_ms() }).await?;
             let (reason, since) = (full_sync.reason.describe(), full_sync.started_at_ms);
             job.history("full_sync", (before, info.commit_seq), reason, "restored", since).await;

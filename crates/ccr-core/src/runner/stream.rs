@@ -16,6 +16,7 @@ use doris_types::call::BinlogScope;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use super::doubt::EarlierCommits;
 use super::job::Job;
 use super::lane::{self, CopyFuture, CopyStep};
 use super::shell::Shell;
@@ -30,12 +31,8 @@ use crate::job::{
 };
 use crate::plan::{SkipReason, Statement, TrackId};
 
-/// After this long without a recorded position a label may have been forgotten downstream, which keeps
-/// them for 12 hours by default.
-const LABEL_TRUST_MS: i64 = 10 * 3600 * 1000;
-
 /// An idle job rewrites its position this often, so that its age tells how long the job was away.
-const HEARTBEAT_MS: i64 = 10 * 60 * 1000;
+const HEARTBEAT: Duration = Duration::from_secs(10 * 60);
 
 /// Cursors of tables apart are written with the whole state, so not for each transaction.
 const CURSOR_INTERVAL_MS: i64 = 1000;
@@ -62,6 +59,8 @@ enum StreamEvent {
     Lane(i64, TrackEvent),
     Copied(i64, Result<CopyStep>),
     Recorded(Result<Position>),
+    /// Nothing has happened for a while.
+    Heartbeat,
 }
 
 struct Stream<'a> {
@@ -78,20 +77,22 @@ struct Stream<'a> {
     /// Cursors have moved since the state was last written, at that time.
     cursors_moved: bool,
     state_saved_at_ms: i64,
+    /// When the position was last written.
+    recorded_at_ms: i64,
 }
 
 impl<'a> Stream<'a> {
     fn new(job: &'a mut Job) -> Result<Self> {
         let shell = Arc::clone(&job.shell);
         let routes = Arc::new(Routes::default());
-        let in_doubt = shell.now_ms() - job.position.updated_at_ms > LABEL_TRUST_MS;
+        let since_ms = job.position.updated_at_ms;
         let main = Track::new(
             TrackId::Main,
             Arc::clone(&shell),
             Arc::clone(&routes),
             main_scope(job)?,
             job.position.commit_seq,
-            in_doubt,
+            EarlierCommits::since(since_ms),
         );
         let now = shell.now_ms();
         let mut stream = Self {
@@ -105,10 +106,11 @@ impl<'a> Stream<'a> {
             recording: None,
             cursors_moved: false,
             state_saved_at_ms: now,
+            recorded_at_ms: now,
         };
         let apart: Vec<i64> = stream.job.state.tables.keys().copied().collect();
         for source_id in apart {
-            stream.start_lane(source_id, in_doubt);
+            stream.start_lane(source_id, EarlierCommits::since(since_ms));
         }
         Ok(stream)
     }
@@ -134,11 +136,14 @@ impl<'a> Stream<'a> {
             event = self.main.next(state, main_fetched_to) => StreamEvent::Main(event),
             Some((id, event)) = replays.next(), if !replays.is_empty() => StreamEvent::Lane(id, event),
             Some((id, step)) = copies.next(), if !copies.is_empty() => StreamEvent::Copied(id, step),
+            () = self.shell.ctx.clock.sleep(HEARTBEAT) => StreamEvent::Heartbeat,
         }
     }
 
     async fn handle(&mut self, event: StreamEvent) -> Result<Flow> {
+        self.job.certain_at_ms = self.certain_at_ms();
         match event {
+            StreamEvent::Heartbeat => Ok(Flow::GoOn),
             StreamEvent::Recorded(result) => {
                 self.recording = None;
                 self.recorded = result?;
@@ -327,7 +332,7 @@ impl<'a> Stream<'a> {
         match step {
             Ok(CopyStep::SnapshotReady(info)) => {
                 self.job.apply(Event::PartialSnapshotReady { source_id, info }).await?;
-                self.start_lane(source_id, false);
+                self.start_lane(source_id, EarlierCommits::default());
             }
             Ok(CopyStep::Restored(link)) => {
                 let (seq, since) = (link.synced_to, self.since_ms(source_id));
@@ -335,13 +340,13 @@ impl<'a> Stream<'a> {
                 self.routes.forget(source_id);
                 self.job.apply(Event::PartialRestored { source_id, link }).await?;
                 self.job.history("partial_sync", (cursor, seq), text, "restored", since).await;
-                self.start_lane(source_id, false);
+                self.start_lane(source_id, EarlierCommits::default());
             }
             Ok(CopyStep::RestoreCancelled(status)) => {
                 let since = self.since_ms(source_id);
                 self.job.history("restore", (cursor, cursor), status, "cancelled", since).await;
                 self.job.apply(Event::PartialRestoreCancelled { source_id }).await?;
-                self.start_lane(source_id, false);
+                self.start_lane(source_id, EarlierCommits::default());
             }
             Ok(CopyStep::Again(reason)) => {
                 let error = Error::retry(Origin::UpstreamFe, "CCR0504", reason.describe());
@@ -372,7 +377,7 @@ impl<'a> Stream<'a> {
         self.routes.forget(source_id);
         self.job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
         self.job.history(plan, (cursor, cursor), text, "started", at_ms).await;
-        self.start_lane(source_id, false);
+        self.start_lane(source_id, EarlierCommits::default());
         Ok(())
     }
 
@@ -395,7 +400,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Starts what the state says a table apart is doing.
-    fn start_lane(&mut self, source_id: i64, labels_in_doubt: bool) {
+    fn start_lane(&mut self, source_id: i64, earlier: EarlierCommits) {
         let Some(link) = self.job.state.tables.get(&source_id) else { return };
         let Some(apart) = link.lane.apart() else { return };
         match &apart.work {
@@ -415,7 +420,7 @@ impl<'a> Stream<'a> {
                     Arc::clone(&self.routes),
                     scope,
                     apart.cursor,
-                    labels_in_doubt,
+                    earlier,
                 );
                 self.replays.insert(source_id, track);
             }
@@ -593,16 +598,26 @@ impl<'a> Stream<'a> {
         if self.recording.is_some() {
             return;
         }
+        self.job.certain_at_ms = self.certain_at_ms();
+        let mut position = self.job.position;
+        position.updated_at_ms = self.job.certain_at_ms.min(now);
         let shell = Arc::clone(&self.shell);
         if self.cursors_moved && now - self.state_saved_at_ms >= CURSOR_INTERVAL_MS {
             self.cursors_moved = false;
-            self.state_saved_at_ms = now;
-            self.recording = Some(Box::pin(record_all(shell, self.job.state.clone(), self.job.position)));
+            (self.state_saved_at_ms, self.recorded_at_ms) = (now, now);
+            self.recording = Some(Box::pin(record_all(shell, self.job.state.clone(), position)));
         } else if self.job.position.commit_seq != self.recorded.commit_seq
-            || now - self.recorded.updated_at_ms > HEARTBEAT_MS
+            || Duration::from_millis(now.abs_diff(self.recorded_at_ms)) >= HEARTBEAT
         {
-            self.recording = Some(Box::pin(record(shell, self.job.position)));
+            self.recorded_at_ms = now;
+            self.recording = Some(Box::pin(record(shell, position)));
         }
+    }
+
+    /// No commit beyond the position, or beyond a cursor, was tried before this moment.
+    fn certain_at_ms(&self) -> i64 {
+        let tracks = self.replays.values().chain([&self.main]);
+        tracks.filter_map(Track::certain_at_ms).min().unwrap_or(i64::MAX)
     }
 
     /// Waits for a write under way, so that a later one cannot be overtaken by it.
@@ -652,29 +667,29 @@ fn copy_reason(error: &Error, commit_seq: i64) -> PartialSyncReason {
 }
 
 /// Writes the position: one small row.
-async fn record(shell: Arc<Shell>, mut position: Position) -> Result<Position> {
+async fn record(shell: Arc<Shell>, position: Position) -> Result<Position> {
     let ctx = &shell.ctx;
-    position.updated_at_ms = ctx.clock.now_ms();
+    let began_ms = ctx.clock.now_ms();
     shell
         .retry(async || {
             ctx.store.save_position(&ctx.record.id, ctx.epoch, &position).await.map_err(Error::from)
         })
         .await?;
-    persisted(&shell, position.updated_at_ms);
+    persisted(&shell, began_ms);
     Ok(position)
 }
 
 /// Writes state and position.
-async fn record_all(shell: Arc<Shell>, state: JobState, mut position: Position) -> Result<Position> {
+async fn record_all(shell: Arc<Shell>, state: JobState, position: Position) -> Result<Position> {
     let ctx = &shell.ctx;
-    position.updated_at_ms = ctx.clock.now_ms();
+    let began_ms = ctx.clock.now_ms();
     shell
         .retry(async || {
             let saved = ctx.store.save_state(&ctx.record.id, ctx.epoch, &state, &position);
             saved.await.map_err(Error::from)
         })
         .await?;
-    persisted(&shell, position.updated_at_ms);
+    persisted(&shell, began_ms);
     Ok(position)
 }
 

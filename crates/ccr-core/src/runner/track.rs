@@ -18,6 +18,7 @@ use doris_types::record::BinlogType;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use super::doubt::EarlierCommits;
 use super::shell::Shell;
 use super::source::{Fetched, Source};
 use crate::change::Change;
@@ -121,8 +122,7 @@ pub(super) struct Track {
     /// The last change of each table apart that was passed over.
     pub passed: HashMap<i64, i64>,
     idle: Duration,
-    /// The next transactions whose label may have been forgotten.
-    doubtful: usize,
+    earlier: Arc<EarlierCommits>,
     /// No more is fetched: the upstream said that there is a gap.
     at_gap: bool,
     caught_up: bool,
@@ -135,9 +135,8 @@ impl Track {
         routes: Arc<Routes>,
         scope: BinlogScope,
         from: i64,
-        labels_in_doubt: bool,
+        earlier: EarlierCommits,
     ) -> Self {
-        let doubtful = if labels_in_doubt { shell.ctx.options.max_transactions_in_flight } else { 0 };
         Self {
             id,
             shell,
@@ -157,7 +156,7 @@ impl Track {
             verifying_to: 0,
             passed: HashMap::new(),
             idle: Duration::ZERO,
-            doubtful,
+            earlier: Arc::new(earlier),
             at_gap: false,
             caught_up: false,
         }
@@ -165,6 +164,9 @@ impl Track {
 
     /// Forgets everything that is not done, to be fetched and planned again.
     pub fn rewind(&mut self) {
+        if let Some(since_ms) = self.certain_at_ms() {
+            self.earlier.reopen(since_ms);
+        }
         self.queue.clear();
         self.window.clear();
         self.barrier = None;
@@ -185,6 +187,16 @@ impl Track {
     /// A change that was at the barrier is settled.
     pub fn passed_barrier(&mut self, commit_seq: i64) {
         self.done_to = self.done_to.max(commit_seq);
+    }
+
+    /// No commit of what is not done was tried before this moment; `None` when none was tried at all.
+    pub fn certain_at_ms(&self) -> Option<i64> {
+        let under_way = self.committing.iter().map(|(slot, _)| slot).chain(&self.window);
+        let untried = under_way.filter_map(|slot| match &slot.work {
+            Work::Filling(txn) | Work::Filled(txn, _) | Work::Failed(txn, _) => Some(txn.untried_since_ms),
+            Work::Skip => None,
+        });
+        untried.chain(self.earlier.since_ms()).min()
     }
 
     /// Transactions and statements under way.
@@ -305,10 +317,14 @@ impl Track {
                 Work::Skip
             }
             Plan::Ingest(ingest) => {
-                let doubtful = self.doubtful > 0;
-                self.doubtful = self.doubtful.saturating_sub(1);
                 let commit_seq = change.commit_seq;
-                let txn = Arc::new(Transaction { track: self.id, commit_seq, ingest, doubtful });
+                let txn = Arc::new(Transaction {
+                    track: self.id,
+                    commit_seq,
+                    ingest,
+                    untried_since_ms: self.earlier.since_ms().unwrap_or_else(|| self.shell.now_ms()),
+                    earlier: Arc::clone(&self.earlier),
+                });
                 let prepare =
                     transaction::prepare(Arc::clone(&self.shell), Arc::clone(&self.routes), Arc::clone(&txn));
                 self.filling.push(Box::pin(async move { (commit_seq, prepare.await) }));
@@ -419,6 +435,10 @@ impl Track {
             Fetched::Page(BinlogPage::CaughtUp | BinlogPage::NotFound | BinlogPage::Disabled) => {
                 self.idle = (self.idle * 2).clamp(options.poll_min, options.poll_max);
                 self.verified_to = self.verifying_to;
+                if self.queue.is_empty() && self.window.is_empty() && self.committing.is_none() {
+                    // Nothing is beyond the position that anybody could have committed.
+                    self.earlier.settle();
+                }
                 self.caught_up = self.id != TrackId::Main;
             }
             Fetched::Page(BinlogPage::TooOld { expired_to }) => {

@@ -5,6 +5,7 @@ mod cost;
 mod crash_matrix;
 mod full_sync;
 mod lanes;
+mod pauses;
 mod random;
 mod replay;
 mod replicas;
