@@ -16,6 +16,7 @@ mod crash;
 mod database_job;
 mod failover;
 mod gap;
+mod harness_itself;
 mod lost_replies;
 mod shutdown;
 mod table_job;

@@ -12,9 +12,10 @@ pub fn unexpected_lines(log: &Path, allowed: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// The level is one of the first words of a line; a panic has none.
+/// The level is the first word after the time in brackets; a panic has none.
 fn is_bad(line: &str) -> bool {
-    let level = line.split_whitespace().take(4).any(|word| matches!(word, "WARN" | "ERROR"));
+    let after_time = line.split_once(']').map_or(line, |(_, rest)| rest);
+    let level = after_time.split_whitespace().next().is_some_and(|word| matches!(word, "WARN" | "ERROR"));
     level || line.contains("panicked at")
 }
 

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 pub use api::Target;
 pub use compare::assert_equal;
+#[cfg(test)]
+pub use log::unexpected_lines;
 pub use pair::{DB, Pair};
 pub use syncer::Syncer;
 
