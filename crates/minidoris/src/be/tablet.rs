@@ -34,6 +34,8 @@ struct TabletState {
     binlogs: BTreeMap<i64, Arc<Rowset>>,
     binlog_versions: HashMap<String, i64>,
     merged: Option<(i64, MergedRows)>,
+    /// Counts replacements of the data, after which a version means other rows.
+    generation: u64,
 }
 
 /// Rows merged by the key model, shared between readers.
@@ -65,6 +67,7 @@ impl Tablet {
                 binlogs: BTreeMap::new(),
                 binlog_versions: HashMap::new(),
                 merged: None,
+                generation: 0,
             }),
         }
     }
@@ -116,6 +119,12 @@ impl Tablet {
         state.binlogs.clear();
         state.binlog_versions.clear();
         state.merged = None;
+        state.generation += 1;
+    }
+
+    /// Grows whenever [`Self::replace`] gave versions other rows.
+    pub fn generation(&self) -> u64 {
+        self.state.lock().generation
     }
 
     /// The rowsets that make up `version`, oldest first.

@@ -27,6 +27,7 @@ use super::types::{from_cell, to_cell};
 pub struct TableSource {
     /// The table's name inside SQLite.
     pub name: String,
+    table_id: i64,
     schema: Arc<TabletSchema>,
     partitions: Vec<SourcePartition>,
 }
@@ -56,8 +57,11 @@ struct Inner {
 /// What a table in SQLite holds.
 #[derive(Debug)]
 struct Loaded {
+    table_id: i64,
     schema: Arc<TabletSchema>,
     versions: BTreeMap<i64, i64>,
+    /// See [`TableSource::generation`].
+    generation: u64,
 }
 
 impl TableSource {
@@ -83,6 +87,7 @@ impl TableSource {
         };
         Self {
             name,
+            table_id: table.id,
             schema: Arc::new(TabletSchema::of(table, base)),
             partitions: partitions.iter().map(partition).collect(),
         }
@@ -90,6 +95,15 @@ impl TableSource {
 
     fn versions(&self) -> BTreeMap<i64, i64> {
         self.partitions.iter().map(|partition| (partition.id, partition.version)).collect()
+    }
+
+    /// How often a restore has replaced the data of the tablets; versions tell nothing across that.
+    fn generation(&self, cluster: &ClusterInner) -> u64 {
+        let tablets = self.partitions.iter().flat_map(|partition| &partition.tablets);
+        let replicas = tablets.flat_map(|(tablet, backends)| backends.iter().map(move |backend| (tablet, backend)));
+        replicas
+            .filter_map(|(tablet, backend)| Some(cluster.backend(*backend)?.tablet(*tablet).ok()?.generation()))
+            .sum()
     }
 }
 
@@ -183,19 +197,22 @@ fn load(
     source: &TableSource,
 ) -> SqlResult<()> {
     let versions = source.versions();
+    let generation = source.generation(cluster);
     if let Some(known) = loaded.get(&source.name)
         && *known.schema == *source.schema
+        && known.generation == generation
     {
         if known.versions == versions {
             return Ok(());
         }
         if let Some(rows) = growth(cluster, source, &known.versions) {
             insert(connection, source, rows)?;
-            remember(loaded, source, versions);
+            remember(loaded, source, versions, generation);
             return Ok(());
         }
     }
     loaded.remove(&source.name);
+    forget_dropped(cluster, connection, loaded).map_err(|error| failed(&error))?;
     create(connection, source).map_err(|error| failed(&error))?;
     let mut count = 0;
     for partition in &source.partitions {
@@ -210,12 +227,37 @@ fn load(
         let analyze = format!("ANALYZE {}", quote_name(&source.name));
         connection.execute_batch(&analyze).map_err(|error| failed(&error))?;
     }
-    remember(loaded, source, versions);
+    remember(loaded, source, versions, generation);
     Ok(())
 }
 
-fn remember(loaded: &mut HashMap<String, Loaded>, source: &TableSource, versions: BTreeMap<i64, i64>) {
-    loaded.insert(source.name.clone(), Loaded { schema: Arc::clone(&source.schema), versions });
+fn remember(
+    loaded: &mut HashMap<String, Loaded>,
+    source: &TableSource,
+    versions: BTreeMap<i64, i64>,
+    generation: u64,
+) {
+    let (table_id, schema) = (source.table_id, Arc::clone(&source.schema));
+    loaded.insert(source.name.clone(), Loaded { table_id, schema, versions, generation });
+}
+
+/// Drops the copies of tables that the catalogue no longer has.
+fn forget_dropped(
+    cluster: &ClusterInner,
+    connection: &Connection,
+    loaded: &mut HashMap<String, Loaded>,
+) -> rusqlite::Result<()> {
+    let dropped: Vec<String> = {
+        let state = cluster.fe.lock();
+        let exists = |id: i64| state.databases.values().any(|db| db.tables.contains_key(&id));
+        loaded.iter().filter(|(_, table)| !exists(table.table_id)).map(|(name, _)| name.clone()).collect()
+    };
+    for name in dropped {
+        loaded.remove(&name);
+        connection.flush_prepared_statement_cache();
+        connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", quote_name(&name)))?;
+    }
+    Ok(())
 }
 
 /// The rows that came since, when nothing but rows came: a duplicate table without new deletes.

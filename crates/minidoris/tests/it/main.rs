@@ -13,5 +13,6 @@ mod replicate;
 mod rows;
 mod rpc_faults;
 mod stream_load;
+mod tpch;
 mod transfer;
 mod wire;
