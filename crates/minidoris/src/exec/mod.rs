@@ -12,7 +12,7 @@ mod database;
 mod drop;
 mod index;
 mod light;
-mod partition;
+pub mod partition;
 mod partition_items;
 mod properties;
 pub mod records;

@@ -100,9 +100,12 @@ impl TableSource {
     /// How often a restore has replaced the data of the tablets; versions tell nothing across that.
     fn generation(&self, cluster: &ClusterInner) -> u64 {
         let tablets = self.partitions.iter().flat_map(|partition| &partition.tablets);
-        let replicas = tablets.flat_map(|(tablet, backends)| backends.iter().map(move |backend| (tablet, backend)));
+        let replicas =
+            tablets.flat_map(|(tablet, backends)| backends.iter().map(move |backend| (tablet, backend)));
         replicas
-            .filter_map(|(tablet, backend)| Some(cluster.backend(*backend)?.tablet(*tablet).ok()?.generation()))
+            .filter_map(|(tablet, backend)| {
+                Some(cluster.backend(*backend)?.tablet(*tablet).ok()?.generation())
+            })
             .sum()
     }
 }

@@ -7,6 +7,7 @@ use sqlparser::ast::{Expr, SetExpr, UnaryOperator, Value as Literal};
 use super::compile::{Compiled, Relation, Scope, Typed, parser, syntax_error};
 use super::insert_head::{InsertHead, insert_head, quote_brackets};
 use super::load::{self, status_name};
+use super::overwrite::overwrite;
 use super::run::{Rows, parse_query, run_compiled, select};
 use super::target::LoadTarget;
 use super::types::Type;
@@ -21,9 +22,6 @@ use crate::session::{Answer, Session};
 
 pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) -> SqlResult<Answer> {
     let head = insert_head(sql)?;
-    if head.overwrite {
-        return Err(SqlError::general("INSERT OVERWRITE is not supported"));
-    }
     let (db, table) = split_name(session, &head.table)?;
     let target = LoadTarget::plan(cluster, &db, &table, head.partitions.clone())?;
     let positions = positions(&target, &head)?;
@@ -39,7 +37,11 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
     };
     let strict =
         session.variables.get("enable_insert_strict").is_none_or(|value| value != "false" && value != "0");
-    write(cluster, session, target, rows, head.label, strict).await
+    let rows = finish_rows(cluster, session, &target, rows, strict)?;
+    if head.overwrite {
+        return overwrite(cluster, target, &rows, head.label).await;
+    }
+    load_rows(cluster, target, &rows, false, head.label).await
 }
 
 /// Database and table of a dotted name.
@@ -202,15 +204,14 @@ fn complete(columns: &[Column], row: Vec<Option<Value>>, now: crate::data::date:
         .collect()
 }
 
-/// Numbers auto-increment columns and computes generated ones, then loads the rows.
-async fn write(
-    cluster: &Arc<ClusterInner>,
+/// Drops or reports rows that do not fit, numbers auto-increment columns and computes generated ones.
+fn finish_rows(
+    cluster: &ClusterInner,
     session: &Session,
-    target: LoadTarget,
+    target: &LoadTarget,
     rows: Vec<RowResult>,
-    label: Option<String>,
     strict: bool,
-) -> SqlResult<Answer> {
+) -> SqlResult<Vec<Vec<Value>>> {
     let mut good = Vec::with_capacity(rows.len());
     for row in rows {
         match row {
@@ -223,9 +224,9 @@ async fn write(
             Err(_) => {}
         }
     }
-    number_rows(cluster, session, &target, &mut good)?;
-    compute_generated(cluster, session, &target, &mut good)?;
-    load_rows(cluster, target, &good, false, label).await
+    number_rows(cluster, session, target, &mut good)?;
+    compute_generated(cluster, session, target, &mut good)?;
+    Ok(good)
 }
 
 /// Loads complete rows in one transaction; `deletes` makes them delete their keys.

@@ -13,6 +13,7 @@ mod functions;
 mod insert;
 mod insert_head;
 pub mod load;
+mod overwrite;
 mod run;
 pub mod target;
 pub mod types;

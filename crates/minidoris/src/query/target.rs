@@ -108,6 +108,17 @@ impl LoadTarget {
     }
 }
 
+impl LoadTarget {
+    /// Whether the same table is still there.
+    pub fn check_exists(&self, state: &FeState) -> SqlResult<()> {
+        let db = state.databases.get(&self.db_id);
+        match db.and_then(|db| db.tables.get(&self.table_id)) {
+            Some(Table::Olap(_)) => Ok(()),
+            Some(Table::View(_)) | None => Err(SqlError::unknown_table(&self.db, &self.table)),
+        }
+    }
+}
+
 /// A table that must be an OLAP table.
 pub fn olap_table<'a>(state: &'a FeState, db: &str, table: &str) -> SqlResult<(i64, &'a OlapTable)> {
     let database = state.database_named(db).ok_or_else(|| SqlError::unknown_database(db))?;

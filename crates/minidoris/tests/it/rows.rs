@@ -136,6 +136,36 @@ async fn rows_find_their_partition() {
 }
 
 #[tokio::test]
+async fn overwriting_replaces_partitions() {
+    let cluster = cluster_with(
+        1,
+        &[
+            &format!("CREATE TABLE t (k int) DUPLICATE KEY(k) {ONE}"),
+            "CREATE TABLE r (k int) DUPLICATE KEY(k) PARTITION BY RANGE(k) (PARTITION p1 VALUES LESS THAN ('10'), \
+             PARTITION p2 VALUES LESS THAN ('20')) DISTRIBUTED BY HASH(k) BUCKETS 1 \
+             PROPERTIES (\"replication_num\" = \"1\")",
+            "INSERT INTO t VALUES (1), (2)",
+            "INSERT INTO r VALUES (1), (11)",
+            "insert overwrite table t values (3)",
+            "INSERT OVERWRITE TABLE r PARTITION (p1) SELECT k FROM t",
+        ],
+    )
+    .await;
+    assert_eq!(query(&cluster, "SELECT * FROM t").await, "3");
+    assert_eq!(query(&cluster, "SELECT * FROM r ORDER BY k").await, "3|11");
+    let refused = error(&cluster, "INSERT OVERWRITE TABLE r PARTITION (p1) VALUES (12)").await;
+    assert!(refused.contains("no partition for this tuple"), "{refused}");
+    assert_eq!(query(&cluster, "SELECT * FROM r ORDER BY k").await, "3|11");
+    let leftovers = {
+        let state = cluster.inner().fe.lock();
+        let table = state.database_named("d").unwrap().table_named("r").unwrap().as_olap().unwrap();
+        table.temp_partitions.len()
+    };
+    assert_eq!(leftovers, 0);
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn auto_partitions_appear_with_their_rows() {
     let cluster = cluster_with(
         1,

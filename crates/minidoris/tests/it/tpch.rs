@@ -14,7 +14,11 @@ use crate::harness::bounded;
 const SCALE: f64 = 0.001;
 
 const TABLES: [(&str, &str, &str); 8] = [
-    ("region", "r_regionkey int not null, r_name varchar(25) not null, r_comment varchar(152)", "r_regionkey"),
+    (
+        "region",
+        "r_regionkey int not null, r_name varchar(25) not null, r_comment varchar(152)",
+        "r_regionkey",
+    ),
     (
         "nation",
         "n_nationkey int not null, n_name varchar(25) not null, n_regionkey int not null, n_comment varchar(152)",
@@ -124,7 +128,8 @@ async fn loaded() -> Cluster {
              PROPERTIES (\"replication_num\" = \"1\")"
         );
         bounded(cluster.sql(&sql)).await.unwrap();
-        let names: Vec<&str> = columns.split(',').filter_map(|text| text.trim().split_once(' ')).map(|(name, _)| name).collect();
+        let names: Vec<&str> =
+            columns.split(',').filter_map(|text| text.trim().split_once(' ')).map(|(name, _)| name).collect();
         // Lines end with a separator, so there is one field more; the digits of types are no columns.
         let names: Vec<&str> = names.into_iter().filter(|name| name.contains('_')).chain(["end"]).collect();
         let node = cluster.be(0);
@@ -166,7 +171,10 @@ async fn all_queries_run_and_sums_are_exact() {
         let fields: Vec<&str> = line.split('|').collect();
         let (quantity, price) = (cents(fields[4]), cents(fields[5]));
         let (discount, tax) = (cents(fields[6]), cents(fields[7]));
-        if ("1994-01-01".."1995-01-01").contains(&fields[10]) && (5..=7).contains(&discount) && quantity < 2400 {
+        if ("1994-01-01".."1995-01-01").contains(&fields[10])
+            && (5..=7).contains(&discount)
+            && quantity < 2400
+        {
             revenue += price * discount;
         }
         if fields[10] > "1998-09-02" {
