@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use ccr_core::job::{
-    Blocked, FullSync, FullSyncRecord, Incremental, JobRecord, JobState, Phase, SnapshotStep,
+    ApartWork, Blocked, FullSyncRecord, Incremental, JobRecord, JobState, Phase, SnapshotStep, TableLink,
 };
 use serde_json::{Map, Value, json};
 
@@ -31,13 +31,27 @@ pub(super) async fn handle(State(api): State<Arc<Api>>, request: Request) -> Ans
     }
 }
 
-/// The sub state's number, also for metrics.
-pub(crate) fn sub_state(state: Option<&JobState>) -> i64 {
-    match state.map(|state| &state.phase) {
-        Some(Phase::FullSync(FullSync { step: SnapshotStep::Backup { .. }, .. })) => BEGIN_CREATE_SNAPSHOT,
-        Some(Phase::FullSync(FullSync { step: SnapshotStep::Restore { .. }, .. })) => RESTORE_SNAPSHOT,
-        Some(Phase::Incremental(_)) | None => DONE,
+/// The number of the step of the job's snapshot, or of that of the first table that is copied again.
+fn sub_state(state: &JobState) -> i64 {
+    match &state.phase {
+        Phase::FullSync(full) => snapshot_step(&full.step),
+        Phase::Incremental(_) => partial_sync(state).map_or(DONE, |(_, _, step)| snapshot_step(step)),
     }
+}
+
+fn snapshot_step(step: &SnapshotStep) -> i64 {
+    match step {
+        SnapshotStep::Backup { .. } => BEGIN_CREATE_SNAPSHOT,
+        SnapshotStep::Restore { .. } => RESTORE_SNAPSHOT,
+    }
+}
+
+/// The first table that is copied again: upstream id, link, step.
+fn partial_sync(state: &JobState) -> Option<(i64, &TableLink, &SnapshotStep)> {
+    state.tables.iter().find_map(|(id, link)| match &link.lane.apart()?.work {
+        ApartWork::PartialSync { step, .. } => Some((*id, link, step)),
+        ApartWork::CatchUp { .. } | ApartWork::Blocked(_) => None,
+    })
 }
 
 pub(super) fn blocked(blocked: Option<&Blocked>) -> Value {
@@ -57,11 +71,15 @@ fn render(progress: &JobProgress) -> Value {
     let JobProgress { view, state, history } = progress;
     let (record, status) = (&view.record, &view.status);
     let commit_seq = status.position.commit_seq;
-    let mut fields = base(&record.spec.name, status.progress.number(), sub_state(Some(state)), commit_seq);
+    let mut fields = base(&record.spec.name, status.progress.number(), sub_state(state), commit_seq);
     add_tables(&mut fields, state, commit_seq);
     add_times(&mut fields, record, state);
     if let Phase::Incremental(Incremental { statement_in_doubt: Some(seq), .. }) = &state.phase {
         fields.insert("unknown_commit_seq".to_owned(), json!(seq));
+    }
+    if let Some((id, link, _)) = partial_sync(state) {
+        let data = json!({ "table_id": id, "table": link.source_name, "is_view": false });
+        fields.insert("partial_sync_data".to_owned(), data);
     }
     if let Some(last) = &state.last_full_sync {
         fields.insert("full_sync_info".to_owned(), full_sync_info(last, state));
@@ -72,6 +90,7 @@ fn render(progress: &JobProgress) -> Value {
         "blocked": blocked(status.blocked.as_ref()),
         "last_error": status.last_error,
         "history": history,
+        "apart": status.apart,
         "position": status.position,
         "transactions": status.transactions,
         "statements": status.statements,
@@ -139,7 +158,7 @@ fn add_times(fields: &mut Map<String, Value>, record: &JobRecord, state: &JobSta
 }
 
 fn full_sync_info(last: &FullSyncRecord, state: &JobState) -> Value {
-    let sub_state = if last.finished_at_ms.is_some() { DONE } else { sub_state(Some(state)) };
+    let sub_state = if last.finished_at_ms.is_some() { DONE } else { sub_state(state) };
     json!({
         "prev_commit_seq": last.from_commit_seq,
         "commit_seq": last.from_commit_seq,
@@ -149,4 +168,74 @@ fn full_sync_info(last: &FullSyncRecord, state: &JobState) -> Value {
         "started_at_ms": last.started_at_ms,
         "finished_at_ms": last.finished_at_ms,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ccr_core::job::{Position, SyncType};
+    use ccr_core::status::{JobStatus, ProgressState};
+
+    use super::*;
+    use crate::manager::JobView;
+
+    /// The answer for a database job in a stored state.
+    fn shown(state: &str, commit_seq: i64) -> Value {
+        let record: JobRecord = serde_json::from_value(json!({
+            "id": "0011223344556677",
+            "spec": {
+                "name": "j",
+                "src": { "host": "a", "port": 1, "thrift_port": 2, "user": "u", "password": "p", "database": "d" },
+                "dest": { "host": "b", "port": 1, "thrift_port": 2, "user": "u", "password": "p", "database": "d" },
+            },
+            "desired": "running",
+            "created_at_ms": 1_700_000_000_000_i64,
+        }))
+        .unwrap();
+        let state: JobState = serde_json::from_str(state).unwrap();
+        let position = Position { commit_seq, ..Position::default() };
+        let progress = ProgressState::of(SyncType::Database, &state, &position);
+        let status = JobStatus { progress, position, ..JobStatus::starting(&record) };
+        let view = JobView { record, status, running: true };
+        render(&JobProgress { view, state, history: Vec::new() })
+    }
+
+    #[test]
+    fn a_restore_has_its_sub_state_and_reason() {
+        let shown = shown(
+            r#"{"version":1,"snapshots_taken":2,"phase":{"phase":"full_sync",
+               "reason":{"kind":"binlog_expired","position":7,"expired_to":9},"started_at_ms":3000,
+               "step":{"step":"restore","backup_label":"b","restore_label":"b_r1","attempt":1,
+               "info":{"commit_seq":10,"tables":[],"views":[]}}},"tables":{},"blocked":null,
+               "last_full_sync":{"reason":{"kind":"binlog_expired","position":7,"expired_to":9},
+               "started_at_ms":3000,"finished_at_ms":null,"from_commit_seq":7}}"#,
+            7,
+        );
+        assert_eq!((&shown["sync_state"], &shown["sub_sync_state"]["state"]), (&json!(0), &json!(3)));
+        assert_eq!(shown["job_sync_id"], 1_700_000_002);
+        assert_eq!(shown["full_sync_start_at"], 3);
+        assert_eq!(shown["full_sync_info"]["prev_commit_seq"], 7);
+        assert!(shown["full_sync_info"]["info"].as_str().unwrap().contains("expired up to commit seq 9"));
+        assert!(shown.get("incremental_sync_start_at").is_none());
+    }
+
+    #[test]
+    fn tables_are_shown_by_decimal_id_and_those_ahead_with_their_seq() {
+        let shown = shown(
+            r#"{"version":1,"snapshots_taken":1,"phase":{"phase":"incremental","since_ms":5000,
+               "statement_in_doubt":12},"tables":{
+               "4":{"source_name":"t","target_name":"t","target_id":9,"synced_to":11},
+               "5":{"source_name":"u","target_name":"u","target_id":8,"synced_to":20}},
+               "blocked":null,"last_full_sync":null}"#,
+            11,
+        );
+        assert_eq!((&shown["sync_state"], &shown["sub_sync_state"]["state"]), (&json!(1), &json!(-1)));
+        assert_eq!(shown["table_mapping"], json!({ "4": 9, "5": 8 }));
+        assert_eq!(shown["table_name_mapping"], json!({ "4": "t", "5": "u" }));
+        assert_eq!(shown["table_commit_seq_map"], json!({ "5": 20 }));
+        assert_eq!(
+            (&shown["unknown_commit_seq"], &shown["incremental_sync_start_at"]),
+            (&json!(12), &json!(5))
+        );
+        assert_eq!((&shown["full_sync_info"], shown.get("partial_sync_data")), (&Value::Null, None));
+    }
 }
