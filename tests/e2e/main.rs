@@ -10,6 +10,7 @@ mod harness;
 mod alter;
 mod answers;
 mod blocked;
+mod conflicts;
 mod control;
 mod cost;
 mod crash;

@@ -494,10 +494,12 @@ impl<'a> Stream<'a> {
                     [id] => vec![*id],
                     _ => Vec::new(),
                 };
-                if self.isolate(&alone, commit_seq - 1, error).await? {
-                    // The statement is the lane's now; it was sent, so its effect is looked for there.
+                if error.disposition != Disposition::Stop {
+                    // It was refused, so there is no doubt about it any more.
                     let event = Event::StatementDone { commit_seq, effect: LinkEffect::None };
                     self.job.apply(event).await?;
+                }
+                if self.isolate(&alone, commit_seq - 1, error).await? {
                     self.pass_change(change).await?;
                 }
                 return Ok(());
