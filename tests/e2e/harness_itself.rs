@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use crate::harness::{Pair, assert_equal, unexpected_lines};
+use crate::harness::log::unexpected_lines;
+use crate::harness::{Pair, assert_equal};
 
 /// Two clusters with the same table, one row each.
 async fn twins(schema: [&str; 2], rows: [&str; 2]) -> Pair {

@@ -2,7 +2,7 @@
 
 mod api;
 mod compare;
-mod log;
+pub mod log;
 mod pair;
 mod syncer;
 
@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 
 pub use api::Target;
 pub use compare::assert_equal;
-#[cfg(test)]
-pub use log::unexpected_lines;
 pub use pair::{DB, Pair};
 pub use syncer::Syncer;
 
