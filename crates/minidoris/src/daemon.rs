@@ -1,4 +1,5 @@
-//! Work that a cluster does on its own: steps of backup and restore jobs, transaction timeouts, binlog gc.
+//! Work that a cluster does on its own: steps of backup, restore and schema change jobs, transaction
+//! timeouts, binlog gc.
 //!
 //! One task per kind of work, so that a slow one delays no other. Only a cluster with a living master
 //! works; every step is a bounded synchronous function.
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::cluster::ClusterInner;
-use crate::{binlog, snapshot, txn};
+use crate::{binlog, exec, snapshot, txn};
 
 /// Pause between two looks for transactions past their time limit.
 const TXN_INTERVAL: Duration = Duration::from_millis(200);
@@ -21,11 +22,12 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> + Send) {
     let options = &cluster.options;
     let snapshots = every(options.backup_interval, &cluster, snapshot::tick);
+    let alters = every(options.backup_interval, &cluster, exec::job::tick);
     let txns = every(TXN_INTERVAL, &cluster, |cluster| txn::tick(cluster));
     let binlogs = every(options.binlog_gc_interval, &cluster, |cluster| collect_binlogs(cluster));
     tokio::select! {
         () = shutdown => {}
-        () = async { tokio::join!(snapshots, txns, binlogs); } => {}
+        () = async { tokio::join!(snapshots, alters, txns, binlogs); } => {}
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::replace::ReplaceOptions;
-use super::{context, index, light, partition, rename, replace, rollup, table_property};
+use super::{context, index, job, light, partition, rename, replace, rollup, table_property};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::Session;
@@ -29,10 +29,11 @@ pub fn run(
     if alter.operations.iter().any(light::is_column_operation) {
         let db_name = &state.databases[&ids.0].name;
         let planned = light::plan(db_name, table, &alter.operations)?;
-        if !planned.is_light {
-            return Err(SqlError::general("schema changes that rewrite data are not supported"));
+        if planned.is_light {
+            light::run(cluster, state, ids, planned);
+        } else {
+            job::submit::columns(cluster, state, ids, planned);
         }
-        light::run(cluster, state, ids, planned);
         return Ok(());
     }
     if let Some(comments) = column_comments(&alter.operations) {
@@ -87,9 +88,9 @@ fn single(
         AlterOperation::BuildIndex { name, partitions } => {
             index::build(cluster, state, ids, name, partitions.as_deref())
         }
-        AlterOperation::AddRollup { .. } => Err(SqlError::general("ADD ROLLUP is not supported")),
-        AlterOperation::EnableFeature { name, .. } => {
-            Err(SqlError::general(format!("ENABLE FEATURE {name} is not supported")))
+        AlterOperation::AddRollup { rollups } => job::submit::rollups(cluster, state, ids, rollups),
+        AlterOperation::EnableFeature { name, properties } => {
+            job::submit::enable_feature(cluster, state, ids, name, properties)
         }
         AlterOperation::AddColumn { .. }
         | AlterOperation::AddColumns { .. }

@@ -5,7 +5,7 @@ use doris_types::record::{
 };
 use doris_types::sql::qualified_name;
 
-use super::{BuildIndexJob, context, create_table, light, records};
+use super::{BuildIndexJob, context, create_table, job, light, records};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::SecondaryIndex;
@@ -50,10 +50,16 @@ pub fn drop(
     if dropped.is_empty() {
         return Ok(());
     }
-    let table = context::olap_mut(state, ids.0, ids.1);
-    table.secondary_indexes.retain(|index| dropped.iter().all(|gone| gone.id != index.id));
+    let mut remaining = table.secondary_indexes.clone();
+    remaining.retain(|index| dropped.iter().all(|gone| gone.id != index.id));
     let operations: Vec<String> =
         dropped.iter().map(|index| format!("DROP INDEX {}", plain_name(&index.name))).collect();
+    if dropped.iter().any(|index| index.kind != "INVERTED" && index.kind != "ANN") {
+        // Such an index is part of the data files.
+        job::submit::drop_indexes(cluster, state, ids, remaining, &operations);
+        return Ok(());
+    }
+    context::olap_mut(state, ids.0, ids.1).secondary_indexes = remaining;
     journal(cluster, state, ids, &dropped, true, &operations);
     change_jobs(cluster, state, ids, &dropped, None, true);
     Ok(())

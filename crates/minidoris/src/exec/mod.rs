@@ -11,6 +11,7 @@ mod create_table;
 mod database;
 mod drop;
 mod index;
+pub mod job;
 mod light;
 pub mod partition;
 mod partition_items;
@@ -107,8 +108,10 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
             state.journal();
             Ok(())
         }
-        Statement::CreateMaterializedView { .. }
-        | Statement::Show(_)
+        Statement::CreateMaterializedView { name, query } => {
+            job::submit::materialized_view(cluster, state, session, name, query)
+        }
+        Statement::Show(_)
         | Statement::Use(_)
         | Statement::Set(_)
         | Statement::Backup(_)

@@ -1,5 +1,6 @@
 //! What DDL keeps beside the catalogue: the recycle bin, schema change jobs.
 
+use super::job::SchemaJob;
 use crate::model::{Database, Partition, Table};
 
 /// The part of the frontend's state that belongs to DDL.
@@ -9,6 +10,8 @@ pub struct DdlState {
     pub recycle_bin: Vec<Recycled>,
     /// Finished and running jobs of SHOW ALTER TABLE COLUMN and ROLLUP, oldest first.
     pub alter_jobs: Vec<AlterJob>,
+    /// Jobs that have not ended.
+    pub running_jobs: Vec<SchemaJob>,
     /// Jobs of SHOW BUILD INDEX, oldest first; all of them finished.
     pub build_index_jobs: Vec<BuildIndexJob>,
 }

@@ -9,13 +9,22 @@ use doris_types::record::{
 };
 use doris_types::sql::{quote_identifiers, quote_string};
 
-use super::{context, create_table, database, properties, records};
+use super::{context, create_table, database, job, properties, records};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{Distribution, DistributionKind, KeysType, PartitionScheme};
 use crate::sql::Properties;
 use crate::state::FeState;
+
+/// Properties whose change rewrites the data.
+const STORED_WITH_DATA: [&str; 5] = [
+    "bloom_filter_columns",
+    "bloom_filter_fpp",
+    "store_row_column",
+    "row_store_columns",
+    "row_store_page_size",
+];
 
 pub fn set(
     cluster: &ClusterInner,
@@ -28,6 +37,10 @@ pub fn set(
     }
     if let Some(unknown) = given.keys().find(|key| !properties::is_known(key)) {
         return Err(SqlError::general(format!("Unknown table property: [{unknown}]")));
+    }
+    if given.keys().any(|key| STORED_WITH_DATA.contains(&key.as_str())) {
+        context::check_normal(context::olap(state, ids.0, ids.1))?;
+        return job::submit::storage_properties(cluster, state, ids, given);
     }
     let sets_binlog = given.keys().any(|key| key.starts_with("binlog."));
     if sets_binlog && !state.config_flag("enable_feature_binlog") {
