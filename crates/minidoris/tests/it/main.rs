@@ -12,6 +12,7 @@ mod raw;
 mod replicate;
 mod rows;
 mod rpc_faults;
+mod schema;
 mod stream_load;
 mod tpch;
 mod transfer;
