@@ -3,6 +3,7 @@
 mod blocked;
 mod cost;
 mod crash_matrix;
+mod error_pages;
 mod full_sync;
 mod lanes;
 mod pauses;
