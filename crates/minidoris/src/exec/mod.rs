@@ -4,6 +4,7 @@
 //! of the binlog when the statement has one.
 
 mod alter_table;
+pub mod auto_partition;
 mod columns;
 mod context;
 mod create_table;
