@@ -63,6 +63,9 @@ async fn play(seed: u64) {
             if random.chance(4) {
                 world.expire_binlogs();
             }
+            if world.source.tables.is_empty() {
+                world.create("t1", &[1], 1);
+            }
         });
         if random.chance(60) {
             run.caught_up().await;
@@ -72,12 +75,7 @@ async fn play(seed: u64) {
             tokio::time::sleep(pause).await;
         }
     }
-    run.world.with(|world| {
-        world.plan.random = None;
-        if world.source.tables.is_empty() {
-            world.create("t1", &[1], 1);
-        }
-    });
+    run.world.with(|world| world.plan.random = None);
     run.caught_up().await;
     run.check();
 }
