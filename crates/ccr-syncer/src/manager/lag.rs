@@ -70,7 +70,7 @@ impl Manager {
         Ok(Lag {
             // Without a finished snapshot the target is not equal, however short the binlog is; nor is it
             // while a table has left the stream.
-            binlogs: if is_full_sync(view.status.progress) || !view.status.apart.is_empty() {
+            binlogs: if is_copying(view.status.progress) || !view.status.apart.is_empty() {
                 lag.max(1)
             } else {
                 lag.max(0)
@@ -85,13 +85,14 @@ impl Manager {
     }
 }
 
-fn is_full_sync(progress: ProgressState) -> bool {
+fn is_copying(progress: ProgressState) -> bool {
     match progress {
-        ProgressState::DBFullSync | ProgressState::TableFullSync => true,
+        ProgressState::DBFullSync
+        | ProgressState::DBPartialSync
+        | ProgressState::TableFullSync
+        | ProgressState::TablePartialSync => true,
         ProgressState::DBTablesIncrementalSync
         | ProgressState::DBIncrementalSync
-        | ProgressState::DBPartialSync
-        | ProgressState::TableIncrementalSync
-        | ProgressState::TablePartialSync => false,
+        | ProgressState::TableIncrementalSync => false,
     }
 }

@@ -98,7 +98,7 @@ fn stored_status(
         position,
         step: step.to_owned(),
         last_error,
-        blocked: state.blocked.clone(),
+        blocked: state.any_block().cloned(),
         apart: TableStatus::of(state),
         ..JobStatus::starting(record)
     }

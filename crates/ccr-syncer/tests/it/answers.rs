@@ -1,5 +1,7 @@
 //! The shape of every route's answers, for success and for failure.
 
+use ccr_core::job::{JobState, Position};
+use ccr_core::store::Store;
 use doris_types::call::BinlogLag;
 use doris_types::failure::Cause;
 use serde_json::{Value, json};
@@ -305,4 +307,40 @@ async fn an_unreadable_job_is_listed_says_why_and_stops_no_other() {
     let node = node.restart(|store| store.spoil("bad")).await;
     node.call("delete", json!({ "name": "bad" })).await;
     assert_eq!(node.call("list_jobs", json!({})).await["jobs"], json!(["good"]));
+}
+
+/// Puts a state into the store of a paused job, as a task that ran before could have left it.
+async fn leave_state(node: &Node, name: &str, state: &str) {
+    let id = node.store.job_by_name(name).await.unwrap().unwrap().id;
+    let state: JobState = serde_json::from_str(state).unwrap();
+    let epoch = node.store.acquire(&id, "127.0.0.1:9190").await.unwrap();
+    let position = Position { commit_seq: 9, ..Position::default() };
+    node.store.save_state(&id, epoch, &state, &position).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_table_that_is_copied_again_or_blocked_is_lag() {
+    let node = Node::start().await;
+    node.up.state.lock().lag = Some(BinlogLag::default());
+    for (job, body) in [("table", table_job("table")), ("database", database_job("database"))] {
+        node.call("create_ccr", body).await;
+        node.call("pause", json!({ "name": job })).await;
+    }
+    let copied_again = r#"{"version":1,"snapshots_taken":2,"phase":{"phase":"full_sync",
+        "reason":{"kind":"table_changed","reason":{"kind":"requested","detail":"x"}},"started_at_ms":1,
+        "step":{"step":"backup","label":"b"}},"tables":{},"blocked":null,"last_full_sync":null}"#;
+    leave_state(&node, "table", copied_again).await;
+    assert_eq!(node.status("table").await["progress_state"], "TablePartialSync");
+    assert_eq!(node.call("get_lag", json!({ "name": "table" })).await["lag"], 1);
+
+    let blocked = r#"{"version":1,"snapshots_taken":1,"phase":{"phase":"incremental","since_ms":1,
+        "statement_in_doubt":null},"tables":{"4":{"source_name":"t","target_name":"t","target_id":5,
+        "synced_to":1,"lane":{"lane":"apart","cursor":7,"since_ms":1,"work":{"work":"blocked","code":"CCR0201",
+        "message":"m","hint":"h","commit_seq":8,"binlog_type":"X","since_ms":1}}}},
+        "blocked":null,"last_full_sync":null}"#;
+    leave_state(&node, "database", blocked).await;
+    assert_eq!(node.status("database").await["blocked"]["code"], "CCR0201");
+    assert_eq!(node.call("get_lag", json!({ "name": "database" })).await["lag"], 1);
+    let progress = node.call("job_progress", json!({ "name": "database" })).await;
+    assert_eq!(progress["job_progress"]["apart"][0]["work"], "blocked");
 }
