@@ -39,12 +39,7 @@ fn main() -> ExitCode {
         Ok(files) => files,
         Err(error) => return complain(&error, None),
     };
-    let outcome = runtime.block_on(async {
-        tokio::select! {
-            outcome = present(&options, &files) => outcome,
-            signal = stop_signal() => signal.and_then(|name| Err(anyhow::anyhow!("stopped by {name}"))),
-        }
-    });
+    let outcome = runtime.block_on(present(&options, &files));
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => complain(&anyhow::anyhow!("the two sides differ"), Some(files)),
@@ -64,7 +59,10 @@ fn run_syncer(flags: Vec<String>) -> ExitCode {
 /// Runs the demo and prints what it found; `false` when the sides differ.
 async fn present(options: &Options, files: &Files) -> Result<bool> {
     let progress = Progress::new(options.no_progress);
-    let outcome = demo::run(options, &progress, &files.dir).await?;
+    let outcome = tokio::select! {
+        outcome = demo::run(options, &progress, &files.dir) => outcome?,
+        signal = stop_signal() => anyhow::bail!("stopped by {}", signal?),
+    };
     let equal = outcome.is_equal();
     let mut out = std::io::stdout();
     writeln!(out, "{}", outcome.facts.render(&outcome.tables, &outcome.queries))?;
