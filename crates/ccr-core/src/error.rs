@@ -178,7 +178,7 @@ fn by_sql(code: u16, text: &str) -> (Disposition, &'static str, String) {
     (
         Disposition::Block,
         "CCR0112",
-        "read the downstream FE's answer, remove what it objects to, then resume the job".to_owned(),
+        "read the FE's answer, remove what it objects to, then resume the job".to_owned(),
     )
 }
 

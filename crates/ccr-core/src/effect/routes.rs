@@ -41,11 +41,6 @@ impl Routes {
         self.tables.lock().remove(&source_id);
     }
 
-    pub fn forget_all(&self) {
-        self.tables.lock().clear();
-        self.forget_backends();
-    }
-
     pub fn forget_backends(&self) {
         *self.source_backends.lock() = None;
         *self.target_backends.lock() = None;

@@ -1,0 +1,190 @@
+//! Tables apart from the stream: how they leave it, are copied, catch up and join it again.
+
+use std::sync::Arc;
+
+use doris_types::call::BinlogScope;
+
+use super::{Stream, copy_reason};
+use crate::error::{Disposition, Error, Origin, Result};
+use crate::job::{ApartWork, Event, Lane, Leaving, PartialSyncReason};
+use crate::plan::TrackId;
+use crate::runner::doubt::EarlierCommits;
+use crate::runner::lane::{self, CopyStep};
+use crate::runner::track::{Barrier, Track, TrackEvent};
+
+impl Stream<'_> {
+    pub(super) async fn handle_lane(&mut self, source_id: i64, event: TrackEvent) -> Result<()> {
+        match event {
+            TrackEvent::Done(done) => {
+                self.count(&done).await;
+                self.move_cursor(source_id, done.commit_seq);
+            }
+            TrackEvent::Acted { change, began_ms, result } => {
+                self.statement_done(TrackId::Table(source_id), &change, began_ms, result).await?;
+            }
+            TrackEvent::CaughtUp => self.join(source_id).await?,
+            TrackEvent::SourceFailed(error) | TrackEvent::Failed { error, .. } => {
+                self.leave_again(source_id, error).await?;
+            }
+            TrackEvent::Barrier(Barrier::Statement(change, statement)) => {
+                self.settle_recording().await?;
+                self.start_statement(TrackId::Table(source_id), change, statement).await?;
+            }
+            TrackEvent::Barrier(Barrier::PartialSync { reason, .. }) => {
+                let cursor = self.cursor(source_id);
+                self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
+            }
+            TrackEvent::Barrier(Barrier::FullSync(_) | Barrier::AdoptTable { .. }) => {
+                let cursor = self.cursor(source_id);
+                let reason = PartialSyncReason::BinlogExpired { cursor };
+                self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
+            }
+            TrackEvent::Barrier(Barrier::Block { commit_seq, binlog_type, error, .. }) => {
+                self.job.handling = Some((commit_seq, binlog_type));
+                self.leave_again(source_id, error).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A table apart meets an error: it is copied, or waits for an operator.
+    pub(super) async fn leave_again(&mut self, source_id: i64, error: Error) -> Result<()> {
+        let cursor = self.cursor(source_id);
+        let why = match error.disposition {
+            Disposition::Stop => return Err(error),
+            Disposition::PartialSync => Leaving::PartialSync(copy_reason(&error, cursor)),
+            Disposition::Block
+            | Disposition::Retry
+            | Disposition::RetryElsewhere
+            | Disposition::RefreshMeta
+            | Disposition::RestartTxn => Leaving::Blocked(self.blocked(&error, cursor)),
+        };
+        self.leave(source_id, cursor, why).await
+    }
+
+    pub(super) async fn handle_copied(&mut self, source_id: i64, step: Result<CopyStep>) -> Result<()> {
+        self.settle_recording().await?;
+        let cursor = self.cursor(source_id);
+        match step {
+            Ok(CopyStep::SnapshotReady(info)) => {
+                self.job.apply(Event::PartialSnapshotReady { source_id, info }).await?;
+                self.start_lane(source_id, EarlierCommits::default());
+            }
+            Ok(CopyStep::Restored(link)) => {
+                let (seq, since) = (link.synced_to, self.since_ms(source_id));
+                let text = self.reason(source_id);
+                self.routes.forget(source_id);
+                self.job.apply(Event::PartialRestored { source_id, link }).await?;
+                self.job.history("partial_sync", (cursor, seq), text, "restored", since).await;
+                self.start_lane(source_id, EarlierCommits::default());
+            }
+            Ok(CopyStep::RestoreCancelled(status)) => {
+                let since = self.since_ms(source_id);
+                self.job.history("restore", (cursor, cursor), status, "cancelled", since).await;
+                self.job.apply(Event::PartialRestoreCancelled { source_id }).await?;
+                self.start_lane(source_id, EarlierCommits::default());
+            }
+            Ok(CopyStep::Again(reason)) => {
+                let error = Error::retry(Origin::UpstreamFe, "CCR0504", reason.describe());
+                self.shell.pause(&error, 1).await;
+                self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
+            }
+            Err(error) => self.leave_again(source_id, error).await?,
+        }
+        Ok(())
+    }
+
+    /// Takes a table out of the stream, or starts it over when it is out already.
+    pub(super) async fn leave(&mut self, source_id: i64, cursor: i64, why: Leaving) -> Result<()> {
+        self.settle_recording().await?;
+        let (text, plan) = match &why {
+            Leaving::PartialSync(reason) => (reason.describe(), "partial_sync"),
+            Leaving::Blocked(blocked) => {
+                tracing::error!(code = %blocked.code, table = source_id, message = %blocked.message,
+                    hint = %blocked.hint, "the table is blocked until an operator acts");
+                self.shell.ctx.observer.error(self.shell.job_name(), "table", false);
+                (blocked.message.clone(), "block")
+            }
+        };
+        tracing::info!(table = source_id, cursor, reason = %text, "the table leaves the stream");
+        let at_ms = self.shell.now_ms();
+        self.replays.remove(&source_id);
+        self.copies.remove(&source_id);
+        self.routes.forget(source_id);
+        self.job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
+        self.job.history(plan, (cursor, cursor), text, "started", at_ms).await;
+        self.start_lane(source_id, EarlierCommits::default());
+        Ok(())
+    }
+
+    /// Lets a table flow with the others again, when it has applied all that the main track passed over.
+    pub(super) async fn join(&mut self, source_id: i64) -> Result<()> {
+        let Some(track) = self.replays.get(&source_id) else { return Ok(()) };
+        let seen_to = track.verified_to.max(track.fetched_to);
+        if self.main.passed.get(&source_id).is_some_and(|passed| *passed > seen_to) {
+            return Ok(());
+        }
+        self.settle_recording().await?;
+        self.replays.remove(&source_id);
+        self.main.passed.remove(&source_id);
+        let (cursor, since, text) =
+            (self.cursor(source_id), self.since_ms(source_id), self.reason(source_id));
+        self.job.apply(Event::TableJoined { source_id }).await?;
+        tracing::info!(table = source_id, cursor, "the table flows with the others again");
+        self.job.history("join", (cursor, cursor), text, "caught up", since).await;
+        Ok(())
+    }
+
+    /// Starts what the state says a table apart is doing.
+    pub(super) fn start_lane(&mut self, source_id: i64, earlier: EarlierCommits) {
+        let Some(link) = self.job.state.tables.get(&source_id) else { return };
+        let Some(apart) = link.lane.apart() else { return };
+        match &apart.work {
+            ApartWork::Blocked(_) => {}
+            ApartWork::PartialSync { step, .. } => {
+                let copy = lane::run(Arc::clone(&self.shell), source_id, link.clone(), step.clone());
+                self.copies.insert(source_id, copy);
+            }
+            ApartWork::CatchUp { .. } => {
+                let scope = BinlogScope {
+                    database: self.shell.source_database().to_owned(),
+                    table_id: Some(source_id),
+                };
+                let track = Track::new(
+                    TrackId::Table(source_id),
+                    Arc::clone(&self.shell),
+                    Arc::clone(&self.routes),
+                    scope,
+                    apart.cursor,
+                    earlier,
+                );
+                self.replays.insert(source_id, track);
+            }
+        }
+    }
+
+    pub(super) fn move_cursor(&mut self, source_id: i64, cursor: i64) {
+        if let Some(link) = self.job.state.tables.get_mut(&source_id)
+            && let Lane::Apart(apart) = &mut link.lane
+        {
+            apart.cursor = apart.cursor.max(cursor);
+            self.cursors_moved = true;
+        }
+    }
+
+    pub(super) fn cursor(&self, source_id: i64) -> i64 {
+        self.job.state.apart(source_id).map_or(0, |apart| apart.cursor)
+    }
+
+    pub(super) fn since_ms(&self, source_id: i64) -> i64 {
+        self.job.state.apart(source_id).map_or(0, |apart| apart.since_ms)
+    }
+
+    pub(super) fn reason(&self, source_id: i64) -> String {
+        let name = self.job.state.tables.get(&source_id).map_or("", |link| link.source_name.as_str());
+        match self.job.state.apart(source_id).map(|apart| &apart.work) {
+            Some(ApartWork::PartialSync { reason, .. }) => format!("table {name}: {}", reason.describe()),
+            Some(ApartWork::CatchUp { .. } | ApartWork::Blocked(_)) | None => format!("table {name}"),
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The incremental phase: the job's own track, and beside it the tables that have left it.
+//!
+//! One task does it all, so that stopping the job is dropping one future. The main track replays the
+//! job's list. A table that must be copied again, or whose change cannot be applied, leaves it with a
+//! cursor; it is copied, then replays its own list on a track of its own, and joins the main track again
+//! once it has applied all that the main track passed over.
+//!
+//! The position is written after a commit and may lag behind it: a transaction that is met again after a
+//! crash finds itself by its label.
+
+mod lanes;
+mod record;
+mod statements;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doris_types::call::BinlogScope;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+
+use self::record::HEARTBEAT;
+use super::doubt::EarlierCommits;
+use super::job::Job;
+use super::lane::{CopyFuture, CopyStep};
+use super::shell::Shell;
+use super::track::{Barrier, Done, Track, TrackEvent, or_pending};
+use crate::change::Change;
+use crate::effect::routes::Routes;
+use crate::error::{Disposition, Error, Origin, Result};
+use crate::job::{
+    Blocked, Event, FullSyncReason, Lane, Leaving, LinkEffect, PartialSyncReason, Position, SyncType,
+    TableLink,
+};
+use crate::plan::{SkipReason, Statement, TrackId};
+
+/// Replays the binlog until a full sync is needed; then the state has moved and this returns.
+pub(super) async fn run(job: &mut Job) -> Result<()> {
+    let mut stream = Stream::new(job)?;
+    loop {
+        let event = stream.next_event().await;
+        if stream.handle(event).await? == Flow::PhaseChanged {
+            return Ok(());
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Flow {
+    GoOn,
+    PhaseChanged,
+}
+
+enum StreamEvent {
+    Main(TrackEvent),
+    Lane(i64, TrackEvent),
+    Copied(i64, Result<CopyStep>),
+    Recorded(Result<Position>),
+    /// Nothing has happened for a while.
+    Heartbeat,
+}
+
+/// A statement that cannot be sent before a table apart has given up a name.
+type Held = (Box<Change>, Statement);
+
+struct Stream<'a> {
+    job: &'a mut Job,
+    shell: Arc<Shell>,
+    routes: Arc<Routes>,
+    main: Track,
+    /// Tables apart that replay their own list.
+    replays: BTreeMap<i64, Track>,
+    /// Tables apart that are being copied.
+    copies: BTreeMap<i64, CopyFuture>,
+    /// A statement of the main track that waits for a table apart; the track stands still meanwhile.
+    held: Option<Held>,
+    recording: Option<BoxFuture<'static, Result<Position>>>,
+    recorded: Position,
+    /// Cursors have moved since the state was last written, at that time.
+    cursors_moved: bool,
+    state_saved_at_ms: i64,
+    /// When the position was last written.
+    recorded_at_ms: i64,
+}
+
+impl<'a> Stream<'a> {
+    fn new(job: &'a mut Job) -> Result<Self> {
+        let shell = Arc::clone(&job.shell);
+        let routes = Arc::new(Routes::default());
+        let since_ms = job.position.updated_at_ms;
+        let main = Track::new(
+            TrackId::Main,
+            Arc::clone(&shell),
+            Arc::clone(&routes),
+            main_scope(job)?,
+            job.position.commit_seq,
+            EarlierCommits::since(since_ms),
+        );
+        let now = shell.now_ms();
+        let mut stream = Self {
+            recorded: job.position,
+            job,
+            shell,
+            routes,
+            main,
+            replays: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            held: None,
+            recording: None,
+            cursors_moved: false,
+            state_saved_at_ms: now,
+            recorded_at_ms: now,
+        };
+        let apart: Vec<i64> = stream.job.state.tables.keys().copied().collect();
+        for source_id in apart {
+            stream.start_lane(source_id, EarlierCommits::since(since_ms));
+        }
+        Ok(stream)
+    }
+
+    /// Waits for whatever happens next. Nothing is lost when it is dropped.
+    async fn next_event(&mut self) -> StreamEvent {
+        self.start_recording();
+        self.show_step();
+        let state = &self.job.state;
+        let main_fetched_to = self.main.fetched_to;
+        let mut replays: FuturesUnordered<_> = self
+            .replays
+            .iter_mut()
+            .map(|(id, track)| async move { (*id, track.next(state, main_fetched_to).await) })
+            .collect();
+        let mut copies: FuturesUnordered<_> =
+            self.copies.iter_mut().map(|(id, copy)| async move { (*id, copy.await) }).collect();
+        // In an order of its own, so that a run in virtual time is the same every time. None can starve
+        // another for long: every one of them waits for a peer sooner or later.
+        tokio::select! {
+            biased;
+            result = or_pending(&mut self.recording) => StreamEvent::Recorded(result),
+            event = self.main.next(state, main_fetched_to), if self.held.is_none() => {
+                StreamEvent::Main(event)
+            }
+            Some((id, event)) = replays.next(), if !replays.is_empty() => StreamEvent::Lane(id, event),
+            Some((id, step)) = copies.next(), if !copies.is_empty() => StreamEvent::Copied(id, step),
+            () = self.shell.ctx.clock.sleep(HEARTBEAT) => StreamEvent::Heartbeat,
+        }
+    }
+
+    async fn handle(&mut self, event: StreamEvent) -> Result<Flow> {
+        self.job.certain_at_ms = self.certain_at_ms();
+        match event {
+            StreamEvent::Heartbeat => Ok(Flow::GoOn),
+            StreamEvent::Recorded(result) => {
+                self.recording = None;
+                self.recorded = result?;
+                Ok(Flow::GoOn)
+            }
+            StreamEvent::Main(event) => self.handle_main(event).await,
+            StreamEvent::Lane(source_id, event) => {
+                self.handle_lane(source_id, event).await?;
+                self.release_held().await?;
+                Ok(Flow::GoOn)
+            }
+            StreamEvent::Copied(source_id, step) => {
+                self.copies.remove(&source_id);
+                self.handle_copied(source_id, step).await?;
+                self.release_held().await?;
+                Ok(Flow::GoOn)
+            }
+        }
+    }
+
+    async fn handle_main(&mut self, event: TrackEvent) -> Result<Flow> {
+        match event {
+            TrackEvent::Done(done) => {
+                self.count(&done).await;
+                self.move_position(done.commit_seq, done.timestamp_ms);
+            }
+            TrackEvent::Acted { change, began_ms, result } => {
+                self.statement_done(TrackId::Main, &change, began_ms, result).await?;
+            }
+            TrackEvent::CaughtUp => {}
+            TrackEvent::SourceFailed(error) => return Err(error),
+            TrackEvent::Failed { commit_seq, binlog_type, tables, error } => {
+                self.settle_recording().await?;
+                self.job.handling = Some((commit_seq, binlog_type.to_owned()));
+                if !self.isolate(&tables, commit_seq - 1, error).await? {
+                    return Ok(Flow::PhaseChanged);
+                }
+                self.main.rewind();
+            }
+            TrackEvent::Barrier(barrier) => return self.pass(barrier).await,
+        }
+        Ok(Flow::GoOn)
+    }
+
+    /// Decides about what waited in the main track.
+    async fn pass(&mut self, barrier: Barrier) -> Result<Flow> {
+        self.settle_recording().await?;
+        match barrier {
+            Barrier::Statement(change, statement) => {
+                self.start_statement(TrackId::Main, change, statement).await?;
+            }
+            Barrier::FullSync(reason) => return self.full_sync(reason).await,
+            Barrier::PartialSync { change, source_ids, reason } => {
+                if self.shell.ctx.record.spec.sync_type() == SyncType::Table {
+                    return self.full_sync(FullSyncReason::TableChanged { reason }).await;
+                }
+                for source_id in source_ids {
+                    self.leave(source_id, change.commit_seq - 1, Leaving::PartialSync(reason.clone()))
+                        .await?;
+                }
+                self.pass_change(&change).await?;
+            }
+            Barrier::AdoptTable { change, source_id, name } => {
+                let link = TableLink {
+                    source_name: name.clone(),
+                    target_name: name,
+                    target_id: 0,
+                    synced_to: 0,
+                    lane: Lane::Flowing,
+                };
+                let reason = PartialSyncReason::Change {
+                    binlog_type: change.record.binlog_type().to_string(),
+                    commit_seq: change.commit_seq,
+                };
+                let commit_seq = change.commit_seq;
+                let effect = LinkEffect::Created { source_id, link };
+                self.job.apply(Event::StatementDone { commit_seq, effect }).await?;
+                self.leave(source_id, commit_seq - 1, Leaving::PartialSync(reason)).await?;
+                self.pass_change(&change).await?;
+            }
+            Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error } => {
+                self.job.handling = Some((commit_seq, binlog_type));
+                if !self.isolate(&tables, commit_seq - 1, error).await? {
+                    return Ok(Flow::PhaseChanged);
+                }
+                self.main.passed_barrier(commit_seq);
+                self.move_position(commit_seq, timestamp_ms);
+            }
+        }
+        Ok(Flow::GoOn)
+    }
+
+    async fn full_sync(&mut self, reason: FullSyncReason) -> Result<Flow> {
+        tracing::info!(reason = %reason.describe(), "full sync needed");
+        let (at_ms, from_commit_seq) = (self.shell.now_ms(), self.job.position.commit_seq);
+        let text = reason.describe();
+        self.job.apply(Event::FullSyncNeeded { reason, from_commit_seq, at_ms }).await?;
+        self.job.history("full_sync", (from_commit_seq, from_commit_seq), text, "started", at_ms).await;
+        Ok(Flow::PhaseChanged)
+    }
+
+    /// A change is left to the lanes: the main track goes on behind it.
+    async fn pass_change(&mut self, change: &Change) -> Result<()> {
+        self.main.passed_barrier(change.commit_seq);
+        self.move_position(change.commit_seq, change.timestamp_ms);
+        self.job.save().await?;
+        self.recorded = self.job.position;
+        Ok(())
+    }
+
+    /// Takes tables that cannot go on out of the stream. When there are none to take out, the whole job
+    /// is concerned and the error is returned. False when the job has left the incremental phase.
+    async fn isolate(&mut self, tables: &[i64], cursor: i64, error: Error) -> Result<bool> {
+        let table_job = self.shell.ctx.record.spec.sync_type() == SyncType::Table;
+        let linked = !tables.is_empty() && tables.iter().all(|id| self.job.state.tables.contains_key(id));
+        let copy = error.disposition == Disposition::PartialSync;
+        if copy && table_job {
+            let reason = copy_reason(&error, cursor + 1);
+            self.full_sync(FullSyncReason::TableChanged { reason }).await?;
+            return Ok(false);
+        }
+        if table_job || !linked || !(copy || error.disposition == Disposition::Block) {
+            return Err(error);
+        }
+        for source_id in tables {
+            let why = if copy {
+                Leaving::PartialSync(copy_reason(&error, cursor + 1))
+            } else {
+                Leaving::Blocked(self.blocked(&error, cursor + 1))
+            };
+            self.leave(*source_id, cursor, why).await?;
+        }
+        Ok(true)
+    }
+
+    fn move_position(&mut self, commit_seq: i64, timestamp_ms: i64) {
+        self.job.position.commit_seq = commit_seq;
+        self.job.position.timestamp_ms = timestamp_ms;
+        self.job.publish();
+    }
+
+    fn blocked(&self, error: &Error, commit_seq: i64) -> Blocked {
+        let (commit_seq, binlog_type) = self.job.handling.clone().unwrap_or((commit_seq, String::new()));
+        Blocked {
+            code: error.code.to_owned(),
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+            commit_seq,
+            binlog_type,
+            since_ms: self.shell.now_ms(),
+        }
+    }
+
+    async fn count(&mut self, done: &Done) {
+        match done.skipped {
+            None => self.shell.update_status(|status| status.transactions += 1),
+            Some(reason) => {
+                tracing::debug!(
+                    commit_seq = done.commit_seq,
+                    binlog_type = done.binlog_type,
+                    reason = reason.name(),
+                    "skipped"
+                );
+                self.shell.update_status(|status| status.skipped += 1);
+                if reason == SkipReason::Requested {
+                    let seqs = (done.commit_seq, done.commit_seq);
+                    let text = format!("{}: {}", done.binlog_type, reason.name());
+                    self.job.history("skip", seqs, text, "passed over", done.planned_at_ms).await;
+                }
+            }
+        }
+        self.handled(done.binlog_type, done.planned_at_ms);
+    }
+
+    fn handled(&self, binlog_type: &str, since_ms: i64) {
+        let spent = u64::try_from(self.shell.now_ms() - since_ms).unwrap_or(0);
+        let observer = &self.shell.ctx.observer;
+        observer.binlog_handled(self.shell.job_name(), binlog_type, Duration::from_millis(spent));
+    }
+
+    fn show_step(&self) {
+        let in_flight = self.main.in_flight() + self.replays.values().map(Track::in_flight).sum::<usize>();
+        let copies = self.copies.len();
+        match (in_flight, copies) {
+            // A copy says itself what it does.
+            (0, 1..) => {}
+            (0, 0) => self.shell.set_step("waiting for binlogs"),
+            (_, 0) => self.shell.set_step(format!("replicating {in_flight} transactions")),
+            (_, _) => {
+                self.shell.set_step(format!("replicating {in_flight} transactions, copying {copies} tables"));
+            }
+        }
+    }
+}
+
+fn main_scope(job: &Job) -> Result<BinlogScope> {
+    let database = job.shell.source_database().to_owned();
+    let table_id = match job.shell.ctx.record.spec.sync_type() {
+        SyncType::Database => None,
+        SyncType::Table => {
+            let id = job.state.tables.keys().next().copied().ok_or_else(|| {
+                Error::blocked(
+                    Origin::Internal,
+                    "CCR0903",
+                    "the job has no table link after its full sync",
+                    "delete the job and create it again",
+                )
+            })?;
+            Some(id)
+        }
+    };
+    Ok(BinlogScope { database, table_id })
+}
+
+fn copy_reason(error: &Error, commit_seq: i64) -> PartialSyncReason {
+    PartialSyncReason::Mismatch { message: error.message.clone(), commit_seq }
+}
