@@ -103,3 +103,23 @@ async fn a_renamed_table_keeps_its_link() {
     run.check();
     assert_eq!(run.world.with(|world| world.backups.accepted), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_name_of_a_table_apart_goes_to_a_new_one_once_it_is_free() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.add_partition("t1", 1, true);
+        world.replace_partition("t1", "p1", "tp1");
+        world.load_all("t2");
+    });
+    run.until("the table apart", |_, status| status.apart.len() == 1).await;
+    run.world.with(|world| {
+        world.rename_table("t1", "t9");
+        world.create("t1", &[4], 1);
+        world.load_all("t1");
+        world.load_all("t9");
+        world.load_all("t2");
+    });
+    run.caught_up().await;
+    run.check();
+}
