@@ -6,9 +6,11 @@
 
 use doris_types::call::{MetaFilter, Snapshot, SnapshotAnswer};
 use doris_types::job_info::JobInfo;
+use doris_types::meta::SnapshotJob;
 
+use super::submit::until_accepted;
 use super::{Scope, upstream};
-use crate::error::{Disposition, Error, Origin, Result};
+use crate::error::{Error, Origin, Result};
 use crate::job::{FullSyncReason, SnapshotInfo, SnapshotTable, SnapshotView};
 use crate::runner::shell::Shell;
 
@@ -27,13 +29,14 @@ pub(crate) enum Fetched {
 
 /// Submits the backup unless it is there, waits for its end, and reads what the snapshot holds.
 pub(crate) async fn run(shell: &Shell, label: &str, scope: &Scope) -> Result<Outcome> {
-    let db = shell.source_database();
     loop {
-        let job =
-            shell.retry(async || shell.ctx.upstream.backup_job(db, label).await.map_err(upstream)).await?;
-        match job {
+        match find(shell, label).await? {
             None => submit(shell, label, scope).await?,
-            Some(job) if job.is_finished() => break,
+            Some(job) if job.is_finished() => {
+                // Whatever was in doubt is settled.
+                shell.recovered(1);
+                break;
+            }
             Some(job) if job.is_cancelled() => {
                 let status = job.status.chars().take(1000).collect();
                 return Ok(Outcome::Lost(FullSyncReason::BackupCancelled {
@@ -82,40 +85,20 @@ async fn submit(shell: &Shell, label: &str, scope: &Scope) -> Result<()> {
         }
     };
     shell.set_step(format!("backup {label}: submitting"));
-    let mut tries = 0;
-    loop {
-        let error = match shell.ctx.upstream.start_backup(db, label, &tables).await {
-            Ok(()) => {
-                shell.recovered(tries);
-                return Ok(());
-            }
-            // The statement may have been accepted: the caller looks for the label.
-            Err(failure) if failure.is_in_doubt() => {
-                shell.pause(&upstream(failure), 1).await;
-                return Ok(());
-            }
-            Err(failure) => upstream(failure),
-        };
-        if matches!(error.disposition, Disposition::Block | Disposition::Stop) {
-            return Err(error);
-        }
-        if error.message.contains("Can only run one backup or restore job") {
-            shell.set_step(format!(
-                "waiting for another backup or restore of database {db}: {}",
-                error.message
-            ));
-            shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
-        } else {
-            tries += 1;
-            shell.pause(&error, tries).await;
-        }
-        // Whoever was in the way may have been an earlier try of ours.
-        let ours =
-            shell.retry(async || shell.ctx.upstream.backup_job(db, label).await.map_err(upstream)).await?;
-        if ours.is_some() {
-            return Ok(());
-        }
-    }
+    until_accepted(
+        shell,
+        db,
+        upstream,
+        || shell.ctx.upstream.start_backup(db, label, &tables),
+        || async { Ok(find(shell, label).await?.is_some()) },
+    )
+    .await
+}
+
+/// The backup of that label, if the FE knows it.
+async fn find(shell: &Shell, label: &str) -> Result<Option<SnapshotJob>> {
+    let db = shell.source_database();
+    shell.retry(async || shell.ctx.upstream.backup_job(db, label).await.map_err(upstream)).await
 }
 
 async fn has_content(shell: &Shell) -> Result<bool> {

@@ -8,6 +8,7 @@ pub(crate) mod ingest;
 pub(crate) mod restore;
 pub(crate) mod routes;
 pub(crate) mod statement;
+mod submit;
 pub(crate) mod transaction;
 
 use doris_types::failure::Failure;

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 use doris_types::call::{MetaFilter, RestoreRequest, RestoreTable};
 use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
+use doris_types::meta::SnapshotJob;
 use doris_types::sql::qualified_name;
 
 use super::backup::{Fetched, fetch};
+use super::submit::until_accepted;
 use super::{Scope, downstream, upstream};
-use crate::error::{Disposition, Error, Origin, Result};
+use crate::error::{Error, Origin, Result};
 use crate::job::{FullSyncReason, Lane, SnapshotInfo, TableLink};
 use crate::runner::shell::Shell;
 
@@ -33,18 +35,18 @@ pub(crate) async fn run(
     info: &SnapshotInfo,
     scope: &Scope,
 ) -> Result<Outcome> {
-    let db = shell.target_database();
     loop {
-        let job = shell
-            .retry(async || shell.ctx.downstream.restore_job(db, restore_label).await.map_err(downstream))
-            .await?;
-        match job {
+        match find(shell, restore_label).await? {
             None => {
                 if let Some(reason) = submit(shell, backup_label, restore_label, scope).await? {
                     return Ok(Outcome::Lost(reason));
                 }
             }
-            Some(job) if job.is_finished() => break,
+            Some(job) if job.is_finished() => {
+                // Whatever was in doubt is settled.
+                shell.recovered(1);
+                break;
+            }
             Some(job) if job.is_cancelled() => {
                 return Ok(Outcome::Cancelled(job.status.chars().take(1000).collect()));
             }
@@ -81,40 +83,21 @@ async fn submit(
     })?;
     let request = request(shell, scope, restore_label, doris_types::call::Snapshot { job_info, ..snapshot });
     let db = shell.target_database();
-    let mut tries = 0;
-    loop {
-        let error = match shell.ctx.downstream.start_restore(&request).await {
-            Ok(()) => {
-                shell.recovered(tries);
-                return Ok(None);
-            }
-            // It may have been accepted: the caller looks for the label.
-            Err(failure) if failure.is_in_doubt() => {
-                shell.pause(&downstream(failure), 1).await;
-                return Ok(None);
-            }
-            Err(failure) => downstream(failure),
-        };
-        if matches!(error.disposition, Disposition::Block | Disposition::Stop) {
-            return Err(error);
-        }
-        if error.message.contains("Can only run one backup or restore job") {
-            shell.set_step(format!(
-                "waiting for another backup or restore of database {db}: {}",
-                error.message
-            ));
-            shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
-        } else {
-            tries += 1;
-            shell.pause(&error, tries).await;
-        }
-        let ours = shell
-            .retry(async || shell.ctx.downstream.restore_job(db, restore_label).await.map_err(downstream))
-            .await?;
-        if ours.is_some() {
-            return Ok(None);
-        }
-    }
+    until_accepted(
+        shell,
+        db,
+        downstream,
+        || shell.ctx.downstream.start_restore(&request),
+        || async { Ok(find(shell, restore_label).await?.is_some()) },
+    )
+    .await?;
+    Ok(None)
+}
+
+/// The restore of that label, if the FE knows it.
+async fn find(shell: &Shell, label: &str) -> Result<Option<SnapshotJob>> {
+    let db = shell.target_database();
+    shell.retry(async || shell.ctx.downstream.restore_job(db, label).await.map_err(downstream)).await
 }
 
 fn request(

@@ -1,0 +1,63 @@
+//! Submitting a backup or a restore: once, and when the database has room for it.
+//!
+//! A database runs one backup or restore at a time, whoever started it. Being refused for that means
+//! waiting, and whoever was in the way may have been an earlier try of ours, so the label is looked for
+//! before every repetition.
+
+use std::future::Future;
+
+use doris_types::failure::Failure;
+
+use crate::error::{Disposition, Error, Result};
+use crate::runner::shell::Shell;
+
+/// What the FE says when the database is busy with another backup or restore.
+const OCCUPIED: &str = "Can only run one backup or restore job";
+
+/// Calls `start` until it is accepted, may have been accepted, or `present` finds the job.
+///
+/// # Errors
+/// When repeating cannot help.
+pub(crate) async fn until_accepted<S, P>(
+    shell: &Shell,
+    database: &str,
+    classify: fn(Failure) -> Error,
+    mut start: impl FnMut() -> S,
+    mut present: impl FnMut() -> P,
+) -> Result<()>
+where
+    S: Future<Output = doris_types::failure::Result<()>>,
+    P: Future<Output = Result<bool>>,
+{
+    let mut tries = 0;
+    loop {
+        let error = match start().await {
+            Ok(()) => {
+                shell.recovered(tries);
+                return Ok(());
+            }
+            // It may have been accepted: the caller looks for the label.
+            Err(failure) if failure.is_in_doubt() => {
+                shell.pause(&classify(failure), 1).await;
+                return Ok(());
+            }
+            Err(failure) => classify(failure),
+        };
+        if matches!(error.disposition, Disposition::Block | Disposition::Stop) {
+            return Err(error);
+        }
+        if error.message.contains(OCCUPIED) {
+            let message = &error.message;
+            shell
+                .set_step(format!("waiting for another backup or restore of database {database}: {message}"));
+            shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
+        } else {
+            tries += 1;
+            shell.pause(&error, tries).await;
+        }
+        if present().await? {
+            shell.recovered(tries);
+            return Ok(());
+        }
+    }
+}
