@@ -16,6 +16,8 @@ pub(crate) struct Job {
     pub handling: Option<(i64, String)>,
     /// No commit beyond the position was tried before this moment, in milliseconds.
     pub certain_at_ms: i64,
+    /// Some table is ahead of the position up to here; of the state as it was last moved.
+    catch_up_to: i64,
 }
 
 impl Job {
@@ -25,7 +27,9 @@ impl Job {
         let (state, position) =
             shell.retry(async || ctx.store.load(&ctx.record.id).await.map_err(Error::from)).await?;
         let certain_at_ms = position.updated_at_ms;
-        let job = Self { shell: Arc::clone(&shell), state, position, handling: None, certain_at_ms };
+        let catch_up_to = state.catch_up_target();
+        let job =
+            Self { shell: Arc::clone(&shell), state, position, handling: None, certain_at_ms, catch_up_to };
         job.publish();
         Ok(job)
     }
@@ -41,6 +45,7 @@ impl Job {
             )
         })?;
         self.state = next;
+        self.catch_up_to = self.state.catch_up_target();
         self.save().await
     }
 
@@ -59,6 +64,25 @@ impl Job {
         let spent = u64::try_from(ctx.clock.now_ms() - started_ms).unwrap_or(0);
         ctx.observer.persisted(self.shell.job_name(), std::time::Duration::from_millis(spent));
         Ok(())
+    }
+
+    /// Shows a position that has moved. Quick however many tables the job has, unless some are apart.
+    pub fn publish_position(&self) {
+        let mut apart = false;
+        self.shell.update_status(|status| {
+            status.position = self.position;
+            apart = !status.apart.is_empty();
+            if status.progress == ProgressState::DBTablesIncrementalSync
+                && self.position.commit_seq >= self.catch_up_to
+            {
+                status.progress = ProgressState::DBIncrementalSync;
+            }
+        });
+        if apart {
+            self.publish();
+        } else {
+            self.shell.ctx.observer.position(self.shell.job_name(), self.position.commit_seq);
+        }
     }
 
     /// Shows the state in the job's status.

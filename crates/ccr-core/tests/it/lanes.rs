@@ -123,3 +123,34 @@ async fn the_name_of_a_table_apart_goes_to_a_new_one_once_it_is_free() {
     run.caught_up().await;
     run.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_poisoned_table_of_a_thousand_does_not_hold_up_the_others() {
+    let name = |number: usize| format!("t{number}");
+    let world = World::new();
+    world.with(|world| {
+        for number in 0..1000 {
+            world.create(&name(number), &[1], 1);
+        }
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    run.world.with(|world| {
+        let id = world.source.table("t7").expect("it exists").id;
+        let seq = world.journal_id();
+        world.emit_raw(seq, 99, vec![id], Some("{}".to_owned()));
+        for number in 0..100 {
+            world.load_all(&name(number));
+        }
+    });
+    let newest = run.world.with(|world| world.newest());
+    assert_eq!(run.blocked().await.code, "CCR0203");
+    run.until("all others", |world, status| {
+        world.store.position.commit_seq >= newest && status.transactions >= 99
+    })
+    .await;
+    run.stop().await;
+    run.check_violations();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 1);
+}

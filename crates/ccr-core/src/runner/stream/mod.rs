@@ -288,7 +288,7 @@ impl<'a> Stream<'a> {
     fn move_position(&mut self, commit_seq: i64, timestamp_ms: i64) {
         self.job.position.commit_seq = commit_seq;
         self.job.position.timestamp_ms = timestamp_ms;
-        self.job.publish();
+        self.job.publish_position();
     }
 
     fn blocked(&self, error: &Error, commit_seq: i64) -> Blocked {
