@@ -13,6 +13,7 @@ mod replicate;
 mod rows;
 mod rpc_faults;
 mod schema;
+mod slt;
 mod stream_load;
 mod tpch;
 mod transfer;

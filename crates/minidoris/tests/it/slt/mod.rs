@@ -1,0 +1,56 @@
+//! Text tests of SQL, in the manner of sqllogictest.
+//!
+//! A file is a list of records, each ended by a blank line; `#` starts a comment line. Every file runs over
+//! one MySQL connection to a cluster of its own with three backends and the databases `d`, which has binlogs
+//! and is the current one, and `plain`, which has none.
+//!
+//! | first line | then | meaning |
+//! |---|---|---|
+//! | `statement ok` | SQL | runs, whatever it answers |
+//! | `statement error TEXT` | SQL | fails, and `code: message` contains the text |
+//! | `query [COLUMNS]` | SQL, `----`, rows | answers these rows; cells are joined by a bar |
+//! | `wait [COLUMNS]` | the same | answers these rows within a bounded time |
+//! | `contains` | SQL, `----`, lines | the answer contains each line, and none of those behind `!` |
+//! | `binlogs [DB]` | lines | these entries, and no others, were written since the last such record; a line `TYPE TEXT` asks for the text in the data too |
+//!
+//! `COLUMNS` names the columns to compare, joined by commas; without it all are.
+
+mod parse;
+mod run;
+
+macro_rules! files {
+    ($($name:ident),* $(,)?) => {
+        $(#[tokio::test]
+        async fn $name() {
+            run::file(stringify!($name)).await;
+        })*
+
+        #[test]
+        fn every_file_is_run() {
+            let mut known = vec![$(concat!(stringify!($name), ".slt")),*];
+            known.sort_unstable();
+            assert_eq!(parse::file_names(), known);
+        }
+    };
+}
+
+files!(
+    alter_heavy,
+    alter_light,
+    binlog_properties,
+    binlogs,
+    create_table,
+    databases,
+    delete_update,
+    indexes,
+    insert_select,
+    names_and_comments,
+    partitions,
+    properties,
+    rename_replace,
+    rollup,
+    show_create_table,
+    show_statements,
+    truncate_recover,
+    views,
+);

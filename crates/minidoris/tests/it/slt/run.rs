@@ -1,0 +1,138 @@
+//! Running the records of a text test.
+
+use std::collections::BTreeMap;
+
+use minidoris::{Cluster, ClusterOptions};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+
+use super::parse::{self, Kind, Record};
+use crate::harness::{LIMIT, bounded, connect, texts};
+
+/// Runs a file to its end and fails with everything that differed.
+pub async fn file(name: &str) {
+    let options = ClusterOptions { backends: 3, ..ClusterOptions::replicating(name) };
+    let cluster = bounded(Cluster::start(options)).await.unwrap();
+    bounded(
+        cluster.sql("CREATE DATABASE d PROPERTIES (\"binlog.enable\" = \"true\"); CREATE DATABASE plain"),
+    )
+    .await
+    .unwrap();
+    let mut conn = connect(&cluster).await;
+    bounded(conn.query_drop("USE d")).await.unwrap();
+    let mut runner = Runner { cluster: &cluster, conn, seen: BTreeMap::new() };
+    let mut failures = Vec::new();
+    for record in parse::read(name) {
+        if let Err(difference) = runner.run(&record).await {
+            failures.push(format!("{name}.slt:{}: {}\n{difference}", record.line, record.sql));
+        }
+    }
+    assert!(failures.is_empty(), "{} records failed\n\n{}", failures.len(), failures.join("\n\n"));
+    cluster.stop().await;
+}
+
+struct Runner<'a> {
+    cluster: &'a Cluster,
+    conn: Conn,
+    /// Highest commit seq that a `binlogs` record has looked at, by database.
+    seen: BTreeMap<String, i64>,
+}
+
+impl Runner<'_> {
+    async fn run(&mut self, record: &Record) -> Result<(), String> {
+        match &record.kind {
+            Kind::Ok => self.ask(&record.sql, &[]).await.map(drop),
+            Kind::Error(wanted) => match self.ask(&record.sql, &[]).await {
+                Ok(rows) => Err(format!("must fail with {wanted}, answers {rows:?}")),
+                Err(text) if text.contains(wanted) => Ok(()),
+                Err(text) => Err(format!("must fail with {wanted}, fails with {text}")),
+            },
+            Kind::Query(columns) => compare(&self.ask(&record.sql, columns).await?, &record.expected),
+            Kind::Wait(columns) => self.wait(record, columns).await,
+            Kind::Contains => {
+                let text = self.ask(&record.sql, &[]).await?.join("\n");
+                let missing = |line: &&String| match line.strip_prefix('!') {
+                    Some(unwanted) => text.contains(unwanted),
+                    None => !text.contains(line.as_str()),
+                };
+                match record.expected.iter().find(missing) {
+                    Some(line) => Err(format!("{line}\nis not true of\n{text}")),
+                    None => Ok(()),
+                }
+            }
+            Kind::Binlogs(db) => self.binlogs(db, &record.expected),
+        }
+    }
+
+    /// Rows as text, or the error as `code: message`.
+    async fn ask(&mut self, sql: &str, columns: &[String]) -> Result<Vec<String>, String> {
+        let rows = bounded(self.conn.query::<Row, _>(sql)).await.map_err(|error| match error {
+            mysql_async::Error::Server(error) => format!("{}: {}", error.code, error.message),
+            other => format!("no server error: {other}"),
+        })?;
+        let wanted: Vec<usize> = match rows.first() {
+            Some(first) if !columns.is_empty() => {
+                let position = |name: &String| {
+                    let found = first.columns_ref().iter().position(|column| column.name_str() == *name);
+                    found.ok_or_else(|| format!("no column {name}"))
+                };
+                columns.iter().map(position).collect::<Result<_, _>>()?
+            }
+            Some(first) => (0..first.len()).collect(),
+            None => Vec::new(),
+        };
+        let line = |row: Row| {
+            let cells = texts(row);
+            let text = |at: &usize| cells[*at].clone().unwrap_or_else(|| "NULL".to_owned());
+            wanted.iter().map(text).collect::<Vec<_>>().join("|")
+        };
+        Ok(rows.into_iter().map(line).collect())
+    }
+
+    async fn wait(&mut self, record: &Record, columns: &[String]) -> Result<(), String> {
+        let started = tokio::time::Instant::now();
+        loop {
+            let outcome = compare(&self.ask(&record.sql, columns).await?, &record.expected);
+            if outcome.is_ok() || started.elapsed() > LIMIT {
+                return outcome;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn binlogs(&mut self, db: &str, expected: &[String]) -> Result<(), String> {
+        let state = self.cluster.inner().fe.lock();
+        let list = state
+            .database_named(db)
+            .and_then(|known| state.binlogs.database(known.id))
+            .map(minidoris::binlog::DbBinlog::list);
+        let seen = self.seen.entry(db.to_owned()).or_insert(-1);
+        let entries: Vec<_> = list.into_iter().flat_map(|list| list.after(*seen)).collect();
+        *seen = entries.last().map_or(*seen, |entry| entry.commit_seq);
+        let fits = entries.len() == expected.len()
+            && entries.iter().zip(expected).all(|(entry, line)| {
+                let (kind, text) = line.split_once(' ').unwrap_or((line, ""));
+                entry.binlog_type.name() == kind && plain(&entry.data).contains(text)
+            });
+        if fits {
+            return Ok(());
+        }
+        let written =
+            entries.iter().map(|entry| format!("{} {}", entry.binlog_type.name(), plain(&entry.data)));
+        Err(format!("expected\n{}\nwritten\n{}", expected.join("\n"), written.collect::<Vec<_>>().join("\n")))
+    }
+}
+
+/// The JSON without the escapes that keep HTML out.
+fn plain(data: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(data).map_or_else(|_| data.to_owned(), |json| json.to_string())
+}
+
+fn compare(rows: &[String], expected: &[String]) -> Result<(), String> {
+    // A cell of several lines takes as many in the file.
+    let rows: Vec<&str> = rows.iter().flat_map(|row| row.split('\n')).collect();
+    if rows == expected {
+        return Ok(());
+    }
+    Err(format!("expected\n{}\nanswered\n{}", expected.join("\n"), rows.join("\n")))
+}
