@@ -14,7 +14,10 @@ pub struct DatabaseMeta {
     pub name: String,
     /// OLAP tables only; views are never listed by `getMeta`.
     pub tables: Vec<TableMeta>,
-    /// Dropped partition id to commit seq of the drop, for binlogs still kept. Empty on old FEs.
+    /// Whether the FE reports what was dropped, as FEs do that have the binlog feature on and are not too
+    /// old. Then something that is neither listed nor reported as dropped is missing for another reason.
+    pub reports_drops: bool,
+    /// Dropped partition id to commit seq of the drop, for binlogs still kept.
     pub dropped_partitions: BTreeMap<i64, i64>,
     /// Dropped table id to commit seq of the drop.
     pub dropped_tables: BTreeMap<i64, i64>,

@@ -118,9 +118,8 @@ fn take(db: DatabaseMeta, source_id: i64) -> Result<Option<TableMeta>> {
     }
 }
 
-/// Old FEs report no drops at all; with them absence has to do.
+/// Whether something absent from the metadata was dropped. Old FEs report no drops; with them absence has
+/// to do.
 pub(crate) fn is_proven_gone(db: &DatabaseMeta, listed: impl Fn(&DatabaseMeta) -> bool) -> bool {
-    let reports_drops =
-        !(db.dropped_tables.is_empty() && db.dropped_partitions.is_empty() && db.dropped_indexes.is_empty());
-    !reports_drops || listed(db)
+    !db.reports_drops || listed(db)
 }

@@ -28,6 +28,12 @@ use crate::runner::shell::Shell;
 /// After this long the downstream may have forgotten a label; it keeps them for 12 hours by default.
 const LABEL_TRUST_MS: i64 = 10 * 3600 * 1000;
 
+/// The code of something that the upstream metadata neither lists nor reports as dropped.
+const MISSING: &str = "CCR0303";
+
+/// Looks at the upstream metadata before a table is copied for something that stays missing.
+const MISSING_TRIES: u32 = 8;
+
 /// A transaction on its way.
 #[derive(Debug, Clone)]
 pub(crate) struct Transaction {
@@ -78,6 +84,11 @@ pub(crate) async fn prepare(
             Disposition::RestartTxn => {}
         }
         tries += 1;
+        if error.code == MISSING && tries >= MISSING_TRIES {
+            // Neither there nor dropped: what became of it cannot be found out any more. A copy of the
+            // table holds whatever came of it.
+            return Err(Error::partial_sync(error.origin, error.code, error.message));
+        }
         shell.pause(&error, tries).await;
     }
 }

@@ -118,8 +118,6 @@ async fn what_only_seems_to_be_gone_is_asked_for_again() {
     let world = World::new();
     world.with(|world| {
         world.create("t1", &[1, 2], 2);
-        world.create("gone", &[], 1);
-        world.drop_table("gone");
     });
     let mut run = Run::database(world);
     run.start();

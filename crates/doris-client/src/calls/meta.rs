@@ -115,6 +115,7 @@ fn database(meta: TGetMetaDBMeta) -> Option<DatabaseMeta> {
         id: meta.id?,
         name: meta.name.unwrap_or_default(),
         tables: collect(meta.tables, table)?,
+        reports_drops: meta.dropped_table_map.is_some(),
         dropped_partitions: meta.dropped_partition_map.unwrap_or_default(),
         dropped_tables: meta.dropped_table_map.unwrap_or_default(),
         dropped_indexes: meta.dropped_index_map.unwrap_or_default(),

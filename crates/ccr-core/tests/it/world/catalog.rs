@@ -134,6 +134,7 @@ impl Catalog {
             id: self.database_id,
             name: self.database.clone(),
             tables,
+            reports_drops: true,
             dropped_partitions: self.dropped_partitions.clone(),
             dropped_tables: self.dropped_tables.clone(),
             dropped_indexes: BTreeMap::new(),

@@ -49,6 +49,7 @@ impl Cluster for Source {
                 meta.tables.clear();
             }
             if world.hides_drops {
+                meta.reports_drops = false;
                 meta.dropped_tables.clear();
                 meta.dropped_partitions.clear();
             }
