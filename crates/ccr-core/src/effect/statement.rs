@@ -32,20 +32,7 @@ const APPLIED_BEFORE: &[&str] = &[
 /// before this has passed: a table found after a crash, or after a block was lifted, counts as our own.
 pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
     match statement {
-        Statement::CreateTable { name, .. } => {
-            if shell.retry(async || table_id(shell, name).await).await?.is_none() {
-                return Ok(());
-            }
-            Err(Error::blocked(
-                Origin::DownstreamFe,
-                "CCR0312",
-                format!(
-                    "table {} is to be created, but the target has one of that name",
-                    quote_identifier(name)
-                ),
-                "drop or rename the downstream table, then resume the job",
-            ))
-        }
+        Statement::CreateTable { name, .. } => ensure_absent(shell, name).await,
         Statement::CreateView { .. }
         | Statement::DropTable { .. }
         | Statement::DropView { .. }
@@ -53,6 +40,19 @@ pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
         | Statement::ReplaceTable { .. }
         | Statement::Execute { .. } => Ok(()),
     }
+}
+
+/// Makes sure that no downstream table has a name that is about to be given to a new one.
+pub(crate) async fn ensure_absent(shell: &Shell, name: &str) -> Result<()> {
+    if shell.retry(async || table_id(shell, name).await).await?.is_none() {
+        return Ok(());
+    }
+    Err(Error::blocked(
+        Origin::DownstreamFe,
+        "CCR0312",
+        format!("table {} is to be created, but the target has one of that name", quote_identifier(name)),
+        "drop or rename the downstream table, then resume the job",
+    ))
 }
 
 /// Runs one statement and says what it did to the links.

@@ -47,6 +47,8 @@ pub enum PartialSyncReason {
     Change { binlog_type: String, commit_seq: i64 },
     /// Partitions, indexes or buckets of the two sides do not match.
     Mismatch { message: String, commit_seq: i64 },
+    /// The table is upstream although no binlog created it: it was restored or recovered.
+    Appeared { commit_seq: i64 },
     /// The table's own binlog has expired beyond its cursor.
     BinlogExpired { cursor: i64 },
     /// The snapshot being used is gone, or was of another table of the same name.
@@ -77,6 +79,9 @@ impl PartialSyncReason {
             }
             PartialSyncReason::Mismatch { message, commit_seq } => {
                 format!("at commit seq {commit_seq} the two sides did not match: {message}")
+            }
+            PartialSyncReason::Appeared { commit_seq } => {
+                format!("the table appeared upstream by commit seq {commit_seq} without being created")
             }
             PartialSyncReason::BinlogExpired { cursor } => {
                 format!("the table's binlog after commit seq {cursor} has expired")

@@ -25,6 +25,18 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let since_ms = link.lane.apart().map_or(at_ms, |apart| apart.since_ms);
             link.lane = Lane::Apart(Apart { cursor, since_ms, work });
         }
+        Event::TableAdopted { source_id, name, cursor, reason, at_ms } => {
+            let link = TableLink {
+                source_name: name.clone(),
+                target_name: name,
+                target_id: 0,
+                synced_to: 0,
+                lane: Lane::Flowing,
+            };
+            next.tables.insert(source_id, link);
+            let why = Leaving::PartialSync(reason);
+            step(job_id, next, Event::TableLeft { source_id, cursor, why, at_ms })?;
+        }
         Event::PartialSnapshotReady { source_id, info } => match partial_step(next, source_id) {
             Some(step @ SnapshotStep::Backup { .. }) => {
                 let SnapshotStep::Backup { label } = &*step else { return Err(refused) };

@@ -50,6 +50,14 @@ pub enum Event {
         why: Leaving,
         at_ms: i64,
     },
+    /// A table that no binlog created begins apart, with a copy of it.
+    TableAdopted {
+        source_id: i64,
+        name: String,
+        cursor: i64,
+        reason: PartialSyncReason,
+        at_ms: i64,
+    },
     /// The snapshot of a table that is copied again is there and has been read.
     PartialSnapshotReady {
         source_id: i64,
@@ -203,6 +211,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
         (
             Phase::Incremental(_),
             event @ (Event::TableLeft { .. }
+            | Event::TableAdopted { .. }
             | Event::PartialSnapshotReady { .. }
             | Event::PartialRestoreCancelled { .. }
             | Event::PartialRestored { .. }
@@ -227,6 +236,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::StatementStarted { .. }
             | Event::StatementDone { .. }
             | Event::TableLeft { .. }
+            | Event::TableAdopted { .. }
             | Event::PartialSnapshotReady { .. }
             | Event::PartialRestoreCancelled { .. }
             | Event::PartialRestored { .. }
@@ -253,6 +263,7 @@ impl Event {
             Event::StatementStarted { .. } => "StatementStarted",
             Event::StatementDone { .. } => "StatementDone",
             Event::TableLeft { .. } => "TableLeft",
+            Event::TableAdopted { .. } => "TableAdopted",
             Event::PartialSnapshotReady { .. } => "PartialSnapshotReady",
             Event::PartialRestoreCancelled { .. } => "PartialRestoreCancelled",
             Event::PartialRestored { .. } => "PartialRestored",

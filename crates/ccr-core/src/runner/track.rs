@@ -40,7 +40,14 @@ pub(super) enum TrackEvent {
     /// A statement ended; see [`Track::act`].
     Acted { change: Box<Change>, began_ms: i64, result: Result<LinkEffect> },
     /// A transaction cannot be done; everything before it is.
-    Failed { commit_seq: i64, binlog_type: &'static str, tables: Vec<i64>, error: Error },
+    Failed {
+        commit_seq: i64,
+        binlog_type: &'static str,
+        tables: Vec<i64>,
+        /// Tables of the transaction that the job has no link to.
+        unlinked: Vec<i64>,
+        error: Error,
+    },
     /// The list holds nothing more, and nothing is under way.
     CaughtUp,
     /// The upstream cannot be read any more.
@@ -459,13 +466,15 @@ impl Track {
 }
 
 fn failed(slot: Slot, error: Error) -> TrackEvent {
-    let tables = match &slot.work {
+    let (tables, unlinked) = match &slot.work {
         Work::Filling(txn) | Work::Filled(txn, _) | Work::Failed(txn, _) => {
-            txn.ingest.tables.iter().map(|table| table.source_id).collect()
+            let tables = txn.ingest.tables.iter().map(|table| table.source_id).collect();
+            (tables, txn.ingest.unlinked.clone())
         }
-        Work::Skip => Vec::new(),
+        Work::Skip => (Vec::new(), Vec::new()),
     };
-    TrackEvent::Failed { commit_seq: slot.done.commit_seq, binlog_type: slot.done.binlog_type, tables, error }
+    let Done { commit_seq, binlog_type, .. } = slot.done;
+    TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, error }
 }
 
 /// The future in the option, or one that never ends.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use doris_types::call::BinlogScope;
+use doris_types::call::{BinlogScope, MetaFilter};
 
 use super::{Stream, copy_reason};
+use crate::effect::{statement, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{ApartWork, Event, Lane, Leaving, PartialSyncReason};
 use crate::plan::TrackId;
@@ -44,6 +45,34 @@ impl Stream<'_> {
                 self.leave_again(source_id, error).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Links the tables of a transaction that no binlog has created, and copies them. Those that are gone
+    /// again need nothing.
+    pub(super) async fn adopt_unlinked(&mut self, unlinked: &[i64], commit_seq: i64) -> Result<()> {
+        let shell = Arc::clone(&self.shell);
+        let filter = MetaFilter::Tables(unlinked.to_vec());
+        let db = shell
+            .retry(async || {
+                shell.ctx.upstream.meta(shell.source_database(), filter.clone()).await.map_err(upstream)
+            })
+            .await?;
+        for table in db.into_iter().flat_map(|db| db.tables).filter(|table| table.kind == "OLAP") {
+            self.adopt(table.id, table.name, commit_seq).await?;
+        }
+        Ok(())
+    }
+
+    /// Links a table that is upstream although no binlog created it, and copies it.
+    pub(super) async fn adopt(&mut self, source_id: i64, name: String, commit_seq: i64) -> Result<()> {
+        statement::ensure_absent(&self.shell, &name).await?;
+        let reason = PartialSyncReason::Appeared { commit_seq };
+        let (cursor, text, at_ms) = (commit_seq - 1, reason.describe(), self.shell.now_ms());
+        tracing::info!(table = source_id, name, reason = %text, "the table is adopted");
+        self.job.apply(Event::TableAdopted { source_id, name, cursor, reason, at_ms }).await?;
+        self.job.history("partial_sync", (cursor, cursor), text, "started", at_ms).await;
+        self.start_lane(source_id, EarlierCommits::default());
         Ok(())
     }
 

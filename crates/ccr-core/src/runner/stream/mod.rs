@@ -29,10 +29,7 @@ use super::track::{Barrier, Done, Track, TrackEvent, or_pending};
 use crate::change::Change;
 use crate::effect::routes::Routes;
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{
-    Blocked, Event, FullSyncReason, Lane, Leaving, LinkEffect, PartialSyncReason, Position, SyncType,
-    TableLink,
-};
+use crate::job::{Blocked, Event, FullSyncReason, Leaving, PartialSyncReason, Position, SyncType};
 use crate::plan::{SkipReason, Statement, TrackId};
 
 /// Replays the binlog until a full sync is needed; then the state has moved and this returns.
@@ -60,6 +57,9 @@ enum StreamEvent {
     /// Nothing has happened for a while.
     Heartbeat,
 }
+
+/// The code of a table that is written upstream and has no link.
+const UNKNOWN_TABLE: &str = "CCR0204";
 
 /// A statement that cannot be sent before a table apart has given up a name.
 type Held = (Box<Change>, Statement);
@@ -181,9 +181,14 @@ impl<'a> Stream<'a> {
             }
             TrackEvent::CaughtUp => {}
             TrackEvent::SourceFailed(error) => return Err(error),
-            TrackEvent::Failed { commit_seq, binlog_type, tables, error } => {
+            TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, error } => {
                 self.settle_recording().await?;
                 self.job.handling = Some((commit_seq, binlog_type.to_owned()));
+                if error.code == UNKNOWN_TABLE {
+                    self.adopt_unlinked(&unlinked, commit_seq).await?;
+                    self.main.rewind();
+                    return Ok(Flow::GoOn);
+                }
                 if !self.isolate(&tables, commit_seq - 1, error).await? {
                     return Ok(Flow::PhaseChanged);
                 }
@@ -213,21 +218,8 @@ impl<'a> Stream<'a> {
                 self.pass_change(&change).await?;
             }
             Barrier::AdoptTable { change, source_id, name } => {
-                let link = TableLink {
-                    source_name: name.clone(),
-                    target_name: name,
-                    target_id: 0,
-                    synced_to: 0,
-                    lane: Lane::Flowing,
-                };
-                let reason = PartialSyncReason::Change {
-                    binlog_type: change.record.binlog_type().to_string(),
-                    commit_seq: change.commit_seq,
-                };
-                let commit_seq = change.commit_seq;
-                let effect = LinkEffect::Created { source_id, link };
-                self.job.apply(Event::StatementDone { commit_seq, effect }).await?;
-                self.leave(source_id, commit_seq - 1, Leaving::PartialSync(reason)).await?;
+                self.job.handling = Some((change.commit_seq, change.record.binlog_type().to_string()));
+                self.adopt(source_id, name, change.commit_seq).await?;
                 self.pass_change(&change).await?;
             }
             Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error } => {
