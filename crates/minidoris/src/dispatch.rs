@@ -13,6 +13,7 @@ pub use kind::kind;
 
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
+use crate::query::transaction;
 use crate::session::{Answer, Session};
 use crate::sql::{self, ShowKind, Statement};
 use crate::{exec, query, show, snapshot};
@@ -53,6 +54,9 @@ pub async fn run(
     if needs_master(&statement) && cluster.master().is_none() {
         return Err(SqlError::general("Node catalog is not ready, please wait for a while."));
     }
+    if session.transaction.is_some() {
+        transaction::check_allowed(&statement)?;
+    }
     tracing::debug!(cluster = %cluster.name, fe, statement = kind(text), "running");
     match &statement {
         Statement::Set(items) => {
@@ -63,7 +67,12 @@ pub async fn run(
         Statement::Show(wanted) => show::run(cluster, session, wanted).map(Answer::Rows),
         // Every change is visible on all frontends at once.
         Statement::Sync => Ok(Answer::ok()),
-        Statement::Begin | Statement::Commit | Statement::Rollback => Ok(Answer::ok()),
+        Statement::Begin { label } => Ok(transaction::begin(session, label.as_deref())),
+        Statement::Commit => transaction::commit(cluster, session).await,
+        Statement::Rollback => {
+            transaction::rollback(cluster, session, "rolled back by the user");
+            Ok(Answer::ok())
+        }
         Statement::Query(wanted) => query::run(cluster, session, &wanted.text).await,
         Statement::Backup(backup) => {
             let db = named_or_current(backup.db.as_deref(), session)?;
@@ -154,7 +163,7 @@ fn needs_master(statement: &Statement) -> bool {
         | Statement::DropUser { .. }
         | Statement::Accepted(_)
         | Statement::Sync
-        | Statement::Begin
+        | Statement::Begin { .. }
         | Statement::Commit
         | Statement::Rollback => true,
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::DataType;
+use crate::query::Explicit;
 
 /// The state of one SQL connection.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +13,8 @@ pub struct Session {
     pub connection_id: u32,
     pub database: Option<String>,
     pub variables: BTreeMap<String, String>,
+    /// Set from BEGIN to COMMIT or ROLLBACK.
+    pub transaction: Option<Explicit>,
 }
 
 /// What one statement answers.

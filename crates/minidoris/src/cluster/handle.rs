@@ -17,6 +17,7 @@ use crate::dispatch;
 use crate::error::{SqlError, SqlResult};
 use crate::fault::{Counters, Faults, admin};
 use crate::options::ClusterOptions;
+use crate::query::transaction;
 use crate::session::{Answer, ResultSet, Session};
 
 /// A running cluster. Clones are handles of the same cluster; it runs until [`Cluster::stop`] or until
@@ -169,6 +170,7 @@ impl Cluster {
         let master = self.inner().frontends.read().iter().position(|node| node.is_master);
         let fe = master.unwrap_or_default();
         let mut answers = dispatch::execute(self.inner(), fe, &mut session, text).await;
+        transaction::rollback(self.inner(), &mut session, "the session has ended");
         match answers.pop().ok_or_else(|| SqlError::general("no statement"))?? {
             Answer::Rows(rows) => Ok(rows),
             Answer::Done { .. } => Ok(ResultSet::default()),

@@ -118,7 +118,7 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
         | Statement::Sync
-        | Statement::Begin
+        | Statement::Begin { .. }
         | Statement::Commit
         | Statement::Rollback
         | Statement::Query(_) => Err(SqlError::general("the statement is not supported here")),

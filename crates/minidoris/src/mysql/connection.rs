@@ -13,6 +13,7 @@ use crate::cluster::ClusterInner;
 use crate::dispatch;
 use crate::error::SqlError;
 use crate::fault::{FaultAction, NodeId};
+use crate::query::transaction;
 use crate::session::{Answer, ColumnType, Session};
 use crate::sql;
 
@@ -81,6 +82,13 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+impl Drop for Connection<'_> {
+    /// However a connection ends, its open transaction ends with it.
+    fn drop(&mut self) {
+        transaction::rollback(self.cluster, &mut self.session, "the connection is closed");
+    }
 }
 
 /// Greets and authenticates; `None` when the client left or was refused.

@@ -7,9 +7,10 @@ use sqlparser::ast::{BinaryOperator, Expr, SetExpr, UnaryOperator, Value as Lite
 use super::compile::{parser, syntax_error};
 use super::insert::{load_rows, split_name};
 use super::insert_head::delete_head;
-use super::load::{self, status_name};
+use super::load;
 use super::run::{parse_query, select};
 use super::target::{LoadTarget, PartitionChoice};
+use super::transaction::done;
 use super::writer::stage_delete;
 use crate::cluster::ClusterInner;
 use crate::data::{Condition, DeletePredicate, Operator, TabletSchema, Value, cast};
@@ -43,10 +44,8 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
             let predicate = DeletePredicate { conditions };
             let stage =
                 |load: &load::Load| stage_delete(cluster, &target, load.txn_id, load.load_id, &predicate);
-            let (load, outcome) = load::run(cluster, &target, None, stage).await?;
-            let (label, status) = (&load.label, status_name(outcome));
-            let info = format!("{{'label':'{label}', 'status':'{status}', 'txnId':'{}'}}", load.txn_id);
-            Ok(Answer::Done { affected_rows: 0, info })
+            let (load, status) = load::run(cluster, session, &target, None, stage).await?;
+            Ok(done(0, &load, status))
         }
     }
 }
@@ -62,12 +61,12 @@ fn parse_condition(text: &str) -> SqlResult<Expr> {
 
 async fn delete_rows(
     cluster: &Arc<ClusterInner>,
-    session: &Session,
+    session: &mut Session,
     target: LoadTarget,
     condition: Expr,
 ) -> SqlResult<Answer> {
     let rows = matching_rows(cluster, session, &target, Some(condition)).await?;
-    load_rows(cluster, target, &rows, true, None).await
+    load_rows(cluster, session, target, &rows, true, None).await
 }
 
 /// All columns of the rows that a condition selects, hidden ones included, typed as the table's.

@@ -6,10 +6,11 @@ use sqlparser::ast::{Expr, SetExpr, UnaryOperator, Value as Literal};
 
 use super::compile::{Compiled, Relation, Scope, Typed, parser, syntax_error};
 use super::insert_head::{InsertHead, insert_head, quote_brackets};
-use super::load::{self, status_name};
+use super::load;
 use super::overwrite::overwrite;
 use super::run::{Rows, parse_query, run_compiled, select};
 use super::target::LoadTarget;
+use super::transaction::done;
 use super::types::Type;
 use super::writer::Writer;
 use super::{auto_partition, now};
@@ -39,9 +40,9 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
         session.variables.get("enable_insert_strict").is_none_or(|value| value != "false" && value != "0");
     let rows = finish_rows(cluster, session, &target, rows, strict)?;
     if head.overwrite {
-        return overwrite(cluster, target, &rows, head.label).await;
+        return overwrite(cluster, session, target, &rows, head.label).await;
     }
-    load_rows(cluster, target, &rows, false, head.label).await
+    load_rows(cluster, session, target, &rows, false, head.label).await
 }
 
 /// Database and table of a dotted name.
@@ -232,6 +233,7 @@ fn finish_rows(
 /// Loads complete rows in one transaction; `deletes` makes them delete their keys.
 pub async fn load_rows(
     cluster: &Arc<ClusterInner>,
+    session: &mut Session,
     mut target: LoadTarget,
     rows: &[Vec<Value>],
     deletes: bool,
@@ -241,7 +243,7 @@ pub async fn load_rows(
         return Ok(Answer::ok());
     }
     let mut attempts = 0;
-    let (load, outcome) = loop {
+    let (load, status) = loop {
         let mut writer = Writer::new(&target);
         for row in rows {
             writer.add(row, deletes).map_err(|error| {
@@ -252,7 +254,7 @@ pub async fn load_rows(
         }
         if writer.missing.is_empty() {
             let stage = |load: &load::Load| Ok(writer.stage(cluster, load.txn_id, load.load_id)?.0);
-            break load::run(cluster, &target, label, stage).await?;
+            break load::run(cluster, session, &target, label, stage).await?;
         }
         attempts += 1;
         if attempts > 3 {
@@ -261,15 +263,7 @@ pub async fn load_rows(
         auto_partition::create(cluster, &target, &writer.missing)?;
         target = LoadTarget::plan(cluster, &target.db, &target.table, target.choice.clone())?;
     };
-    Ok(Answer::Done {
-        affected_rows: rows.len() as u64,
-        info: format!(
-            "{{'label':'{}', 'status':'{}', 'txnId':'{}'}}",
-            load.label,
-            status_name(outcome),
-            load.txn_id
-        ),
-    })
+    Ok(done(rows.len() as u64, &load, status))
 }
 
 fn number_rows(

@@ -14,9 +14,11 @@ use crate::txn::{
 };
 
 use super::target::LoadTarget;
+use super::transaction;
+use crate::session::Session;
 
 /// How long INSERT and stream load wait for their versions (`insert_visible_timeout_ms`).
-const VISIBLE_WAIT: Duration = Duration::from_secs(10);
+pub const VISIBLE_WAIT: Duration = Duration::from_secs(10);
 
 /// An open transaction of a load.
 #[derive(Debug, Clone)]
@@ -34,6 +36,26 @@ pub fn open(
     label: Option<String>,
     timeout_s: Option<i64>,
 ) -> Result<Load, TxnError> {
+    open_with(cluster, target, label, timeout_s, 0)
+}
+
+/// As [`open`], for the first statement of an explicit transaction: the transaction is also its own first
+/// sub-transaction.
+pub fn open_explicit(
+    cluster: &ClusterInner,
+    target: &LoadTarget,
+    label: Option<String>,
+) -> Result<Load, TxnError> {
+    open_with(cluster, target, label, None, 1)
+}
+
+fn open_with(
+    cluster: &ClusterInner,
+    target: &LoadTarget,
+    label: Option<String>,
+    timeout_s: Option<i64>,
+    sub_txn_num: i64,
+) -> Result<Load, TxnError> {
     let (hi, lo): (i64, i64) = rand::rng().random();
     let label = label.unwrap_or_else(|| format!("label_{:016x}_{:016x}", hi as u64, lo as u64));
     let indexes = target.indexes.iter().map(|index| index.id).collect();
@@ -46,7 +68,7 @@ pub fn open(
         timeout_s,
         coordinator: Coordinator::Frontend { host },
         planned_indexes: Some(BTreeMap::from([(target.table_id, indexes)])),
-        sub_txn_num: 0,
+        sub_txn_num,
         now_ms: cluster.clock.now_ms(),
     };
     let outcome = begin(&mut cluster.fe.lock(), request)?;
@@ -88,13 +110,18 @@ pub fn sql_error(error: &TxnError) -> SqlError {
     SqlError::general(error.detail())
 }
 
-/// Opens a transaction, stages with `stage` and commits; an error of `stage` aborts.
+/// Opens a transaction, stages with `stage` and commits; an error of `stage` aborts. In a session with an
+/// explicit transaction it only stages, as one more statement of that. Also gives the state to report.
 pub async fn run(
     cluster: &Arc<ClusterInner>,
+    session: &mut Session,
     target: &LoadTarget,
     label: Option<String>,
     stage: impl FnOnce(&Load) -> SqlResult<Vec<(i64, i64)>>,
-) -> SqlResult<(Load, CommitOutcome)> {
+) -> SqlResult<(Load, &'static str)> {
+    if let Some(explicit) = &mut session.transaction {
+        return Ok((transaction::stage(cluster, explicit, target, stage)?, "PREPARE"));
+    }
     let load = open(cluster, target, label, None).map_err(|error| sql_error(&error))?;
     let writes = match stage(&load) {
         Ok(writes) => writes,
@@ -104,5 +131,5 @@ pub async fn run(
         }
     };
     let outcome = commit(cluster, &load, writes).await.map_err(|error| sql_error(&error))?;
-    Ok((load, outcome))
+    Ok((load, status_name(outcome)))
 }

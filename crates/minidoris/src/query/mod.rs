@@ -16,12 +16,14 @@ pub mod load;
 mod overwrite;
 mod run;
 pub mod target;
+pub mod transaction;
 pub mod types;
 mod update;
 pub mod writer;
 
 pub use engine::Engine;
 pub use run::run;
+pub use transaction::Explicit;
 
 use crate::cluster::ClusterInner;
 use crate::data::date::{Date, DateTime};

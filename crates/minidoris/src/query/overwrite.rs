@@ -7,23 +7,27 @@ use super::target::{LoadTarget, PartitionChoice, choose, olap_table};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::data::Value;
-use crate::error::SqlResult;
+use crate::error::{SqlError, SqlResult};
 use crate::exec::partition;
 use crate::exec::replace::{self, ReplaceOptions};
-use crate::session::Answer;
+use crate::session::{Answer, Session};
 
 /// Replaces the rows of the target's partitions.
 pub async fn overwrite(
     cluster: &Arc<ClusterInner>,
+    session: &mut Session,
     target: LoadTarget,
     rows: &[Vec<Value>],
     label: Option<String>,
 ) -> SqlResult<Answer> {
+    if session.transaction.is_some() {
+        return Err(SqlError::general("insert overwrite is not supported in a transaction"));
+    }
     let (names, temp_names) = make_twins(cluster, &target)?;
     let choice = PartitionChoice { names: temp_names.clone(), temporary: true };
     let twins = LoadTarget::plan(cluster, &target.db, &target.table, choice);
     let loaded = match twins {
-        Ok(twins) => load_rows(cluster, twins, rows, false, label).await,
+        Ok(twins) => load_rows(cluster, session, twins, rows, false, label).await,
         Err(error) => Err(error),
     };
     let ids = (target.db_id, target.table_id);

@@ -52,5 +52,5 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
     }
     let found = select(cluster, session, query).await?;
     let rows = found.rows.into_iter().map(|row| typed_row(&target, row)).collect::<SqlResult<Vec<_>>>()?;
-    load_rows(cluster, target, &rows, false, None).await
+    load_rows(cluster, session, target, &rows, false, None).await
 }

@@ -86,7 +86,10 @@ pub enum Statement {
     /// resources, storage policies, functions…). Holds the leading keywords.
     Accepted(String),
     Sync,
-    Begin,
+    /// BEGIN, START TRANSACTION.
+    Begin {
+        label: Option<String>,
+    },
     Commit,
     Rollback,
     /// SELECT, INSERT, DELETE, UPDATE, WITH, EXPLAIN…, left to the query engine.

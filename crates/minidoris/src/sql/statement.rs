@@ -43,8 +43,10 @@ impl Parser<'_> {
             "cancel" => self.cancel(),
             "build" => self.build_index(),
             "begin" | "start" => {
+                self.advance();
+                let label = if self.accept_words(&["with", "label"]) { Some(self.name()?) } else { None };
                 self.rest_text();
-                Ok(Statement::Begin)
+                Ok(Statement::Begin { label })
             }
             "commit" => {
                 self.rest_text();

@@ -170,7 +170,8 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("cancel restore", "CancelRestore { db: None }"),
     ("cancel alter table column from t", "Accepted"),
     ("SYNC", "Sync"),
-    ("begin", "Begin"),
+    ("begin", "Begin { label: None }"),
+    ("BEGIN WITH LABEL l1", "Begin { label: Some(\"l1\") }"),
     ("commit", "Commit"),
     (
         "create user 'u'@'%' identified by 'p'",

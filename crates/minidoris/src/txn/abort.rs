@@ -42,7 +42,7 @@ pub fn abort_and_clear(
 ) -> Result<(), TxnError> {
     let now_ms = cluster.clock.now_ms();
     let staged = abort(&mut cluster.fe.lock(), db_id, txn_id, reason, now_ms)?;
-    clear_backends(cluster, &staged);
+    clear_staged(cluster, &staged);
     Ok(())
 }
 
@@ -70,7 +70,7 @@ pub fn abort_by_coordinator(cluster: &ClusterInner, backend_id: i64, host: &str)
             staged.extend(abort_prepared(&mut state, db_id, txn_id, "coordinate BE is down", now_ms));
         }
     }
-    clear_backends(cluster, &staged);
+    clear_staged(cluster, &staged);
 }
 
 /// Moves a running transaction to ABORTED and returns the ids under which backends staged rowsets.
@@ -94,7 +94,8 @@ pub(super) fn abort_prepared(
     staged
 }
 
-pub(super) fn clear_backends(cluster: &ClusterInner, txn_ids: &[i64]) {
+/// Lets the backends drop what was staged under these ids.
+pub fn clear_staged(cluster: &ClusterInner, txn_ids: &[i64]) {
     if txn_ids.is_empty() {
         return;
     }

@@ -111,6 +111,7 @@ pub(super) fn commit(state: &mut FeState, request: &CommitTxn, now_ms: i64) -> R
         TxnStatus::Prepare => {}
     }
     let touched = group_writes(state, txn, request)?;
+    let sub_txn_ids = request.sub_txns.as_ref().map(|sub_txns| taking_part(state, db_id, sub_txns));
     for one in &touched {
         check_quorum(state, txn, one)?;
     }
@@ -131,8 +132,23 @@ pub(super) fn commit(state: &mut FeState, request: &CommitTxn, now_ms: i64) -> R
     txn.commit_time = now_ms;
     txn.publish_after = publish_after;
     txn.versions = versions;
+    if let Some(sub_txn_ids) = sub_txn_ids {
+        txn.sub_txn_ids = sub_txn_ids;
+    }
     state.journal();
     Ok(())
+}
+
+/// The sub-transactions of a commit on tables that still exist, each once, in the order given.
+fn taking_part(state: &FeState, db_id: i64, sub_txns: &[SubTxnCommit]) -> Vec<i64> {
+    let mut ids = Vec::with_capacity(sub_txns.len());
+    for sub in sub_txns {
+        let exists = state.databases.get(&db_id).is_some_and(|db| db.tables.contains_key(&sub.table_id));
+        if exists && !ids.contains(&sub.sub_txn_id) {
+            ids.push(sub.sub_txn_id);
+        }
+    }
+    ids
 }
 
 /// Sorts the written replicas by partition. Tablets that the catalogue does not know are passed over.

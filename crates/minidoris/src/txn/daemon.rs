@@ -20,7 +20,7 @@ pub fn tick(cluster: &ClusterInner) {
         state.txns.forget_finished(now_ms);
         changed |= repair::repair_replicas(cluster, &mut state);
     }
-    abort::clear_backends(cluster, &staged);
+    abort::clear_staged(cluster, &staged);
     if changed || !staged.is_empty() {
         cluster.changed.notify_waiters();
     }

@@ -16,6 +16,7 @@ mod daemon;
 mod error;
 mod publish;
 mod repair;
+mod sub_txn;
 mod tablet_index;
 #[cfg(test)]
 mod tests;
@@ -24,11 +25,12 @@ mod upsert;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-pub use abort::{abort, abort_and_clear, abort_by_coordinator};
+pub use abort::{abort, abort_and_clear, abort_by_coordinator, clear_staged};
 pub use begin::{BeginOutcome, BeginTxn, begin};
 pub use commit::{CommitOutcome, CommitTxn, SubTxnCommit, TabletWrites, commit_and_publish};
 pub use daemon::tick;
 pub use error::TxnError;
+pub use sub_txn::add_sub_txn;
 pub use tablet_index::{TabletIndex, TabletPlace};
 pub use upsert::partition_identity;
 
@@ -81,7 +83,8 @@ pub struct Txn {
     pub reason: String,
     /// Table id to the indexes that the load writes, for loads planned by the frontend.
     pub planned_indexes: Option<BTreeMap<i64, Vec<i64>>>,
-    /// The first is the transaction itself.
+    /// Those that were opened, the first one being the transaction itself; once committed, those that took
+    /// part in the commit, in its order.
     pub sub_txn_ids: Vec<i64>,
     /// Versions given at commit, in order.
     pub versions: Vec<PartitionCommit>,

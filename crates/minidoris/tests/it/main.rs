@@ -16,5 +16,6 @@ mod schema;
 mod slt;
 mod stream_load;
 mod tpch;
+mod transactions;
 mod transfer;
 mod wire;

@@ -68,7 +68,8 @@ pub(super) fn begin(
         status: Some(TStatus::ok()),
         txn_id: Some(outcome.txn_id),
         db_id: (!outcome.repeated).then_some(db_id),
-        sub_txn_ids: (!outcome.sub_txn_ids.is_empty()).then_some(outcome.sub_txn_ids),
+        // A repeat is told the transaction only.
+        sub_txn_ids: (!outcome.repeated && !outcome.sub_txn_ids.is_empty()).then_some(outcome.sub_txn_ids),
         ..TBeginTxnResult::default()
     })
 }
