@@ -21,3 +21,4 @@ mod harness_itself;
 mod lost_replies;
 mod shutdown;
 mod table_job;
+mod transactions;

@@ -38,6 +38,18 @@ const ASYNC_LIMIT_MS: i64 = 3600 * 1000;
 pub(crate) struct TabletWork {
     pub tablet: TabletRoute,
     pub source_version: i64,
+    /// The downstream table.
+    pub table_id: i64,
+    /// The upstream sub-transaction that made the version; -1 in an ordinary transaction.
+    pub stid: i64,
+}
+
+/// A replica that was filled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filled {
+    /// Position of its tablet in the work.
+    pub position: usize,
+    pub commit: TabletCommit,
 }
 
 /// Why one replica could not be filled.
@@ -46,18 +58,20 @@ struct Missed {
     backend_down: bool,
 }
 
-/// Fills every replica and returns what the commit names.
+/// Fills every replica, each under the transaction or sub-transaction that `txn_of` gives for its tablet, and
+/// returns what the commit names.
 pub(crate) async fn fill(
     shell: &Shell,
     routes: &Routes,
-    txn_id: i64,
+    txn_of: impl Fn(&TabletWork) -> i64,
     load_id: (i64, i64),
-    work: Vec<TabletWork>,
-) -> Result<Vec<TabletCommit>> {
+    work: &[TabletWork],
+) -> Result<Vec<Filled>> {
     let sources = routes.source_backends(shell).await?;
     let targets = routes.target_backends(shell).await?;
     let mut fills = Vec::new();
     for (position, work) in work.iter().enumerate() {
+        let txn_id = txn_of(work);
         for (replica, &backend_id) in work.tablet.backends.iter().enumerate() {
             let one =
                 Replica { shell, txn_id, load_id, work, sources: &sources, rotation: position + replica };
@@ -66,21 +80,22 @@ pub(crate) async fn fill(
         }
     }
     let results = stream::iter(fills).buffer_unordered(PARALLEL).collect().await;
-    settle(&work, results)
+    settle(work, results)
 }
 
 /// Decides whether enough replicas are filled.
 fn settle(
     work: &[TabletWork],
     results: Vec<(usize, i64, std::result::Result<(), Missed>)>,
-) -> Result<Vec<TabletCommit>> {
+) -> Result<Vec<Filled>> {
     let mut commits = Vec::with_capacity(results.len());
     let mut filled: HashMap<usize, usize> = HashMap::new();
     let mut missed: Vec<(usize, Missed)> = Vec::new();
     for (position, backend_id, result) in results {
         match result {
             Ok(()) => {
-                commits.push(TabletCommit { tablet_id: work[position].tablet.tablet_id, backend_id });
+                let commit = TabletCommit { tablet_id: work[position].tablet.tablet_id, backend_id };
+                commits.push(Filled { position, commit });
                 *filled.entry(position).or_default() += 1;
             }
             Err(error) => missed.push((position, error)),
@@ -238,7 +253,7 @@ mod tests {
             source_tablet_id: 6,
             source_backends: vec![9],
         };
-        vec![TabletWork { tablet, source_version: 2 }]
+        vec![TabletWork { tablet, source_version: 2, table_id: 3, stid: -1 }]
     }
 
     fn failed(backend_down: bool) -> std::result::Result<(), Missed> {
@@ -250,7 +265,7 @@ mod tests {
         let three = work(&[1, 2, 3]);
         let results = |third| vec![(0, 1, Ok(())), (0, 2, Ok(())), (0, 3, third)];
         let commits = settle(&three, results(failed(true))).expect("two of three are enough");
-        assert_eq!(commits.iter().map(|commit| commit.backend_id).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(commits.iter().map(|filled| filled.commit.backend_id).collect::<Vec<_>>(), [1, 2]);
         assert!(settle(&three, results(failed(false))).is_err());
         assert!(settle(&work(&[1, 2]), vec![(0, 1, Ok(())), (0, 2, failed(true))]).is_err());
         assert!(settle(&work(&[1]), vec![(0, 1, failed(true))]).is_err());

@@ -8,6 +8,7 @@ pub(crate) mod ingest;
 pub(crate) mod restore;
 pub(crate) mod routes;
 pub(crate) mod statement;
+mod sub_txn;
 mod submit;
 pub(crate) mod transaction;
 

@@ -12,13 +12,12 @@
 use std::sync::Arc;
 
 use doris_types::call::{BeginAnswer, BeginTxn, CommitTxn, LabelState, MetaFilter};
-use doris_types::meta::TabletCommit;
 use doris_types::record::PartitionRecord;
 use sha2::{Digest, Sha256};
 
 use super::ingest::{self, TabletWork};
 use super::routes::{Looked, Routes, is_proven_gone};
-use super::{downstream, upstream};
+use super::{downstream, sub_txn, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
@@ -54,7 +53,7 @@ pub(crate) enum Prepared {
     /// It is known to be committed.
     Committed,
     /// Every replica is filled; only the commit is missing.
-    Ready { txn_id: i64, commits: Vec<TabletCommit> },
+    Ready(CommitTxn),
 }
 
 /// Opens the transaction and fills every replica. Repeats itself until that has worked.
@@ -102,20 +101,15 @@ pub(crate) async fn commit(
 ) -> Result<()> {
     let mut tries = 0;
     loop {
-        let (txn_id, commits) = match prepared {
+        let request = match prepared {
             Prepared::Nothing | Prepared::Committed => return Ok(()),
-            Prepared::Ready { txn_id, commits } => (txn_id, commits),
-        };
-        let request = CommitTxn {
-            database: shell.target_database().to_owned(),
-            txn_id,
-            commits: commits.clone(),
-            sub_txns: Vec::new(),
+            Prepared::Ready(request) => request,
         };
         let error = match shell.ctx.downstream.commit_txn(&request).await {
             Ok(committed) => {
                 if !committed.visible {
-                    tracing::info!(commit_seq = txn.commit_seq, txn_id, "committed, becomes visible later");
+                    let (commit_seq, txn_id) = (txn.commit_seq, request.txn_id);
+                    tracing::info!(commit_seq, txn_id, "committed, becomes visible later");
                 }
                 shell.recovered(tries);
                 return Ok(());
@@ -127,7 +121,7 @@ pub(crate) async fn commit(
             Disposition::Block | Disposition::Stop | Disposition::PartialSync => return Err(error),
             Disposition::Retry | Disposition::RetryElsewhere => {
                 shell.pause(&error, tries).await;
-                prepared = Prepared::Ready { txn_id, commits };
+                prepared = Prepared::Ready(request);
             }
             Disposition::RefreshMeta | Disposition::RestartTxn => {
                 for table in &txn.ingest.tables {
@@ -162,6 +156,7 @@ async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction) -> Resul
             None => {}
         }
     }
+    let order = sub_txn::order(&txn.ingest.stids, &work);
     let label = label(shell.job_id(), txn.track, txn.commit_seq);
     let request = BeginTxn {
         database: shell.target_database().to_owned(),
@@ -169,22 +164,55 @@ async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction) -> Resul
         request_id: request_id(&label),
         label,
         timeout_s: shell.ctx.options.txn_timeout_s,
-        sub_txn_num: 0,
+        sub_txn_num: order.len() as i64,
     };
-    let txn_id = match shell.ctx.downstream.begin_txn(&request).await.map_err(downstream)? {
-        BeginAnswer::Opened { txn_id, .. } => {
+    let (txn_id, sub_txn_ids) = match open(shell, &request).await? {
+        BeginAnswer::Opened { txn_id, sub_txn_ids } => {
             if trusts_label {
                 txn.earlier.settle();
             }
-            txn_id
+            (txn_id, sub_txn_ids)
         }
         BeginAnswer::LabelUsed { state: LabelState::Finished, .. } => return Ok(Prepared::Committed),
         BeginAnswer::LabelUsed { txn_id, state } => {
             return Err(displace(shell, &request.label, txn_id, state).await);
         }
     };
-    let commits = ingest::fill(shell, routes, txn_id, request.request_id, work).await?;
-    Ok(Prepared::Ready { txn_id, commits })
+    let txn_of = |work: &TabletWork| sub_txn::txn_of(work, &order, &sub_txn_ids, txn_id);
+    let filled = ingest::fill(shell, routes, txn_of, request.request_id, &work).await?;
+    let mut commit =
+        CommitTxn { database: request.database, txn_id, commits: Vec::new(), sub_txns: Vec::new() };
+    if order.is_empty() {
+        commit.commits = filled.iter().map(|filled| filled.commit).collect();
+    } else {
+        commit.sub_txns = sub_txn::commits(&order, &sub_txn_ids, &work, &filled);
+    }
+    Ok(Prepared::Ready(commit))
+}
+
+/// Begins the transaction. One that an earlier try opened is answered without its sub-transactions, so when it
+/// has some it is rolled back and begun again.
+async fn open(shell: &Shell, request: &BeginTxn) -> Result<BeginAnswer> {
+    let is_whole = |sub_txn_ids: &[i64]| sub_txn_ids.len() as i64 == request.sub_txn_num;
+    let answer = shell.ctx.downstream.begin_txn(request).await.map_err(downstream)?;
+    let txn_id = match &answer {
+        BeginAnswer::Opened { txn_id, sub_txn_ids } if !is_whole(sub_txn_ids) => *txn_id,
+        BeginAnswer::Opened { .. } | BeginAnswer::LabelUsed { .. } => return Ok(answer),
+    };
+    let reason = "begun again with its sub-transactions";
+    shell.ctx.downstream.rollback_txn(shell.target_database(), txn_id, reason).await.map_err(downstream)?;
+    match shell.ctx.downstream.begin_txn(request).await.map_err(downstream)? {
+        BeginAnswer::Opened { txn_id, sub_txn_ids } if !is_whole(&sub_txn_ids) => Err(Error::retry(
+            Origin::DownstreamFe,
+            "CCR0307",
+            format!(
+                "transaction {txn_id} was opened with {} of {} sub-transactions",
+                sub_txn_ids.len(),
+                request.sub_txn_num
+            ),
+        )),
+        answer => Ok(answer),
+    }
 }
 
 /// Our label on a transaction that is not ours to go on with: it is aborted, and begun again next time.
@@ -251,7 +279,12 @@ fn partitions_work(
     let mut work = Vec::new();
     for partition in partitions {
         for tablet in route.tablets(partition, table.index_ids.as_deref())? {
-            work.push(TabletWork { tablet, source_version: partition.version });
+            work.push(TabletWork {
+                tablet,
+                source_version: partition.version,
+                table_id: table.target_id,
+                stid: partition.stid,
+            });
         }
     }
     Ok(work)

@@ -109,6 +109,9 @@ pub struct Ingest {
     pub tables: Vec<TableIngest>,
     /// Tables of the transaction that have no link: dropped meanwhile, or an error.
     pub unlinked: Vec<i64>,
+    /// The upstream sub-transactions of a transaction of several statements, in statement order; the partition
+    /// records tell which of them made each version. Empty for an ordinary transaction.
+    pub stids: Vec<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,7 +249,11 @@ fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a Tab
         None if view.spec.sync_type() == SyncType::Table => Err(skip(SkipReason::OtherTable)),
         // Dropped while the snapshot was taken, or restored upstream: only a look upstream can tell, and
         // that is part of carrying out an ingest, here one without rows.
-        None => Err(Box::new(Plan::Ingest(Ingest { tables: Vec::new(), unlinked: vec![source_id] }))),
+        None => Err(Box::new(Plan::Ingest(Ingest {
+            tables: Vec::new(),
+            unlinked: vec![source_id],
+            stids: Vec::new(),
+        }))),
     }
 }
 

@@ -2,21 +2,10 @@
 
 use doris_types::record::UpsertRecord;
 
-use super::{Block, Ingest, LeftToLane, Plan, SkipReason, TableIngest, TrackId, View};
+use super::{Ingest, LeftToLane, Plan, SkipReason, TableIngest, TrackId, View};
 use crate::job::SyncType;
 
 pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Plan {
-    if !record.stids.is_empty() {
-        return Plan::Block(Block {
-            code: "CCR0205",
-            message: format!(
-                "the transaction at commit seq {commit_seq} has several statements, which this version cannot \
-                 replay"
-            ),
-            hint: "delete the job and create it again, which copies the present state".to_owned(),
-            tables: record.table_records.keys().copied().collect(),
-        });
-    }
     let mut tables = Vec::new();
     let mut unlinked = Vec::new();
     let mut reason = SkipReason::NothingToIngest;
@@ -56,7 +45,7 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
     if tables.is_empty() && unlinked.is_empty() {
         return Plan::Skip(reason);
     }
-    Plan::Ingest(Ingest { tables, unlinked })
+    Plan::Ingest(Ingest { tables, unlinked, stids: record.stids.clone() })
 }
 
 #[cfg(test)]
@@ -113,12 +102,36 @@ mod tests {
     #[test]
     fn a_table_without_a_link_is_named() {
         let tables = format!(r#"{{"99":{{"partitionRecords":[{PARTITION}]}}}}"#);
-        assert_eq!(upsert(60, &tables), Plan::Ingest(Ingest { tables: Vec::new(), unlinked: vec![99] }));
+        assert_eq!(
+            upsert(60, &tables),
+            Plan::Ingest(Ingest { tables: Vec::new(), unlinked: vec![99], stids: Vec::new() })
+        );
     }
 
     #[test]
-    fn several_statements_block() {
+    fn several_statements_keep_their_ids_and_order() {
+        let partition = |version: i64, stid: i64| {
+            format!(
+                r#"{{"partitionId":7,"range":"","version":{version},"isTempPartition":false,"stid":{stid}}}"#
+            )
+        };
+        let data = format!(
+            r#"{{"commitSeq":60,"txnId":1,"dbId":1,"stids":[2,1],
+                "tableRecords":{{"10":{{"partitionRecords":[{},{}]}}}}}}"#,
+            partition(3, 2),
+            partition(4, 1)
+        );
+        let Plan::Ingest(ingest) = plan_of(60, BinlogType::UPSERT, &data) else {
+            panic!("rows to ingest");
+        };
+        assert_eq!(ingest.stids, [2, 1]);
+        let records = &ingest.tables[0].partitions;
+        assert_eq!(records.iter().map(|p| (p.version, p.stid)).collect::<Vec<_>>(), [(3, 2), (4, 1)]);
+    }
+
+    #[test]
+    fn several_statements_without_rows_are_skipped() {
         let data = r#"{"commitSeq":60,"txnId":1,"dbId":1,"tableRecords":{},"stids":[1,2]}"#;
-        assert!(matches!(plan_of(60, BinlogType::UPSERT, data), Plan::Block(Block { code: "CCR0205", .. })));
+        assert_eq!(plan_of(60, BinlogType::UPSERT, data), Plan::Skip(SkipReason::NothingToIngest));
     }
 }
