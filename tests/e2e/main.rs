@@ -20,5 +20,6 @@ mod gap;
 mod harness_itself;
 mod lost_replies;
 mod shutdown;
+mod steering;
 mod table_job;
 mod transactions;

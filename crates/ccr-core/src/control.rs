@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use crate::job::{
-    Event, FullSyncReason, IllegalEvent, JobRecord, Leaving, PartialSyncReason, Phase, transition,
+    Event, FullSyncReason, IllegalEvent, JobRecord, Leaving, PartialSyncReason, Phase, SyncType, transition,
 };
 use crate::store::{HistoryEntry, Store, StoreError};
 
@@ -27,6 +27,8 @@ pub enum RequestError {
     AlreadyApplied { position: i64 },
     #[error("skip_table: the job does not replicate table {table} with id {table_id}")]
     UnknownTable { table: String, table_id: i64 },
+    #[error("a full sync is running, which copies every table")]
+    FullSyncRunning,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -66,6 +68,9 @@ pub async fn apply(
             let from_commit_seq = position.commit_seq;
             (Event::FullSyncNeeded { reason, from_commit_seq, at_ms: now_ms }, text)
         }
+        Request::PartialSync { .. } if matches!(state.phase, Phase::FullSync(_)) => {
+            return Err(RequestError::FullSyncRunning);
+        }
         Request::PartialSync { table, table_id, detail } => {
             let link = state.tables.get(table_id).filter(|link| link.source_name == *table);
             let Some(link) = link else {
@@ -74,8 +79,18 @@ pub async fn apply(
             let cursor = link.lane.apart().map_or(position.commit_seq, |apart| apart.cursor);
             let reason = PartialSyncReason::Requested { detail: detail.clone() };
             let text = reason.describe();
-            let why = Leaving::PartialSync(reason);
-            (Event::TableLeft { source_id: *table_id, cursor, why, at_ms: now_ms }, text)
+            let event = match job.spec.sync_type() {
+                SyncType::Database => {
+                    let why = Leaving::PartialSync(reason);
+                    Event::TableLeft { source_id: *table_id, cursor, why, at_ms: now_ms }
+                }
+                // Its one table has no stream to leave.
+                SyncType::Table => {
+                    let reason = FullSyncReason::TableChanged { reason };
+                    Event::FullSyncNeeded { reason, from_commit_seq: position.commit_seq, at_ms: now_ms }
+                }
+            };
+            (event, text)
         }
     };
     let next = transition(&job.id, &state, event)?;

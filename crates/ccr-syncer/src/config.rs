@@ -7,6 +7,7 @@ use anyhow::bail;
 use ccr_core::runner::EngineOptions;
 use doris_client::ClientOptions;
 
+use crate::api::Settings;
 use crate::flags::{DbType, Flags};
 
 /// Checks of a creation ask every backend and every table of a database.
@@ -22,6 +23,7 @@ pub struct Config {
     pub engine: EngineOptions,
     pub client: ClientOptions,
     pub check_timeout: Duration,
+    pub api: Settings,
 }
 
 impl Config {
@@ -58,6 +60,7 @@ impl Config {
             engine,
             client,
             check_timeout: CHECK_TIMEOUT,
+            api: Settings { features: flags.features.clone(), failpoints: flags.enable_failpoints },
         })
     }
 }

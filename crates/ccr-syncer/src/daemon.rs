@@ -74,7 +74,7 @@ impl Daemon {
         })
         .await
         .context("read the jobs")?;
-        let api = Arc::new(Api { manager: Arc::clone(&manager), metrics: Arc::clone(&metrics) });
+        let api = Arc::new(Api::new(Arc::clone(&manager), Arc::clone(&metrics), config.api));
         let server = match Server::start(&config.host, config.port, api::router(api)).await {
             Ok(server) => server,
             Err(error) => {

@@ -59,6 +59,11 @@ impl JobHandle {
         self.status.lock().clone()
     }
 
+    /// Whether the task has ended: it was stopped, or this process no longer owns the job.
+    pub fn is_finished(&self) -> bool {
+        self.task.lock().as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Cancels the job and waits until its task has ended: after this the job does nothing more.
     pub async fn stop(&self) {
         self.cancel.cancel();

@@ -43,6 +43,8 @@ async fn create(api: &Api, spec: JobSpec) -> Answer {
                 | ManagerError::Unreadable { .. }
                 | ManagerError::Cluster { .. }
                 | ManagerError::Store(_)
+                | ManagerError::Request(_)
+                | ManagerError::Target(_)
                 | ManagerError::Closing => answer,
             }
         }

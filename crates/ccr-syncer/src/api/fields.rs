@@ -79,6 +79,11 @@ impl Fields {
         }
     }
 
+    /// Of any type.
+    pub(super) fn any(&mut self, name: &str) -> Option<Value> {
+        self.take(name)
+    }
+
     /// A port as a number, or as a string like the original wants it.
     pub(super) fn port(&mut self, name: &str) -> FieldResult<u16> {
         let wanted = "a port from 1 to 65535, as a number or a string";

@@ -32,10 +32,19 @@ pub(super) async fn handle(State(api): State<Arc<Api>>, request: Request) -> Ans
 }
 
 /// The number of the step of the job's snapshot, or of that of the first table that is copied again.
-fn sub_state(state: &JobState) -> i64 {
+pub(super) fn sub_state(state: &JobState) -> i64 {
     match &state.phase {
         Phase::FullSync(full) => snapshot_step(&full.step),
         Phase::Incremental(_) => partial_sync(state).map_or(DONE, |(_, _, step)| snapshot_step(step)),
+    }
+}
+
+/// The original's name of a sub state.
+pub(super) fn sub_state_name(state: &JobState) -> &'static str {
+    match sub_state(state) {
+        BEGIN_CREATE_SNAPSHOT => "BeginCreateSnapshot",
+        RESTORE_SNAPSHOT => "RestoreSnapshot",
+        _ => "Done",
     }
 }
 
@@ -195,7 +204,7 @@ mod tests {
         let position = Position { commit_seq, ..Position::default() };
         let progress = ProgressState::of(SyncType::Database, &state, &position);
         let status = JobStatus { progress, position, ..JobStatus::starting(&record) };
-        let view = JobView { record, status, running: true };
+        let view = JobView { record, status, running: true, ended: false };
         render(&JobProgress { view, state, history: Vec::new() })
     }
 

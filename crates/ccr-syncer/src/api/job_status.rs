@@ -25,13 +25,19 @@ pub(super) async fn handle(State(api): State<Arc<Api>>, request: Request) -> Ans
     }
 }
 
+/// What the operator wants, except that a job whose task has ended for good does not pass for running.
+pub(super) fn state(view: &JobView) -> &'static str {
+    match view.record.desired {
+        DesiredState::Running if view.ended => "stopped",
+        DesiredState::Running => "running",
+        DesiredState::Paused => "paused",
+    }
+}
+
 fn render(view: &JobView) -> Value {
     json!({
         "name": view.record.spec.name,
-        "state": match view.record.desired {
-            DesiredState::Running => "running",
-            DesiredState::Paused => "paused",
-        },
+        "state": state(view),
         "progress_state": view.status.progress.name(),
         "commit_seq": view.status.position.commit_seq,
         "step": view.status.step,

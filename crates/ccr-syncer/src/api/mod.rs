@@ -7,6 +7,8 @@
 mod answer;
 mod body;
 mod create_ccr;
+mod failpoint;
+mod features;
 mod fields;
 mod get_lag;
 mod host_mapping;
@@ -15,17 +17,22 @@ mod job_progress;
 mod job_status;
 mod list_jobs;
 mod metrics;
+mod monitor_interval;
 mod name_only;
 mod operations;
 mod request_log;
+mod skip_binlog;
 mod version;
+mod view;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::any;
 
+use crate::flags::Features;
 use crate::manager::Manager;
 use crate::metrics::Metrics;
 
@@ -36,11 +43,33 @@ pub use answer::Answer;
 pub struct Api {
     pub manager: Arc<Manager>,
     pub metrics: Arc<Metrics>,
+    settings: Settings,
+    /// Seconds; shown and changed through the API.
+    monitor_interval: AtomicI64,
+}
+
+/// What the process was started with, as far as the API shows it.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub features: Features,
+    /// Whether `/failpoint` exists.
+    pub failpoints: bool,
+}
+
+impl Api {
+    pub fn new(manager: Arc<Manager>, metrics: Arc<Metrics>, settings: Settings) -> Self {
+        let monitor_interval = AtomicI64::new(monitor_interval::DEFAULT_SECONDS);
+        Self { manager, metrics, settings, monitor_interval }
+    }
 }
 
 /// All routes.
 pub fn router(api: Arc<Api>) -> Router {
-    Router::new()
+    let mut router = Router::new();
+    if api.settings.failpoints {
+        router = router.route("/failpoint", any(failpoint::handle));
+    }
+    router
         .route("/version", any(version::handle))
         .route("/create_ccr", any(create_ccr::handle))
         .route("/get_lag", any(get_lag::handle))
@@ -54,6 +83,14 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/update_host_mapping", any(host_mapping::handle))
         // The original's documentation shows this name.
         .route("/add_host_mapping", any(host_mapping::handle))
+        .route("/job_skip_binlog", any(skip_binlog::handle))
+        .route("/force_fullsync", any(skip_binlog::force_fullsync))
+        .route("/desync", any(operations::desync))
+        .route("/sync", any(operations::sync))
+        .route("/features", any(features::handle))
+        .route("/update_monitor_interval", any(monitor_interval::update))
+        .route("/get_monitor_interval", any(monitor_interval::get))
+        .route("/view", any(view::handle))
         .route("/metrics", any(metrics::handle))
         .fallback(async || (StatusCode::NOT_FOUND, "404 page not found\n"))
         .layer(axum::middleware::from_fn(request_log::log))

@@ -1,4 +1,4 @@
-//! `/pause`, `/resume`, `/delete`.
+//! `/pause`, `/resume`, `/delete`, `/desync`, `/sync`.
 
 use std::sync::Arc;
 
@@ -24,6 +24,20 @@ pub(super) async fn resume(State(api): State<Arc<Api>>, request: Request) -> Ans
 pub(super) async fn delete(State(api): State<Arc<Api>>, request: Request) -> Answer {
     match name_only::read(request).await {
         Ok(name) => answer(api.manager.delete(&name).await),
+        Err(error) => Answer::failure(error),
+    }
+}
+
+pub(super) async fn desync(State(api): State<Arc<Api>>, request: Request) -> Answer {
+    match name_only::read(request).await {
+        Ok(name) => answer(api.manager.set_being_synced(&name, false).await),
+        Err(error) => Answer::failure(error),
+    }
+}
+
+pub(super) async fn sync(State(api): State<Arc<Api>>, request: Request) -> Answer {
+    match name_only::read(request).await {
+        Ok(name) => answer(api.manager.set_being_synced(&name, true).await),
         Err(error) => Answer::failure(error),
     }
 }

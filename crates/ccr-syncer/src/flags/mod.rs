@@ -45,6 +45,12 @@ pub struct Flags {
     #[arg(long, default_value_t = 9190, help_heading = "General")]
     pub port: u16,
 
+    /// Serve /failpoint, which is for tests
+    #[arg(long = "enable_failpoints", value_name = "BOOL", help_heading = "General",
+          default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true,
+          value_parser = args::parse_bool, action = ArgAction::Set)]
+    pub enable_failpoints: bool,
+
     /// File with one flag=value per line; the command line wins over it
     #[arg(long = "config_file", value_name = "PATH", help_heading = "General")]
     pub config_file: Option<PathBuf>,
@@ -301,6 +307,7 @@ mod tests {
             ("pprof", "true"),
             ("pprof_port", "6061"),
             ("version", "true"),
+            ("enable_failpoints", "true"),
         ];
         let features =
             FEATURES.iter().map(|feature| (feature.name, if feature.default { "false" } else { "true" }));

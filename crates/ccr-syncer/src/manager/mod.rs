@@ -14,6 +14,7 @@ mod create;
 mod entry;
 mod lag;
 mod operate;
+mod steer;
 mod view;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ccr_core::control::RequestError;
 use ccr_core::job::{DesiredState, JobRecord, SpecError};
 use ccr_core::ports::{Clock, Connector};
 use ccr_core::runner::{EngineOptions, JobContext, JobHandle, spawn};
@@ -83,6 +85,11 @@ pub enum ManagerError {
     Cluster { what: String, failure: Box<Failure> },
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The target, or some of its tables, could not be changed.
+    #[error("{0}")]
+    Target(String),
     #[error("the syncer is shutting down")]
     Closing,
 }

@@ -121,7 +121,7 @@ impl Manager {
     }
 
     /// An entry to operate on. A creation is not waited for.
-    fn operable(&self, name: &str) -> ManagerResult<Arc<Entry>> {
+    pub(super) fn operable(&self, name: &str) -> ManagerResult<Arc<Entry>> {
         let entry = self.entry(name)?;
         match entry.is_being_created() {
             true => Err(ManagerError::BeingCreated { name: name.to_owned() }),
@@ -152,7 +152,7 @@ impl Entry {
     }
 }
 
-async fn stop(activity: &Activity) {
+pub(super) async fn stop(activity: &Activity) {
     match activity {
         Activity::Running(running) => running.handle.stop().await,
         Activity::Paused | Activity::Failed(_) => {}
@@ -162,6 +162,7 @@ async fn stop(activity: &Activity) {
 /// Whether it runs and nothing holds it up.
 fn is_flowing(activity: &Activity) -> bool {
     match activity {
+        Activity::Running(running) if running.handle.is_finished() => false,
         Activity::Running(running) => {
             let status = running.status();
             status.blocked.is_none() && status.last_error.is_none()

@@ -12,8 +12,10 @@ use super::{Manager, ManagerResult};
 pub struct JobView {
     pub record: JobRecord,
     pub status: JobStatus,
-    /// Its task exists in this process.
+    /// Its task runs in this process.
     pub running: bool,
+    /// Its task has ended although the job should run: it is driven elsewhere, or was changed by hand.
+    pub ended: bool,
 }
 
 /// A job with all that is stored of it.
@@ -30,11 +32,19 @@ impl Manager {
     pub async fn view(&self, name: &str) -> ManagerResult<JobView> {
         let (record, activity) = self.entry(name)?.job()?;
         Ok(match activity {
-            Activity::Running(running) => JobView { record, status: running.status(), running: true },
+            Activity::Running(running) if running.handle.is_finished() => {
+                let mut status = running.status();
+                let (message, at_ms) = (status.step.clone(), self.parts.clock.now_ms());
+                status.last_error.get_or_insert(RetriedError { message, tries: 1, at_ms });
+                JobView { record, status, running: false, ended: true }
+            }
+            Activity::Running(running) => {
+                JobView { record, status: running.status(), running: true, ended: false }
+            }
             Activity::Paused => {
                 let (state, position) = self.parts.store.load(&record.id).await?;
                 let status = stored_status(&record, &state, position, "paused", None);
-                JobView { record, status, running: false }
+                JobView { record, status, running: false, ended: false }
             }
             Activity::Failed(message) => {
                 // The store is likely what failed, so what it holds is shown only if it can be read.
@@ -50,7 +60,7 @@ impl Manager {
                         ..JobStatus::starting(&record)
                     },
                 };
-                JobView { record, status, running: false }
+                JobView { record, status, running: false, ended: false }
             }
         })
     }
@@ -62,7 +72,8 @@ impl Manager {
 
     /// Whether the job has a task in this process.
     pub fn is_running(&self, name: &str) -> bool {
-        self.entry(name).is_ok_and(|entry| entry.running().is_some())
+        self.entry(name)
+            .is_ok_and(|entry| entry.running().is_some_and(|running| !running.handle.is_finished()))
     }
 
     /// Everything about a job, with its newest `history` decisions.
@@ -77,10 +88,10 @@ impl Manager {
     pub fn running(&self) -> Vec<JobView> {
         let entries: Vec<_> = self.jobs.lock().values().cloned().collect();
         let view = |entry: &std::sync::Arc<super::Entry>| match entry.job() {
-            Ok((record, Activity::Running(running))) => {
-                Some(JobView { record, status: running.status(), running: true })
+            Ok((record, Activity::Running(running))) if !running.handle.is_finished() => {
+                Some(JobView { record, status: running.status(), running: true, ended: false })
             }
-            Ok((_, Activity::Paused | Activity::Failed(_))) | Err(_) => None,
+            Ok((_, Activity::Running(_) | Activity::Paused | Activity::Failed(_))) | Err(_) => None,
         };
         entries.iter().filter_map(view).collect()
     }

@@ -310,7 +310,7 @@ async fn an_unreadable_job_is_listed_says_why_and_stops_no_other() {
 }
 
 /// Puts a state into the store of a paused job, as a task that ran before could have left it.
-async fn leave_state(node: &Node, name: &str, state: &str) {
+pub async fn leave_state(node: &Node, name: &str, state: &str) {
     let id = node.store.job_by_name(name).await.unwrap().unwrap().id;
     let state: JobState = serde_json::from_str(state).unwrap();
     let epoch = node.store.acquire(&id, "127.0.0.1:9190").await.unwrap();

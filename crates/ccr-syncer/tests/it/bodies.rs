@@ -52,7 +52,18 @@ async fn a_refused_field_is_named() {
         assert!(text.replace("SRC", "src").starts_with(expected), "{text:?} is not {expected:?}");
         assert!(!text.contains("secret-word"), "{text}");
     }
-    for route in ["pause", "resume", "delete", "job_status", "job_detail", "job_progress", "get_lag"] {
+    for route in [
+        "pause",
+        "resume",
+        "delete",
+        "desync",
+        "sync",
+        "force_fullsync",
+        "job_status",
+        "job_detail",
+        "job_progress",
+        "get_lag",
+    ] {
         let text = node.refused(route, json!({ "name": "" })).await;
         assert_eq!(text, "name: must not be empty", "/{route}");
         let text = node.refused(route, json!({ "name": "j", "extra": 1 })).await;

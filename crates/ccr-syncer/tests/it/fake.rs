@@ -39,6 +39,10 @@ pub struct State {
     pub backend: BTreeMap<i64, BTreeMap<String, String>>,
     pub databases: BTreeMap<String, Database>,
     pub lag: Option<BinlogLag>,
+    /// State of every backup; `SNAPSHOTING` when empty.
+    pub backup_state: String,
+    /// Statements that hold one of these texts fail.
+    pub refused_statements: Vec<String>,
     pub statements: Vec<String>,
     /// What CREATE DATABASE leaves behind, also when it then fails; an empty database when not set.
     pub on_create: Option<Database>,
@@ -195,7 +199,11 @@ impl Cluster for FakeCluster {
     async fn execute(&self, _database: Option<&str>, sql: &str) -> Result<()> {
         let mut state = self.state.lock();
         state.statements.push(sql.to_owned());
-        let failure = state.failures.get("execute").cloned();
+        let refused = state.refused_statements.iter().any(|part| sql.contains(part));
+        let failure = state.failures.get("execute").cloned().or_else(|| {
+            let cause = Cause::Malformed { detail: "refused".to_owned() };
+            refused.then(|| Failure::new("execute", "fe:9030", cause))
+        });
         if let Some(name) = sql.strip_prefix("CREATE DATABASE `") {
             let name = name.trim_end_matches('`');
             let made = state.on_create.take().or_else(|| failure.is_none().then(|| database(name, false)));
@@ -269,7 +277,10 @@ impl Upstream for FakeCluster {
         let submitted = self.state.lock().statements.contains(&format!("BACKUP {label}"));
         Ok(submitted.then(|| SnapshotJob {
             label: label.to_owned(),
-            state: "SNAPSHOTING".to_owned(),
+            state: match self.state.lock().backup_state.as_str() {
+                "" => "SNAPSHOTING".to_owned(),
+                state => state.to_owned(),
+            },
             ..SnapshotJob::default()
         }))
     }

@@ -9,7 +9,7 @@ use ccr_core::ports::Connector;
 use ccr_core::runner::EngineOptions;
 use ccr_core::store::Store;
 use ccr_store::SqliteStore;
-use ccr_syncer::api::{self, Api};
+use ccr_syncer::api::{self, Api, Settings};
 use ccr_syncer::clock::SystemClock;
 use ccr_syncer::manager::{Manager, Parts};
 use ccr_syncer::metrics::Metrics;
@@ -75,7 +75,8 @@ impl Node {
         })
         .await
         .unwrap();
-        let api = Arc::new(Api { manager: Arc::clone(&manager), metrics: Arc::clone(&metrics) });
+        let settings = Settings { failpoints: true, ..Settings::default() };
+        let api = Arc::new(Api::new(Arc::clone(&manager), Arc::clone(&metrics), settings));
         let server = Server::start("127.0.0.1", 0, api::router(api)).await.unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
         Self { up, down, connector, store, metrics, manager, server, http, dir }

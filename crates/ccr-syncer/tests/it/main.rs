@@ -12,3 +12,4 @@ mod harness;
 mod manager;
 mod precheck;
 mod shutdown;
+mod steering;

@@ -1,0 +1,281 @@
+//! Steering a job: skips, copies on request, marks on target tables; and the routes around it.
+
+use std::sync::Arc;
+
+use ccr_core::store::Store;
+use ccr_syncer::api::{self, Api, Settings};
+use ccr_syncer::server::Server;
+use serde_json::{Value, json};
+
+use crate::fake::{database, good_table};
+use crate::harness::{Node, database_job, table_job};
+
+/// In the incremental phase at commit seq 9, with table 4 called `orders`.
+const FLOWING: &str = r#"{"version":1,"snapshots_taken":1,"phase":{"phase":"incremental","since_ms":1,
+    "statement_in_doubt":null},"tables":{"4":{"source_name":"orders","target_name":"orders","target_id":5,
+    "synced_to":1}},"blocked":null,"last_full_sync":null}"#;
+
+/// A node with a paused job `j` in that state.
+async fn paused_and_flowing(body: Value) -> Node {
+    let node = Node::start().await;
+    node.call("create_ccr", body).await;
+    node.call("pause", json!({ "name": "j" })).await;
+    crate::answers::leave_state(&node, "j", FLOWING).await;
+    node
+}
+
+async fn stored_skips(node: &Node) -> Vec<i64> {
+    let id = node.store.job_by_name("j").await.unwrap().unwrap().id;
+    node.store.load(&id).await.unwrap().0.skips.into_iter().collect()
+}
+
+#[tokio::test]
+async fn several_skips_are_stored_when_their_answers_arrive() {
+    let node = paused_and_flowing(database_job("j")).await;
+    for (skip_by, seq) in [("silence", 12), ("Silence", 30), ("SILENCE", 12)] {
+        let body = json!({ "name": "j", "skip_by": skip_by, "skip_commit_seq": seq, "skip_table": "" });
+        assert_eq!(node.post("job_skip_binlog", body).await, json!({ "success": true }));
+    }
+    assert_eq!(stored_skips(&node).await, [12, 30]);
+    assert_eq!(node.status("j").await["state"], "paused", "a paused job stays paused");
+    let history = node.call("job_progress", json!({ "name": "j" })).await["job_progress"]["history"].clone();
+    assert_eq!((&history[0]["plan"], &history[0]["outcome"]), (&json!("request"), &json!("recorded")));
+    let node = node.restart(|_| {}).await;
+    assert_eq!(stored_skips(&node).await, [12, 30]);
+}
+
+#[tokio::test]
+async fn a_running_job_goes_on_with_its_skip() {
+    let node = paused_and_flowing(database_job("j")).await;
+    node.call("resume", json!({ "name": "j" })).await;
+    let body = json!({ "name": "j", "skip_by": "silence", "skip_commit_seq": 12 });
+    node.call("job_skip_binlog", body).await;
+    assert_eq!(node.status("j").await["state"], "running");
+    assert!(node.manager.is_running("j"));
+    assert_eq!(stored_skips(&node).await, [12]);
+}
+
+#[tokio::test]
+async fn a_refused_skip_names_its_field_and_changes_nothing() {
+    let node = paused_and_flowing(database_job("j")).await;
+    for (body, expected) in [
+        (json!({ "skip_by": "silence" }), "name: is required"),
+        (json!({ "name": "j" }), "skip_by: is required"),
+        (json!({ "name": "j", "skip_by": "" }), "skip_by: must not be empty"),
+        (json!({ "name": "j", "skip_by": "loudly" }), "skip_by: must be silence, fullsync or partialsync"),
+        (
+            json!({ "name": "j", "skip_by": "silence" }),
+            "skip_commit_seq: is required when skip_by is silence",
+        ),
+        (json!({ "name": "j", "skip_by": "silence", "skip_commit_seq": 0 }), "skip_commit_seq: is required"),
+        (
+            json!({ "name": "j", "skip_by": "silence", "skip_commit_seq": -4 }),
+            "skip_commit_seq: must be greater",
+        ),
+        (
+            json!({ "name": "j", "skip_by": "silence", "skip_commit_seq": "4" }),
+            "skip_commit_seq: must be an integer",
+        ),
+        (
+            json!({ "name": "j", "skip_by": "silence", "skip_commit_seq": 9 }),
+            "skip_commit_seq: must be greater than 9",
+        ),
+        (json!({ "name": "j", "skip_by": "partialsync" }), "skip_table: is required"),
+        (
+            json!({ "name": "j", "skip_by": "partialsync", "skip_table": "orders" }),
+            "skip_table_id: is required",
+        ),
+        (
+            json!({ "name": "j", "skip_by": "partialsync", "skip_table": "orders", "skip_table_id": 5 }),
+            "skip_table: the job does not replicate table orders with id 5",
+        ),
+        (
+            json!({ "name": "j", "skip_by": "partialsync", "skip_table": "others", "skip_table_id": 4 }),
+            "skip_table: the job does not replicate table others with id 4",
+        ),
+        (json!({ "name": "j", "skip_by": "fullsync", "skip": 1 }), "skip: is not a known field"),
+        (json!({ "name": "x", "skip_by": "fullsync" }), "job x not exist"),
+    ] {
+        let text = node.refused("job_skip_binlog", body.clone()).await;
+        assert!(text.starts_with(expected), "{body}: {text}");
+    }
+    assert_eq!(stored_skips(&node).await, [0_i64; 0]);
+    assert_eq!(node.status("j").await["progress_state"], "DBIncrementalSync");
+    assert_eq!(node.refused("force_fullsync", json!({ "name": "x" })).await, "job x not exist");
+}
+
+#[tokio::test]
+async fn a_full_sync_is_taken_once_however_often_it_is_asked_for() {
+    let node = paused_and_flowing(database_job("j")).await;
+    node.call("force_fullsync", json!({ "name": "j" })).await;
+    node.call("force_fullsync", json!({ "name": "j" })).await;
+    node.call("job_skip_binlog", json!({ "name": "j", "skip_by": "FullSync" })).await;
+    let progress = node.call("job_progress", json!({ "name": "j" })).await["job_progress"].clone();
+    assert_eq!(progress["progress_state"], "DBFullSync");
+    assert_eq!(progress["full_sync_info"]["reason"]["kind"], "requested");
+    assert!(progress["full_sync_info"]["info"].as_str().unwrap().contains("force_fullsync"), "{progress}");
+    let id = node.store.job_by_name("j").await.unwrap().unwrap().id;
+    assert_eq!(node.store.load(&id).await.unwrap().0.snapshots_taken, 2);
+    let body = json!({ "name": "j", "skip_by": "partialsync", "skip_table": "orders", "skip_table_id": 4 });
+    assert!(node.refused("job_skip_binlog", body).await.contains("full sync is running"));
+}
+
+#[tokio::test]
+async fn a_partial_sync_copies_the_table_of_either_kind_of_job() {
+    let body = json!({ "name": "j", "skip_by": "partialsync", "skip_table": "orders", "skip_table_id": 4 });
+    let node = paused_and_flowing(database_job("j")).await;
+    node.call("job_skip_binlog", body.clone()).await;
+    let progress = node.call("job_progress", json!({ "name": "j" })).await["job_progress"].clone();
+    assert_eq!(
+        (&progress["apart"][0]["table"], &progress["apart"][0]["cursor"]),
+        (&json!("orders"), &json!(9))
+    );
+    assert_eq!(progress["apart"][0]["work"], "partial_sync");
+    assert_eq!(progress["progress_state"], "DBPartialSync");
+
+    let node = paused_and_flowing(table_job("j")).await;
+    node.call("job_skip_binlog", body).await;
+    assert_eq!(node.status("j").await["progress_state"], "TablePartialSync");
+}
+
+#[tokio::test]
+async fn target_tables_are_marked_and_failures_listed() {
+    let node = Node::start().await;
+    node.call("create_ccr", table_job("t")).await;
+    node.call("create_ccr", database_job("j")).await;
+    let mut copy = database("shop_copy", false);
+    for (id, name) in [(1, "a`b"), (2, "orders"), (3, "v")] {
+        copy.tables.insert(name.to_owned(), good_table(id));
+    }
+    copy.views.push("v".to_owned());
+    node.down.state.lock().databases.insert("shop_copy".to_owned(), copy);
+    node.down.state.lock().statements.clear();
+    assert_eq!(node.post("desync", json!({ "name": "t" })).await, json!({ "success": true }));
+    assert_eq!(node.post("sync", json!({ "name": "j" })).await, json!({ "success": true }));
+    assert_eq!(
+        node.down.statements(),
+        [
+            "ALTER TABLE `shop_copy`.`orders` SET (\"is_being_synced\" = \"false\")",
+            "ALTER TABLE `shop_copy`.`a``b` SET (\"is_being_synced\" = \"true\")",
+            "ALTER TABLE `shop_copy`.`orders` SET (\"is_being_synced\" = \"true\")",
+        ]
+    );
+    node.down.state.lock().refused_statements.push("a``b".to_owned());
+    let text = node.refused("desync", json!({ "name": "j" })).await;
+    assert!(text.starts_with("1 of 2 tables of the target") && text.contains("`a``b`: "), "{text}");
+    assert!(!text.contains("orders"), "{text}");
+    node.down.state.lock().databases.clear();
+    assert!(node.refused("desync", json!({ "name": "j" })).await.contains("no database `shop_copy`"));
+    assert_eq!(node.refused("sync", json!({ "name": "x" })).await, "job x not exist");
+}
+
+#[tokio::test]
+async fn features_are_listed_with_value_and_default() {
+    let node = Node::start().await;
+    let answer = node.call("features", json!({})).await;
+    let flags = answer["flags"].as_array().unwrap();
+    assert_eq!(flags[0], json!({ "feature": "feature_atomic_restore", "value": true, "default": "true" }));
+    assert!(flags.is_sorted_by_key(|flag| flag["feature"].as_str().unwrap().to_owned()));
+    assert_eq!(flags.len(), ccr_syncer::flags::FEATURES.len());
+}
+
+#[tokio::test]
+async fn failpoints_exist_only_when_enabled() {
+    let node = Node::start().await;
+    for body in [
+        json!({ "name": "j", "failpoint": "", "value": "x" }),
+        json!({ "name": "j", "failpoint": "handle_binlog_failed", "value": null }),
+        json!({ "name": "j" }),
+    ] {
+        assert_eq!(node.post("failpoint", body).await, json!({ "success": true }));
+    }
+    let body = json!({ "name": "j", "failpoint": "handle_binlog_failed", "value": true });
+    let text = node.refused("failpoint", body).await;
+    assert_eq!(text, "failpoint: handle_binlog_failed is not available in this version");
+    assert_eq!(node.refused("failpoint", json!({ "failpoint": "" })).await, "name: is required");
+
+    let api = Api::new(Arc::clone(&node.manager), Arc::clone(&node.metrics), Settings::default());
+    let server = Server::start("127.0.0.1", 0, api::router(Arc::new(api))).await.unwrap();
+    let url = format!("http://{}/failpoint", server.address());
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    assert_eq!(http.post(url).body("{}").send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn the_monitor_interval_is_kept() {
+    let node = Node::start().await;
+    let shown = json!({ "success": true, "interval_seconds": 120 });
+    assert_eq!(node.post("get_monitor_interval", json!({})).await, shown);
+    for (body, expected) in [
+        (json!({}), "interval_seconds: is required"),
+        (json!({ "interval_seconds": 0 }), "interval_seconds: must be greater than 0"),
+        (json!({ "interval_seconds": 1.5 }), "interval_seconds: must be an integer"),
+        (json!({ "interval_seconds": 5, "x": 1 }), "x: is not a known field"),
+    ] {
+        assert!(node.refused("update_monitor_interval", body).await.starts_with(expected));
+    }
+    assert_eq!(node.post("get_monitor_interval", json!({})).await, shown);
+    let answer = node.post("update_monitor_interval", json!({ "interval_seconds": 7 })).await;
+    assert_eq!(answer, json!({ "success": true }));
+    assert_eq!(node.call("get_monitor_interval", json!({})).await["interval_seconds"], 7);
+}
+
+#[tokio::test]
+async fn the_view_shows_every_job_escaped_and_in_three_forms() {
+    let node = Node::start().await;
+    let head = "Job Name\tType\tLag\tLag(Secs)\tSync State\tSub Sync State\tLast Fullsync Time\t\
+                Last Fullsync Reason\tIs Hostmapping\tOther Args\n";
+    assert_eq!(node.raw("view?type=raw", "").await.text, head, "a page without jobs");
+    node.call("create_ccr", database_job("<b>&\"a\"")).await;
+    node.call("create_ccr", database_job("bad")).await;
+    let mut renamed = table_job("t");
+    renamed["dest"]["table"] = json!("orders_copy");
+    renamed["src"]["host_mapping"] = json!({ "a": "b" });
+    node.call("create_ccr", renamed).await;
+    let node = node.restart(|store| store.spoil("bad")).await;
+
+    for path in ["view", "view?type=html"] {
+        let html = node.raw(path, "").await;
+        assert_eq!((html.status, html.content_type.as_str()), (200, "text/html; charset=utf-8"));
+        assert!(html.text.contains("<td>&lt;b&gt;&amp;&quot;a&quot;</td>"), "{}", html.text);
+        assert!(!html.text.contains("<b>"), "{}", html.text);
+    }
+    let raw = node.raw("view?type=raw", "").await;
+    assert_eq!(raw.content_type, "text/plain; charset=utf-8");
+    let lines: Vec<Vec<&str>> = raw.text.lines().map(|line| line.split('\t').collect()).collect();
+    assert!(lines.iter().all(|line| line.len() == 10), "{lines:?}");
+    let column = |index: usize| lines[1..].iter().map(|line| line[index]).collect::<Vec<_>>();
+    assert_eq!(column(0), ["<b>&\"a\"", "bad", "t"]);
+    assert_eq!(column(1), ["db_sync", "", "table_sync_with_alias"]);
+    assert_eq!((lines[1][2], lines[1][3]), ("1", "0"));
+    assert_eq!((lines[1][4], lines[1][5]), ("DBFullSync", "BeginCreateSnapshot"));
+    assert!(lines[2][4].contains("gibberish"), "{lines:?}");
+    assert_eq!((lines[1][8], lines[3][8]), ("false", "true"));
+
+    let cause = doris_types::failure::Cause::Connect { detail: "down\tnow".to_owned() };
+    node.up.fail("binlog_lag", cause);
+    let table = node.raw("view?type=table", "").await.text;
+    assert!(table.contains("error: ") && table.contains("down now"), "{table}");
+    let widths: std::collections::BTreeSet<usize> = table.lines().map(|line| line.chars().count()).collect();
+    assert_eq!(widths.len(), 1, "{table}");
+
+    let other = node.raw("view?type=json", "").await;
+    assert_eq!((other.status, other.text.starts_with("the query must be")), (200, true));
+}
+
+/// Another process took the job's lease: this one has nothing to say about it any more, and says so.
+#[tokio::test]
+async fn a_job_driven_elsewhere_does_not_pass_for_running() {
+    let node = Node::start().await;
+    node.call("create_ccr", database_job("j")).await;
+    let id = node.store.job_by_name("j").await.unwrap().unwrap().id;
+    node.store.acquire(&id, "10.0.0.9:9190").await.unwrap();
+    node.up.state.lock().backup_state = "CANCELLED".to_owned();
+    let status = node.wait_status("j", "stopped", |status| status["state"] == "stopped").await;
+    assert!(status["last_error"]["message"].as_str().unwrap().contains("newer lease"), "{status}");
+    assert!(!node.manager.is_running("j") && node.manager.running().is_empty());
+    node.up.state.lock().backup_state = String::new();
+    node.call("resume", json!({ "name": "j" })).await;
+    assert_eq!(node.status("j").await["state"], "running");
+    assert!(node.manager.is_running("j"));
+}
