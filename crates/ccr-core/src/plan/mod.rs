@@ -8,6 +8,7 @@ mod alter;
 mod copy;
 mod names;
 mod partition;
+mod policy;
 mod table;
 mod upsert;
 mod view;
@@ -18,6 +19,8 @@ use doris_types::record::{PartitionRecord, Record};
 
 use crate::change::Change;
 use crate::job::{FullSyncReason, JobSpec, Lane, LinkEffect, PartialSyncReason, SyncType, TableLink};
+
+pub use policy::{POLICIES, Policy};
 
 /// What the planner knows of the job.
 #[derive(Debug, Clone, Copy)]

@@ -94,10 +94,10 @@ pub fn spawn(context: JobContext) -> JobHandle {
     let task = tokio::spawn(
         async move {
             tokio::select! {
-                () = stopped.cancelled() => {}
+                () = stopped.cancelled() => shell.set_step("stopped"),
+                // It has said why.
                 () = drive(Arc::clone(&shell)) => {}
             }
-            shell.set_step("stopped");
         }
         .instrument(span),
     );

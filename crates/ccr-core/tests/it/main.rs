@@ -12,5 +12,6 @@ mod replay;
 mod replicas;
 mod run;
 mod scenario;
+mod support_matrix;
 mod transactions;
 mod world;

@@ -35,7 +35,7 @@ impl Manager {
             Activity::Running(running) if running.handle.is_finished() => {
                 let mut status = running.status();
                 let (message, at_ms) = (status.step.clone(), self.parts.clock.now_ms());
-                status.last_error.get_or_insert(RetriedError { message, tries: 1, at_ms });
+                status.last_error = Some(RetriedError { message, tries: 1, at_ms });
                 JobView { record, status, running: false, ended: true }
             }
             Activity::Running(running) => {

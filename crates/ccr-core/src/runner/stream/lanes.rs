@@ -17,7 +17,7 @@ impl Stream<'_> {
     pub(super) async fn handle_lane(&mut self, source_id: i64, event: TrackEvent) -> Result<()> {
         match event {
             TrackEvent::Done(done) => {
-                self.count(&done).await;
+                self.count(&done).await?;
                 self.move_cursor(source_id, done.commit_seq);
             }
             TrackEvent::Acted { change, began_ms, result } => {

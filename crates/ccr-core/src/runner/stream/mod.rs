@@ -173,7 +173,7 @@ impl<'a> Stream<'a> {
     async fn handle_main(&mut self, event: TrackEvent) -> Result<Flow> {
         match event {
             TrackEvent::Done(done) => {
-                self.count(&done).await;
+                self.count(&done).await?;
                 self.move_position(done.commit_seq, done.timestamp_ms);
             }
             TrackEvent::Acted { change, began_ms, result } => {
@@ -295,7 +295,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    async fn count(&mut self, done: &Done) {
+    async fn count(&mut self, done: &Done) -> Result<()> {
         match done.skipped {
             None => self.shell.update_status(|status| status.transactions += 1),
             Some(reason) => {
@@ -307,6 +307,8 @@ impl<'a> Stream<'a> {
                 );
                 self.shell.update_status(|status| status.skipped += 1);
                 if reason == SkipReason::Requested {
+                    // A write under way holds the store, and goes on only while it is waited for.
+                    self.settle_recording().await?;
                     let seqs = (done.commit_seq, done.commit_seq);
                     let text = format!("{}: {}", done.binlog_type, reason.name());
                     self.job.history("skip", seqs, text, "passed over", done.planned_at_ms).await;
@@ -314,6 +316,7 @@ impl<'a> Stream<'a> {
             }
         }
         self.handled(done.binlog_type, done.planned_at_ms);
+        Ok(())
     }
 
     fn handled(&self, binlog_type: &str, since_ms: i64) {

@@ -1,0 +1,41 @@
+//! `docs/support-matrix.md` is what [`POLICIES`] says. With `UPDATE_DOCS` set, the page is written anew.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use ccr_core::plan::POLICIES;
+
+const HEAD: &str = "\
+# Support matrix
+
+What happens downstream for each type of binlog.
+This page is generated from `crates/ccr-core/src/plan/policy.rs`; a test compares the two.
+
+Three reasons to skip hold for every type: the change is at or below the job's position or the snapshot of its table, an operator asked to pass over it, or it concerns a table that is not replicated or that has left the stream and is handled on its own.
+A type that is not listed blocks its table with CCR0203; other tables go on.
+A table that is copied again leaves the stream meanwhile, stays readable, and joins when it has caught up.
+
+| number | type | downstream | skipped when |
+|---|---|---|---|
+";
+
+fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for policy in &POLICIES {
+        let (number, name) = (policy.binlog_type.0, policy.binlog_type.name());
+        writeln!(page, "| {number} | {name} | {} | {} |", policy.downstream, policy.skipped)
+            .expect("writing to a string does not fail");
+    }
+    page
+}
+
+#[test]
+fn the_page_says_what_the_policies_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/support-matrix.md");
+    let page = page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).expect("the page can be written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page, "{} is not up to date: run this test with UPDATE_DOCS=1", path.display());
+}
