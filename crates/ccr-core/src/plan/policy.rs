@@ -24,7 +24,7 @@ const fn policy(binlog_type: BinlogType, downstream: &'static str, skipped: &'st
 pub const POLICIES: [Policy; 27] = [
     policy(
         BinlogType::UPSERT,
-        "the same rowsets are ingested in one transaction, committed in upstream order; a transaction of several statements blocks its tables (CCR0205)",
+        "the same rowsets are ingested in one transaction, committed in upstream order; explicit transactions as sub-transactions",
         "temporary partitions; what a snapshot contains already; partitions and tables dropped upstream later",
     ),
     policy(
