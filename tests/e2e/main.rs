@@ -19,6 +19,7 @@ mod failover;
 mod gap;
 mod harness_itself;
 mod lost_replies;
+mod matrix;
 mod shutdown;
 mod steering;
 mod table_job;

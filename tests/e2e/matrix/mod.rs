@@ -1,0 +1,68 @@
+//! Every kind of change, at every moment of a job's life: before the snapshot, while the backup is under
+//! way, while the restore is, and in the stream.
+//!
+//! A [`Case`] is one row of the support matrix. Its tables exist once per moment, in one database, so one
+//! job shows all cases of a family at all moments, beside each other. Each case loads rows before and after
+//! its change. In the end both sides hold the same tables with the same rows, schema and partitions, and
+//! there was one full backup.
+
+mod columns;
+mod partitions;
+mod readable;
+mod rows;
+mod run;
+mod same;
+mod tables;
+
+use run::{in_database_job, in_table_jobs};
+
+/// One change. In all statements `{t}` stands for the case's table; other names start with `{t}_`.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    /// The table's name, to which the moment is added.
+    name: &'static str,
+    /// Makes the tables and their first rows, before the job is created.
+    setup: &'static [&'static str],
+    /// The change, and loads in its midst. [`SETTLE`] waits for the jobs of ALTER statements.
+    change: &'static [&'static str],
+    /// Loads after it.
+    after: &'static [&'static str],
+}
+
+/// Stands between statements: wait until all schema change and rollup jobs have ended.
+const SETTLE: &str = "SETTLE";
+
+const fn case(
+    name: &'static str,
+    setup: &'static [&'static str],
+    change: &'static [&'static str],
+    after: &'static [&'static str],
+) -> Case {
+    Case { name, setup, change, after }
+}
+
+const PLAIN_TABLE: &str = "CREATE TABLE {t} (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
+     DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES (\"binlog.enable\" = \"true\")";
+const PLAIN_ROWS: &str = "INSERT INTO {t} VALUES (1, 'one', 10), (2, NULL, 20), (3, 'three', NULL)";
+
+/// Duplicate keys and three rows.
+const PLAIN: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS];
+
+/// The same with two range partitions.
+const RANGED: &[&str] = &[
+    "CREATE TABLE {t} (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
+     PARTITION BY RANGE(k) (PARTITION p1 VALUES LESS THAN (\"100\"), PARTITION p2 VALUES LESS THAN (\"200\")) \
+     DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES (\"binlog.enable\" = \"true\")",
+    "INSERT INTO {t} VALUES (1, 'one', 10), (2, NULL, 20), (101, 'second', NULL)",
+];
+
+/// With a list of values per partition.
+const LISTED: &[&str] = &[
+    "CREATE TABLE {t} (c VARCHAR(10) NOT NULL, k INT) DUPLICATE KEY(c) \
+     PARTITION BY LIST(c) (PARTITION north VALUES IN (\"no\", \"fi\"), PARTITION south VALUES IN (\"it\")) \
+     DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES (\"binlog.enable\" = \"true\")",
+    "INSERT INTO {t} VALUES ('no', 1), ('fi', 2), ('it', 3)",
+];
+
+const MORE: &str = "INSERT INTO {t} VALUES (4, 'four', 40), (5, 'five', 50)";
+const MORE_ROWS: &[&str] = &[MORE];
