@@ -11,6 +11,9 @@ use crate::job::{
 pub struct JobStatus {
     pub progress: ProgressState,
     pub position: Position,
+    /// The upstream table of a table job by its id, which a rename does not change; `None` before the first
+    /// snapshot is restored, and in a database job.
+    pub source_table_id: Option<i64>,
     /// The step in words: `backup ccrs_…: SNAPSHOTING`, `waiting for binlogs`, `ingesting 12 transactions`.
     pub step: String,
     /// The error being retried, with the number of tries so far; `None` while all goes well.
@@ -135,6 +138,7 @@ impl JobStatus {
         Self {
             progress,
             position: Position::default(),
+            source_table_id: None,
             step: "starting".to_owned(),
             last_error: None,
             blocked: None,

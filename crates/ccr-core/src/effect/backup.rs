@@ -52,7 +52,15 @@ pub(crate) async fn run(shell: &Shell, label: &str, scope: &Scope) -> Result<Out
     }
     shell.set_step(format!("reading snapshot {label}"));
     match fetch(shell, label).await? {
-        Fetched::Snapshot(snapshot) => Ok(Outcome::Ready(describe(scope, &snapshot)?)),
+        Fetched::Snapshot(snapshot) => {
+            let info = describe(scope, &snapshot)?;
+            if matches!(scope, Scope::Table { .. }) && info.tables.is_empty() {
+                let detail = "it does not hold the table, which was renamed or dropped meanwhile".to_owned();
+                let reason = FullSyncReason::SnapshotLost { label: label.to_owned(), detail };
+                return Ok(Outcome::Lost(reason));
+            }
+            Ok(Outcome::Ready(info))
+        }
         Fetched::Lost(reason) => Ok(Outcome::Lost(reason)),
     }
 }
@@ -131,7 +139,7 @@ fn describe(scope: &Scope, snapshot: &Snapshot) -> Result<SnapshotInfo> {
     let lowest = tables.iter().map(|table| table.commit_seq).min();
     let commit_seq = match scope {
         // The table's own barrier: the table's list holds everything after it.
-        Scope::Table { .. } => lowest,
+        Scope::Table { .. } => lowest.or(snapshot.commit_seq),
         // The barrier of the database lies before those of the tables. What was created in between is
         // found in the binlog only if replay starts there.
         Scope::Database => snapshot.commit_seq.filter(|seq| *seq > 0).or(lowest),

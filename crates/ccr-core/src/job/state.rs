@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Apart, ApartWork, JobSpec, Lane, PartialSyncReason};
+use super::{Apart, ApartWork, JobSpec, Lane, PartialSyncReason, SyncType};
 
 /// Version of the JSON of [`JobState`].
 pub const STATE_VERSION: u32 = 1;
@@ -204,6 +204,14 @@ impl JobState {
     /// The table's work apart from the stream, if it has left it.
     pub fn apart(&self, source_id: i64) -> Option<&Apart> {
         self.tables.get(&source_id).and_then(|link| link.lane.apart())
+    }
+
+    /// The only table of a table job, once it is linked.
+    pub fn only_table(&self, sync_type: SyncType) -> Option<i64> {
+        match sync_type {
+            SyncType::Database => None,
+            SyncType::Table => self.tables.keys().next().copied(),
+        }
     }
 
     /// What an operator must act on: of the job, or of one of its tables.

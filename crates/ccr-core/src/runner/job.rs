@@ -91,6 +91,7 @@ impl Job {
         self.shell.update_status(|status| {
             status.progress = progress;
             status.position = self.position;
+            status.source_table_id = self.state.only_table(self.shell.ctx.record.spec.sync_type());
             status.blocked = self.state.any_block().cloned();
             status.apart = TableStatus::of(&self.state);
         });

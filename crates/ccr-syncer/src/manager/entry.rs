@@ -56,7 +56,13 @@ impl Running {
     pub(super) fn new(record: &JobRecord, handle: JobHandle, state: &JobState, position: Position) -> Self {
         let untouched = JobStatus::starting(record);
         let progress = ProgressState::of(record.spec.sync_type(), state, &position);
-        let stored = JobStatus { progress, position, apart: TableStatus::of(state), ..untouched.clone() };
+        let stored = JobStatus {
+            progress,
+            position,
+            source_table_id: state.only_table(record.spec.sync_type()),
+            apart: TableStatus::of(state),
+            ..untouched.clone()
+        };
         Self { handle, untouched, stored }
     }
 

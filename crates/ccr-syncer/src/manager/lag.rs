@@ -47,6 +47,8 @@ impl Manager {
         };
         let table_id = match view.record.spec.sync_type() {
             SyncType::Database => None,
+            // The name may have changed; before the first snapshot it is all there is.
+            SyncType::Table if view.status.source_table_id.is_some() => view.status.source_table_id,
             SyncType::Table => {
                 let meta = upstream
                     .meta(&spec.database, MetaFilter::Named(vec![spec.table.clone()]))

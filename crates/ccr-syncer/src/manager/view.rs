@@ -107,6 +107,7 @@ fn stored_status(
     JobStatus {
         progress: ProgressState::of(record.spec.sync_type(), state, &position),
         position,
+        source_table_id: state.only_table(record.spec.sync_type()),
         step: step.to_owned(),
         last_error,
         blocked: state.any_block().cloned(),
