@@ -79,7 +79,10 @@ pub struct BackendNode {
 
 impl ClusterInner {
     /// The shared state of a cluster without any node.
-    pub fn new(options: ClusterOptions) -> Self {
+    pub fn new(mut options: ClusterOptions) -> Self {
+        if options.version.is_empty() {
+            options.version = options.release.version_text().to_owned();
+        }
         let mut config = IndexMap::from([
             ("enable_feature_binlog".to_owned(), options.feature_binlog.to_string()),
             // On in Doris. Here every process shares one address, so that a client of the frontend would
@@ -100,6 +103,7 @@ impl ClusterInner {
             config,
             users: BTreeMap::from(users),
             token: cluster_token(options.seed, &options.name),
+            release: options.release,
         };
         Self {
             name: options.name.clone(),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use minidoris::options::PORTS_PER_CLUSTER;
-use minidoris::{Cluster, ClusterOptions};
+use minidoris::{Cluster, ClusterOptions, Release};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -35,6 +35,9 @@ struct Arguments {
     /// out fields have Doris's defaults, so the binlog feature must be asked for there.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clusters", "frontends", "backends", "base_port"])]
     config: Option<PathBuf>,
+    /// Which release of Doris the frontends behave like.
+    #[arg(long, value_enum, default_value = "3.1", conflicts_with = "config")]
+    release: Release,
     /// Turn the binlog feature off.
     #[arg(long, conflicts_with = "config")]
     no_binlog: bool,
@@ -104,6 +107,7 @@ fn from_arguments(arguments: &Arguments) -> anyhow::Result<Vec<ClusterOptions>> 
         let mut options = ClusterOptions::replicating(&format!("cluster{}", index + 1));
         options.frontends = usize::from(arguments.frontends);
         options.backends = usize::from(arguments.backends);
+        options.release = arguments.release;
         options.base_port = block(index)?;
         options.feature_binlog = !arguments.no_binlog;
         options.be_feature_binlog = !arguments.no_binlog;

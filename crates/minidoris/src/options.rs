@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::release::Release;
+
 /// Everything that is fixed when a cluster starts. All fields have defaults, so a configuration file
 /// names only what differs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +24,9 @@ pub struct ClusterOptions {
     pub feature_binlog: bool,
     /// BE setting `enable_feature_binlog`.
     pub be_feature_binlog: bool,
-    /// What `@@version_comment` and SHOW FRONTENDS / BACKENDS call the version.
+    /// Which release the frontends behave like.
+    pub release: Release,
+    /// What `@@version_comment` and SHOW FRONTENDS / BACKENDS call the version; empty: a text of the release.
     pub version: String,
     pub root_password: String,
     /// SQL connections per frontend (`qe_max_connection`); further ones get error 1040.
@@ -84,7 +88,8 @@ impl Default for ClusterOptions {
             base_port: 0,
             feature_binlog: false,
             be_feature_binlog: false,
-            version: "doris-3.1.0-rc02-minidoris".to_owned(),
+            release: Release::default(),
+            version: String::new(),
             root_password: String::new(),
             max_connections: 1024,
             default_replication_num: 1,

@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use crate::binlog::{BinlogStore, BinlogType};
 use crate::exec::DdlState;
 use crate::model::Database;
+use crate::release::Release;
 use crate::snapshot::SnapshotJobs;
 use crate::txn::TxnManager;
 
@@ -32,6 +33,8 @@ pub struct FeState {
     pub users: BTreeMap<String, Account>,
     /// The cluster-wide token that backends check on snapshot downloads.
     pub token: String,
+    /// What the frontends tell, and which calls they know.
+    pub release: Release,
 }
 
 #[derive(Debug, Clone)]

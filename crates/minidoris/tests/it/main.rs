@@ -8,6 +8,7 @@ mod harness;
 mod load;
 mod nodes;
 mod protocol;
+mod random_sql;
 mod raw;
 mod replicate;
 mod rows;

@@ -9,10 +9,11 @@ use doris_thrift::{
 };
 
 use super::auth::{Caller, check_password_unless_token};
-use super::{OLD_FRONTEND, Refusal, database_named, required};
+use super::{Refusal, database_named, required};
 use crate::binlog::{BinlogEntry, Dummy, Knowledge, LockError, NoList, ReadOutcome, Scope};
 use crate::cluster::ClusterInner;
 use crate::model::{Database, Table};
+use crate::release::Release;
 use crate::state::FeState;
 
 pub(super) fn get(
@@ -21,7 +22,7 @@ pub(super) fn get(
     req: &TGetBinlogRequest,
 ) -> Result<TGetBinlogResult, Refusal> {
     let (scope, prev) = positioned(cluster, req)?;
-    let (outcome, is_old, knowledge) = {
+    let (outcome, release, knowledge) = {
         let state = cluster.fe.lock();
         let outcome = state.binlogs.read(scope, prev, req.num_acquired.unwrap_or(1));
         let knowledge: Vec<Knowledge> = match &outcome {
@@ -30,7 +31,7 @@ pub(super) fn get(
             }
             ReadOutcome::Missing(_) | ReadOutcome::TooOld(_) | ReadOutcome::TooNew => Vec::new(),
         };
-        (outcome, state.config_flag(OLD_FRONTEND), knowledge)
+        (outcome, state.release, knowledge)
     };
     // Entries are shared, so they are copied into the reply without the lock.
     let (status, binlogs) = match outcome {
@@ -40,11 +41,12 @@ pub(super) fn get(
         }
         ReadOutcome::TooOld(dummy) => {
             let status = TStatus::new(TStatusCode::BINLOG_TOO_OLD_COMMIT_SEQ, "too old commit seq");
-            (status, (!is_old).then(|| vec![from_dummy(dummy)]))
+            (status, (!release.is_old()).then(|| vec![from_dummy(dummy)]))
         }
         ReadOutcome::Entries(entries) => {
             let told = entries.iter().zip(knowledge).map(|(entry, knowledge)| {
-                from_entry(entry, if is_old { Knowledge::WithoutIndexes } else { knowledge })
+                let knowledge = if release.is_old() { Knowledge::WithoutIndexes } else { knowledge };
+                from_entry(entry, knowledge, release)
             });
             (TStatus::ok(), Some(told.collect()))
         }
@@ -56,7 +58,7 @@ pub(super) fn lag(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<TGe
     let (scope, prev) = positioned(cluster, req)?;
     let (lag, is_old) = {
         let state = cluster.fe.lock();
-        (state.binlogs.lag(scope, prev), state.config_flag(OLD_FRONTEND))
+        (state.binlogs.lag(scope, prev), state.release.is_old())
     };
     let lag = match lag {
         Ok(lag) if is_old => {
@@ -149,14 +151,16 @@ fn no_list(missing: NoList) -> TStatus {
     }
 }
 
-fn from_entry(entry: &BinlogEntry, knowledge: Knowledge) -> TBinlog {
+fn from_entry(entry: &BinlogEntry, knowledge: Knowledge, release: Release) -> TBinlog {
+    let data = entry.data_as(knowledge);
+    let (binlog_type, data) = release.tell(entry.binlog_type, entry.db_id, &entry.table_ids, data);
     TBinlog {
         commit_seq: Some(entry.commit_seq),
         timestamp: Some(entry.timestamp_ms),
-        binlog_type: Some(TBinlogType(entry.binlog_type.0)),
+        binlog_type: Some(TBinlogType(binlog_type.0)),
         db_id: Some(entry.db_id),
         table_ids: (!entry.table_ids.is_empty()).then(|| entry.table_ids.clone()),
-        data: Some(entry.data_as(knowledge).into_owned()),
+        data: Some(data.into_owned()),
         belong: None,
         table_ref: Some(entry.table_lists.load(Ordering::Relaxed)),
         remove_enable_cache: Some(entry.resets_flags),

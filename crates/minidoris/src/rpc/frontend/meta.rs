@@ -11,7 +11,7 @@ use doris_thrift::{
 };
 
 use super::auth::{Caller, check_password, denied};
-use super::{OLD_FRONTEND, Refusal, is_set, required};
+use super::{Refusal, is_set, required};
 use crate::catalog_ops::olap_table;
 use crate::cluster::ClusterInner;
 use crate::model::{Database, MaterializedIndex, OlapTable, Partition, Table};
@@ -90,7 +90,7 @@ fn database_meta(state: &FeState, db: &Database, wanted: &TGetMetaDB) -> TGetMet
         meta.dropped_partitions = ids(&dropped.partitions);
         meta.dropped_tables = ids(&dropped.tables);
         meta.dropped_indexes = ids(&dropped.indexes);
-        if !state.config_flag(OLD_FRONTEND) {
+        if !state.release.is_old() {
             meta.dropped_partition_map = Some(dropped.partitions);
             meta.dropped_table_map = Some(dropped.tables);
             meta.dropped_index_map = Some(dropped.indexes);

@@ -46,11 +46,6 @@ pub struct FrontendRpc {
     pub fe: usize,
 }
 
-/// Not a setting of Doris: `true` makes the frontends answer like those of an early 2.0 release, which tell
-/// nothing with BINLOG_TOO_OLD_COMMIT_SEQ, only the number of a lag, no commit seqs of drops, and no indexes
-/// of an UPSERT.
-pub const OLD_FRONTEND: &str = "minidoris_old_frontend";
-
 /// Why a call is not answered with its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Refusal {
@@ -231,6 +226,9 @@ impl FrontendHandler for FrontendRpc {
         peer: SocketAddr,
         req: TLockBinlogRequest,
     ) -> Result<TLockBinlogResult, HandlerError> {
+        if self.cluster.fe.lock().release.is_old() {
+            return Err(HandlerError::unknown_method("lockBinlog"));
+        }
         let detail = || format!("{} {} {}", shown(&req.db), shown(&req.table), shown(&req.job_unique_id));
         self.serve("lockBinlog", Needs::Master, detail, async || binlog::lock(&self.cluster, peer, &req))
             .await

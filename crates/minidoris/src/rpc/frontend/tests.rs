@@ -305,7 +305,7 @@ async fn replaying_frontends_tell_all_indexes_of_an_upsert() {
     // A restart or a change of master replays the journal.
     rig.cluster.fe.lock().binlogs.start_reign();
     assert_eq!(told_indexes(&rig.rpc, rig.table).await, all);
-    rig.cluster.fe.lock().config.insert(super::OLD_FRONTEND.to_owned(), "true".to_owned());
+    rig.cluster.fe.lock().release = crate::release::Release::V2_1;
     assert_eq!(told_indexes(&rig.rpc, rig.table).await, None);
 }
 
@@ -314,7 +314,7 @@ async fn old_frontends_tell_less() {
     let rig = rig();
     let seq = {
         let state = &mut *rig.cluster.fe.lock();
-        state.config.insert(super::OLD_FRONTEND.to_owned(), "true".to_owned());
+        state.release = crate::release::Release::V2_1;
         state.journal_binlog(1, BinlogType::DROP_TABLE, rig.db, &[], |_| r#"{"tableId":5}"#.to_owned())
     };
     let lag = rig.rpc.get_binlog_lag(PEER, binlog_request()).await.unwrap();
