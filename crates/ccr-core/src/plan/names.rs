@@ -50,6 +50,12 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         }
         return Plan::FullSync(FullSyncReason::SourceTableReplaced { old_id, new_id });
     }
+    let contained = |synced_to: i64| change.commit_seq <= synced_to;
+    let linked = [old_id, new_id].into_iter().filter_map(|id| view.tables.get(&id));
+    if linked.clone().count() == 1 && linked.clone().all(|link| contained(link.synced_to)) {
+        // The other was gone when the snapshot came to it, replaced by this very change or dropped after it.
+        return Plan::Skip(SkipReason::InSnapshot);
+    }
     let (Some(old), Some(new)) = (view.tables.get(&old_id), view.tables.get(&new_id)) else {
         let missing = if view.tables.contains_key(&old_id) { new_id } else { old_id };
         return Plan::Block(Block {
@@ -63,7 +69,6 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
             tables: Vec::new(),
         });
     };
-    let contained = |synced_to: i64| change.commit_seq <= synced_to;
     if contained(old.synced_to) && contained(new.synced_to) {
         return Plan::Skip(SkipReason::InSnapshot);
     }
@@ -85,4 +90,32 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         new_name: new.target_name.clone(),
         swap: record.swap_table,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use doris_types::record::BinlogType;
+
+    /// Table 10 is contained up to commit seq 50; 99 has no link.
+    fn replace(commit_seq: i64, old_id: i64, new_id: i64) -> Plan {
+        let data = format!(
+            r#"{{"dbId":1,"origTblId":{old_id},"origTblName":"a","newTblName":{new_id},"actualNewTblName":"b","swapTable":false,"isForce":false}}"#
+        );
+        plan_of(commit_seq, BinlogType::REPLACE_TABLE, &data)
+    }
+
+    #[test]
+    fn what_the_snapshot_of_the_remaining_table_contains_is_skipped() {
+        assert_eq!(replace(45, 99, 10), Plan::Skip(SkipReason::InSnapshot));
+        assert_eq!(replace(45, 10, 99), Plan::Skip(SkipReason::InSnapshot));
+    }
+
+    #[test]
+    fn a_table_that_was_never_seen_blocks() {
+        for plan in [replace(60, 99, 10), replace(45, 98, 99)] {
+            assert!(matches!(plan, Plan::Block(Block { code: "CCR0204", .. })), "{plan:?}");
+        }
+    }
 }
