@@ -33,6 +33,9 @@ const MISSING: &str = "CCR0303";
 /// Looks at the upstream metadata before a table is copied for something that stays missing.
 const MISSING_TRIES: u32 = 8;
 
+/// Rounds over all upstream replicas before a version that none of them has is taken for gone.
+const GONE_ROUNDS: u32 = 5;
+
 /// A transaction on its way.
 #[derive(Debug, Clone)]
 pub(crate) struct Transaction {
@@ -63,6 +66,7 @@ pub(crate) async fn prepare(
     txn: Arc<Transaction>,
 ) -> Result<Prepared> {
     let mut tries = 0;
+    let mut gone_rounds = 0;
     loop {
         let error = match try_prepare(&shell, &routes, &txn).await {
             Ok(prepared) => {
@@ -83,13 +87,20 @@ pub(crate) async fn prepare(
             Disposition::RestartTxn => {}
         }
         tries += 1;
-        if error.code == MISSING && tries >= MISSING_TRIES {
-            // Neither there nor dropped: what became of it cannot be found out any more. A copy of the
-            // table holds whatever came of it.
+        gone_rounds = if is_not_stored(&error) { gone_rounds + 1 } else { 0 };
+        if gone_rounds >= GONE_ROUNDS || error.code == MISSING && tries >= MISSING_TRIES {
+            // Neither there nor dropped: what became of it cannot be found out any more. Or the rowset is
+            // not kept: an index that a schema change has made since holds no binlogs of what came before
+            // it. A copy of the table holds whatever came of it.
             return Err(Error::partial_sync(error.origin, error.code, error.message));
         }
         shell.pause(&error, tries).await;
     }
+}
+
+/// Whether every upstream replica that was asked does not have the version (HTTP 404).
+fn is_not_stored(error: &Error) -> bool {
+    error.code == "CCR0102" && error.message.contains("returned error: 404")
 }
 
 /// Commits, and repeats what is needed until the commit is certain.
