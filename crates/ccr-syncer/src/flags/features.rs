@@ -17,8 +17,12 @@ const fn feature(name: &'static str, default: bool, help: &'static str) -> Featu
 
 const KEPT: &str = "Accepted for compatibility; no effect";
 
+/// A number of its own, because the length of [`Features`] would otherwise need the flags evaluated, which
+/// an optimising compiler reports as a cycle.
+const COUNT: usize = 18;
+
 /// Sorted by name.
-pub const FEATURES: [Feature; 18] = [
+pub const FEATURES: [Feature; COUNT] = [
     feature("feature_atomic_restore", true, "Keep target tables readable while a snapshot is restored"),
     feature("feature_cancel_conflict_backup_restore_job", false, KEPT),
     feature(
@@ -45,7 +49,7 @@ pub const FEATURES: [Feature; 18] = [
 
 /// The value of each of [`FEATURES`], in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Features([bool; FEATURES.len()]);
+pub struct Features([bool; COUNT]);
 
 impl Default for Features {
     fn default() -> Self {

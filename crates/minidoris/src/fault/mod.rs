@@ -11,6 +11,7 @@
 pub mod admin;
 mod counters;
 mod rule;
+mod timer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -84,7 +85,7 @@ impl Faults {
         tracing::info!(?node, call, fault = ?kind, "fault taken");
         match kind {
             FaultKind::Delay(ms) => {
-                tokio::time::sleep(Duration::from_millis(ms).min(LONGEST_DELAY)).await;
+                timer::wait(Duration::from_millis(ms).min(LONGEST_DELAY)).await;
                 FaultAction::Proceed
             }
             FaultKind::CutBefore => FaultAction::CutBefore,
