@@ -2,9 +2,11 @@
 //!
 //! A route is read once per table, with one metadata call to each side, and again when a partition is
 //! unknown, a statement changed the table, or a call proved it stale. So the steady state of a
-//! transaction needs no metadata call at all.
+//! transaction needs no metadata call at all. Transactions are prepared side by side; when several miss
+//! the same route, one of them reads it and the others use what it read. What is proven to be dropped
+//! upstream is remembered as well, for a long list of loads into it may follow.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use doris_types::call::MetaFilter;
@@ -18,12 +20,36 @@ use crate::runner::shell::Shell;
 
 #[derive(Default)]
 pub(crate) struct Routes {
-    tables: Mutex<HashMap<i64, Arc<TableRoute>>>,
+    tables: Mutex<HashMap<i64, Known>>,
     source_backends: Mutex<Option<Arc<BackendMap>>>,
     target_backends: Mutex<Option<Arc<BackendMap>>>,
 }
 
 pub(crate) type BackendMap = HashMap<i64, Backend>;
+
+/// What is known of one upstream table.
+#[derive(Default)]
+struct Known {
+    route: Option<Arc<TableRoute>>,
+    /// It is proven that the table was dropped upstream.
+    is_gone: bool,
+    /// Partitions that are proven to be dropped upstream.
+    gone_partitions: HashSet<i64>,
+    /// Held by the one who reads the route.
+    reading: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What somebody looks for in a route; `None` when it must be read again.
+pub(crate) type Enough<'a, T> = dyn Fn(&TableRoute, &HashSet<i64>) -> Option<T> + Send + Sync + 'a;
+
+/// How a search in a route ended.
+pub(crate) enum Found<T> {
+    Enough(T),
+    /// The route has just been read.
+    Read(Arc<TableRoute>),
+    /// The upstream table is gone: dropped later in the binlog.
+    SourceGone,
+}
 
 /// A table as both sides describe it now.
 pub(crate) enum Looked {
@@ -33,12 +59,49 @@ pub(crate) enum Looked {
 }
 
 impl Routes {
-    pub fn cached(&self, source_id: i64) -> Option<Arc<TableRoute>> {
-        self.tables.lock().get(&source_id).cloned()
+    /// What is known of a table, if it is enough: `is_enough` is asked with the route and the partitions
+    /// that are gone.
+    fn known<T>(&self, source_id: i64, is_enough: &Enough<'_, T>) -> Option<Found<T>> {
+        let tables = self.tables.lock();
+        let known = tables.get(&source_id)?;
+        if known.is_gone {
+            return Some(Found::SourceGone);
+        }
+        is_enough(known.route.as_deref()?, &known.gone_partitions).map(Found::Enough)
+    }
+
+    /// Takes from the route what `is_enough` finds in it, and reads the route first when it is not known or
+    /// not enough. Only one reads the route of a table at a time.
+    pub async fn find<T>(
+        &self,
+        shell: &Shell,
+        source_id: i64,
+        target_id: i64,
+        is_enough: &Enough<'_, T>,
+    ) -> Result<Found<T>> {
+        if let Some(found) = self.known(source_id, is_enough) {
+            return Ok(found);
+        }
+        let reading = Arc::clone(&self.tables.lock().entry(source_id).or_default().reading);
+        let _only_one = reading.lock().await;
+        if let Some(found) = self.known(source_id, is_enough) {
+            return Ok(found);
+        }
+        Ok(match self.read(shell, source_id, target_id).await? {
+            Looked::Route(route) => Found::Read(route),
+            Looked::SourceGone => Found::SourceGone,
+        })
+    }
+
+    pub fn partition_is_gone(&self, source_id: i64, partition_id: i64) {
+        self.tables.lock().entry(source_id).or_default().gone_partitions.insert(partition_id);
     }
 
     pub fn forget(&self, source_id: i64) {
-        self.tables.lock().remove(&source_id);
+        if let Some(known) = self.tables.lock().get_mut(&source_id) {
+            let reading = Arc::clone(&known.reading);
+            *known = Known { reading, ..Known::default() };
+        }
     }
 
     pub fn forget_backends(&self) {
@@ -63,6 +126,7 @@ impl Routes {
         })?;
         let target = target.map_err(downstream)?;
         let Some(source) = take(source, source_id)? else {
+            self.tables.lock().entry(source_id).or_default().is_gone = true;
             return Ok(Looked::SourceGone);
         };
         let target = target
@@ -76,7 +140,7 @@ impl Routes {
                 )
             })?;
         let route = Arc::new(TableRoute::new(source, target));
-        self.tables.lock().insert(source_id, Arc::clone(&route));
+        self.tables.lock().entry(source_id).or_default().route = Some(Arc::clone(&route));
         Ok(Looked::Route(route))
     }
 

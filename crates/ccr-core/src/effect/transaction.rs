@@ -16,7 +16,7 @@ use doris_types::record::PartitionRecord;
 use sha2::{Digest, Sha256};
 
 use super::ingest::{self, TabletWork};
-use super::routes::{Looked, Routes, is_proven_gone};
+use super::routes::{Found, Looked, Routes, is_proven_gone};
 use super::{downstream, sub_txn, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::plan::{Ingest, TableIngest, TrackId};
@@ -68,7 +68,7 @@ pub(crate) async fn prepare(
     let mut tries = 0;
     let mut gone_rounds = 0;
     loop {
-        let error = match try_prepare(&shell, &routes, &txn).await {
+        let error = match try_prepare(&shell, &routes, &txn, tries).await {
             Ok(prepared) => {
                 shell.recovered(tries);
                 return Ok(prepared);
@@ -145,8 +145,8 @@ pub(crate) async fn commit(
     }
 }
 
-async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction) -> Result<Prepared> {
-    check_unlinked(shell, txn).await?;
+async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction, tries: u32) -> Result<Prepared> {
+    check_unlinked(shell, txn, tries + 1 >= MISSING_TRIES).await?;
     let mut work = Vec::new();
     let mut table_ids = Vec::new();
     for table in &txn.ingest.tables {
@@ -253,14 +253,16 @@ async fn route_table(
     commit_seq: i64,
     table: &TableIngest,
 ) -> Result<Vec<TabletWork>> {
-    if let Some(route) = routes.cached(table.source_id)
-        && let Ok(work) = partitions_work(&route, table, &table.partitions)
-    {
-        return Ok(work);
-    }
-    let route = match routes.read(shell, table.source_id, table.target_id).await? {
-        Looked::Route(route) => route,
-        Looked::SourceGone => {
+    let route = routes
+        .find(shell, table.source_id, table.target_id, &|route, gone| {
+            let present = |partition: &&PartitionRecord| !gone.contains(&partition.partition_id);
+            partitions_work(route, table, table.partitions.iter().filter(present)).ok()
+        })
+        .await?;
+    let route = match route {
+        Found::Enough(work) => return Ok(work),
+        Found::Read(route) => route,
+        Found::SourceGone => {
             tracing::info!(commit_seq, table = table.source_id, "left out, the table was dropped upstream");
             return Ok(Vec::new());
         }
@@ -268,9 +270,10 @@ async fn route_table(
     let mut present = Vec::new();
     for partition in &table.partitions {
         if route.versions(partition).is_some() || !is_source_gone(&route, table, partition) {
-            present.push(partition.clone());
+            present.push(partition);
         } else {
             check_partition_gone(shell, table, partition).await?;
+            routes.partition_is_gone(table.source_id, partition.partition_id);
             tracing::info!(
                 commit_seq,
                 table = table.source_id,
@@ -279,13 +282,13 @@ async fn route_table(
             );
         }
     }
-    partitions_work(&route, table, &present).map_err(|error| route_error(table, &error))
+    partitions_work(&route, table, present).map_err(|error| route_error(table, &error))
 }
 
-fn partitions_work(
+fn partitions_work<'a>(
     route: &TableRoute,
     table: &TableIngest,
-    partitions: &[PartitionRecord],
+    partitions: impl IntoIterator<Item = &'a PartitionRecord>,
 ) -> std::result::Result<Vec<TabletWork>, RouteError> {
     let mut work = Vec::new();
     for partition in partitions {
@@ -358,16 +361,18 @@ fn route_error(table: &TableIngest, error: &RouteError) -> Error {
 }
 
 /// A table of the transaction without a link must have been dropped upstream; else rows would be lost.
-async fn check_unlinked(shell: &Shell, txn: &Transaction) -> Result<()> {
+async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_try: bool) -> Result<()> {
     if txn.ingest.unlinked.is_empty() {
         return Ok(());
     }
     let filter = MetaFilter::Tables(txn.ingest.unlinked.clone());
     let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
-    let alive = db.and_then(|db| db.tables.into_iter().find(|table| table.kind == "OLAP"));
-    match alive {
-        None => Ok(()),
-        Some(table) => Err(Error::blocked(
+    let db = db.ok_or_else(|| {
+        let message = format!("upstream database {} is not there", shell.source_database());
+        Error::retry(Origin::UpstreamFe, "CCR0301", message)
+    })?;
+    if let Some(table) = db.tables.iter().find(|table| table.kind == "OLAP") {
+        return Err(Error::blocked(
             Origin::UpstreamFe,
             "CCR0204",
             format!(
@@ -375,8 +380,29 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction) -> Result<()> {
                 txn.commit_seq, table.name, table.id
             ),
             "was the table restored upstream? such tables are not in the binlog: create the job again",
-        )),
+        ));
     }
+    let doubtful = txn.ingest.unlinked.iter().find(|id| {
+        !db.tables.iter().any(|table| table.id == **id)
+            && !is_proven_gone(&db, |db| db.dropped_tables.contains_key(id))
+    });
+    match doubtful {
+        Some(id) if !is_last_try => Err(Error::retry(Origin::UpstreamFe, MISSING, missing_table(*id))),
+        Some(id) => {
+            // The list of drops is kept for a time only, as binlogs are. What stays missing has been dropped.
+            tracing::warn!(
+                commit_seq = txn.commit_seq,
+                table = id,
+                "left out, the table stays missing upstream"
+            );
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn missing_table(id: i64) -> String {
+    format!("table {id} is missing in the upstream metadata, but not reported as dropped")
 }
 
 /// Whether the transaction was committed before, by the versions of its partitions; `None` when there are

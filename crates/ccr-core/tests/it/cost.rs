@@ -42,3 +42,26 @@ async fn an_upsert_costs_begin_commit_and_one_ingest_per_replica() {
     }
     assert!(made("save_position") <= LOADS, "{}", made("save_position"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn transactions_that_miss_the_same_route_read_it_once() {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[1], 2);
+        world.load_all("t1");
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| (0..LOADS).for_each(|_| world.load_all("t1")));
+    let before = run.world.with(|world| world.counts.clone());
+    run.start();
+    run.caught_up().await;
+    run.check();
+    let after = run.world.with(|world| world.counts.clone());
+    let made = |operation: &str| after[operation] - before.get(operation).copied().unwrap_or(0);
+    assert_eq!(made("target.meta"), 1);
+    // Another one makes sure, at the first idle look, that the database is still there.
+    assert!(made("source.meta") <= 2, "{}", made("source.meta"));
+}
