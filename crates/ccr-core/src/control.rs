@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use crate::job::{
-    Event, FullSyncReason, IllegalEvent, JobRecord, Leaving, PartialSyncReason, Phase, SyncType, transition,
+    Event, FullSyncReason, IllegalEvent, JobRecord, Leaving, PartialSyncReason, Phase, transition,
 };
 use crate::store::{HistoryEntry, Store, StoreError};
 
@@ -79,18 +79,8 @@ pub async fn apply(
             let cursor = link.lane.apart().map_or(position.commit_seq, |apart| apart.cursor);
             let reason = PartialSyncReason::Requested { detail: detail.clone() };
             let text = reason.describe();
-            let event = match job.spec.sync_type() {
-                SyncType::Database => {
-                    let why = Leaving::PartialSync(reason);
-                    Event::TableLeft { source_id: *table_id, cursor, why, at_ms: now_ms }
-                }
-                // Its one table has no stream to leave.
-                SyncType::Table => {
-                    let reason = FullSyncReason::TableChanged { reason };
-                    Event::FullSyncNeeded { reason, from_commit_seq: position.commit_seq, at_ms: now_ms }
-                }
-            };
-            (event, text)
+            let why = Leaving::PartialSync(reason);
+            (Event::TableLeft { source_id: *table_id, cursor, why, at_ms: now_ms }, text)
         }
     };
     let next = transition(&job.id, &state, event)?;

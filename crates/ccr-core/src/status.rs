@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 
-use crate::job::{
-    ApartWork, Blocked, FullSync, FullSyncReason, JobRecord, JobState, Phase, Position, SyncType,
-};
+use crate::job::{ApartWork, Blocked, JobRecord, JobState, Phase, Position, SyncType};
 
 /// A live picture of a job. Cheap to copy; replaced as a whole by the job's task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -93,11 +91,10 @@ impl ProgressState {
                     ProgressState::DBIncrementalSync
                 }
             }
-            (
-                SyncType::Table,
-                Phase::FullSync(FullSync { reason: FullSyncReason::TableChanged { .. }, .. }),
-            ) => ProgressState::TablePartialSync,
             (SyncType::Table, Phase::FullSync(_)) => ProgressState::TableFullSync,
+            (SyncType::Table, Phase::Incremental(_)) if state.has_partial_sync() => {
+                ProgressState::TablePartialSync
+            }
             (SyncType::Table, Phase::Incremental(_)) => ProgressState::TableIncrementalSync,
         }
     }

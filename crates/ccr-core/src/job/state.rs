@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Apart, ApartWork, JobSpec, Lane, PartialSyncReason, SyncType};
+use super::{Apart, ApartWork, JobSpec, Lane, SyncType};
 
 /// Version of the JSON of [`JobState`].
 pub const STATE_VERSION: u32 = 1;
@@ -147,8 +147,6 @@ pub enum FullSyncReason {
     BackupCancelled { label: String, status: String },
     /// The table of a table job was dropped and created again upstream.
     SourceTableReplaced { old_id: i64, new_id: i64 },
-    /// The table of a table job changed in a way that only a copy can bring over.
-    TableChanged { reason: PartialSyncReason },
     /// An operator asked for it.
     Requested { detail: String },
 }
@@ -274,7 +272,6 @@ impl FullSyncReason {
             FullSyncReason::SourceTableReplaced { old_id, new_id } => {
                 format!("the upstream table was replaced: its id was {old_id} and is now {new_id}")
             }
-            FullSyncReason::TableChanged { reason } => reason.describe(),
             FullSyncReason::Requested { detail } => format!("requested by an operator: {detail}"),
         }
     }

@@ -154,3 +154,30 @@ async fn one_poisoned_table_of_a_thousand_does_not_hold_up_the_others() {
     run.check_violations();
     assert_eq!(run.world.with(|world| world.backups.accepted), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_table_of_a_table_job_is_copied_beside_its_stream() {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[1, 2], 2);
+        world.load_all("t1");
+    });
+    let mut run = Run::table(world, "t1", "x1");
+    run.start();
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.add_partition("t1", 1, true);
+        world.load(&[("t1", &["tp1"])]);
+        world.replace_partition("t1", "p1", "tp1");
+        world.load_all("t1");
+    });
+    run.until("the table apart", |_, status| status.apart.len() == 1).await;
+    run.world.with(|world| world.load_all("t1"));
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| (world.backups.accepted, world.restores.accepted)), (2, 2));
+    let history = run.history();
+    assert!(history.iter().any(|(plan, ..)| plan == "join"), "{history:?}");
+    // The first one, of the new job.
+    assert_eq!(history.iter().filter(|(plan, ..)| plan == "full_sync").count(), 1, "{history:?}");
+}

@@ -189,9 +189,7 @@ impl<'a> Stream<'a> {
                     self.main.rewind();
                     return Ok(Flow::GoOn);
                 }
-                if !self.isolate(&tables, commit_seq - 1, error).await? {
-                    return Ok(Flow::PhaseChanged);
-                }
+                self.isolate(&tables, commit_seq - 1, error).await?;
                 self.main.rewind();
             }
             TrackEvent::Barrier(barrier) => return self.pass(barrier).await,
@@ -208,9 +206,6 @@ impl<'a> Stream<'a> {
             }
             Barrier::FullSync(reason) => return self.full_sync(reason).await,
             Barrier::PartialSync { change, source_ids, reason } => {
-                if self.shell.ctx.record.spec.sync_type() == SyncType::Table {
-                    return self.full_sync(FullSyncReason::TableChanged { reason }).await;
-                }
                 for source_id in source_ids {
                     self.leave(source_id, change.commit_seq - 1, Leaving::PartialSync(reason.clone()))
                         .await?;
@@ -224,9 +219,7 @@ impl<'a> Stream<'a> {
             }
             Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error } => {
                 self.job.handling = Some((commit_seq, binlog_type));
-                if !self.isolate(&tables, commit_seq - 1, error).await? {
-                    return Ok(Flow::PhaseChanged);
-                }
+                self.isolate(&tables, commit_seq - 1, error).await?;
                 self.main.passed_barrier(commit_seq);
                 self.move_position(commit_seq, timestamp_ms);
             }
@@ -253,17 +246,14 @@ impl<'a> Stream<'a> {
     }
 
     /// Takes tables that cannot go on out of the stream. When there are none to take out, the whole job
-    /// is concerned and the error is returned. False when the job has left the incremental phase.
-    async fn isolate(&mut self, tables: &[i64], cursor: i64, error: Error) -> Result<bool> {
+    /// is concerned and the error is returned.
+    async fn isolate(&mut self, tables: &[i64], cursor: i64, error: Error) -> Result<()> {
         let table_job = self.shell.ctx.record.spec.sync_type() == SyncType::Table;
         let linked = !tables.is_empty() && tables.iter().all(|id| self.job.state.tables.contains_key(id));
         let copy = error.disposition == Disposition::PartialSync;
-        if copy && table_job {
-            let reason = copy_reason(&error, cursor + 1);
-            self.full_sync(FullSyncReason::TableChanged { reason }).await?;
-            return Ok(false);
-        }
-        if table_job || !linked || !(copy || error.disposition == Disposition::Block) {
+        // A table job that is blocked is blocked as a whole: nothing else is there to go on.
+        let can_leave = copy || error.disposition == Disposition::Block && !table_job;
+        if !linked || !can_leave {
             return Err(error);
         }
         for source_id in tables {
@@ -274,7 +264,7 @@ impl<'a> Stream<'a> {
             };
             self.leave(*source_id, cursor, why).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn move_position(&mut self, commit_seq: i64, timestamp_ms: i64) {

@@ -111,10 +111,8 @@ impl Stream<'_> {
                     let event = Event::StatementDone { commit_seq, effect: LinkEffect::None };
                     self.job.apply(event).await?;
                 }
-                if self.isolate(&alone, commit_seq - 1, error).await? {
-                    self.pass_change(change).await?;
-                }
-                return Ok(());
+                self.isolate(&alone, commit_seq - 1, error).await?;
+                return self.pass_change(change).await;
             }
             (TrackId::Table(source_id), Err(error)) => return self.leave_again(source_id, error).await,
         }
