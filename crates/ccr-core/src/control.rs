@@ -6,7 +6,8 @@
 use thiserror::Error;
 
 use crate::job::{
-    Event, FullSyncReason, IllegalEvent, JobRecord, Leaving, PartialSyncReason, Phase, transition,
+    Event, FullSyncReason, IllegalEvent, JobRecord, JobState, Leaving, PartialSyncReason, Phase, Position,
+    transition,
 };
 use crate::store::{HistoryEntry, Store, StoreError};
 
@@ -15,7 +16,7 @@ use crate::store::{HistoryEntry, Store, StoreError};
 pub enum Request {
     /// Pass over the binlog with exactly this commit seq.
     SkipBinlog { commit_seq: i64 },
-    /// Copy everything again.
+    /// Copy everything again; also approves a full sync that is held.
     FullSync { detail: String },
     /// Copy one table again, if its upstream id and name are still these.
     PartialSync { table: String, table_id: i64, detail: String },
@@ -49,6 +50,39 @@ pub async fn apply(
     now_ms: i64,
 ) -> Result<(), RequestError> {
     let (state, position) = store.load(&job.id).await?;
+    let Some((event, reason)) = decide(&state, &position, request, now_ms)? else { return Ok(()) };
+    let next = transition(&job.id, &state, event)?;
+    store.save_state(&job.id, epoch, &next, &position).await?;
+    let entry = HistoryEntry {
+        at_ms: now_ms,
+        first_commit_seq: position.commit_seq,
+        last_commit_seq: position.commit_seq,
+        plan: "request".to_owned(),
+        reason,
+        outcome: "recorded".to_owned(),
+        duration_ms: 0,
+    };
+    store.append_history(&job.id, epoch, &entry).await?;
+    Ok(())
+}
+
+/// Refuses a request that cannot be applied, by what is stored, without touching the job. What a running
+/// job has stored is a moment old, so [`apply`] looks once more.
+///
+/// # Errors
+/// As those of [`apply`].
+pub async fn check(store: &dyn Store, job: &JobRecord, request: &Request) -> Result<(), RequestError> {
+    let (state, position) = store.load(&job.id).await?;
+    decide(&state, &position, request, 0).map(|_| ())
+}
+
+/// The event that a request is, and why; `None` when it is fulfilled already.
+fn decide(
+    state: &JobState,
+    position: &Position,
+    request: &Request,
+    now_ms: i64,
+) -> Result<Option<(Event, String)>, RequestError> {
     let (event, reason) = match request {
         Request::SkipBinlog { commit_seq } => {
             let lowest = state
@@ -61,10 +95,19 @@ pub async fn apply(
             }
             (Event::SkipRequested { commit_seq: *commit_seq }, format!("skip commit seq {commit_seq}"))
         }
-        Request::FullSync { .. } if matches!(state.phase, Phase::FullSync(_)) => return Ok(()),
+        Request::FullSync { .. } if matches!(state.phase, Phase::FullSync(_)) => return Ok(None),
         Request::FullSync { detail } => {
-            let reason = FullSyncReason::Requested { detail: detail.clone() };
-            let text = reason.describe();
+            // What is held is approved, and keeps the reason it has.
+            let (reason, text) = match &state.held_full_sync {
+                Some(held) => {
+                    (held.reason.clone(), format!("approved by an operator: {}", held.reason.describe()))
+                }
+                None => {
+                    let reason = FullSyncReason::Requested { detail: detail.clone() };
+                    let text = reason.describe();
+                    (reason, text)
+                }
+            };
             let from_commit_seq = position.commit_seq;
             (Event::FullSyncNeeded { reason, from_commit_seq, at_ms: now_ms }, text)
         }
@@ -83,17 +126,5 @@ pub async fn apply(
             (Event::TableLeft { source_id: *table_id, cursor, why, at_ms: now_ms }, text)
         }
     };
-    let next = transition(&job.id, &state, event)?;
-    store.save_state(&job.id, epoch, &next, &position).await?;
-    let entry = HistoryEntry {
-        at_ms: now_ms,
-        first_commit_seq: position.commit_seq,
-        last_commit_seq: position.commit_seq,
-        plan: "request".to_owned(),
-        reason,
-        outcome: "recorded".to_owned(),
-        duration_ms: 0,
-    };
-    store.append_history(&job.id, epoch, &entry).await?;
-    Ok(())
+    Ok(Some((event, reason)))
 }

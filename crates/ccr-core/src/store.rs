@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::job::{ClusterSpec, DesiredState, JobRecord, JobState, Position};
+use crate::job::{ClusterSpec, DesiredState, JobOptions, JobRecord, JobState, Position};
 
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -67,6 +67,9 @@ pub trait Store: Send + Sync {
 
     /// Replaces the two sides of a job, for changes of host mappings.
     async fn set_clusters(&self, job_id: &str, src: &ClusterSpec, dest: &ClusterSpec) -> StoreResult<()>;
+
+    /// Replaces the options of a job.
+    async fn set_options(&self, job_id: &str, options: &JobOptions) -> StoreResult<()>;
 
     /// Removes the job with its state, position and history.
     async fn delete_job(&self, job_id: &str) -> StoreResult<()>;

@@ -29,7 +29,7 @@ impl JobRow {
             spec_version: SPEC_VERSION,
             src: encode_cluster("source cluster", &job.id, &job.spec.src)?,
             dest: encode_cluster("target cluster", &job.id, &job.spec.dest)?,
-            options: encode("options", &job.id, &job.spec.options)?,
+            options: encode_options(&job.id, &job.spec.options)?,
             desired: desired_name(job.desired).to_owned(),
             created_at_ms: job.created_at_ms,
         })
@@ -84,6 +84,10 @@ pub(crate) fn decode_state(job_id: &str, text: &str) -> StoreResult<JobState> {
 
 pub(crate) fn encode_cluster(what: &'static str, job_id: &str, cluster: &ClusterSpec) -> StoreResult<String> {
     encode(what, job_id, cluster)
+}
+
+pub(crate) fn encode_options(job_id: &str, options: &JobOptions) -> StoreResult<String> {
+    encode("options", job_id, options)
 }
 
 /// Epochs are stored as signed integers, which every database has.

@@ -94,6 +94,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.lane = Lane::Flowing;
         }
         Event::FullSyncNeeded { .. }
+        | Event::FullSyncHeld { .. }
         | Event::SnapshotReady { .. }
         | Event::RestoreCancelled
         | Event::Restored { .. }

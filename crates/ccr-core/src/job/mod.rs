@@ -1,13 +1,18 @@
 //! A job: what the operator asked for, where it stands, and how it may move.
 
+mod guard;
 mod lane;
 mod lanes;
 mod spec;
 mod state;
 mod transition;
 
+pub use guard::{HELD_CODE, HeldBy, HeldFullSync, holds};
 pub use lane::{Apart, ApartWork, Lane, PartialSyncReason};
-pub use spec::{ClusterSpec, FrontendSpec, JobOptions, JobSpec, SpecError, SyncType};
+pub use spec::{
+    ClusterSpec, FrontendSpec, FullSyncGuard, JobOptions, JobSpec, MAX_FULL_SYNCS_PER_DAY, SpecError,
+    SyncType,
+};
 pub use state::{
     Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState, Phase,
     Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink,

@@ -10,6 +10,9 @@ use thiserror::Error;
 /// Longest job name: the metadata tables of the original hold 512 characters.
 pub const MAX_NAME_LENGTH: usize = 512;
 
+/// The most that `full_syncs_per_day` may be.
+pub const MAX_FULL_SYNCS_PER_DAY: u32 = 1000;
+
 /// A job as requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -56,6 +59,27 @@ pub struct JobOptions {
     /// Downstream transactions carry the upstream label.
     #[serde(default)]
     pub reuse_binlog_label: bool,
+    /// What happens when the job finds that everything must be copied again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub full_sync: FullSyncGuard,
+    /// How many full syncs the job may start by itself within 24 hours; 0 for any number.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub full_syncs_per_day: u32,
+}
+
+/// Whether a job starts a full sync by itself; see [`super::holds`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FullSyncGuard {
+    /// It does, and says why.
+    #[default]
+    Auto,
+    /// It waits for an operator.
+    Ask,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +102,37 @@ impl SpecError {
     }
 }
 
+impl FullSyncGuard {
+    /// By its name in requests.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn parse(name: &str) -> Result<Self, SpecError> {
+        match name {
+            "auto" => Ok(FullSyncGuard::Auto),
+            "ask" => Ok(FullSyncGuard::Ask),
+            other => Err(SpecError::new("full_sync", format!("must be auto or ask, not {other:?}"))),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            FullSyncGuard::Auto => "auto",
+            FullSyncGuard::Ask => "ask",
+        }
+    }
+}
+
+impl JobOptions {
+    fn validate(&self) -> Result<(), SpecError> {
+        if self.full_syncs_per_day > MAX_FULL_SYNCS_PER_DAY {
+            let problem = format!("must be from 0 to {MAX_FULL_SYNCS_PER_DAY}");
+            return Err(SpecError::new("full_syncs_per_day", problem));
+        }
+        Ok(())
+    }
+}
+
 impl JobSpec {
     pub fn sync_type(&self) -> SyncType {
         if self.src.table.is_empty() { SyncType::Database } else { SyncType::Table }
@@ -96,6 +151,7 @@ impl JobSpec {
         }
         self.src.validate("src")?;
         self.dest.validate("dest")?;
+        self.options.validate()?;
         if self.src.table.is_empty() != self.dest.table.is_empty() {
             let (missing, given) = if self.src.table.is_empty() { ("src", "dest") } else { ("dest", "src") };
             return Err(SpecError::new(

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Apart, ApartWork, JobSpec, Lane, SyncType};
+use super::{Apart, ApartWork, HeldFullSync, JobSpec, Lane, SyncType};
 
 /// Version of the JSON of [`JobState`].
 pub const STATE_VERSION: u32 = 1;
@@ -60,6 +60,12 @@ pub struct JobState {
     pub blocked: Option<Blocked>,
     /// The last full sync, running or finished.
     pub last_full_sync: Option<FullSyncRecord>,
+    /// A full sync that waits for an operator; the job is blocked meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_full_sync: Option<HeldFullSync>,
+    /// When the job started full syncs by itself, in milliseconds; those of the last day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_full_syncs_ms: Vec<i64>,
 }
 
 /// An upstream table and its downstream counterpart.
@@ -196,6 +202,8 @@ impl JobState {
                 finished_at_ms: None,
                 from_commit_seq: 0,
             }),
+            held_full_sync: None,
+            own_full_syncs_ms: Vec::new(),
         }
     }
 

@@ -10,8 +10,8 @@ use thiserror::Error;
 use super::lanes;
 use super::state::{backup_label, restore_label};
 use super::{
-    Blocked, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobState, PartialSyncReason, Phase,
-    SnapshotInfo, SnapshotStep, TableLink,
+    Blocked, FullSync, FullSyncReason, FullSyncRecord, HeldBy, HeldFullSync, Incremental, JobState,
+    PartialSyncReason, Phase, SnapshotInfo, SnapshotStep, TableLink,
 };
 
 /// What happened.
@@ -20,6 +20,13 @@ pub enum Event {
     /// A gap or a lost snapshot: everything must be copied again.
     FullSyncNeeded {
         reason: FullSyncReason,
+        from_commit_seq: i64,
+        at_ms: i64,
+    },
+    /// The same, and it has to wait for an operator.
+    FullSyncHeld {
+        reason: FullSyncReason,
+        by: HeldBy,
         from_commit_seq: i64,
         at_ms: i64,
     },
@@ -157,11 +164,20 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
     let mut next = state.clone();
     match (&mut next.phase, event) {
         (_, Event::FullSyncNeeded { reason, from_commit_seq, at_ms }) => {
+            next.count_full_sync(&reason, at_ms);
+            if next.held_full_sync.take().is_some() {
+                next.blocked = None;
+            }
             next.snapshots_taken += 1;
             let step = SnapshotStep::Backup { label: backup_label(job_id, next.snapshots_taken) };
             next.phase = Phase::FullSync(FullSync { reason: reason.clone(), started_at_ms: at_ms, step });
             next.last_full_sync =
                 Some(FullSyncRecord { reason, started_at_ms: at_ms, finished_at_ms: None, from_commit_seq });
+        }
+        (Phase::Incremental(_), Event::FullSyncHeld { reason, by, from_commit_seq, at_ms }) => {
+            let held = HeldFullSync { reason, by, from_commit_seq, since_ms: at_ms };
+            next.blocked = Some(held.blocked());
+            next.held_full_sync = Some(held);
         }
         (
             Phase::FullSync(FullSync { step: step @ SnapshotStep::Backup { .. }, .. }),
@@ -225,12 +241,15 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
         }
         (_, Event::Blocked(blocked)) => next.blocked = Some(blocked),
         (_, Event::Unblocked) => {
+            // What is held is looked at again: it may have become needless, or been allowed.
+            next.held_full_sync = None;
             next.blocked = None;
             lanes::unblock(&mut next);
         }
         (
             Phase::FullSync(_) | Phase::Incremental(_),
-            event @ (Event::SnapshotReady { .. }
+            event @ (Event::FullSyncHeld { .. }
+            | Event::SnapshotReady { .. }
             | Event::RestoreCancelled
             | Event::Restored { .. }
             | Event::StatementStarted { .. }
@@ -257,6 +276,7 @@ impl Event {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Event::FullSyncNeeded { .. } => "FullSyncNeeded",
+            Event::FullSyncHeld { .. } => "FullSyncHeld",
             Event::SnapshotReady { .. } => "SnapshotReady",
             Event::RestoreCancelled => "RestoreCancelled",
             Event::Restored { .. } => "Restored",
@@ -339,10 +359,73 @@ mod tests {
         assert_eq!((record.reason, record.from_commit_seq), (reason, 7));
     }
 
+    fn flowing() -> JobState {
+        let restoring = step(&JobState::new(JOB, 1), Event::SnapshotReady { info: info() });
+        step(&restoring, Event::Restored { links: BTreeMap::new(), at_ms: 1 })
+    }
+
+    fn gap() -> FullSyncReason {
+        FullSyncReason::BinlogExpired { position: 7, expired_to: Some(9) }
+    }
+
+    fn hold(state: &JobState, by: HeldBy) -> JobState {
+        step(state, Event::FullSyncHeld { reason: gap(), by, from_commit_seq: 7, at_ms: 3 })
+    }
+
+    #[test]
+    fn a_held_full_sync_blocks_with_its_reason_and_the_command() {
+        let held = hold(&flowing(), HeldBy::Ask);
+        assert!(matches!(held.phase, Phase::Incremental(_)), "nothing is copied");
+        assert_eq!(held.snapshots_taken, 1);
+        let blocked = held.blocked.clone().expect("the job is blocked");
+        assert_eq!((blocked.code.as_str(), blocked.commit_seq), ("CCR0510", 7));
+        assert!(blocked.message.contains(&gap().describe()), "{}", blocked.message);
+        assert!(blocked.hint.contains("/force_fullsync"), "{}", blocked.hint);
+        let budget = hold(&flowing(), HeldBy::Budget { limit: 2 }).blocked.expect("blocked");
+        assert!(budget.message.contains("2 full syncs"), "{}", budget.message);
+        let text = serde_json::to_string(&held).expect("writes");
+        assert_eq!(serde_json::from_str::<JobState>(&text).expect("reads back"), held);
+    }
+
+    #[test]
+    fn an_approved_full_sync_starts_for_the_reason_it_was_held_for_and_is_not_counted() {
+        let held = hold(&flowing(), HeldBy::Ask);
+        let event = Event::FullSyncNeeded { reason: gap(), from_commit_seq: 7, at_ms: 5 };
+        let approved = step(&held, event.clone());
+        assert!(matches!(approved.phase, Phase::FullSync(_)));
+        assert_eq!((&approved.held_full_sync, &approved.blocked), (&None, &None));
+        assert!(approved.own_full_syncs_ms.is_empty());
+        assert_eq!(approved.last_full_sync.clone().expect("recorded").reason, gap());
+        // Another snapshot within it is the same full sync.
+        assert!(step(&approved, event).own_full_syncs_ms.is_empty());
+    }
+
+    #[test]
+    fn a_full_sync_that_starts_by_itself_is_counted_for_a_day() {
+        const DAY_MS: i64 = 86_400_000;
+        let event = |at_ms| Event::FullSyncNeeded { reason: gap(), from_commit_seq: 7, at_ms };
+        let mut state = step(&flowing(), event(5));
+        assert_eq!(state.own_full_syncs_ms, [5]);
+        state = step(&state, Event::SnapshotReady { info: info() });
+        state = step(&state, Event::Restored { links: BTreeMap::new(), at_ms: 9 });
+        state = step(&state, event(DAY_MS + 4));
+        assert_eq!(state.own_full_syncs_ms, [5, DAY_MS + 4]);
+        state = step(&state, Event::SnapshotReady { info: info() });
+        state = step(&state, Event::Restored { links: BTreeMap::new(), at_ms: DAY_MS + 5 });
+        assert_eq!(step(&state, event(DAY_MS + 6)).own_full_syncs_ms, [DAY_MS + 4, DAY_MS + 6]);
+    }
+
+    #[test]
+    fn what_is_held_is_looked_at_again_when_the_job_goes_on() {
+        let again = step(&hold(&flowing(), HeldBy::Ask), Event::Unblocked);
+        assert_eq!((again.held_full_sync, again.blocked), (None, None));
+    }
+
     #[test]
     fn illegal_events_are_errors() {
         let new = JobState::new(JOB, 1);
         for event in [
+            Event::FullSyncHeld { reason: gap(), by: HeldBy::Ask, from_commit_seq: 1, at_ms: 1 },
             Event::RestoreCancelled,
             Event::Restored { links: BTreeMap::new(), at_ms: 1 },
             Event::StatementStarted { commit_seq: 1 },

@@ -22,7 +22,7 @@ use tracing::Instrument;
 
 use self::job::Job;
 use self::shell::Shell;
-use crate::error::{Disposition, Error, Result};
+use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Blocked, Event, JobRecord, Phase};
 use crate::observer::Observer;
 use crate::ports::{Clock, Downstream, Upstream};
@@ -134,6 +134,9 @@ async fn run(shell: Arc<Shell>) -> Result<Never> {
         job.history("resume", seqs, blocked.message, "trying again", since).await;
     }
     loop {
+        if let Some(held) = job.state.held_full_sync.as_ref().and(job.state.blocked.clone()) {
+            return wait_for_approval(&job, &held).await;
+        }
         let outcome = match &job.state.phase {
             Phase::FullSync(_) => snapshot::run(&mut job).await,
             Phase::Incremental(_) => stream::run(&mut job).await,
@@ -144,6 +147,16 @@ async fn run(shell: Arc<Shell>) -> Result<Never> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Waits until the full sync that is held is approved: that, too, starts a new task.
+async fn wait_for_approval(job: &Job, held: &Blocked) -> Result<Never> {
+    let shell = &job.shell;
+    tracing::error!(code = %held.code, message = %held.message, hint = %held.hint,
+        "a full sync waits for an operator");
+    shell.ctx.observer.error(shell.job_name(), Origin::Internal.name(), false);
+    shell.set_step("a full sync waits for approval");
+    std::future::pending().await
 }
 
 /// Records that an operator must act, and waits for that. Resuming the job starts a new task.

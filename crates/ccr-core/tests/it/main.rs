@@ -5,6 +5,7 @@ mod cost;
 mod crash_matrix;
 mod error_pages;
 mod full_sync;
+mod guard;
 mod lanes;
 mod pauses;
 mod random;

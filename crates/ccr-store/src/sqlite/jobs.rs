@@ -1,6 +1,6 @@
 //! Jobs and leases.
 
-use ccr_core::job::{ClusterSpec, DesiredState, JobRecord, JobState};
+use ccr_core::job::{ClusterSpec, DesiredState, JobOptions, JobRecord, JobState};
 use ccr_core::store::{StoreError, StoreResult, StoredJob};
 
 use super::{SqliteStore, is_unique_violation, unavailable};
@@ -122,6 +122,19 @@ pub(super) async fn set_clusters(
         .execute(pool)
         .await
         .map_err(unavailable("set clusters"))?;
+    if done.rows_affected() == 0 { Err(not_found(job_id)) } else { Ok(()) }
+}
+
+pub(super) async fn set_options(store: &SqliteStore, job_id: &str, options: &JobOptions) -> StoreResult<()> {
+    let options = codec::encode_options(job_id, options)?;
+    let (pool, _guard) = store.durable().await;
+    let done = sqlx::query("UPDATE ccr_jobs SET spec_version = ?, options = ? WHERE id = ?")
+        .bind(codec::SPEC_VERSION)
+        .bind(options)
+        .bind(job_id)
+        .execute(pool)
+        .await
+        .map_err(unavailable("set options"))?;
     if done.rows_affected() == 0 { Err(not_found(job_id)) } else { Ok(()) }
 }
 

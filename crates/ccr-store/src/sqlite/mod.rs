@@ -22,7 +22,7 @@ mod progress;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ccr_core::job::{ClusterSpec, DesiredState, JobRecord, JobState, Position};
+use ccr_core::job::{ClusterSpec, DesiredState, JobOptions, JobRecord, JobState, Position};
 use ccr_core::store::{HistoryEntry, Store, StoreError, StoreResult, StoredJob};
 use sqlx::SqlitePool;
 use sqlx::error::ErrorKind;
@@ -101,6 +101,10 @@ impl Store for SqliteStore {
 
     async fn set_clusters(&self, job_id: &str, src: &ClusterSpec, dest: &ClusterSpec) -> StoreResult<()> {
         jobs::set_clusters(self, job_id, src, dest).await
+    }
+
+    async fn set_options(&self, job_id: &str, options: &JobOptions) -> StoreResult<()> {
+        jobs::set_options(self, job_id, options).await
     }
 
     async fn delete_job(&self, job_id: &str) -> StoreResult<()> {

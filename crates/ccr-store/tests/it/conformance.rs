@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ccr_core::job::{DesiredState, JobRecord};
+use ccr_core::job::{DesiredState, FullSyncGuard, JobOptions, JobRecord};
 use ccr_core::store::{HISTORY_LIMIT, Store, StoreError};
 
 use crate::sample;
@@ -111,6 +111,9 @@ async fn operator_settings_are_kept(store: &dyn Store) {
     job.spec.src.host_mapping.clear();
     job.spec.dest.host_mapping.insert("10.0.0.2".to_owned(), "else".to_owned());
     store.set_clusters(&job.id, &job.spec.src, &job.spec.dest).await.unwrap();
+    job.spec.options.full_sync = FullSyncGuard::Ask;
+    job.spec.options.full_syncs_per_day = 4;
+    store.set_options(&job.id, &job.spec.options).await.unwrap();
     job.desired = DesiredState::Paused;
     assert_eq!(store.job_by_name("settings").await.unwrap().unwrap(), job);
     store.set_desired(&job.id, DesiredState::Running).await.unwrap();
@@ -153,6 +156,7 @@ async fn missing_jobs_are_named(store: &dyn Store) {
         store.acquire("nobody", "a:1").await.map(|_| ()),
         store.set_desired("nobody", DesiredState::Paused).await,
         store.set_clusters("nobody", &cluster, &cluster).await,
+        store.set_options("nobody", &JobOptions::default()).await,
         store.delete_job("nobody").await,
         store.load("nobody").await.map(|_| ()),
         store.save_position("nobody", 1, &sample::position(1)).await,

@@ -27,7 +27,7 @@ pub fn job(name: &str, created_at_ms: i64) -> JobRecord {
         name: name.to_owned(),
         src: cluster("up"),
         dest: cluster("down"),
-        options: JobOptions { allow_table_exists: false, reuse_binlog_label: true },
+        options: JobOptions { reuse_binlog_label: true, ..JobOptions::default() },
     };
     JobRecord { id: spec.job_id(created_at_ms), spec, desired: DesiredState::Running, created_at_ms }
 }

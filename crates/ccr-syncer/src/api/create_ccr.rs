@@ -13,7 +13,7 @@ use ccr_core::job::{ClusterSpec, FrontendSpec, JobOptions, JobSpec, SpecError};
 use serde_json::json;
 
 use super::fields::{FieldResult, Fields};
-use super::{Answer, Api, body};
+use super::{Answer, Api, body, job_options};
 use crate::manager::ManagerError;
 
 pub(super) async fn handle(State(api): State<Arc<Api>>, request: Request) -> Response {
@@ -55,10 +55,12 @@ fn read(mut fields: Fields) -> FieldResult<JobSpec> {
     let name = fields.required("name")?;
     let src = cluster(fields.object("src")?)?;
     let dest = cluster(fields.object("dest")?)?;
-    let options = JobOptions {
+    let mut options = JobOptions {
         allow_table_exists: fields.boolean("allow_table_exists")?.unwrap_or_default(),
         reuse_binlog_label: fields.boolean("reuse_binlog_label")?.unwrap_or_default(),
+        ..JobOptions::default()
     };
+    job_options::Change::read(&mut fields)?.apply(&mut options);
     fields.boolean("skip_error")?;
     if fields.boolean("cluster_sync")?.unwrap_or_default() {
         let problem = "replicating a whole cluster is not supported yet; create one job per database";

@@ -79,6 +79,20 @@ impl Fields {
         }
     }
 
+    /// From 0 to `max`.
+    pub(super) fn number(&mut self, name: &str, max: u32) -> FieldResult<Option<u32>> {
+        match self.integer(name)? {
+            None => Ok(None),
+            Some(number) => match u32::try_from(number).ok().filter(|number| *number <= max) {
+                Some(number) => Ok(Some(number)),
+                None => {
+                    let problem = format!("must be from 0 to {max}, not {number}");
+                    Err(SpecError::new(format!("{}{name}", self.prefix), problem))
+                }
+            },
+        }
+    }
+
     /// Of any type.
     pub(super) fn any(&mut self, name: &str) -> Option<Value> {
         self.take(name)

@@ -1,4 +1,4 @@
-//! `/job_detail`: the request as stored, in the original's shape, without passwords.
+//! `/job_detail`: the request as stored, in the original's shape, without passwords; and all `options`.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use ccr_core::job::{ClusterSpec, DesiredState, JobRecord, SyncType};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Api, name_only};
+use super::{Answer, Api, job_options, name_only};
 
 const MASK: &str = "******";
 
@@ -35,6 +35,7 @@ fn render(record: &JobRecord) -> Value {
         "dest": cluster(&spec.dest),
         "state": match record.desired { DesiredState::Running => 0, DesiredState::Paused => 1 },
         "extra": extra,
+        "options": job_options::render(&spec.options),
     })
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use ccr_core::job::{
-    ApartWork, Blocked, FullSyncRecord, Incremental, JobRecord, JobState, Phase, SnapshotStep, TableLink,
+    ApartWork, Blocked, FullSyncRecord, HeldFullSync, Incremental, JobRecord, JobState, Phase, SnapshotStep,
+    TableLink,
 };
 use serde_json::{Map, Value, json};
 
@@ -98,6 +99,7 @@ fn render(progress: &JobProgress) -> Value {
         "step": status.step,
         "blocked": blocked(status.blocked.as_ref()),
         "last_error": status.last_error,
+        "held_full_sync": state.held_full_sync.as_ref().map(held),
         "history": history,
         "apart": status.apart,
         "position": status.position,
@@ -109,6 +111,16 @@ fn render(progress: &JobProgress) -> Value {
         fields.extend(extra);
     }
     Value::Object(fields)
+}
+
+fn held(held: &HeldFullSync) -> Value {
+    json!({
+        "info": held.reason.describe(),
+        "reason": held.reason,
+        "held_by": held.by,
+        "from_commit_seq": held.from_commit_seq,
+        "since_ms": held.since_ms,
+    })
 }
 
 fn zero() -> Value {

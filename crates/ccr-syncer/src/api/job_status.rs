@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use ccr_core::job::DesiredState;
 use serde_json::{Value, json};
 
-use super::{Answer, Api, name_only};
+use super::{Answer, Api, job_options, name_only};
 use crate::manager::JobView;
 
 pub(super) async fn handle(State(api): State<Arc<Api>>, request: Request) -> Answer {
@@ -43,5 +43,6 @@ fn render(view: &JobView) -> Value {
         "step": view.status.step,
         "blocked": super::job_progress::blocked(view.status.blocked.as_ref()),
         "last_error": view.status.last_error,
+        "options": job_options::render(&view.record.spec.options),
     })
 }

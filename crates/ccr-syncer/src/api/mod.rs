@@ -13,6 +13,7 @@ mod fields;
 mod get_lag;
 mod host_mapping;
 mod job_detail;
+mod job_options;
 mod job_progress;
 mod job_status;
 mod list_jobs;
@@ -76,6 +77,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/pause", any(operations::pause))
         .route("/resume", any(operations::resume))
         .route("/delete", any(operations::delete))
+        .route("/update_job", any(job_options::update))
         .route("/list_jobs", any(list_jobs::handle))
         .route("/job_detail", any(job_detail::handle))
         .route("/job_status", any(job_status::handle))

@@ -1,10 +1,10 @@
 //! What an operator asks of a job beyond its life cycle: passing over a binlog, copying again, and marking
-//! the target's tables.
+//! the target's tables; and changes of its options.
 
 use std::sync::Arc;
 
 use ccr_core::control::{self, Request};
-use ccr_core::job::{ClusterSpec, JobRecord, SyncType};
+use ccr_core::job::{ClusterSpec, JobOptions, JobRecord, SyncType};
 use ccr_core::ports::Downstream;
 use doris_types::call::MetaFilter;
 use doris_types::failure::Failure;
@@ -12,7 +12,7 @@ use doris_types::sql::{qualified_name, quote_identifier};
 use futures::StreamExt;
 use tracing::info;
 
-use super::entry::Activity;
+use super::entry::{Activity, Slot};
 use super::operate::stop;
 use super::{Manager, ManagerError, ManagerResult};
 
@@ -23,12 +23,13 @@ impl Manager {
     /// Applies a request to a job, running or paused. It is persisted when this answers.
     ///
     /// The job's task is stopped meanwhile, and started again if the job should run, which also tries again
-    /// what was blocked.
+    /// what was blocked. A request that must be refused leaves the task alone.
     pub async fn steer(self: &Arc<Self>, name: &str, request: Request) -> ManagerResult<()> {
         let (manager, entry) = (Arc::clone(self), self.operable(name)?);
         self.detached(async move {
             let _operation = entry.operation.lock().await;
             let (record, activity) = entry.job()?;
+            control::check(&*manager.parts.store, &record, &request).await?;
             stop(&activity).await;
             let applied = manager.apply(&record, &request).await;
             if applied.is_ok() {
@@ -39,6 +40,32 @@ impl Manager {
                 Activity::Running(_) | Activity::Failed(_) => manager.start_or_mark(&entry, record).await,
             }
             applied
+        })
+        .await
+    }
+
+    /// Changes options of a job; it goes on with them, which also tries again what was blocked.
+    pub async fn update_options(
+        self: &Arc<Self>,
+        name: &str,
+        change: impl FnOnce(&mut JobOptions) + Send + 'static,
+    ) -> ManagerResult<()> {
+        let (manager, entry) = (Arc::clone(self), self.operable(name)?);
+        self.detached(async move {
+            let _operation = entry.operation.lock().await;
+            let (mut record, activity) = entry.job()?;
+            change(&mut record.spec.options);
+            record.spec.validate()?;
+            manager.parts.store.set_options(&record.id, &record.spec.options).await?;
+            info!(job = entry.name, options = ?record.spec.options, "options changed");
+            match activity {
+                Activity::Paused => entry.set(Slot::job(record, activity)),
+                Activity::Running(_) | Activity::Failed(_) => {
+                    stop(&activity).await;
+                    manager.start_or_mark(&entry, record).await;
+                }
+            }
+            Ok(())
         })
         .await
     }

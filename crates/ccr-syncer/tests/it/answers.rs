@@ -141,7 +141,7 @@ async fn detail_has_the_shape_of_the_original_without_passwords() {
     node.call("create_ccr", job).await;
     let answer = node.call("job_detail", json!({ "name": "j" })).await;
     let detail = &answer["job_detail"];
-    assert_eq!(keys(detail), ["dest", "extra", "id", "name", "src", "state", "sync_type"]);
+    assert_eq!(keys(detail), ["dest", "extra", "id", "name", "options", "src", "state", "sync_type"]);
     assert_eq!(
         (&detail["name"], &detail["sync_type"], &detail["state"]),
         (&json!("j"), &json!(1), &json!(0))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use ccr_core::job::{ClusterSpec, DesiredState, JobRecord, JobState, Position};
+use ccr_core::job::{ClusterSpec, DesiredState, JobOptions, JobRecord, JobState, Position};
 use ccr_core::store::{HistoryEntry, Store, StoreError, StoreResult, StoredJob};
 use ccr_store::SqliteStore;
 use parking_lot::Mutex;
@@ -84,6 +84,11 @@ impl Store for FaultyStore {
     async fn set_clusters(&self, job_id: &str, src: &ClusterSpec, dest: &ClusterSpec) -> StoreResult<()> {
         self.check("set_clusters")?;
         self.inner.set_clusters(job_id, src, dest).await
+    }
+
+    async fn set_options(&self, job_id: &str, options: &JobOptions) -> StoreResult<()> {
+        self.check("set_options")?;
+        self.inner.set_options(job_id, options).await
     }
 
     async fn delete_job(&self, job_id: &str) -> StoreResult<()> {

@@ -279,3 +279,101 @@ async fn a_job_driven_elsewhere_does_not_pass_for_running() {
     assert_eq!(node.status("j").await["state"], "running");
     assert!(node.manager.is_running("j"));
 }
+
+#[tokio::test]
+async fn a_refused_request_leaves_the_task_alone() {
+    let node = paused_and_flowing(database_job("j")).await;
+    node.call("resume", json!({ "name": "j" })).await;
+    // Without a lease, a task that was stopped could not be started again.
+    node.store.break_operation("acquire");
+    for body in [
+        json!({ "name": "j", "skip_by": "silence", "skip_commit_seq": 9 }),
+        json!({ "name": "j", "skip_by": "partialsync", "skip_table": "others", "skip_table_id": 4 }),
+    ] {
+        let text = node.refused("job_skip_binlog", body).await;
+        assert!(text.starts_with("skip_"), "{text}");
+        assert!(node.manager.is_running("j"), "the task goes on");
+    }
+    let body = json!({ "name": "j", "skip_by": "silence", "skip_commit_seq": 12 });
+    assert!(
+        node.refused("job_skip_binlog", body).await.contains("disk on fire"),
+        "one that is taken needs it"
+    );
+}
+
+async fn options(node: &Node) -> Value {
+    let detail = node.call("job_detail", json!({ "name": "j" })).await["job_detail"]["options"].clone();
+    assert_eq!(node.status("j").await["options"], detail);
+    detail
+}
+
+#[tokio::test]
+async fn options_are_given_at_creation_changed_later_and_kept() {
+    let mut body = database_job("j");
+    body["full_sync"] = json!("ask");
+    let node = paused_and_flowing(body).await;
+    let shown = options(&node).await;
+    assert_eq!((&shown["full_sync"], &shown["full_syncs_per_day"]), (&json!("ask"), &json!(0)));
+    node.call("update_job", json!({ "name": "j", "full_syncs_per_day": 3 })).await;
+    node.call("resume", json!({ "name": "j" })).await;
+    node.call("update_job", json!({ "name": "j", "full_sync": "auto" })).await;
+    assert!(node.manager.is_running("j"), "a running job goes on with its new options");
+    let node = node.restart(|_| {}).await;
+    let shown = options(&node).await;
+    assert_eq!((&shown["full_sync"], &shown["full_syncs_per_day"]), (&json!("auto"), &json!(3)));
+}
+
+#[tokio::test]
+async fn refused_options_name_their_field_and_change_nothing() {
+    let node = paused_and_flowing(database_job("j")).await;
+    let before = options(&node).await;
+    for (change, expected) in [
+        (json!({ "full_sync": "never" }), "full_sync: must be auto or ask, not \"never\""),
+        (json!({ "full_sync": true }), "full_sync: must be a string, not a boolean"),
+        (json!({ "full_syncs_per_day": -1 }), "full_syncs_per_day: must be from 0 to 1000, not -1"),
+        (json!({ "full_syncs_per_day": 1001 }), "full_syncs_per_day: must be from 0 to 1000"),
+        (json!({ "full_syncs_per_day": "3" }), "full_syncs_per_day: must be an integer"),
+    ] {
+        let mut update = change.clone();
+        update["name"] = json!("j");
+        let text = node.refused("update_job", update).await;
+        assert!(text.starts_with(expected), "{change}: {text}");
+        let mut create = database_job("k");
+        for (field, value) in change.as_object().unwrap() {
+            create[field] = value.clone();
+        }
+        let text = node.refused("create_ccr", create).await;
+        assert!(text.starts_with(expected), "{change}: {text}");
+    }
+    assert!(node.refused("update_job", json!({ "name": "j" })).await.contains("must name an option"));
+    let text = node.refused("update_job", json!({ "name": "j", "reuse_binlog_label": true })).await;
+    assert!(text.starts_with("reuse_binlog_label: is not a known field"), "{text}");
+    assert_eq!(
+        node.refused("update_job", json!({ "name": "x", "full_sync": "ask" })).await,
+        "job x not exist"
+    );
+    assert_eq!(options(&node).await, before);
+}
+
+/// In the incremental phase, with a full sync held.
+const HELD: &str = r#"{"version":1,"snapshots_taken":1,"phase":{"phase":"incremental","since_ms":1,
+    "statement_in_doubt":null},"tables":{},"blocked":{"code":"CCR0510","message":"m","hint":"h",
+    "commit_seq":9,"binlog_type":"","since_ms":5},"last_full_sync":null,"held_full_sync":{"reason":{"kind":
+    "binlog_expired","position":9,"expired_to":20},"by":{"by":"ask"},"from_commit_seq":9,"since_ms":5}}"#;
+
+#[tokio::test]
+async fn a_held_full_sync_is_shown_and_approved() {
+    let node = paused_and_flowing(database_job("j")).await;
+    crate::answers::leave_state(&node, "j", HELD).await;
+    assert_eq!(node.status("j").await["blocked"]["code"], "CCR0510");
+    let progress = node.call("job_progress", json!({ "name": "j" })).await["job_progress"].clone();
+    let held = &progress["held_full_sync"];
+    assert!(held["info"].as_str().unwrap().contains("expired up to commit seq 20"), "{held}");
+    assert_eq!((&held["held_by"]["by"], &held["since_ms"]), (&json!("ask"), &json!(5)));
+    node.call("force_fullsync", json!({ "name": "j" })).await;
+    let progress = node.call("job_progress", json!({ "name": "j" })).await["job_progress"].clone();
+    assert_eq!((&progress["held_full_sync"], &progress["blocked"]), (&Value::Null, &Value::Null));
+    assert_eq!(progress["progress_state"], "DBFullSync");
+    assert_eq!(progress["full_sync_info"]["reason"]["kind"], "binlog_expired");
+    assert!(progress["history"][0]["reason"].as_str().unwrap().starts_with("approved by an operator"));
+}

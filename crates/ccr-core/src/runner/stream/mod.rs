@@ -29,7 +29,7 @@ use super::track::{Barrier, Done, Track, TrackEvent, or_pending};
 use crate::change::Change;
 use crate::effect::routes::Routes;
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{Blocked, Event, FullSyncReason, Leaving, PartialSyncReason, Position, SyncType};
+use crate::job::{Blocked, Event, FullSyncReason, Leaving, PartialSyncReason, Position, SyncType, holds};
 use crate::plan::{SkipReason, Statement, TrackId};
 
 /// Replays the binlog until a full sync is needed; then the state has moved and this returns.
@@ -227,10 +227,16 @@ impl<'a> Stream<'a> {
         Ok(Flow::GoOn)
     }
 
+    /// Everything is copied again, unless that has to wait for an operator.
     async fn full_sync(&mut self, reason: FullSyncReason) -> Result<Flow> {
         tracing::info!(reason = %reason.describe(), "full sync needed");
         let (at_ms, from_commit_seq) = (self.shell.now_ms(), self.job.position.commit_seq);
         let text = reason.describe();
+        if let Some(by) = holds(&self.shell.ctx.record.spec.options, &self.job.state, &reason, at_ms) {
+            self.job.apply(Event::FullSyncHeld { reason, by, from_commit_seq, at_ms }).await?;
+            self.job.history("full_sync", (from_commit_seq, from_commit_seq), text, "held", at_ms).await;
+            return Ok(Flow::PhaseChanged);
+        }
         self.job.apply(Event::FullSyncNeeded { reason, from_commit_seq, at_ms }).await?;
         self.job.history("full_sync", (from_commit_seq, from_commit_seq), text, "started", at_ms).await;
         Ok(Flow::PhaseChanged)

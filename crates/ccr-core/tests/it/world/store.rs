@@ -1,7 +1,7 @@
 //! The metadata store: one job, its lease, and what was persisted of it.
 
 use async_trait::async_trait;
-use ccr_core::job::{ClusterSpec, DesiredState, JobRecord, JobState, Position};
+use ccr_core::job::{ClusterSpec, DesiredState, JobOptions, JobRecord, JobState, Position};
 use ccr_core::store::{HistoryEntry, Store, StoreError, StoreResult, StoredJob};
 
 use super::{Gate, Inner, Reply};
@@ -66,6 +66,10 @@ impl Store for MemoryStore {
     }
 
     async fn set_clusters(&self, _job_id: &str, _src: &ClusterSpec, _dest: &ClusterSpec) -> StoreResult<()> {
+        Ok(())
+    }
+
+    async fn set_options(&self, _job_id: &str, _options: &JobOptions) -> StoreResult<()> {
         Ok(())
     }
 
