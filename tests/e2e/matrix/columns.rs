@@ -27,13 +27,11 @@ const LIGHT: &[Case] = &[
     ),
 ];
 
-// Loads come after the job has ended: one that commits while the emulated cluster finishes the job can leave
-// a replica behind its partition's version there, and then no backup of the table succeeds.
 const HEAVY: &[Case] = &[
     case(
         "typed",
         PLAIN,
-        &["ALTER TABLE {t} MODIFY COLUMN n BIGINT", SETTLE, MORE],
+        &["ALTER TABLE {t} MODIFY COLUMN n BIGINT", MORE, SETTLE],
         &["INSERT INTO {t} VALUES (6, 'big', 60000000000)"],
     ),
     case(
@@ -54,7 +52,7 @@ const HEAVY: &[Case] = &[
 const WITH_ROLLUP: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS, "ALTER TABLE {t} ADD ROLLUP r (k, n)", SETTLE];
 
 const ROLLUPS: &[Case] = &[
-    case("made", PLAIN, &["ALTER TABLE {t} ADD ROLLUP r (k, n)", SETTLE, MORE], MORE_ROWS),
+    case("made", PLAIN, &["ALTER TABLE {t} ADD ROLLUP r (k, n)", MORE, SETTLE], MORE_ROWS),
     case("gone", WITH_ROLLUP, &[MORE, "ALTER TABLE {t} DROP ROLLUP r"], MORE_ROWS),
     case("renamed", WITH_ROLLUP, &["ALTER TABLE {t} RENAME ROLLUP r r2"], MORE_ROWS),
 ];

@@ -122,7 +122,42 @@ impl Tablet {
         state.generation += 1;
     }
 
-    /// Grows whenever [`Self::replace`] gave versions other rows.
+    /// Puts one rowset with all rows in the place of the versions up to its own, as the end of a schema change
+    /// does. Later versions stay, and so do all binlogs: they hold what loads wrote here.
+    pub fn rewrite(&self, rowset: &Arc<Rowset>) {
+        self.put_base([Arc::clone(rowset)], rowset.meta.version);
+    }
+
+    /// Takes the versions up to `version` from a good replica, with their binlogs.
+    pub fn copy_from(&self, good: &Self, version: i64) -> Result<(), BackendError> {
+        let rowsets = good.rowsets_at(version)?;
+        let binlogs: Vec<_> = {
+            let state = good.state.lock();
+            state.binlogs.range(..=version).map(|(at, rowset)| (*at, Arc::clone(rowset))).collect()
+        };
+        self.put_base(rowsets.into_iter().map(|(_, rowset)| rowset), version);
+        let state = &mut *self.state.lock();
+        if state.binlog_enabled {
+            for (at, rowset) in binlogs {
+                state.binlogs.entry(at).or_insert_with(|| {
+                    state.binlog_versions.insert(rowset.meta.rowset_id.clone(), at);
+                    rowset
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn put_base(&self, rowsets: impl IntoIterator<Item = Arc<Rowset>>, version: i64) {
+        let mut state = self.state.lock();
+        state.rowsets.retain(|at, _| *at > version);
+        state.rowsets.extend(rowsets.into_iter().map(|rowset| (rowset.meta.version, rowset)));
+        state.max_version = state.max_version.max(version);
+        state.merged = None;
+        state.generation += 1;
+    }
+
+    /// Grows whenever [`Self::replace`], [`Self::rewrite`] or [`Self::copy_from`] gave versions other rows.
     pub fn generation(&self) -> u64 {
         self.state.lock().generation
     }
@@ -186,5 +221,54 @@ impl Tablet {
         let state = self.state.lock();
         let rows = state.rowsets.values().map(|rowset| rowset.meta.num_rows).sum();
         (rows, state.rowsets.values().map(|rowset| rowset.data_size()).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::RowsetMeta;
+    use crate::model::KeysType;
+
+    fn tablet() -> Tablet {
+        let ids = TabletIds { tablet_id: 1, table_id: 2, partition_id: 3, index_id: 4, schema_hash: 5 };
+        let schema = TabletSchema { columns: Vec::new(), keys_type: KeysType::Duplicate, sequence: None };
+        Tablet::new(ids, Arc::new(schema), true, 1)
+    }
+
+    fn rowset(id: &str, version: i64) -> Arc<Rowset> {
+        let meta = RowsetMeta { rowset_id: id.to_owned(), version, ..RowsetMeta::default() };
+        Arc::new(Rowset { meta, segments: Vec::new() })
+    }
+
+    fn names(tablet: &Tablet, version: i64) -> Vec<String> {
+        let rowsets = tablet.rowsets_at(version).unwrap();
+        rowsets.into_iter().map(|(_, rowset)| rowset.meta.rowset_id.clone()).collect()
+    }
+
+    #[test]
+    fn a_rewrite_keeps_later_versions_and_all_binlogs() {
+        let tablet = tablet();
+        for (id, version) in [("a", 2), ("b", 3), ("c", 4)] {
+            tablet.publish(version, &rowset(id, 0));
+        }
+        tablet.rewrite(&rowset("all", 3));
+        assert_eq!(names(&tablet, 4), ["all", "c"]);
+        assert_eq!(tablet.binlog_count(), 3);
+        tablet.replace(7, vec![rowset("restored", 7)]);
+        assert_eq!((names(&tablet, 7), tablet.binlog_count()), (vec!["restored".to_owned()], 0));
+    }
+
+    #[test]
+    fn a_repaired_replica_equals_the_good_one() {
+        let (good, behind) = (tablet(), tablet());
+        good.publish(2, &rowset("a", 0));
+        good.publish(3, &rowset("b", 0));
+        good.rewrite(&rowset("all", 3));
+        behind.publish(2, &rowset("a", 0));
+        assert!(behind.copy_from(&good, 4).is_err(), "nobody has version 4");
+        behind.copy_from(&good, 3).unwrap();
+        assert_eq!(names(&behind, 3), ["all"]);
+        assert_eq!((behind.binlog_count(), behind.max_version()), (2, 3));
     }
 }

@@ -1,8 +1,10 @@
 //! Statements, the journal they leave, and the text they print.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::run;
+use crate::be::{Backend, BackendOptions};
 use crate::cluster::{BackendNode, ClusterInner};
 use crate::error::SqlResult;
 use crate::model::Table;
@@ -11,7 +13,7 @@ use crate::session::{Answer, Session};
 use crate::show::{Flavour, create_table_text, create_view_text};
 use crate::sql::parse;
 
-/// A cluster without servers: catalogue and journal only.
+/// A cluster without servers.
 pub(crate) fn cluster(backends: i64) -> ClusterInner {
     let cluster = ClusterInner::new(ClusterOptions::replicating("test"));
     let nodes = (1..=backends).map(|id| {
@@ -28,6 +30,11 @@ pub(crate) fn cluster(backends: i64) -> ClusterInner {
         (id, node)
     });
     *cluster.backend_nodes.write() = nodes.collect::<BTreeMap<_, _>>();
+    let backend = |id| {
+        let options = BackendOptions { id, host: "127.0.0.1".to_owned(), data_dir: None };
+        (id, Arc::new(Backend::new(options)))
+    };
+    *cluster.backends.write() = (1..=backends).map(backend).collect();
     cluster
 }
 

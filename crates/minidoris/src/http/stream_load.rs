@@ -107,9 +107,7 @@ async fn load_body(
     let options = LoadOptions::read(headers).map_err(Failure::text)?;
     report.label = options.label.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let planned = Instant::now();
-    let target = LoadTarget::plan(cluster, db, table, options.partitions.clone()).map_err(Failure::sql)?;
-    let load = load::open(cluster, &target, Some(report.label.clone()), options.timeout_s)
-        .map_err(|error| Failure::begin(cluster, &target, error))?;
+    let (target, load) = open(cluster, db, table, &options, &report.label)?;
     report.txn_id = load.txn_id;
     report.begin_ms = millis(planned);
     let outcome = receive_and_write(cluster, target, &load, options, body, report).await;
@@ -127,6 +125,28 @@ async fn load_body(
         Err(failure) => {
             load::abort(cluster, &load, &failure.message);
             Err(failure)
+        }
+    }
+}
+
+/// Plans and opens the transaction; plans again when the table's indexes changed in between.
+fn open(
+    cluster: &ClusterInner,
+    db: &str,
+    table: &str,
+    options: &LoadOptions,
+    label: &str,
+) -> Result<(LoadTarget, Load), Failure> {
+    let mut plans = 1;
+    loop {
+        let target =
+            LoadTarget::plan(cluster, db, table, options.partitions.clone()).map_err(Failure::sql)?;
+        match load::open(cluster, &target, Some(label.to_owned()), options.timeout_s) {
+            Ok(load) => return Ok((target, load)),
+            Err(error) if load::is_outdated(&load::sql_error(&error)) && plans < load::MAX_PLANS => {
+                plans += 1
+            }
+            Err(error) => return Err(Failure::begin(cluster, &target, error)),
         }
     }
 }

@@ -20,6 +20,16 @@ use crate::session::Session;
 /// How long INSERT and stream load wait for their versions (`insert_visible_timeout_ms`).
 pub const VISIBLE_WAIT: Duration = Duration::from_secs(10);
 
+/// The indexes of the table changed between planning and begin; the statement plans again.
+pub const PLAN_OUTDATED: &str = "insert table failed, table schema changed";
+/// How often a statement plans before it gives up.
+pub const MAX_PLANS: usize = 10;
+
+/// Whether an error asks for another plan.
+pub fn is_outdated(error: &SqlError) -> bool {
+    error.message == PLAN_OUTDATED
+}
+
 /// An open transaction of a load.
 #[derive(Debug, Clone)]
 pub struct Load {
@@ -71,7 +81,11 @@ fn open_with(
         sub_txn_num,
         now_ms: cluster.clock.now_ms(),
     };
-    let outcome = begin(&mut cluster.fe.lock(), request)?;
+    let state = &mut *cluster.fe.lock();
+    if !target.is_current(state) {
+        return Err(TxnError::User(PLAN_OUTDATED.to_owned()));
+    }
+    let outcome = begin(state, request)?;
     Ok(Load { db_id: target.db_id, txn_id: outcome.txn_id, label, load_id: (hi, lo) })
 }
 

@@ -7,7 +7,7 @@ use sqlparser::ast::Query;
 
 use super::compile::{Compiled, Compiler, parser, syntax_error};
 use super::types::Type;
-use super::{delete, insert, now, update};
+use super::{delete, insert, load, now, update};
 use crate::cluster::ClusterInner;
 use crate::data::Value;
 use crate::error::{SqlError, SqlResult};
@@ -25,7 +25,23 @@ pub struct Rows {
 pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) -> SqlResult<Answer> {
     let sql = sql.trim().trim_end_matches(';');
     let word: String = skip_comments(sql).chars().take_while(char::is_ascii_alphabetic).collect();
-    match word.to_ascii_lowercase().as_str() {
+    let word = word.to_ascii_lowercase();
+    let mut plans = 1;
+    loop {
+        match run_once(cluster, session, sql, &word).await {
+            Err(error) if load::is_outdated(&error) && plans < load::MAX_PLANS => plans += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn run_once(
+    cluster: &Arc<ClusterInner>,
+    session: &mut Session,
+    sql: &str,
+    word: &str,
+) -> SqlResult<Answer> {
+    match word {
         "insert" => insert::run(cluster, session, sql).await,
         "delete" => delete::run(cluster, session, sql).await,
         "update" => update::run(cluster, session, sql).await,

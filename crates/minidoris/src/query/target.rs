@@ -6,7 +6,9 @@ use crate::cluster::ClusterInner;
 use crate::data::TabletSchema;
 use crate::data::route::Router;
 use crate::error::{SqlError, SqlResult};
-use crate::model::{Distribution, IndexState, OlapTable, Partition, PartitionScheme, Table, TableState};
+use crate::model::{
+    Distribution, IndexSchema, IndexState, OlapTable, Partition, PartitionScheme, Table, TableState,
+};
 use crate::state::FeState;
 
 /// Which partitions a statement names.
@@ -77,19 +79,13 @@ impl LoadTarget {
         let base = olap.base_index();
         let schema = Arc::new(TabletSchema::of(olap, base));
         let mut indexes = Vec::new();
-        for index in olap.indexes.values() {
+        for index in loaded_indexes(olap) {
             let index_schema = Arc::new(TabletSchema::of(olap, index));
             let sources = (index.id != olap.base_index_id).then(|| {
                 index_schema.columns.iter().map(|column| source_column(&schema, &column.name)).collect()
             });
             indexes.push(IndexTarget { id: index.id, schema: index_schema, sources });
         }
-        // Shadow indexes that no partition has yet are not loaded.
-        indexes.retain(|index| {
-            let is_shadow =
-                olap.indexes.get(&index.id).is_some_and(|found| found.state == IndexState::Shadow);
-            !is_shadow || olap.partitions.values().all(|partition| partition.indexes.contains_key(&index.id))
-        });
         let chosen = choose(olap, &choice)?;
         let router = Router::new(olap, &schema, chosen.iter().copied());
         let partitions = chosen.into_iter().map(|partition| partition_target(partition, &indexes)).collect();
@@ -109,6 +105,19 @@ impl LoadTarget {
 }
 
 impl LoadTarget {
+    /// Whether a load planned now would write the same indexes. A transaction is opened only for a plan that
+    /// is still current, as a schema change counts on it: loads whose id it does not wait for know its shadow.
+    pub fn is_current(&self, state: &FeState) -> bool {
+        let table = state
+            .databases
+            .get(&self.db_id)
+            .and_then(|db| db.tables.get(&self.table_id))
+            .and_then(Table::as_olap);
+        table.is_none_or(|table| {
+            loaded_indexes(table).map(|index| index.id).eq(self.indexes.iter().map(|index| index.id))
+        })
+    }
+
     /// Whether the same table is still there.
     pub fn check_exists(&self, state: &FeState) -> SqlResult<()> {
         let db = state.databases.get(&self.db_id);
@@ -117,6 +126,14 @@ impl LoadTarget {
             Some(Table::View(_)) | None => Err(SqlError::unknown_table(&self.db, &self.table)),
         }
     }
+}
+
+/// Shadow indexes that no partition has yet are not loaded.
+fn loaded_indexes(table: &OlapTable) -> impl Iterator<Item = &IndexSchema> {
+    table.indexes.values().filter(|index| {
+        index.state != IndexState::Shadow
+            || table.partitions.values().all(|partition| partition.indexes.contains_key(&index.id))
+    })
 }
 
 /// A table that must be an OLAP table.

@@ -141,8 +141,13 @@ pub(super) fn stage(
     }
     let indexes = target.indexes.iter().map(|index| index.id).collect();
     let (db_id, txn_id) = (open.load.db_id, open.load.txn_id);
-    let sub_txn_id = add_sub_txn(&mut cluster.fe.lock(), db_id, txn_id, target.table_id, indexes)
-        .map_err(|error| sql_error(&error))?;
+    let sub_txn_id = {
+        let state = &mut *cluster.fe.lock();
+        if !target.is_current(state) {
+            return Err(SqlError::general(load::PLAN_OUTDATED));
+        }
+        add_sub_txn(state, db_id, txn_id, target.table_id, indexes).map_err(|error| sql_error(&error))?
+    };
     let own = Load { txn_id: sub_txn_id, ..open.load.clone() };
     let writes = stage(&own).inspect_err(|_| clear_staged(cluster, &[sub_txn_id]))?;
     open.statements.push(SubTxnCommit { sub_txn_id, table_id: target.table_id, writes });

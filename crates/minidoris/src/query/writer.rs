@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::be::LoadId;
+use crate::be::{BackendError, LoadId};
 use crate::cluster::ClusterInner;
 use crate::data::bucket::Bucketing;
 use crate::data::route::NoPartition;
@@ -107,17 +107,17 @@ impl<'a> Writer<'a> {
                     let (segments, rows) = builder.finish();
                     size += segments.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
                     for (id, backend) in alive(cluster, &tablet.backends) {
-                        backend
-                            .write_segments(
-                                txn_id,
-                                writer.partition.id,
-                                tablet.id,
-                                load_id,
-                                segments.clone(),
-                                rows,
-                            )
-                            .map_err(|error| SqlError::general(error.to_string()))?;
-                        writes.push((tablet.id, id));
+                        let staged = backend.write_segments(
+                            txn_id,
+                            writer.partition.id,
+                            tablet.id,
+                            load_id,
+                            segments.clone(),
+                            rows,
+                        );
+                        if was_staged(cluster, tablet.id, staged)? {
+                            writes.push((tablet.id, id));
+                        }
                     }
                 }
             }
@@ -138,14 +138,27 @@ pub fn stage_delete(
     for partition in &target.partitions {
         for tablet in partition.tablets.iter().flatten() {
             for (id, backend) in alive(cluster, &tablet.backends) {
-                backend
-                    .write_delete(txn_id, partition.id, tablet.id, load_id, predicate.clone())
-                    .map_err(|error| SqlError::general(error.to_string()))?;
-                writes.push((tablet.id, id));
+                let staged =
+                    backend.write_delete(txn_id, partition.id, tablet.id, load_id, predicate.clone());
+                if was_staged(cluster, tablet.id, staged)? {
+                    writes.push((tablet.id, id));
+                }
             }
         }
     }
     Ok(writes)
+}
+
+/// Whether a replica was written. A tablet that the catalogue has dropped since planning, with its index or
+/// its partition, is passed over: backends delete such tablets some time later, and a commit ignores them.
+fn was_staged(cluster: &ClusterInner, tablet_id: i64, staged: Result<(), BackendError>) -> SqlResult<bool> {
+    match staged {
+        Ok(()) => Ok(true),
+        Err(BackendError::TabletMissing(_)) if cluster.fe.lock().txns.tablets.get(tablet_id).is_none() => {
+            Ok(false)
+        }
+        Err(error) => Err(SqlError::general(error.to_string())),
+    }
 }
 
 fn alive(cluster: &ClusterInner, backends: &[i64]) -> Vec<(i64, std::sync::Arc<crate::be::Backend>)> {

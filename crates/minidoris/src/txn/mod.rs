@@ -192,6 +192,11 @@ impl TxnManager {
         self.running(db_id).any(|txn| txn.id < before && txn.table_ids.contains(&table_id))
     }
 
+    /// Notes a replica that misses versions, for repair.
+    pub fn note_lagging(&mut self, tablet_id: i64, backend_id: i64) {
+        self.lagging.insert((tablet_id, backend_id));
+    }
+
     /// Drops PREPARE transactions and their labels without a trace, as a change of master does: they
     /// live in its memory only.
     pub fn forget_rpc_prepared(&mut self) {

@@ -23,10 +23,8 @@ pub(super) fn repair_replicas(cluster: &ClusterInner, state: &mut FeState) -> bo
         let good = tablet.replicas.iter().filter(is_good).find_map(|replica| alive.get(&replica.backend_id));
         let (Some(source), Some(target)) = (good, alive.get(&backend_id)) else { continue };
         let (Ok(from), Ok(to)) = (source.tablet(tablet_id), target.tablet(tablet_id)) else { continue };
-        let Ok(rowsets) = from.rowsets_at(visible) else { continue };
-        for (version, rowset) in rowsets {
-            // Versions that it has stay as they are.
-            to.publish(version, &rowset);
+        if to.copy_from(&from, visible).is_err() {
+            continue;
         }
         if let Some(replica) = find_mut(state, tablet_id, backend_id) {
             replica.version = visible;

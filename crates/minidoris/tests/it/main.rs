@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod alter_beside_loads;
 mod clients;
 mod concurrency;
 mod harness;

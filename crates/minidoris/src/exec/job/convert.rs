@@ -1,37 +1,48 @@
 //! Rewriting the rows of one index for another.
 
+use std::collections::HashSet;
+
 use crate::cluster::ClusterInner;
 use crate::data::{Row, Value, cast};
-use crate::model::{Column, IndexSchema, MaterializedIndex, Partition};
+use crate::model::{Column, IndexSchema, MaterializedIndex, Partition, Replica, Tablet};
+
+/// A replica (tablet, backend) of a target index.
+pub type ReplicaKey = (i64, i64);
+
+/// Whether all origin tablets can be read and a majority of all target replicas written now.
+pub fn is_possible(cluster: &ClusterInner, origin: &MaterializedIndex, target: &MaterializedIndex) -> bool {
+    let is_alive = |replica: &&Replica| cluster.is_backend_alive(replica.backend_id);
+    let majority =
+        |tablet: &Tablet| tablet.replicas.iter().filter(is_alive).count() > tablet.replicas.len() / 2;
+    origin.tablets.iter().all(|tablet| tablet.replicas.iter().any(|replica| is_alive(&replica)))
+        && target.tablets.iter().all(majority)
+}
 
 /// Fills the tablets of `target` with the visible rows of `origin`, bucket by bucket, as one rowset at the
-/// partition's visible version. The error is a message for the job.
+/// partition's visible version; what loads have written to them above that version stays. Adds the replicas
+/// that were written to `written`. The error is a message for the job.
 pub fn partition(
     cluster: &ClusterInner,
     partition: &Partition,
     job_id: i64,
     origin: (&IndexSchema, &MaterializedIndex),
     target: (&IndexSchema, &MaterializedIndex),
+    written: &mut HashSet<ReplicaKey>,
 ) -> Result<(), String> {
     let sources = sources(&origin.0.columns, &target.0.columns);
     for (from, to) in origin.1.tablets.iter().zip(&target.1.tablets) {
         let rows = from
             .replicas
             .iter()
+            .filter(|replica| replica.last_failed_version < 0 && cluster.is_backend_alive(replica.backend_id))
             .filter_map(|replica| cluster.backend(replica.backend_id))
-            .find_map(|backend| backend.scan(from.id, partition.visible_version).ok());
-        let Some(rows) = rows else {
-            // Without a backend there is no data either.
-            if from.replicas.iter().all(|replica| cluster.backend(replica.backend_id).is_none()) {
-                continue;
-            }
-            return Err(format!("no replica of tablet {} can be read", from.id));
-        };
+            .find_map(|backend| backend.scan(from.id, partition.visible_version).ok())
+            .ok_or_else(|| format!("no replica of tablet {} can be read", from.id))?;
         let mut converted = Vec::with_capacity(rows.len());
         for row in rows.iter() {
             converted.push(convert(row, &sources, &target.0.columns)?);
         }
-        for replica in &to.replicas {
+        for replica in to.replicas.iter().filter(|replica| cluster.is_backend_alive(replica.backend_id)) {
             let Some(backend) = cluster.backend(replica.backend_id) else { continue };
             // No transaction has a negative id.
             let txn_id = -job_id;
@@ -41,9 +52,9 @@ pub fn partition(
                 .txns()
                 .take_committed((txn_id, partition.id, to.id))
                 .ok_or_else(|| format!("the rowset of tablet {} is lost", to.id))?;
-            let tablet = backend.tablet(to.id).map_err(failed)?;
             let rowset = rowset.with_meta(|meta| meta.version = partition.visible_version);
-            tablet.replace(partition.visible_version, vec![rowset]);
+            backend.tablet(to.id).map_err(failed)?.rewrite(&rowset);
+            written.insert((to.id, replica.backend_id));
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! The end of a job: data rewritten and indexes swapped in one step, or everything taken back.
 
+use std::collections::HashSet;
+
 use doris_types::record::AlterJobState;
 use indexmap::IndexMap;
 
@@ -10,10 +12,20 @@ use crate::exec::context;
 use crate::model::{IndexSchema, IndexState, MaterializedIndex, OlapTable, TableState};
 use crate::state::FeState;
 
-/// Rewrites the data and makes the new indexes normal ones. Nothing has changed when this fails.
-pub fn finish(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob) -> Result<(), String> {
+/// How an attempt to end a job went.
+pub enum Attempt {
+    Done,
+    /// Backends that the job needs do not answer.
+    Waits,
+    /// With a message for the job. Nothing has changed.
+    Failed(String),
+}
+
+/// Rewrites the data and makes the new indexes normal ones.
+pub fn finish(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob) -> Attempt {
     let table = context::olap(state, job.db_id, job.table_id);
     let targets = job.targets(table.base_index_id);
+    let mut steps = Vec::with_capacity(targets.len());
     for partition in table.partitions.values() {
         for (schema, origin_id) in &targets {
             let parts = (
@@ -22,11 +34,21 @@ pub fn finish(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob) -> R
                 partition.indexes.get(&schema.id),
             );
             let (Some(origin_schema), Some(origin), Some(target)) = parts else {
-                return Err(format!("index {origin_id} or {} is gone", schema.id));
+                return Attempt::Failed(format!("index {origin_id} or {} is gone", schema.id));
             };
-            convert::partition(cluster, partition, job.id, (origin_schema, origin), (schema, target))?;
+            if !convert::is_possible(cluster, origin, target) {
+                return Attempt::Waits;
+            }
+            steps.push((partition, (origin_schema, origin), (schema, target)));
         }
     }
+    let mut written = HashSet::new();
+    for (partition, origin, target) in steps {
+        if let Err(message) = convert::partition(cluster, partition, job.id, origin, target, &mut written) {
+            return Attempt::Failed(message);
+        }
+    }
+    catch_up(state, job, &targets, &written);
     let table = context::olap_mut(state, job.db_id, job.table_id);
     table.state = TableState::Normal;
     let mut removed = Vec::new();
@@ -55,7 +77,43 @@ pub fn finish(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob) -> R
     delete(cluster, state, removed);
     set_row_state(cluster, state, job.id, "FINISHED", "");
     journal(cluster, state, job, AlterJobState::Finished);
-    Ok(())
+    Attempt::Done
+}
+
+/// A rewritten replica holds everything that is visible, also the versions of loads that were planned before
+/// its index existed. One on a dead backend holds none of it and waits for repair.
+fn catch_up(
+    state: &mut FeState,
+    job: &SchemaJob,
+    targets: &[(IndexSchema, i64)],
+    written: &HashSet<convert::ReplicaKey>,
+) {
+    let mut lagging = Vec::new();
+    let table = context::olap_mut(state, job.db_id, job.table_id);
+    for partition in table.partitions.values_mut() {
+        let visible = partition.visible_version;
+        for (schema, _) in targets {
+            let Some(index) = partition.indexes.get_mut(&schema.id) else { continue };
+            for tablet in &mut index.tablets {
+                for replica in &mut tablet.replicas {
+                    if written.contains(&(tablet.id, replica.backend_id)) {
+                        replica.version = replica.version.max(visible);
+                        if replica.last_failed_version <= visible {
+                            replica.last_failed_version = -1;
+                        }
+                    } else {
+                        if replica.last_failed_version < 0 {
+                            replica.last_failed_version = visible;
+                        }
+                        lagging.push((tablet.id, replica.backend_id));
+                    }
+                }
+            }
+        }
+    }
+    for (tablet_id, backend_id) in lagging {
+        state.txns.note_lagging(tablet_id, backend_id);
+    }
 }
 
 /// Takes the new indexes back and frees the table.

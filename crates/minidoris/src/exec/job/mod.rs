@@ -4,7 +4,8 @@
 //! next transaction id; loads planned from then on write the shadow too. When all older transactions are
 //! finished, the last step rewrites what is visible in the origin index, bucket by bucket, and swaps.
 //! Versions that are committed and not yet visible are staged for both indexes, so nothing is lost between
-//! the two steps.
+//! the two steps. That holds as a transaction is opened only for a plan that is current
+//! ([`crate::query::target::LoadTarget::is_current`]).
 
 mod convert;
 mod finish;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use doris_types::record::{AlterJobKind, AlterJobRecord, AlterJobState, BinlogType, html_safe_json};
 
+use self::finish::Attempt;
 use super::context;
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
@@ -136,8 +138,9 @@ fn advance(cluster: &ClusterInner, state: &mut FeState, job: &mut SchemaJob) -> 
                 return Step::Waits;
             }
             match finish::finish(cluster, state, job) {
-                Ok(()) => {}
-                Err(message) => finish::cancel(cluster, state, job, &message),
+                Attempt::Done => {}
+                Attempt::Waits => return Step::Waits,
+                Attempt::Failed(message) => finish::cancel(cluster, state, job, &message),
             }
             Step::Ended
         }

@@ -126,3 +126,179 @@ fn a_dropped_table_ends_its_job() {
     assert_eq!(state.ddl.alter_jobs[0].state, "CANCELLED");
     assert!(state.ddl.running_jobs.is_empty());
 }
+
+/// Loads beside a job, step by step. Each test ends with [`assert_complete`].
+mod loads {
+    use std::sync::Arc;
+
+    use super::{advance, setup, with_table};
+    use crate::cluster::ClusterInner;
+    use crate::data::Value;
+    use crate::error::SqlResult;
+    use crate::exec::tests::{execute, session};
+    use crate::query::load::{self, Load};
+    use crate::query::target::{LoadTarget, PartitionChoice};
+    use crate::query::writer::Writer;
+    use crate::session::Answer;
+    use crate::txn::TxnError;
+
+    const HEAVY: &str = "alter table t modify column v bigint";
+
+    fn cluster() -> Arc<ClusterInner> {
+        Arc::new(setup().0)
+    }
+
+    fn plan(cluster: &ClusterInner) -> LoadTarget {
+        LoadTarget::plan(cluster, "d", "t", PartitionChoice::default()).unwrap()
+    }
+
+    fn open(cluster: &ClusterInner, target: &LoadTarget) -> Result<Load, TxnError> {
+        load::open(cluster, target, None, None)
+    }
+
+    fn stage(cluster: &ClusterInner, target: &LoadTarget, load: &Load, key: i128) -> Vec<(i64, i64)> {
+        let mut writer = Writer::new(target);
+        let mut row = vec![Value::Null; target.schema.columns.len()];
+        row[0] = Value::Int(key);
+        row[1] = Value::Int(key);
+        writer.add(&row, false).unwrap();
+        writer.stage(cluster, load.txn_id, load.load_id).unwrap().0
+    }
+
+    async fn rows(cluster: &Arc<ClusterInner>, sql: &str) -> SqlResult<Answer> {
+        crate::query::run(cluster, &mut session(), sql).await
+    }
+
+    /// Every replica has what its partition shows, and the table has so many rows.
+    async fn assert_complete(cluster: &Arc<ClusterInner>, count: usize) {
+        let tablets = with_table(cluster, |table| {
+            let mut found = Vec::new();
+            for partition in table.partitions.values() {
+                for replica in partition.tablets().flat_map(|tablet| &tablet.replicas) {
+                    assert_eq!(
+                        (replica.version, replica.last_failed_version),
+                        (partition.visible_version, -1),
+                        "replica {} of partition {}",
+                        replica.id,
+                        partition.name
+                    );
+                }
+                for tablet in partition.tablets() {
+                    found.extend(
+                        tablet.replicas.iter().map(|r| (tablet.id, r.backend_id, partition.visible_version)),
+                    );
+                }
+            }
+            found
+        });
+        for (tablet, backend, version) in tablets {
+            let found = cluster.backend(backend).unwrap().tablet(tablet).unwrap();
+            assert!(found.max_version() >= version, "tablet {tablet} on {backend} lacks {version}");
+        }
+        let Ok(Answer::Rows(found)) = rows(cluster, "select count(*) from t").await else {
+            panic!("no answer")
+        };
+        assert_eq!(found.rows, [[Some(count.to_string())]]);
+    }
+
+    #[tokio::test]
+    async fn an_older_load_counts_for_the_shadow_too() {
+        for sql in [HEAVY, "alter table t add rollup r (k, v)"] {
+            let cluster = cluster();
+            let target = plan(&cluster);
+            let older = open(&cluster, &target).unwrap();
+            execute(&cluster, sql).unwrap();
+            assert!(advance(&cluster), "the shadow opens");
+            assert!(!advance(&cluster), "the job waits for the load");
+            let writes = stage(&cluster, &target, &older, 1);
+            load::commit(&cluster, &older, writes).await.unwrap();
+            assert!(advance(&cluster));
+            assert_complete(&cluster, 1).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plan_without_the_shadow_opens_no_transaction_behind_the_watershed() {
+        let cluster = cluster();
+        let target = plan(&cluster);
+        execute(&cluster, HEAVY).unwrap();
+        assert!(advance(&cluster));
+        let refused = open(&cluster, &target).unwrap_err();
+        assert!(load::is_outdated(&load::sql_error(&refused)), "{refused}");
+        rows(&cluster, "insert into t (k, v) values (1, 1)").await.unwrap();
+        assert!(advance(&cluster));
+        assert_complete(&cluster, 1).await;
+    }
+
+    #[tokio::test]
+    async fn a_load_that_knows_the_shadow_may_end_after_the_swap() {
+        for staged_first in [true, false] {
+            let cluster = cluster();
+            rows(&cluster, "insert into t (k, v) values (1, 1), (2, 2)").await.unwrap();
+            execute(&cluster, HEAVY).unwrap();
+            assert!(advance(&cluster));
+            let target = plan(&cluster);
+            let load = open(&cluster, &target).unwrap();
+            let early = staged_first.then(|| stage(&cluster, &target, &load, 3));
+            assert!(advance(&cluster), "the job does not wait for it");
+            let writes = early.unwrap_or_else(|| stage(&cluster, &target, &load, 3));
+            load::commit(&cluster, &load, writes).await.unwrap();
+            assert_complete(&cluster, 3).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn binlogs_of_the_shadow_outlive_the_swap() {
+        let cluster = cluster();
+        execute(&cluster, HEAVY).unwrap();
+        assert!(advance(&cluster));
+        rows(&cluster, "insert into t (k, v) values (1, 1), (2, 2)").await.unwrap();
+        rows(&cluster, "insert into t (k, v) values (1, 9)").await.unwrap();
+        assert!(advance(&cluster));
+        assert_complete(&cluster, 2).await;
+        let tablets: Vec<(i64, i64)> = with_table(&cluster, |table| {
+            let tablets = table.partitions.values().flat_map(|partition| partition.tablets());
+            tablets.map(|tablet| (tablet.id, tablet.replicas[0].backend_id)).collect()
+        });
+        for (id, backend) in tablets {
+            let tablet = cluster.backend(backend).unwrap().tablet(id).unwrap();
+            for version in [2, 3] {
+                let binlog =
+                    tablet.binlog(version).unwrap_or_else(|| panic!("no binlog of version {version}"));
+                assert!(tablet.binlog_rowset(&binlog.meta.rowset_id).is_some());
+            }
+            assert!(tablet.binlog(1).is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_backend_gets_the_new_index_when_it_is_back() {
+        let cluster = Arc::new(crate::exec::tests::cluster(3));
+        for sql in [
+            "create database d properties ('binlog.enable' = 'true')",
+            "create table t (k int, v int) unique key(k) distributed by hash(k) buckets 2 \
+             properties ('replication_num' = '3')",
+        ] {
+            execute(&cluster, sql).unwrap();
+        }
+        rows(&cluster, "insert into t values (1, 1), (2, 2)").await.unwrap();
+        execute(&cluster, HEAVY).unwrap();
+        assert!(advance(&cluster));
+        let alive = |id: i64, alive: bool| cluster.backend_nodes.write().get_mut(&id).unwrap().alive = alive;
+        rows(&cluster, "insert into t values (2, 20), (3, 3)").await.unwrap();
+        alive(1, false);
+        alive(2, false);
+        assert!(!advance(&cluster), "one replica of three is no majority");
+        alive(2, true);
+        assert!(advance(&cluster));
+        alive(1, true);
+        crate::txn::tick(&cluster);
+        assert_complete(&cluster, 3).await;
+        // The repaired replicas alone give the same rows.
+        alive(2, false);
+        alive(3, false);
+        let Ok(Answer::Rows(found)) = rows(&cluster, "select k, v from t order by k").await else { panic!() };
+        let text = |value: &str| Some(value.to_owned());
+        assert_eq!(found.rows, [[text("1"), text("1")], [text("2"), text("20")], [text("3"), text("3")]]);
+    }
+}
