@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 pub use handle::Cluster;
 
+use crate::access::Accounts;
 use crate::be::Backend;
 use crate::binlog::BinlogStore;
 use crate::clock::Clock;
@@ -24,7 +25,7 @@ use crate::exec::DdlState;
 use crate::fault::{Counters, Faults};
 use crate::options::ClusterOptions;
 use crate::snapshot::SnapshotJobs;
-use crate::state::{Account, FeState, Ids};
+use crate::state::{FeState, Ids};
 use crate::txn::TxnManager;
 
 /// What all parts of a cluster share. Locks are taken in the order of the fields and never held across
@@ -90,8 +91,6 @@ impl ClusterInner {
             ("enable_abort_txn_by_checking_coordinator_be".to_owned(), "false".to_owned()),
         ]);
         config.extend(options.frontend_config.clone());
-        let account = Account { password: options.root_password.clone() };
-        let users = ["root", "admin"].map(|name| (name.to_owned(), account.clone()));
         let fe = FeState {
             ids: Ids::starting_at(options.first_id),
             journal_id: options.first_journal_id,
@@ -101,7 +100,7 @@ impl ClusterInner {
             snapshots: SnapshotJobs::default(),
             ddl: DdlState::default(),
             config,
-            users: BTreeMap::from(users),
+            accounts: Accounts::with_password(&options.root_password),
             token: cluster_token(options.seed, &options.name),
             release: options.release,
         };

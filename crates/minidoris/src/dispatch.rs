@@ -16,7 +16,7 @@ use crate::error::{SqlError, SqlResult};
 use crate::query::transaction;
 use crate::session::{Answer, Session};
 use crate::sql::{self, ShowKind, Statement};
-use crate::{exec, query, show, snapshot};
+use crate::{access, exec, query, show, snapshot};
 
 /// Databases that every cluster has and that hold no replicated table.
 const SYSTEM_DATABASES: [&str; 3] = ["information_schema", "mysql", "__internal_schema"];
@@ -57,6 +57,7 @@ pub async fn run(
     if session.transaction.is_some() {
         transaction::check_allowed(&statement)?;
     }
+    access::check::statement(&cluster.fe.lock(), session, &statement)?;
     tracing::debug!(cluster = %cluster.name, fe, statement = kind(text), "running");
     match &statement {
         Statement::Set(items) => {
@@ -102,8 +103,7 @@ pub async fn run(
         | Statement::Recover(_)
         | Statement::AdminSetFrontendConfig(_)
         | Statement::Restore { .. }
-        | Statement::CreateUser { .. }
-        | Statement::DropUser { .. }
+        | Statement::Account(_)
         | Statement::Accepted(_) => exec::run(cluster, session, &statement),
     }
 }
@@ -111,6 +111,7 @@ pub async fn run(
 /// Makes `name` the session's database; `catalog.db` is understood.
 pub fn use_database(cluster: &ClusterInner, session: &mut Session, name: &str) -> SqlResult<()> {
     let name = name.strip_prefix("internal.").unwrap_or(name);
+    access::check::entering(&cluster.fe.lock(), session, name)?;
     let known = SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(name))
         || cluster.fe.lock().database_named(name).is_some();
     if !known {
@@ -159,8 +160,7 @@ fn needs_master(statement: &Statement) -> bool {
         | Statement::Restore { .. }
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
-        | Statement::CreateUser { .. }
-        | Statement::DropUser { .. }
+        | Statement::Account(_)
         | Statement::Accepted(_)
         | Statement::Sync
         | Statement::Begin { .. }

@@ -6,6 +6,7 @@
 //!
 //! Shares wire types (`doris-thrift`) and record types (`doris-types`) with the syncer and no logic.
 
+pub mod access;
 pub mod be;
 pub mod binlog;
 pub mod catalog_ops;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::access::UserIdentity;
 use crate::model::DataType;
 use crate::query::Explicit;
 
@@ -9,6 +10,10 @@ use crate::query::Explicit;
 #[derive(Debug, Clone, Default)]
 pub struct Session {
     pub user: String,
+    /// The account; `None` for the process itself, which may do everything.
+    pub identity: Option<UserIdentity>,
+    /// Where the client comes from, as far as it is known.
+    pub address: Option<String>,
     /// What `connection_id()` answers; 0 inside the process.
     pub connection_id: u32,
     pub database: Option<String>,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
+use crate::access::Accounts;
 use crate::binlog::{BinlogStore, BinlogType};
 use crate::exec::DdlState;
 use crate::model::Database;
@@ -29,17 +30,11 @@ pub struct FeState {
     pub ddl: DdlState,
     /// Frontend configuration by name, as text (`enable_feature_binlog` …).
     pub config: IndexMap<String, String>,
-    /// User name to account.
-    pub users: BTreeMap<String, Account>,
+    pub accounts: Accounts,
     /// The cluster-wide token that backends check on snapshot downloads.
     pub token: String,
     /// What the frontends tell, and which calls they know.
     pub release: Release,
-}
-
-#[derive(Debug, Clone)]
-pub struct Account {
-    pub password: String,
 }
 
 /// The one counter for databases, tables, indexes, partitions, tablets, replicas, jobs and backends.

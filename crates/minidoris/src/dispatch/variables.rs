@@ -3,6 +3,7 @@
 //! Every SET is accepted and remembered for its session, whether or not Doris knows the variable; only
 //! reading an unknown one is an error.
 
+use crate::access::check::identity_of;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::mysql::SERVER_VERSION;
@@ -257,8 +258,11 @@ impl Items<'_> {
                 match word.to_ascii_lowercase().as_str() {
                     "database" | "schema" => Some(Ok((session.database.clone(), ColumnType::Text))),
                     "version" => text(SERVER_VERSION.to_owned()),
-                    "user" | "session_user" => text(format!("'{}'@'%'", session.user)),
-                    "current_user" => text(format!("'{}'@'%'", session.user)),
+                    "user" | "session_user" => {
+                        let host = session.address.as_deref().unwrap_or("%");
+                        text(format!("'{}'@'{host}'", session.user))
+                    }
+                    "current_user" => text(identity_of(session).to_string()),
                     "connection_id" => {
                         Some(Ok((Some(session.connection_id.to_string()), ColumnType::BigInt)))
                     }

@@ -32,11 +32,11 @@ pub use context::database_id;
 pub use database::config as binlog_config;
 pub use state::{AlterJob, BuildIndexJob, DdlState, Recycled, RecycledObject};
 
+use crate::access;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{Answer, Session};
 use crate::sql::Statement;
-use crate::state::Account;
 
 /// Runs a DDL or ADMIN statement. Errors carry Doris's codes and texts. Statements that are not DDL
 /// (queries, SHOW, SET, USE, BACKUP…) belong to other parts and are refused.
@@ -79,25 +79,7 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
             state.journal();
             Ok(())
         }
-        Statement::CreateUser { user, password, if_not_exists } => {
-            if state.users.contains_key(user) {
-                return if *if_not_exists {
-                    Ok(())
-                } else {
-                    Err(SqlError::general(format!("User '{user}'@'%' already exist")))
-                };
-            }
-            state.users.insert(user.clone(), Account { password: password.clone() });
-            state.journal();
-            Ok(())
-        }
-        Statement::DropUser { user, if_exists } => {
-            if state.users.remove(user).is_none() && !if_exists {
-                return Err(SqlError::general(format!("User `'{user}'@'%'` does not exist")));
-            }
-            state.journal();
-            Ok(())
-        }
+        Statement::Account(account) => access::statement::run(state, session, account),
         Statement::Restore { repository } if repository == "__keep_on_local__" => {
             Err(SqlError::common("restore from the local repo via SQL call is not supported"))
         }

@@ -289,7 +289,7 @@ const JOURNAL: &[Step] = &[
         "alter database d set properties ('binlog.ttl_seconds' = '100')",
         &[(8, "\"properties\":{\"binlog.ttl_seconds\":\"100\"}")],
     ),
-    ("grant select_priv on *.* to u", &[]),
+    ("grant select_priv on *.* to root", &[]),
     ("drop database d", &[]),
 ];
 

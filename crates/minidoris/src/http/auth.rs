@@ -4,6 +4,8 @@ use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::access::Wanted;
+use crate::access::check::denial;
 use crate::cluster::ClusterInner;
 
 /// User and password of the `Authorization` header.
@@ -18,7 +20,24 @@ pub(super) fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-/// Whether the account exists and the password is right.
-pub(super) fn is_valid(cluster: &ClusterInner, user: &str, password: &str) -> bool {
-    cluster.fe.lock().users.get(user).is_some_and(|account| account.password == password)
+/// Why a client may not load into a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Denial {
+    Account,
+    Privilege(String),
+}
+
+/// Whether the account exists, the password is right, and it may load into the table.
+pub(super) fn may_load(
+    cluster: &ClusterInner,
+    (user, password): (&str, &str),
+    address: &str,
+    (db, table): (&str, &str),
+) -> Result<(), Denial> {
+    let state = cluster.fe.lock();
+    let identity = state.accounts.login_plain(user, Some(address), password).ok_or(Denial::Account)?;
+    match state.accounts.allows_table(identity, db, table, Wanted::LOAD) {
+        true => Ok(()),
+        false => Err(Denial::Privilege(denial(Wanted::LOAD))),
+    }
 }

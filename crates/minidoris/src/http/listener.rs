@@ -22,9 +22,15 @@ pub(super) struct Killable {
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     kill: CancellationToken,
+    peer: SocketAddr,
 }
 
 impl Connection {
+    /// The address that the client comes from.
+    pub fn address(&self) -> String {
+        self.peer.ip().to_string()
+    }
+
     /// Ends the connection without another byte.
     pub fn cut(&self) {
         self.kill.cancel();
@@ -68,7 +74,7 @@ impl Listener for Killable {
 
 impl Connected<IncomingStream<'_, Killable>> for Connection {
     fn connect_info(stream: IncomingStream<'_, Killable>) -> Self {
-        Connection { kill: stream.io().kill.clone() }
+        Connection { kill: stream.io().kill.clone(), peer: *stream.remote_addr() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Extension, Path};
+use axum::extract::{ConnectInfo, Extension, Path};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Document, json};
@@ -18,6 +18,8 @@ use crate::query::writer::Writer;
 use crate::query::{auto_partition, now};
 use crate::txn::{CommitOutcome, TxnError, TxnStatus};
 
+use super::auth::Denial;
+use super::listener::Connection;
 use super::load_options::LoadOptions;
 use super::load_text::TextLoad;
 use super::{BackendHttp, FrontendHttp, auth};
@@ -30,14 +32,17 @@ static NEXT_BACKEND: AtomicUsize = AtomicUsize::new(0);
 /// Frontend: 307 to a backend, with the credentials inside the location.
 pub(super) async fn redirect(
     Extension(state): Extension<FrontendHttp>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     Path((db, table)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
     let Some((user, password)) = auth::credentials(&headers) else {
         return unauthorised("Need auth information.");
     };
-    if !auth::is_valid(&state.cluster, &user, &password) {
-        return unauthorised("Access denied");
+    match auth::may_load(&state.cluster, (&user, &password), &connection.address(), (&db, &table)) {
+        Ok(()) => {}
+        Err(Denial::Account) => return unauthorised("Access denied"),
+        Err(Denial::Privilege(text)) => return unauthorised(&text),
     }
     let nodes: Vec<String> = {
         let nodes = state.cluster.backend_nodes.read();
@@ -75,16 +80,40 @@ fn encode(text: &str) -> String {
 /// Backend: loads the body and answers with Doris's JSON, always with status 200.
 pub(super) async fn perform(
     Extension(state): Extension<BackendHttp>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     Path((db, table)): Path<(String, String)>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let mut report = Report::default();
-    let outcome = load_body(&state, &db, &table, &headers, body, &mut report).await;
+    let admitted = admit(&state.cluster, &headers, &connection.address(), &db, &table);
+    let outcome = match admitted {
+        Ok(()) => load_body(&state, &db, &table, &headers, body, &mut report).await,
+        Err(failure) => Err(failure),
+    };
     if let Err(failure) = outcome {
         report.fail(failure);
     }
     Json(report.document()).into_response()
+}
+
+/// The frontend, which a backend asks to open the transaction, refuses whom it does not know.
+fn admit(
+    cluster: &ClusterInner,
+    headers: &HeaderMap,
+    address: &str,
+    db: &str,
+    table: &str,
+) -> Result<(), Failure> {
+    let Some((user, password)) = auth::credentials(headers) else {
+        return Err(Failure::text("[INTERNAL_ERROR]no valid Basic authorization"));
+    };
+    let refused =
+        |text: String| Failure::text(format!("[ANALYSIS_ERROR]errCode = 2, detailMessage = {text}"));
+    auth::may_load(cluster, (&user, &password), address, (db, table)).map_err(|denial| match denial {
+        Denial::Account => refused(format!("Access denied for {user}")),
+        Denial::Privilege(text) => refused(text),
+    })
 }
 
 async fn load_body(
@@ -96,14 +125,6 @@ async fn load_body(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let cluster = &state.cluster;
-    let Some((user, password)) = auth::credentials(headers) else {
-        return Err(Failure::text("[INTERNAL_ERROR]no valid Basic authorization"));
-    };
-    if !auth::is_valid(cluster, &user, &password) {
-        return Err(Failure::text(format!(
-            "[ANALYSIS_ERROR]errCode = 2, detailMessage = Access denied for {user}"
-        )));
-    }
     let options = LoadOptions::read(headers).map_err(Failure::text)?;
     report.label = options.label.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let planned = Instant::now();

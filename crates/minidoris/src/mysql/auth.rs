@@ -7,6 +7,7 @@ use super::capability::{
     CONNECT_WITH_DB, OFFERED, PLUGIN_AUTH, PLUGIN_AUTH_LENENC_DATA, PROTOCOL_41, SECURE_CONNECTION,
 };
 use super::wire::Reader;
+use crate::access::accounts::PasswordHash;
 
 pub const PLUGIN: &str = "mysql_native_password";
 const SALT_LENGTH: usize = 20;
@@ -94,20 +95,14 @@ impl HandshakeResponse {
     }
 }
 
-/// Whether `answer` proves the password: SHA1(password) XOR SHA1(salt + SHA1(SHA1(password))). An empty
-/// password is proved by an empty answer.
-pub fn proves(answer: &[u8], password: &str, salt: &Salt) -> bool {
-    if password.is_empty() {
-        return answer.is_empty();
-    }
-    answer == scramble(password, salt)
-}
-
-fn scramble(password: &str, salt: &Salt) -> [u8; 20] {
-    let once: [u8; 20] = Sha1::digest(password).into();
-    let twice: [u8; 20] = Sha1::digest(once).into();
-    let mixed: [u8; 20] = Sha1::new().chain_update(salt).chain_update(twice).finalize().into();
-    std::array::from_fn(|at| once[at] ^ mixed[at])
+/// Whether `answer` proves the password behind `hash`, which is SHA1(SHA1(password)): the answer is
+/// SHA1(password) XOR SHA1(salt + hash). No password is proved by an empty answer.
+pub fn proves(answer: &[u8], hash: Option<&PasswordHash>, salt: &Salt) -> bool {
+    let Some(hash) = hash else { return answer.is_empty() };
+    let Ok(answer) = <[u8; 20]>::try_from(answer) else { return false };
+    let mixed: [u8; 20] = Sha1::new().chain_update(salt).chain_update(hash).finalize().into();
+    let once: [u8; 20] = std::array::from_fn(|at| answer[at] ^ mixed[at]);
+    <[u8; 20]>::from(Sha1::digest(once)) == *hash
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -117,15 +112,24 @@ fn text(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::accounts::hash;
+
+    fn scramble(password: &str, salt: &Salt) -> [u8; 20] {
+        let once: [u8; 20] = Sha1::digest(password).into();
+        let twice: [u8; 20] = Sha1::digest(once).into();
+        let mixed: [u8; 20] = Sha1::new().chain_update(salt).chain_update(twice).finalize().into();
+        std::array::from_fn(|at| once[at] ^ mixed[at])
+    }
 
     #[test]
     fn only_the_right_password_is_proved() {
         let salt = new_salt();
-        assert!(proves(&scramble("secret", &salt), "secret", &salt));
-        assert!(!proves(&scramble("Secret", &salt), "secret", &salt));
-        assert!(!proves(&[], "secret", &salt));
-        assert!(proves(&[], "", &salt));
-        assert!(!proves(&scramble("secret", &salt), "", &salt));
+        let secret = hash("secret");
+        assert!(proves(&scramble("secret", &salt), secret.as_ref(), &salt));
+        assert!(!proves(&scramble("Secret", &salt), secret.as_ref(), &salt));
+        assert!(!proves(&[], secret.as_ref(), &salt));
+        assert!(proves(&[], None, &salt));
+        assert!(!proves(&scramble("secret", &salt), None, &salt));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use super::auth::{self, HandshakeResponse};
 use super::packet::{self, Input, Output};
 use super::{MysqlLimits, SERVER_VERSION, capability, encode};
+use crate::access::accounts::PasswordHash;
 use crate::cluster::ClusterInner;
 use crate::dispatch;
 use crate::error::SqlError;
@@ -58,6 +59,7 @@ pub async fn run(
     let node = NodeId::Fe(fe);
     cluster.counters.count(node, "mysql:connect");
     let fault = cluster.faults.before(node, "mysql:connect", String::new).await;
+    let address = stream.peer_addr()?.ip().to_string();
     let (reader, mut writer) = packet::split(stream)?;
     let refused = match fault {
         FaultAction::CutBefore | FaultAction::CutAfter | FaultAction::Refuse | FaultAction::NotMaster => {
@@ -70,7 +72,9 @@ pub async fn run(
         return reply(&mut writer, limits, 0, |output| encode::error(output, &error)).await;
     }
     let mut input = Input::new(reader, limits.max_statement_size, limits.stall_timeout);
-    let Some((session, capabilities)) = handshake(cluster, id, &mut input, &mut writer, limits).await? else {
+    let Some((session, capabilities)) =
+        handshake(cluster, id, &address, &mut input, &mut writer, limits).await?
+    else {
         return Ok(());
     };
     let multi_statements = capabilities & capability::MULTI_STATEMENTS != 0;
@@ -95,6 +99,7 @@ impl Drop for Connection<'_> {
 async fn handshake(
     cluster: &Arc<ClusterInner>,
     id: u32,
+    address: &str,
     input: &mut Input,
     writer: &mut OwnedWriteHalf,
     limits: &MysqlLimits,
@@ -119,7 +124,7 @@ async fn handshake(
         response.auth = answer.to_vec();
         sequence = answered;
     }
-    let admitted = admit(cluster, id, &response, &salt);
+    let admitted = admit(cluster, id, address, &response, &salt);
     reply(writer, limits, sequence.wrapping_add(1), |output| match &admitted {
         Ok(_) => encode::ok(output, 0, "", 0),
         Err(error) => encode::error(output, error),
@@ -132,20 +137,27 @@ async fn handshake(
 fn admit(
     cluster: &Arc<ClusterInner>,
     id: u32,
+    address: &str,
     response: &HandshakeResponse,
     salt: &auth::Salt,
 ) -> Result<Session, SqlError> {
-    let proved = {
+    let identity = {
         let state = cluster.fe.lock();
-        let account = state.users.get(&response.user);
-        account.is_some_and(|account| auth::proves(&response.auth, &account.password, salt))
+        let proves = |hash: Option<&PasswordHash>| auth::proves(&response.auth, hash, salt);
+        state.accounts.login(&response.user, Some(address), proves).cloned()
     };
-    if !proved {
+    if identity.is_none() {
         let using = if response.auth.is_empty() { "NO" } else { "YES" };
         let message = format!("Access denied for user '{}' (using password: {using})", response.user);
         return Err(SqlError { code: 1045, state: "28000", message });
     }
-    let mut session = Session { user: response.user.clone(), connection_id: id, ..Session::default() };
+    let mut session = Session {
+        user: response.user.clone(),
+        identity,
+        address: Some(address.to_owned()),
+        connection_id: id,
+        ..Session::default()
+    };
     if let Some(name) = &response.database {
         dispatch::use_database(cluster, &mut session, name)?;
     }

@@ -12,6 +12,7 @@ use super::run::{parse_query, select};
 use super::target::{LoadTarget, PartitionChoice};
 use super::transaction::done;
 use super::writer::stage_delete;
+use crate::access::{Wanted, check};
 use crate::cluster::ClusterInner;
 use crate::data::{Condition, DeletePredicate, Operator, TabletSchema, Value, cast};
 use crate::error::{SqlError, SqlResult};
@@ -24,6 +25,7 @@ const ONLY_SIMPLE: &str =
 pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) -> SqlResult<Answer> {
     let head = delete_head(sql)?;
     let (db, table) = split_name(session, &head.table)?;
+    check::table(&cluster.fe.lock(), session, &db, &table, Wanted::LOAD, "LOAD")?;
     let rest = head.rest.trim();
     let Some(condition) = rest.get(..5).filter(|word| word.eq_ignore_ascii_case("where")).map(|_| &rest[5..])
     else {

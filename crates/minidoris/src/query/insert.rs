@@ -14,6 +14,7 @@ use super::transaction::done;
 use super::types::Type;
 use super::writer::Writer;
 use super::{auto_partition, now};
+use crate::access::{Wanted, check};
 use crate::cluster::ClusterInner;
 use crate::data::cast::{self, CastError};
 use crate::data::{Value, cast::coerce};
@@ -24,6 +25,7 @@ use crate::session::{Answer, Session};
 pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) -> SqlResult<Answer> {
     let head = insert_head(sql)?;
     let (db, table) = split_name(session, &head.table)?;
+    check::table(&cluster.fe.lock(), session, &db, &table, Wanted::LOAD, "LOAD")?;
     let target = LoadTarget::plan(cluster, &db, &table, head.partitions.clone())?;
     let positions = positions(&target, &head)?;
     let is_values = head.source.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("values"));

@@ -107,7 +107,7 @@ pub fn run_compiled(
     loop {
         let (compiled, tables, answers, wanted) = {
             let state = cluster.fe.lock();
-            let mut compiler = Compiler::new(&state, session.database.clone(), now(cluster), &virtual_rows);
+            let mut compiler = Compiler::new(&state, session, now(cluster), &virtual_rows);
             let compiled = compile(&mut compiler);
             (compiled, compiler.tables, compiler.answers, compiler.wanted)
         };

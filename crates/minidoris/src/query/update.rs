@@ -9,6 +9,7 @@ use super::delete::typed_row;
 use super::insert::{load_rows, split_name};
 use super::run::{parse_query, select};
 use super::target::{LoadTarget, PartitionChoice};
+use crate::access::{Wanted, check};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::KeysType;
@@ -23,6 +24,7 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
         return Err(unsupported("this target"));
     };
     let (db, table_name) = split_name(session, &name_parts(name)?)?;
+    check::table(&cluster.fe.lock(), session, &db, &table_name, Wanted::LOAD, "LOAD")?;
     let target = LoadTarget::plan(cluster, &db, &table_name, PartitionChoice::default())?;
     if target.schema.keys_type != KeysType::Unique {
         return Err(SqlError::general("Only unique table could be updated."));

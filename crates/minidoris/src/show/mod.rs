@@ -22,10 +22,12 @@ pub use create_table::{
 };
 pub use filter::like;
 
+use crate::access::{check, grants};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{ResultSet, Session};
 use crate::sql::{Show, ShowKind};
+use crate::state::FeState;
 
 /// Answers a SHOW or DESC statement.
 pub fn run(cluster: &ClusterInner, session: &Session, show: &Show) -> SqlResult<ResultSet> {
@@ -56,9 +58,22 @@ fn like_column(kind: &ShowKind) -> usize {
 fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult<ResultSet> {
     let state = || cluster.fe.lock();
     match kind {
-        ShowKind::Databases => Ok(tables::databases(&state())),
-        ShowKind::Tables { full, db } => tables::tables(&state(), session, db.as_deref(), *full),
-        ShowKind::Views { db } => tables::views(&state(), session, db.as_deref()),
+        ShowKind::Databases => {
+            let state = state();
+            let mut result = tables::databases(&state);
+            check::retain_visible(&state, session, &mut result, |row| row[0].clone(), None);
+            Ok(result)
+        }
+        ShowKind::Tables { full, db } => {
+            let state = state();
+            let result = tables::tables(&state, session, db.as_deref(), *full)?;
+            Ok(visible_tables(&state, session, result, db.as_deref()))
+        }
+        ShowKind::Views { db } => {
+            let state = state();
+            let result = tables::views(&state, session, db.as_deref())?;
+            Ok(visible_tables(&state, session, result, db.as_deref()))
+        }
         ShowKind::TableById(id) => Ok(tables::table_by_id(&state(), *id)),
         ShowKind::TableStatus { db } => table_status(cluster, session, db.as_deref()),
         ShowKind::CreateDatabase(name) => tables::create_database(&state(), name),
@@ -110,18 +125,22 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
             "QueryId",
             "Info",
         ])),
-        ShowKind::Grants => Ok(grants(session)),
+        ShowKind::Grants { all: true, .. } => Ok(grants::all(&state().accounts)),
+        ShowKind::Grants { all: false, user } => {
+            let identity = user.clone().unwrap_or_else(|| check::identity_of(session));
+            grants::of(&state().accounts, &identity)
+        }
+        ShowKind::Roles => Ok(grants::roles(&state().accounts)),
         ShowKind::Variables { .. } | ShowKind::Transaction { .. } | ShowKind::Empty { .. } => {
             Err(SqlError::general("the statement filters its own rows"))
         }
     }
 }
 
-fn grants(session: &Session) -> ResultSet {
-    let mut result = ResultSet::new(&["UserIdentity", "Comment", "Password", "Roles", "GlobalPrivs"]);
-    let user = format!("'{}'@'%'", session.user);
-    let cells = [user.as_str(), "", "No", "operator", "Node_priv,Admin_priv"];
-    result.rows.push(cells.map(|text| Some(text.to_owned())).to_vec());
+/// Those of the tables, named in the first column, that the session may see.
+fn visible_tables(state: &FeState, session: &Session, mut result: ResultSet, db: Option<&str>) -> ResultSet {
+    let db = db.or(session.database.as_deref()).map(str::to_owned);
+    check::retain_visible(state, session, &mut result, |_| db.clone(), Some(0));
     result
 }
 
@@ -130,7 +149,7 @@ fn table_status(cluster: &ClusterInner, session: &Session, db: Option<&str>) -> 
     const NAMES: [(&str, usize); 6] =
         [("Name", 2), ("Engine", 4), ("Rows", 7), ("Data_length", 9), ("Create_time", 14), ("Comment", 20)];
     let name = tables::database(&cluster.fe.lock(), session, db)?.name.clone();
-    let all = information_schema::table(cluster, "information_schema.tables").unwrap_or_default();
+    let all = virtual_table(cluster, session, "information_schema.tables").unwrap_or_default();
     let mut result = ResultSet::new(&NAMES.map(|(name, _)| name));
     for row in all.rows.iter().filter(|row| row[1].as_deref() == Some(name.as_str())) {
         result.rows.push(NAMES.iter().map(|(_, at)| row[*at].clone()).collect());
@@ -145,9 +164,15 @@ fn table_status(cluster: &ClusterInner, session: &Session, db: Option<&str>) -> 
 pub fn virtual_table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<ResultSet> {
     let in_schema =
         session.database.as_deref().is_some_and(|db| db.eq_ignore_ascii_case("information_schema"));
-    let found = information_schema::table(cluster, name);
-    if found.is_some() || !in_schema {
-        return found;
+    let mut found = information_schema::table(cluster, name);
+    if found.is_none() && in_schema {
+        found = information_schema::table(cluster, &format!("information_schema.{name}"));
     }
-    information_schema::table(cluster, &format!("information_schema.{name}"))
+    let mut found = found?;
+    let at = |wanted: &str| found.columns.iter().position(|column| column.eq_ignore_ascii_case(wanted));
+    let (db, table) = (at("TABLE_SCHEMA").or_else(|| at("SCHEMA_NAME")), at("TABLE_NAME"));
+    if let Some(db) = db {
+        check::retain_visible(&cluster.fe.lock(), session, &mut found, |row| row[db].clone(), table);
+    }
+    Some(found)
 }

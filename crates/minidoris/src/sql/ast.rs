@@ -4,6 +4,7 @@
 
 use indexmap::IndexMap;
 
+use super::account_ast::AccountStatement;
 use super::show_ast::Show;
 use crate::model::{AggregateKind, DataType, DefaultValue, Distribution, KeysType, PartitionValue};
 
@@ -73,17 +74,9 @@ pub enum Statement {
     CancelRestore {
         db: Option<String>,
     },
-    CreateUser {
-        user: String,
-        password: String,
-        if_not_exists: bool,
-    },
-    DropUser {
-        user: String,
-        if_exists: bool,
-    },
-    /// Accepted and journalled, without an effect that replication could see (GRANT, REVOKE, ANALYZE,
-    /// resources, storage policies, functions…). Holds the leading keywords.
+    /// Users, roles, GRANT and REVOKE.
+    Account(AccountStatement),
+    /// Accepted and journalled, without an effect that replication could see (ANALYZE, resources, storage policies, functions…). Holds the leading keywords.
     Accepted(String),
     Sync,
     /// BEGIN, START TRANSACTION.

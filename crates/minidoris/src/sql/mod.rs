@@ -4,6 +4,8 @@
 //! statements builds the tree of [`ast`]. Queries and data statements are recognised by their first word
 //! and passed on as text. No word is reserved where a name is expected.
 
+mod account;
+pub mod account_ast;
 mod alter_table;
 pub mod ast;
 mod backup;
@@ -16,6 +18,7 @@ pub mod show_ast;
 mod statement;
 mod types;
 
+pub use account_ast::*;
 pub use ast::*;
 pub use lexer::split_statements;
 pub use partition::DEFAULT_BUCKETS;

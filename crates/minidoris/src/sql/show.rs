@@ -6,7 +6,7 @@ use super::show_ast::{AlterJobKind, Condition, Operator, OrderBy, Show, ShowFilt
 use crate::error::SqlResult;
 
 /// Statements that never have rows here: leading words and Doris's columns.
-const EMPTY: [(&[&str], &[&str]); 21] = [
+const EMPTY: [(&[&str], &[&str]); 20] = [
     (&["warnings"], &["Level", "Code", "Message"]),
     (&["errors"], &["Level", "Code", "Message"]),
     (&["load"], &["JobId", "Label", "State", "Progress", "Type", "EtlInfo", "TaskInfo", "ErrorMsg"]),
@@ -31,7 +31,6 @@ const EMPTY: [(&[&str], &[&str]); 21] = [
         &["Signature", "Return Type", "Function Type", "Intermediate Type", "Properties"],
     ),
     (&["global", "functions"], &["Function Name"]),
-    (&["roles"], &["Name", "Comment", "Users"]),
     (&["plugins"], &["Name", "Type", "Description", "Version", "Status"]),
     (&["triggers"], &["Trigger", "Event", "Table", "Statement", "Timing", "Created"]),
     (&["events"], &["Db", "Name", "Definer", "Time", "Type"]),
@@ -162,14 +161,15 @@ impl Parser<'_> {
         if self.accept_word("variables") {
             return Ok(ShowKind::Variables { global });
         }
-        if self.accept_word("grants") || self.accept_words(&["all", "grants"]) {
-            if self.accept_word("for") {
-                self.name_or_text()?;
-                if self.accept_symbol('@') {
-                    self.name_or_text()?;
-                }
-            }
-            return Ok(ShowKind::Grants);
+        if self.accept_words(&["all", "grants"]) {
+            return Ok(ShowKind::Grants { all: true, user: None });
+        }
+        if self.accept_word("grants") {
+            let user = if self.accept_word("for") { Some(self.user()?) } else { None };
+            return Ok(ShowKind::Grants { all: false, user });
+        }
+        if self.accept_word("roles") {
+            return Ok(ShowKind::Roles);
         }
         if self.at_word("engines")
             || self.at_word("storage")

@@ -1,6 +1,7 @@
 //! SHOW statements and their filters.
 
 use super::ast::TableName;
+use crate::access::UserIdentity;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Show {
@@ -117,7 +118,12 @@ pub enum ShowKind {
         backend: Option<i64>,
     },
     ProcessList,
-    Grants,
+    Grants {
+        all: bool,
+        /// `None`: one's own.
+        user: Option<UserIdentity>,
+    },
+    Roles,
     /// Statements that answer an empty set here, with the columns they have in Doris.
     Empty {
         columns: Vec<&'static str>,

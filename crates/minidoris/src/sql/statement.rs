@@ -60,8 +60,10 @@ impl Parser<'_> {
                 self.advance();
                 Ok(Statement::Sync)
             }
-            "grant" | "revoke" | "analyze" | "refresh" | "pause" | "resume" | "kill" | "unset" | "clean"
-            | "stop" | "lock" | "unlock" | "install" | "uninstall" | "warm" => Ok(self.accepted()),
+            "grant" => self.grant(false),
+            "revoke" => self.grant(true),
+            "analyze" | "refresh" | "pause" | "resume" | "kill" | "unset" | "clean" | "stop" | "lock"
+            | "unlock" | "install" | "uninstall" | "warm" => Ok(self.accepted()),
             _ => Err(self.unexpected(EXPECTED)),
         }
     }
@@ -97,15 +99,10 @@ impl Parser<'_> {
             return self.view(or_replace).map(Statement::CreateView);
         }
         if self.accept_word("user") {
-            let if_not_exists = self.if_not_exists();
-            let user = self.user()?;
-            let mut password = String::new();
-            if self.accept_words(&["identified", "by"]) {
-                self.accept_word("password");
-                password = self.text()?;
-            }
-            self.rest_text();
-            return Ok(Statement::CreateUser { user, password, if_not_exists });
+            return self.create_user();
+        }
+        if self.accept_word("role") {
+            return self.create_role();
         }
         if self.accept_word("index") {
             return self.create_index();
@@ -121,7 +118,6 @@ impl Parser<'_> {
             "function",
             "alias",
             "global",
-            "role",
             "catalog",
             "workload",
             "encryptkey",
@@ -163,8 +159,10 @@ impl Parser<'_> {
             return Ok(Statement::DropView { view: self.table_name()?, if_exists });
         }
         if self.accept_word("user") {
-            let if_exists = self.if_exists();
-            return Ok(Statement::DropUser { user: self.user()?, if_exists });
+            return self.drop_user();
+        }
+        if self.accept_word("role") {
+            return self.drop_role();
         }
         if self.accept_word("index") {
             return self.drop_index();
@@ -179,7 +177,6 @@ impl Parser<'_> {
             "storage",
             "function",
             "global",
-            "role",
             "catalog",
             "workload",
             "encryptkey",
@@ -222,9 +219,11 @@ impl Parser<'_> {
         if self.accept_word("view") {
             return self.alter_view().map(Statement::AlterView);
         }
+        if self.accept_word("user") {
+            return self.alter_user();
+        }
         self.rewind(start);
         if [
-            "user",
             "resource",
             "storage",
             "system",
@@ -250,16 +249,6 @@ impl Parser<'_> {
     /// `[internal.]d`.
     fn database_name(&mut self) -> SqlResult<String> {
         Ok(self.table_name()?.name)
-    }
-
-    /// `'u'@'%'`, `u`, `'u'`; the host part is not kept.
-    fn user(&mut self) -> SqlResult<String> {
-        let user = self.name_or_text()?;
-        // The lexer keeps `@` inside bare words: `u@` and `@` may stand before a quoted host.
-        if (user.ends_with('@') && !self.at_word("identified")) || self.accept_word("@") {
-            if self.at_symbol('(') { self.skip_parentheses()? } else { drop(self.name_or_text()?) }
-        }
-        Ok(user.split('@').next().unwrap_or_default().to_owned())
     }
 
     pub(super) fn create_table_like(
@@ -380,18 +369,13 @@ impl Parser<'_> {
 
     fn set(&mut self) -> SqlResult<Statement> {
         self.expect_word("set")?;
-        if [
-            "names",
-            "password",
-            "property",
-            "transaction",
-            "ldap_admin_password",
-            "default",
-            "character",
-            "charset",
-        ]
-        .iter()
-        .any(|word| self.at_word(word))
+        if self.at_word("password") && !self.peek_at(1).is_symbol('@') {
+            self.advance();
+            return self.set_password();
+        }
+        if ["names", "property", "transaction", "ldap_admin_password", "default", "character", "charset"]
+            .iter()
+            .any(|word| self.at_word(word))
             && !self.peek_at(1).is_symbol('=')
         {
             self.rest_text();

@@ -175,11 +175,49 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("commit", "Commit"),
     (
         "create user 'u'@'%' identified by 'p'",
-        "CreateUser { user: \"u\", password: \"p\", if_not_exists: false }",
+        "Account(CreateUser { user: UserIdentity { user: \"u\", host: \"%\" }, password: Some(Plain(…)), role: None",
     ),
-    ("create user if not exists u identified by 'p'", "CreateUser { user: \"u\""),
-    ("drop user if exists u@'%'", "DropUser { user: \"u\", if_exists: true }"),
-    ("grant select_priv on d.t to u", "Accepted(\"GRANT SELECT_PRIV\")"),
+    (
+        "create user if not exists u identified by 'p'",
+        "Account(CreateUser { user: UserIdentity { user: \"u\", host: \"%\" }",
+    ),
+    (
+        "drop user if exists u@'%'",
+        "Account(DropUser { user: UserIdentity { user: \"u\", host: \"%\" }, if_exists: true })",
+    ),
+    (
+        "grant select_priv on d.t to u",
+        "Account(Grant { revoke: false, granted: Privileges { privileges: [\"select_priv\"], on: Table(\"d\", \"t\") }, to: User(UserIdentity { user: \"u\", host: \"%\" }) })",
+    ),
+    (
+        "grant select_priv, LOAD_PRIV on *.*.* to 'u'@'10.%'",
+        "Account(Grant { revoke: false, granted: Privileges { privileges: [\"select_priv\", \"LOAD_PRIV\"], on: Global }, to: User(UserIdentity { user: \"u\", host: \"10.%\" }) })",
+    ),
+    (
+        "grant all on *.* to role 'r'",
+        "Account(Grant { revoke: false, granted: Privileges { privileges: [\"all\"], on: Catalog }, to: Role(\"r\") })",
+    ),
+    (
+        "revoke all on internal.d.* from u@localhost",
+        "Account(Grant { revoke: true, granted: Privileges { privileges: [\"all\"], on: Database(\"d\") }, to: User(UserIdentity { user: \"u\", host: \"localhost\" }) })",
+    ),
+    (
+        "grant usage_priv on resource 'r' to u",
+        "Account(Grant { revoke: false, granted: Privileges { privileges: [\"usage_priv\"], on: Resource(\"r\") }",
+    ),
+    (
+        "grant 'r1', 'r2' to 'u'@'%'",
+        "Account(Grant { revoke: false, granted: Roles([\"r1\", \"r2\"]), to: User(",
+    ),
+    (
+        "set password for 'u' = password('x')",
+        "Account(SetPassword { user: Some(UserIdentity { user: \"u\", host: \"%\" }), password: Plain(…) })",
+    ),
+    ("set password = ''", "Account(SetPassword { user: None, password: Hashed(…) })"),
+    (
+        "alter user if exists u@'%' identified by 'x' PASSWORD_EXPIRE NEVER",
+        "Account(AlterUser { user: UserIdentity { user: \"u\", host: \"%\" }, password: Some(Plain(…)), if_exists: true })",
+    ),
     ("create resource \"r\" properties (\"type\"=\"s3\")", "Accepted(\"CREATE RESOURCE\")"),
     ("drop storage policy p", "Accepted(\"DROP STORAGE\")"),
     ("CREATE ALIAS FUNCTION f(int) WITH PARAMETER(a) AS a + 1", "Accepted"),

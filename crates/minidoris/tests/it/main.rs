@@ -8,6 +8,7 @@ mod concurrency;
 mod harness;
 mod load;
 mod nodes;
+mod privileges;
 mod protocol;
 mod random_sql;
 mod raw;

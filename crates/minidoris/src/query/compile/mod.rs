@@ -20,7 +20,7 @@ use sqlparser::parser::Parser;
 
 use crate::data::date::DateTime;
 use crate::error::{SqlError, SqlResult};
-use crate::session::ResultSet;
+use crate::session::{ResultSet, Session};
 use crate::state::FeState;
 
 use super::engine::TableSource;
@@ -48,6 +48,8 @@ pub struct Compiled {
 /// Compiles statements against one state of the catalogue and remembers which tables they read.
 pub struct Compiler<'a> {
     pub state: &'a FeState,
+    /// Whose privileges the tables ask for.
+    pub session: &'a Session,
     pub database: Option<String>,
     pub now: DateTime,
     /// Rows of virtual tables by name (`frontends()`, `information_schema.tables`).
@@ -59,6 +61,8 @@ pub struct Compiler<'a> {
     pub answers: Vec<(String, ResultSet)>,
     ctes: Vec<(String, sqlparser::ast::Cte)>,
     depth: usize,
+    /// Above zero while the body of a view is compiled: a view is read with its own privileges.
+    views: usize,
 }
 
 /// Views in views in subqueries; deeper is a mistake or an attack on the stack.
@@ -73,13 +77,14 @@ impl std::fmt::Debug for Compiler<'_> {
 impl<'a> Compiler<'a> {
     pub fn new(
         state: &'a FeState,
-        database: Option<String>,
+        session: &'a Session,
         now: DateTime,
         virtual_rows: &'a BTreeMap<String, ResultSet>,
     ) -> Self {
         Self {
             state,
-            database,
+            session,
+            database: session.database.clone(),
             now,
             virtual_rows,
             wanted: Vec::new(),
@@ -87,6 +92,7 @@ impl<'a> Compiler<'a> {
             answers: Vec::new(),
             ctes: Vec::new(),
             depth: 0,
+            views: 0,
         }
     }
 

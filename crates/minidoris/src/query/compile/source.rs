@@ -11,6 +11,7 @@ use super::select::output_name;
 use super::{
     Compiled, Compiler, Relation, Scope, Typed, name_parts, parser, quote_name, syntax_error, unsupported,
 };
+use crate::access::{Wanted, check};
 use crate::error::{SqlError, SqlResult};
 use crate::model::Table;
 use crate::query::engine::TableSource;
@@ -176,6 +177,9 @@ impl Compiler<'_> {
                 None => Err(SqlError::unknown_table(&db, name)),
             };
         }
+        if self.views == 0 {
+            check::table(self.state, self.session, &db, name, Wanted::SELECT, "SELECT")?;
+        }
         let database = self.state.database_named(&db).ok_or_else(|| SqlError::unknown_database(&db))?;
         match database.table_named(name) {
             None => Err(SqlError::unknown_table(&db, name)),
@@ -208,7 +212,9 @@ impl Compiler<'_> {
     fn view(&mut self, db: &str, query: &Query) -> SqlResult<Compiled> {
         let database = self.database.replace(db.to_owned());
         let ctes = std::mem::take(&mut self.ctes);
+        self.views += 1;
         let inner = self.query(None, query);
+        self.views -= 1;
         self.ctes = ctes;
         self.database = database;
         inner
@@ -243,6 +249,9 @@ impl Compiler<'_> {
                  SELECT x AS \"number\" FROM n) AS {}",
                 quote_name(shown)
             ));
+        }
+        if ["frontends", "backends"].iter().any(|nodes| name.eq_ignore_ascii_case(nodes)) {
+            check::globally(self.state, self.session, Wanted::NODE)?;
         }
         match self.virtual_table(&format!("{name}()")) {
             Some(rows) => Ok(self.answer(scope, rows, shown)),

@@ -10,6 +10,7 @@ use doris_thrift::{
 
 use super::auth::{Caller, check_password_unless_token};
 use super::{Refusal, database_named, required};
+use crate::access::Wanted;
 use crate::binlog::{BinlogEntry, Dummy, Knowledge, LockError, NoList, ReadOutcome, Scope};
 use crate::cluster::ClusterInner;
 use crate::model::{Database, Table};
@@ -100,7 +101,8 @@ pub(super) fn lock(
     let job = required(req.job_unique_id.as_deref(), "job_unique_id")?;
     let mut state = cluster.fe.lock();
     let ip = peer.ip().to_string();
-    check_password_unless_token(&state, Caller { user, password, ip: &ip }, req.token.as_ref())?;
+    check_password_unless_token(&state, Caller { user, password, ip: Some(&ip) }, req.token.as_ref())?
+        .on_table(&state, db_name, req.table.as_deref(), Wanted::SELECT)?;
     let scope = scope(database_named(&state, db_name)?, req.table_id, req.table.as_deref())?;
     let (status, locked) = match state.binlogs.lock(scope, job, req.lock_commit_seq.unwrap_or(-1)) {
         Ok(held) => (TStatus::ok(), held),
@@ -123,8 +125,13 @@ fn positioned(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<(Scope,
     let db_name = required(req.db.as_deref(), "db")?;
     let prev = required(req.prev_commit_seq, "prev_commit_seq")?;
     let state: &FeState = &cluster.fe.lock();
-    let ip = req.user_ip.as_deref().unwrap_or("null");
-    check_password_unless_token(state, Caller { user, password, ip }, req.token.as_ref())?;
+    let ip = req.user_ip.as_deref();
+    check_password_unless_token(state, Caller { user, password, ip }, req.token.as_ref())?.on_table(
+        state,
+        db_name,
+        req.table.as_deref(),
+        Wanted::SELECT,
+    )?;
     let scope = scope(database_named(state, db_name)?, req.table_id, req.table.as_deref())?;
     Ok((scope, prev))
 }

@@ -12,6 +12,7 @@ use doris_thrift::{
 
 use super::auth::{Caller, check_password, denied};
 use super::{Refusal, is_set, required};
+use crate::access::Wanted;
 use crate::catalog_ops::olap_table;
 use crate::cluster::ClusterInner;
 use crate::model::{Database, MaterializedIndex, OlapTable, Partition, Table};
@@ -25,7 +26,7 @@ pub(super) fn master_token(
     let user = required(req.user.as_deref(), "user")?;
     let password = required(req.password.as_deref(), "password")?;
     let ip = peer.ip().to_string();
-    let caller = Caller { user, password, ip: &ip };
+    let caller = Caller { user, password, ip: Some(&ip) };
     let state = cluster.fe.lock();
     check_password(&state, caller).map_err(|_| Refusal::new(TStatusCode::NOT_AUTHORIZED, denied(caller)))?;
     Ok(TGetMasterTokenResult {
@@ -49,12 +50,22 @@ pub(super) fn get(
     }
     let state = cluster.fe.lock();
     let ip = peer.ip().to_string();
-    check_password(&state, Caller { user, password, ip: &ip })?;
+    let right = check_password(&state, Caller { user, password, ip: Some(&ip) })?;
     let db = match (wanted.id, wanted.name.as_deref()) {
         (Some(id), _) => state.databases.get(&id),
         (None, Some(name)) => state.database_named(name),
         (None, None) => return Err(Refusal::user("db id or name is not set")),
     };
+    if let Some(db) = db {
+        match &wanted.tables {
+            None => right.on_database(&state, &db.name, Wanted::SELECT)?,
+            Some(tables) => {
+                for table in tables.iter().filter_map(|table| find_table(db, table)) {
+                    right.on_table(&state, &db.name, Some(&table.name), Wanted::SELECT)?;
+                }
+            }
+        }
+    }
     Ok(TGetMetaResult {
         status: TStatus::ok(),
         db_meta: db.map(|db| database_meta(&state, db, wanted)),
@@ -161,7 +172,7 @@ pub(super) fn backends(
     let user = required(req.user.as_deref(), "user")?;
     let password = required(req.passwd.as_deref(), "passwd")?;
     let ip = peer.ip().to_string();
-    check_password(&cluster.fe.lock(), Caller { user, password, ip: &ip })?;
+    check_password(&cluster.fe.lock(), Caller { user, password, ip: Some(&ip) })?;
     // The id in the request is not looked at.
     let backend = |node: &crate::cluster::BackendNode| TBackend {
         host: node.host.clone(),

@@ -5,8 +5,8 @@
 //! the mapping from refusals to statuses. Status codes and texts are those of Doris, oddities included.
 //!
 //! Who may call: five methods look the account up by the `user_ip` that the request names and the others
-//! by the peer's address. Accounts here have no host pattern, so the address only shows up in the error
-//! text, as `null` when a request named none.
+//! by the peer's address. A request that names none reaches only accounts of any host, and the error text
+//! calls its address `null`.
 
 mod auth;
 mod binlog;

@@ -14,6 +14,7 @@ use flate2::write::GzEncoder;
 
 use super::auth::{Caller, check_password_unless_token};
 use super::{Refusal, required};
+use crate::access::Wanted;
 use crate::cluster::ClusterInner;
 use crate::snapshot::{
     LocalSnapshot, RestoreRequest, SnapshotLookup, TableReference, find_snapshot, submit_restore,
@@ -33,7 +34,7 @@ pub(super) fn get(
 ) -> Result<TGetSnapshotResult, Refusal> {
     let user = required(req.user.as_deref(), "user")?;
     let password = required(req.passwd.as_deref(), "passwd")?;
-    required(req.db.as_deref(), "db")?;
+    let db = required(req.db.as_deref(), "db")?;
     let label = required(req.label_name.as_deref(), "label_name")?;
     required(req.snapshot_name.as_deref(), "snapshot_name")?;
     if required(req.snapshot_type, "snapshot_type")? != TSnapshotType::LOCAL {
@@ -42,7 +43,8 @@ pub(super) fn get(
     let snapshot = {
         let state = cluster.fe.lock();
         let ip = peer.ip().to_string();
-        check_password_unless_token(&state, Caller { user, password, ip: &ip }, req.token.as_ref())?;
+        check_password_unless_token(&state, Caller { user, password, ip: Some(&ip) }, req.token.as_ref())?
+            .on_table(&state, db, req.table.as_deref(), Wanted::SELECT)?;
         match find_snapshot(&state, label, cluster.clock.now_ms()) {
             SnapshotLookup::Missing => {
                 let text = format!("snapshot {label} not exist");
@@ -93,7 +95,8 @@ pub(super) fn restore(
     let unpacks = {
         let state = cluster.fe.lock();
         let ip = peer.ip().to_string();
-        check_password_unless_token(&state, Caller { user, password, ip: &ip }, req.token.as_ref())?;
+        check_password_unless_token(&state, Caller { user, password, ip: Some(&ip) }, req.token.as_ref())?
+            .on_database(&state, db, Wanted::LOAD)?;
         accepts_compressed(&state)
     };
     let properties = properties(req)?;

@@ -9,8 +9,9 @@ use doris_thrift::{
     TRollbackTxnResult, TStatus, TStatusCode, TTabletCommitInfo,
 };
 
-use super::auth::{Caller, check_code_token_or_password, check_password};
+use super::auth::{Caller, Right, check_code_token_or_password, check_password};
 use super::{Refusal, database_named, is_set, required};
+use crate::access::Wanted;
 use crate::cluster::ClusterInner;
 use crate::state::FeState;
 use crate::txn::{
@@ -32,7 +33,7 @@ pub(super) fn begin(
     let label = required(req.label.as_deref(), "label")?;
 
     let mut state = cluster.fe.lock();
-    let ip = req.user_ip.as_deref().unwrap_or("null");
+    let ip = req.user_ip.as_deref();
     let db_id = if is_set(req.token.as_ref()) {
         let missing = || Refusal::meta_not_found(format!("unknown database, database={db_name}"));
         state.database_named(db_name).ok_or_else(missing)?.id
@@ -44,7 +45,12 @@ pub(super) fn begin(
             return Err(Refusal::user(format!("can't find table id: {unknown} in db: {db_name}")));
         }
         let id = db.id;
-        check_password(&state, Caller { user, password, ip })?;
+        check_password(&state, Caller { user, password, ip })?.on_tables(
+            &state,
+            id,
+            table_ids,
+            Wanted::LOAD,
+        )?;
         id
     };
     let outcome = txn::begin(
@@ -96,9 +102,10 @@ pub(super) async fn commit(
     }
     {
         let state = cluster.fe.lock();
-        let caller = Caller { user, password, ip: req.user_ip.as_deref().unwrap_or("null") };
-        check_code_token_or_password(&state, caller, req.auth_code, req.token.as_ref())?;
+        let caller = Caller { user, password, ip: req.user_ip.as_deref() };
+        let right = check_code_token_or_password(&state, caller, req.auth_code, req.token.as_ref())?;
         commit.db_id = database_id(&state, req.db_id, db_name)?;
+        check_tables_of(&state, right, commit.db_id, txn_id)?;
     }
     let wait = match req.thrift_rpc_timeout_ms {
         Some(ms) => Duration::from_millis(u64::try_from(ms / 2).unwrap_or(0)),
@@ -124,12 +131,22 @@ pub(super) fn rollback(
     let txn_id = required(req.txn_id, "txn_id")?;
     let db_id = {
         let state = cluster.fe.lock();
-        let caller = Caller { user, password, ip: req.user_ip.as_deref().unwrap_or("null") };
-        check_code_token_or_password(&state, caller, req.auth_code, req.token.as_ref())?;
-        database_id(&state, req.db_id, db_name)?
+        let caller = Caller { user, password, ip: req.user_ip.as_deref() };
+        let right = check_code_token_or_password(&state, caller, req.auth_code, req.token.as_ref())?;
+        let db_id = database_id(&state, req.db_id, db_name)?;
+        check_tables_of(&state, right, db_id, txn_id)?;
+        db_id
     };
     txn::abort_and_clear(cluster, db_id, txn_id, req.reason.as_deref().unwrap_or_default())?;
     Ok(TRollbackTxnResult { status: Some(TStatus::ok()), ..TRollbackTxnResult::default() })
+}
+
+/// LOAD on the tables of a transaction. One that nobody knows is reported as such later.
+fn check_tables_of(state: &FeState, right: Right<'_>, db_id: i64, txn_id: i64) -> Result<(), Refusal> {
+    match state.txns.get(db_id, txn_id) {
+        Some(txn) => right.on_tables(state, db_id, &txn.table_ids, Wanted::LOAD),
+        None => Ok(()),
+    }
 }
 
 /// The id wins over the name.
