@@ -49,10 +49,9 @@ impl Job {
         self.save().await
     }
 
-    /// Persists state and position.
+    /// Persists state and position, and shows them.
     pub async fn save(&mut self) -> Result<()> {
         self.position.updated_at_ms = self.certain_at_ms.min(self.shell.now_ms());
-        self.publish();
         let ctx = &self.shell.ctx;
         let started_ms = ctx.clock.now_ms();
         self.shell
@@ -61,6 +60,8 @@ impl Job {
                 saved.await.map_err(Error::from)
             })
             .await?;
+        // Only now, for what is shown is what a request of an operator will find in the store.
+        self.publish();
         let spent = u64::try_from(ctx.clock.now_ms() - started_ms).unwrap_or(0);
         ctx.observer.persisted(self.shell.job_name(), std::time::Duration::from_millis(spent));
         Ok(())
