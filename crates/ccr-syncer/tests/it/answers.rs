@@ -326,9 +326,11 @@ async fn a_table_that_is_copied_again_or_blocked_is_lag() {
         node.call("create_ccr", body).await;
         node.call("pause", json!({ "name": job })).await;
     }
-    let copied_again = r#"{"version":1,"snapshots_taken":2,"phase":{"phase":"full_sync",
-        "reason":{"kind":"table_changed","reason":{"kind":"requested","detail":"x"}},"started_at_ms":1,
-        "step":{"step":"backup","label":"b"}},"tables":{},"blocked":null,"last_full_sync":null}"#;
+    let copied_again = r#"{"version":1,"snapshots_taken":2,"phase":{"phase":"incremental","since_ms":1,
+        "statement_in_doubt":null},"tables":{"4":{"source_name":"t","target_name":"t","target_id":5,
+        "synced_to":1,"lane":{"lane":"apart","cursor":7,"since_ms":1,"work":{"work":"partial_sync",
+        "reason":{"kind":"requested","detail":"x"},"step":{"step":"backup","label":"b"}}}}},
+        "blocked":null,"last_full_sync":null}"#;
     leave_state(&node, "table", copied_again).await;
     assert_eq!(node.status("table").await["progress_state"], "TablePartialSync");
     assert_eq!(node.call("get_lag", json!({ "name": "table" })).await["lag"], 1);
