@@ -24,3 +24,4 @@ mod shutdown;
 mod steering;
 mod table_job;
 mod transactions;
+mod views;

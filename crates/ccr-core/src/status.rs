@@ -36,13 +36,13 @@ pub struct TableStatus {
     /// Everything of the table at or below this commit seq is in the target.
     pub cursor: i64,
     pub since_ms: i64,
-    /// `partial_sync`, `catch_up` or `blocked`.
+    /// `partial_sync`, `catch_up`, `blocked`, or `view` for a view whose definition was refused.
     pub work: &'static str,
     pub detail: String,
 }
 
 impl TableStatus {
-    /// The tables of a state that have left the stream.
+    /// The tables and views of a state that have left the stream.
     pub fn of(state: &JobState) -> Vec<Self> {
         let apart = state.tables.iter().filter_map(|(id, link)| Some((*id, link, link.lane.apart()?)));
         apart
@@ -55,6 +55,14 @@ impl TableStatus {
                 let table = link.source_name.clone();
                 Self { source_id, table, cursor: apart.cursor, since_ms: apart.since_ms, work, detail }
             })
+            .chain(state.views_apart.iter().map(|(source_id, view)| Self {
+                source_id: *source_id,
+                table: view.name.clone(),
+                cursor: view.commit_seq - 1,
+                since_ms: view.since_ms,
+                work: "view",
+                detail: format!("CCR0314: {}", view.refusal),
+            }))
             .collect()
     }
 }

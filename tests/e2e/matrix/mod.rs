@@ -14,6 +14,9 @@ mod run;
 mod same;
 mod tables;
 
+pub use run::settle;
+pub use same::assert_same_database;
+
 use run::{in_database_job, in_table_jobs};
 
 /// One change. In all statements `{t}` stands for the case's table; other names start with `{t}_`.

@@ -11,6 +11,7 @@ pub(crate) mod statement;
 mod sub_txn;
 mod submit;
 pub(crate) mod transaction;
+pub(crate) mod view;
 
 use doris_types::failure::Failure;
 

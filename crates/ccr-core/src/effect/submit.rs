@@ -14,7 +14,7 @@ use crate::runner::shell::Shell;
 /// What the FE says when the database is busy with another backup or restore.
 const OCCUPIED: &str = "Can only run one backup or restore job";
 
-/// Calls `start` until it is accepted, may have been accepted, or `present` finds the job.
+/// Calls `start` until it is accepted, or `present` finds the job.
 ///
 /// # Errors
 /// When repeating cannot help.
@@ -36,11 +36,7 @@ where
                 shell.recovered(tries);
                 return Ok(());
             }
-            // It may have been accepted: the caller looks for the label.
-            Err(failure) if failure.is_in_doubt() => {
-                shell.pause(&classify(failure), 1).await;
-                return Ok(());
-            }
+            // One whose answer was lost may have been accepted; then its label is found below.
             Err(failure) => classify(failure),
         };
         if matches!(error.disposition, Disposition::Block | Disposition::Stop) {

@@ -4,6 +4,7 @@ use super::state::{partial_label, restore_label};
 use super::transition::illegal;
 use super::{
     Apart, ApartWork, Event, IllegalEvent, JobState, Lane, Leaving, LinkEffect, SnapshotStep, TableLink,
+    ViewApart,
 };
 
 /// The state after an event of one table.
@@ -93,6 +94,14 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.synced_to = link.synced_to.max(*cursor);
             link.lane = Lane::Flowing;
         }
+        Event::ViewLeft { source_id, name, commit_seq, refusal, at_ms } => {
+            next.views.insert(source_id, name.clone());
+            let since_ms = next.views_apart.get(&source_id).map_or(at_ms, |apart| apart.since_ms);
+            next.views_apart.insert(source_id, ViewApart { name, commit_seq, refusal, since_ms });
+        }
+        Event::ViewCopied { source_id } => {
+            next.views_apart.remove(&source_id).ok_or(refused)?;
+        }
         Event::FullSyncNeeded { .. }
         | Event::FullSyncHeld { .. }
         | Event::SnapshotReady { .. }
@@ -167,10 +176,14 @@ impl LinkEffect {
                 }
             }
             LinkEffect::ViewCreated { source_id, name } => {
+                if let Some(apart) = state.views_apart.get_mut(&source_id) {
+                    apart.name.clone_from(&name);
+                }
                 state.views.insert(source_id, name);
             }
             LinkEffect::ViewDropped { source_id } => {
                 state.views.remove(&source_id);
+                state.views_apart.remove(&source_id);
             }
         }
     }

@@ -15,6 +15,6 @@ pub use spec::{
 };
 pub use state::{
     Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState, Phase,
-    Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink,
+    Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink, ViewApart,
 };
 pub use transition::{Event, IllegalEvent, Leaving, LinkEffect, transition};

@@ -53,6 +53,9 @@ pub struct JobState {
     /// Upstream view id to its name; views keep their names downstream.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub views: BTreeMap<i64, String>,
+    /// Views whose definition the downstream has refused, by upstream id; they are in `views` too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub views_apart: BTreeMap<i64, ViewApart>,
     /// Commit seqs that an operator has asked to pass over.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub skips: BTreeSet<i64>,
@@ -80,6 +83,17 @@ pub struct TableLink {
     /// Whether the table moves with the job or has left the stream.
     #[serde(default, skip_serializing_if = "Lane::is_flowing")]
     pub lane: Lane,
+}
+
+/// A view that waits until the target is ready for its definition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewApart {
+    pub name: String,
+    /// The change that was refused.
+    pub commit_seq: i64,
+    /// What the downstream said of it.
+    pub refusal: String,
+    pub since_ms: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -194,6 +208,7 @@ impl JobState {
             }),
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
+            views_apart: BTreeMap::new(),
             skips: BTreeSet::new(),
             blocked: None,
             last_full_sync: Some(FullSyncRecord {

@@ -98,6 +98,18 @@ pub enum Event {
     TableJoined {
         source_id: i64,
     },
+    /// The downstream refused the definition of a view, which is tried again later.
+    ViewLeft {
+        source_id: i64,
+        name: String,
+        commit_seq: i64,
+        refusal: String,
+        at_ms: i64,
+    },
+    /// The view is there now.
+    ViewCopied {
+        source_id: i64,
+    },
     /// An operator asks to pass over a binlog.
     SkipRequested {
         commit_seq: i64,
@@ -208,6 +220,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             Event::Restored { links, at_ms },
         ) => {
             next.views = info.views.iter().map(|view| (view.id, view.name.clone())).collect();
+            next.views_apart.clear();
             next.tables = links;
             next.phase = Phase::Incremental(Incremental { since_ms: at_ms, statement_in_doubt: None });
             if let Some(record) = &mut next.last_full_sync {
@@ -234,7 +247,9 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::CursorMoved { .. }
             | Event::ApartStatementStarted { .. }
             | Event::ApartStatementDone { .. }
-            | Event::TableJoined { .. }),
+            | Event::TableJoined { .. }
+            | Event::ViewLeft { .. }
+            | Event::ViewCopied { .. }),
         ) => lanes::step(job_id, &mut next, event)?,
         (_, Event::SkipRequested { commit_seq }) => {
             next.skips.insert(commit_seq);
@@ -262,7 +277,9 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::CursorMoved { .. }
             | Event::ApartStatementStarted { .. }
             | Event::ApartStatementDone { .. }
-            | Event::TableJoined { .. }),
+            | Event::TableJoined { .. }
+            | Event::ViewLeft { .. }
+            | Event::ViewCopied { .. }),
         ) => return Err(illegal(event.name(), state)),
     }
     Ok(next)
@@ -291,6 +308,8 @@ impl Event {
             Event::ApartStatementStarted { .. } => "ApartStatementStarted",
             Event::ApartStatementDone { .. } => "ApartStatementDone",
             Event::TableJoined { .. } => "TableJoined",
+            Event::ViewLeft { .. } => "ViewLeft",
+            Event::ViewCopied { .. } => "ViewCopied",
             Event::SkipRequested { .. } => "SkipRequested",
             Event::Blocked(_) => "Blocked",
             Event::Unblocked => "Unblocked",

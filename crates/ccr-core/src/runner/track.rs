@@ -206,6 +206,11 @@ impl Track {
         untried.chain(self.earlier.since_ms()).min()
     }
 
+    /// Whether a statement is under way.
+    pub fn is_acting(&self) -> bool {
+        self.acting.is_some()
+    }
+
     /// Transactions and statements under way.
     pub fn in_flight(&self) -> usize {
         let waiting = self.window.iter().filter(|slot| !matches!(slot.work, Work::Skip)).count();

@@ -1,5 +1,7 @@
 //! CREATE VIEW and ALTER VIEW.
 
+use std::collections::BTreeMap;
+
 use doris_types::record::{BinlogType, CreateTableRecord, ModifyViewDefRecord, html_safe_json};
 use doris_types::sql::quote_identifier;
 
@@ -7,6 +9,9 @@ use super::{context, records};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{Column, DataType, Table, View};
+use crate::query::compile::Compiler;
+use crate::query::now;
+use crate::query::run::parse_query;
 use crate::session::Session;
 use crate::show::create_view_text;
 use crate::sql::CreateView;
@@ -31,6 +36,7 @@ pub fn create(
     }
     let query = create.query.as_deref().unwrap_or_default();
     let (definition, columns) = (qualify(query, &db.name)?, view_columns(create, query)?);
+    check_names(cluster, state, &definition)?;
     let view_id = state.ids.allocate();
     let view = View {
         id: view_id,
@@ -65,8 +71,12 @@ pub fn alter(
     alter: &CreateView,
 ) -> SqlResult<()> {
     let db_id = context::database_id(state, session, alter.view.db.as_deref())?;
+    let db_name = state.databases[&db_id].name.clone();
+    let definition = alter.query.as_deref().map(|query| qualify(query, &db_name)).transpose()?;
+    if let Some(definition) = &definition {
+        check_names(cluster, state, definition)?;
+    }
     let db = state.databases.get_mut(&db_id).expect("the id was resolved");
-    let db_name = db.name.clone();
     let view = match db.table_named_mut(&alter.view.name) {
         Some(Table::View(view)) => view,
         Some(Table::Olap(_)) => {
@@ -75,8 +85,8 @@ pub fn alter(
         }
         None => return Err(SqlError::unknown_table(&db_name, &alter.view.name)),
     };
-    if let Some(query) = &alter.query {
-        view.definition = qualify(query, &db_name)?;
+    if let (Some(query), Some(definition)) = (&alter.query, definition) {
+        view.definition = definition;
         view.columns = view_columns(alter, query)?;
     } else {
         view.comment.clone_from(&alter.comment);
@@ -93,6 +103,20 @@ pub fn alter(
     let now = cluster.clock.now_ms();
     state.journal_binlog(now, BinlogType::MODIFY_VIEW_DEF, db_id, &[view_id], |_| html_safe_json(&record));
     Ok(())
+}
+
+/// Refuses a query that names a database, table or column that is not there. What only this emulator cannot
+/// run is let through.
+fn check_names(cluster: &ClusterInner, state: &FeState, definition: &str) -> SqlResult<()> {
+    const MISSING: [u16; 3] = [1049, 1054, 1109];
+    let Ok(query) = parse_query(definition) else { return Ok(()) };
+    let no_rows = BTreeMap::new();
+    let mut compiler = Compiler::new(state, None, now(cluster), &no_rows);
+    match compiler.query(None, &query) {
+        // Tables of the system are found by who runs the query.
+        Err(error) if compiler.wanted.is_empty() && MISSING.contains(&error.code) => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Puts `internal`.`db` before every table of a query that lacks them.

@@ -14,7 +14,7 @@ mod insert;
 mod insert_head;
 pub mod load;
 mod overwrite;
-mod run;
+pub mod run;
 pub mod target;
 pub mod transaction;
 pub mod types;

@@ -159,6 +159,7 @@ impl Stream<'_> {
         let (cursor, since, text) =
             (self.cursor(source_id), self.since_ms(source_id), self.reason(source_id));
         self.job.apply(Event::TableJoined { source_id }).await?;
+        self.tables_moved();
         tracing::info!(table = source_id, cursor, "the table flows with the others again");
         self.job.history("join", (cursor, cursor), text, "caught up", since).await;
         Ok(())

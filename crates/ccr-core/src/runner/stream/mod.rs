@@ -11,6 +11,7 @@
 mod lanes;
 mod record;
 mod statements;
+mod views;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,6 +57,8 @@ enum StreamEvent {
     Recorded(Result<Position>),
     /// Nothing has happened for a while.
     Heartbeat,
+    /// Views that were refused are tried again.
+    ViewsDue,
 }
 
 /// The code of a table that is written upstream and has no link.
@@ -82,6 +85,8 @@ struct Stream<'a> {
     state_saved_at_ms: i64,
     /// When the position was last written.
     recorded_at_ms: i64,
+    /// When views apart are tried again.
+    views_due_ms: i64,
 }
 
 impl<'a> Stream<'a> {
@@ -111,6 +116,7 @@ impl<'a> Stream<'a> {
             cursors_moved: false,
             state_saved_at_ms: now,
             recorded_at_ms: now,
+            views_due_ms: now,
         };
         let apart: Vec<i64> = stream.job.state.tables.keys().copied().collect();
         for source_id in apart {
@@ -123,6 +129,7 @@ impl<'a> Stream<'a> {
     async fn next_event(&mut self) -> StreamEvent {
         self.start_recording();
         self.show_step();
+        let views_pause = self.views_pause();
         let state = &self.job.state;
         let main_fetched_to = self.main.fetched_to;
         let mut replays: FuturesUnordered<_> = self
@@ -142,6 +149,9 @@ impl<'a> Stream<'a> {
             }
             Some((id, event)) = replays.next(), if !replays.is_empty() => StreamEvent::Lane(id, event),
             Some((id, step)) = copies.next(), if !copies.is_empty() => StreamEvent::Copied(id, step),
+            () = self.shell.ctx.clock.sleep(views_pause.unwrap_or(HEARTBEAT)), if views_pause.is_some() => {
+                StreamEvent::ViewsDue
+            }
             () = self.shell.ctx.clock.sleep(HEARTBEAT) => StreamEvent::Heartbeat,
         }
     }
@@ -150,6 +160,10 @@ impl<'a> Stream<'a> {
         self.job.certain_at_ms = self.certain_at_ms();
         match event {
             StreamEvent::Heartbeat => Ok(Flow::GoOn),
+            StreamEvent::ViewsDue => {
+                self.try_views().await?;
+                Ok(Flow::GoOn)
+            }
             StreamEvent::Recorded(result) => {
                 self.recording = None;
                 self.recorded = result?;

@@ -111,11 +111,15 @@ impl Stream<'_> {
                     let event = Event::StatementDone { commit_seq, effect: LinkEffect::None };
                     self.job.apply(event).await?;
                 }
+                if self.leave_view(change, &error).await? {
+                    return self.pass_change(change).await;
+                }
                 self.isolate(&alone, commit_seq - 1, error).await?;
                 return self.pass_change(change).await;
             }
             (TrackId::Table(source_id), Err(error)) => return self.leave_again(source_id, error).await,
         }
+        self.tables_moved();
         self.shell.update_status(|status| status.statements += 1);
         self.handled(binlog_type.name(), began_ms);
         let reason = binlog_type.to_string();

@@ -1,0 +1,70 @@
+//! Bringing a view over as it is upstream now.
+//!
+//! A view has no data, so its copy is its definition. It is wanted when the binlog's own statement was
+//! refused: the definition names a column or a table that the target does not have yet, or has no more.
+//! A definition that is in place stays until it is known that the new one will be accepted: it is first
+//! created under a name that nobody uses. Everything here can be repeated after a crash.
+
+use doris_types::failure::{Cause, Failure};
+use doris_types::sql::{CreateRewrite, qualified_name, rewrite_create_table};
+
+use super::{downstream, upstream};
+use crate::error::{Error, Origin, Result};
+use crate::runner::shell::Shell;
+
+/// How a try ended.
+pub(crate) enum Outcome {
+    Copied,
+    /// There is no such view upstream: its drop or its new name follows in the binlog.
+    NotThere,
+    /// The downstream does not accept the definition, with its answer.
+    Refused(String),
+}
+
+/// Tries once to give the target the view's present definition.
+pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Outcome> {
+    let (source_db, target_db) = (shell.source_database(), shell.target_database());
+    let (target, ctx) = (qualified_name(target_db, name), &shell.ctx);
+    let Some(text) = ctx.upstream.show_create_table(source_db, name).await.map_err(upstream)? else {
+        return Ok(Outcome::NotThere);
+    };
+    if ctx.downstream.views(target_db).await.map_err(downstream)?.iter().any(|view| view == name) {
+        let probe_name = format!("__ccr_view_{source_id}");
+        let probe = qualified_name(target_db, &probe_name);
+        execute(shell, &format!("DROP VIEW IF EXISTS {probe}")).await?.map_err(downstream)?;
+        if let Err(refusal) = execute(shell, &rewritten(shell, &text, &probe_name)?).await? {
+            return Ok(Outcome::Refused(refusal.text()));
+        }
+        execute(shell, &format!("DROP VIEW IF EXISTS {probe}")).await?.map_err(downstream)?;
+        execute(shell, &format!("DROP VIEW IF EXISTS {target}")).await?.map_err(downstream)?;
+    }
+    match execute(shell, &rewritten(shell, &text, name)?).await? {
+        Ok(()) => Ok(Outcome::Copied),
+        Err(refusal) => Ok(Outcome::Refused(refusal.text())),
+    }
+}
+
+fn rewritten(shell: &Shell, text: &str, name: &str) -> Result<String> {
+    let rewrite = CreateRewrite {
+        target_db: Some(shell.target_database().to_owned()),
+        target_table: Some(name.to_owned()),
+        ..CreateRewrite::new(shell.source_database())
+    };
+    rewrite_create_table(text, &rewrite).map_err(|error| {
+        Error::blocked(
+            Origin::UpstreamFe,
+            "CCR0206",
+            format!("the definition of view {name} cannot be rewritten for the target: {error}"),
+            "report the statement with this message, or skip the binlog",
+        )
+    })
+}
+
+/// Runs a statement; the inner result is what the frontend said of it.
+async fn execute(shell: &Shell, sql: &str) -> Result<std::result::Result<(), Failure>> {
+    match shell.ctx.downstream.execute(Some(shell.target_database()), sql).await {
+        Ok(()) => Ok(Ok(())),
+        Err(failure) if matches!(failure.cause, Cause::Sql { .. }) => Ok(Err(failure)),
+        Err(failure) => Err(downstream(failure)),
+    }
+}
