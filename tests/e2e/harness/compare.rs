@@ -1,5 +1,6 @@
 //! Equality of a table on both sides: every row, and the schema.
 
+use doris_types::sql::quote_identifier;
 use minidoris::{Cluster, ResultSet};
 
 use super::{DB, Pair};
@@ -7,7 +8,7 @@ use super::{DB, Pair};
 /// Fails the test unless `target` downstream holds the rows and has the schema of `table` upstream.
 pub async fn assert_equal(pair: &Pair, table: &str, target: &str) {
     let columns = column_names(&pair.up, table).await;
-    let all: Vec<String> = columns.iter().map(|column| format!("`{column}`")).collect();
+    let all: Vec<String> = columns.iter().map(|column| quote_identifier(column)).collect();
     let all = all.join(", ");
     let query = |table: &str| format!("SELECT {all} FROM `{table}` ORDER BY {all}");
     let up = run(&pair.up, &query(table)).await.rows;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use minidoris::binlog::DbBinlog;
 use minidoris::{Cluster, ClusterOptions};
 use serde_json::{Value, json};
 
@@ -101,6 +102,13 @@ impl Pair {
     pub fn reset_counters(&self) {
         self.up.counters().reset();
         self.down.counters().reset();
+    }
+
+    /// A look at the upstream binlogs of [`DB`].
+    pub fn database_binlogs<T>(&self, look: impl FnOnce(&DbBinlog) -> T) -> T {
+        let state = self.up.inner().fe.lock();
+        let db = state.database_named(DB).expect("the database is there");
+        look(state.binlogs.database(db.id).expect("something was written to the database"))
     }
 
     /// Whether the downstream has that database.

@@ -1,8 +1,6 @@
-//! Columns, rollups and indexes: what a statement repeats, and what copies the table again.
+//! Columns: what a statement repeats, and what copies the table again.
 
-use super::{
-    Case, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, SETTLE, case, in_database_job, in_table_jobs,
-};
+use super::{Case, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, SETTLE, case, families};
 
 const LIGHT: &[Case] = &[
     case(
@@ -10,6 +8,21 @@ const LIGHT: &[Case] = &[
         PLAIN,
         &["ALTER TABLE {t} ADD COLUMN c INT DEFAULT \"7\"", "INSERT INTO {t} VALUES (6, 'six', 6, 6)"],
         &["INSERT INTO {t} VALUES (7, 'seven', 7, NULL)"],
+    ),
+    case(
+        "added_after",
+        PLAIN,
+        &["ALTER TABLE {t} ADD COLUMN c VARCHAR(9) DEFAULT 'it''s' COMMENT 'a \"c\"' AFTER k"],
+        &["INSERT INTO {t} VALUES (7, 'c', 'seven', 7)"],
+    ),
+    case(
+        "added_several",
+        PLAIN,
+        &[
+            "ALTER TABLE {t} ADD COLUMN (a INT DEFAULT \"1\", b DATE)",
+            "ALTER TABLE {t} ADD COLUMN x INT, DROP COLUMN n",
+        ],
+        &["INSERT INTO {t} VALUES (7, 'seven', 7, '2024-01-01', 1)"],
     ),
     case("dropped", PLAIN, &["ALTER TABLE {t} DROP COLUMN n"], &["INSERT INTO {t} VALUES (6, 'six')"]),
     case(
@@ -19,6 +32,18 @@ const LIGHT: &[Case] = &[
         &["INSERT INTO {t} VALUES (6, 'longer than twenty characters', 6)"],
     ),
     case("renamed", PLAIN, &["ALTER TABLE {t} RENAME COLUMN v note"], MORE_ROWS),
+    case(
+        "exchanged",
+        PLAIN,
+        &[
+            "ALTER TABLE {t} RENAME COLUMN v w",
+            "ALTER TABLE {t} ADD COLUMN v INT",
+            "INSERT INTO {t} VALUES (6, 'w', 6, 7)",
+            "ALTER TABLE {t} DROP COLUMN v",
+            "ALTER TABLE {t} RENAME COLUMN w v",
+        ],
+        MORE_ROWS,
+    ),
     case(
         "came_back",
         PLAIN,
@@ -37,7 +62,7 @@ const HEAVY: &[Case] = &[
     case(
         "keyed",
         PLAIN,
-        &["ALTER TABLE {t} ADD COLUMN k2 INT KEY DEFAULT \"0\" AFTER k", SETTLE],
+        &["ALTER TABLE {t} ADD COLUMN k2 INT KEY DEFAULT \"0\" AFTER k", MORE, SETTLE],
         &["INSERT INTO {t} VALUES (6, 1, 'six', 6)"],
     ),
     case(
@@ -47,60 +72,33 @@ const HEAVY: &[Case] = &[
         &["INSERT INTO {t} VALUES (6, 6, 'six')"],
     ),
     case("bloom", PLAIN, &["ALTER TABLE {t} SET (\"bloom_filter_columns\" = \"v\")", SETTLE], MORE_ROWS),
+    case(
+        "not_bloom",
+        &[PLAIN_TABLE, PLAIN_ROWS, "ALTER TABLE {t} SET (\"bloom_filter_columns\" = \"v\")", SETTLE],
+        &["ALTER TABLE {t} SET (\"bloom_filter_columns\" = \"\")", SETTLE],
+        MORE_ROWS,
+    ),
+    case(
+        "twice",
+        PLAIN,
+        &[
+            "ALTER TABLE {t} MODIFY COLUMN n BIGINT",
+            SETTLE,
+            "ALTER TABLE {t} ADD COLUMN c INT DEFAULT \"1\"",
+            "ALTER TABLE {t} MODIFY COLUMN c BIGINT",
+            SETTLE,
+            "ALTER TABLE {t} RENAME COLUMN c d",
+        ],
+        &["INSERT INTO {t} VALUES (6, 'six', 6, 6)"],
+    ),
 ];
 
-const WITH_ROLLUP: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS, "ALTER TABLE {t} ADD ROLLUP r (k, n)", SETTLE];
-
-const ROLLUPS: &[Case] = &[
-    case("made", PLAIN, &["ALTER TABLE {t} ADD ROLLUP r (k, n)", MORE, SETTLE], MORE_ROWS),
-    case("gone", WITH_ROLLUP, &[MORE, "ALTER TABLE {t} DROP ROLLUP r"], MORE_ROWS),
-    case("renamed", WITH_ROLLUP, &["ALTER TABLE {t} RENAME ROLLUP r r2"], MORE_ROWS),
-];
-
-const WITH_INDEX: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS, "ALTER TABLE {t} ADD INDEX i (v) USING INVERTED"];
-
-const INDEXES: &[Case] = &[
-    case("indexed", PLAIN, &["ALTER TABLE {t} ADD INDEX i (v) USING INVERTED COMMENT 'words'"], MORE_ROWS),
-    case("built", WITH_INDEX, &["BUILD INDEX i ON {t}"], MORE_ROWS),
-    case("unindexed", WITH_INDEX, &["DROP INDEX i ON {t}"], MORE_ROWS),
-];
-
-#[tokio::test(flavor = "multi_thread")]
-async fn light_changes_are_followed() {
-    in_database_job(LIGHT).await;
+families! { IN_DATABASE_JOBS, in_database_job:
+    light_changes_are_followed => LIGHT, [MODIFY_TABLE_ADD_OR_DROP_COLUMNS, RENAME_COLUMN];
+    heavy_changes_are_followed => HEAVY, [ALTER_JOB];
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn heavy_changes_are_followed() {
-    in_database_job(HEAVY).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rollups_are_followed() {
-    in_database_job(ROLLUPS).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn indexes_are_followed() {
-    in_database_job(INDEXES).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn table_jobs_follow_light_changes() {
-    in_table_jobs(LIGHT).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn table_jobs_follow_heavy_changes() {
-    in_table_jobs(HEAVY).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn table_jobs_follow_rollups() {
-    in_table_jobs(ROLLUPS).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn table_jobs_follow_indexes() {
-    in_table_jobs(INDEXES).await;
+families! { IN_TABLE_JOBS, in_table_jobs:
+    table_jobs_follow_light_changes => LIGHT, [MODIFY_TABLE_ADD_OR_DROP_COLUMNS, RENAME_COLUMN];
+    table_jobs_follow_heavy_changes => HEAVY, [ALTER_JOB];
 }

@@ -1,6 +1,6 @@
 //! Statements that change rows.
 
-use super::{Case, MORE, MORE_ROWS, PLAIN, RANGED, case, in_database_job, in_table_jobs};
+use super::{Case, MORE, MORE_ROWS, PLAIN, RANGED, case, families};
 
 const UNIQUE: &[&str] = &[
     "CREATE TABLE {t} (k INT NOT NULL, v VARCHAR(20), n INT) UNIQUE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 2 \
@@ -22,12 +22,10 @@ const ROWS: &[Case] = &[
     case("selected", PLAIN, &["INSERT INTO {t} SELECT k + 10, v, n FROM {t}"], MORE_ROWS),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_are_changed() {
-    in_database_job(ROWS).await;
+families! { IN_DATABASE_JOBS, in_database_job:
+    rows_are_changed => ROWS, [UPSERT];
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn table_jobs_follow_rows() {
-    in_table_jobs(ROWS).await;
+families! { IN_TABLE_JOBS, in_table_jobs:
+    table_jobs_follow_rows => ROWS, [UPSERT];
 }

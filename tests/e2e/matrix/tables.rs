@@ -1,8 +1,6 @@
-//! Tables and views as a whole: made, dropped, named, exchanged, emptied, brought back.
+//! Tables as a whole: made, dropped, named, exchanged, emptied, brought back, described.
 
-use super::{
-    Case, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RANGED, case, in_database_job, in_table_jobs,
-};
+use super::{Case, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RANGED, case, families};
 
 const OTHER: &str = "CREATE TABLE {t}_x (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
      DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"binlog.enable\" = \"true\")";
@@ -26,6 +24,30 @@ const LIVES: &[Case] = &[
         &["INSERT INTO {t}_x VALUES (1, '2024-01-02'), (2, NULL)"],
     ),
     case(
+        "recovered_as",
+        WITH_OTHER,
+        &["DROP TABLE {t}_x", "RECOVER TABLE {t}_x AS {t}_y"],
+        &["INSERT INTO {t}_y VALUES (74, 'recovered', 4)"],
+    ),
+    case(
+        "recovered_beside",
+        WITH_OTHER,
+        &[
+            "DROP TABLE {t}_x",
+            "CREATE TABLE {t}_x (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
+             DISTRIBUTED BY HASH(k) BUCKETS 1 PROPERTIES (\"binlog.enable\" = \"true\")",
+            "INSERT INTO {t}_x VALUES (1, 'new', 1)",
+            "RECOVER TABLE {t}_x AS {t}_y",
+        ],
+        &["INSERT INTO {t}_y VALUES (74, 'recovered', 4)", "INSERT INTO {t}_x VALUES (2, 'new', 2)"],
+    ),
+    case(
+        "alike",
+        RANGED,
+        &["CREATE TABLE {t}_x LIKE {t}", "INSERT INTO {t}_x SELECT * FROM {t}"],
+        &["INSERT INTO {t}_x VALUES (5, 'alike', 5)"],
+    ),
+    case(
         "recovered",
         WITH_OTHER,
         &["DROP TABLE {t}_x", "RECOVER TABLE {t}_x"],
@@ -44,16 +66,73 @@ const EMPTIED: &[Case] = &[
     ),
 ];
 
-const RENAMED: &[Case] = &[case(
-    "renamed",
-    PLAIN,
-    &["ALTER TABLE {t} RENAME {t}_new"],
-    &["INSERT INTO {t}_new VALUES (4, 'renamed', 1)"],
-)];
+const RENAMED: &[Case] = &[
+    case(
+        "renamed",
+        PLAIN,
+        &["ALTER TABLE {t} RENAME {t}_new"],
+        &["INSERT INTO {t}_new VALUES (4, 'renamed', 1)"],
+    )
+    .ends_as("{t}_new"),
+    case(
+        "renamed_twice",
+        PLAIN,
+        &[
+            "ALTER TABLE {t} RENAME {t}_new",
+            "INSERT INTO {t}_new VALUES (4, 'renamed', 1)",
+            "ALTER TABLE {t}_new ADD COLUMN c INT DEFAULT \"1\"",
+            "ALTER TABLE {t}_new RENAME `{t} newer`",
+        ],
+        &["INSERT INTO `{t} newer` VALUES (5, 'renamed', 1, 2)"],
+    )
+    .ends_as("{t} newer"),
+    case(
+        "there_and_back",
+        PLAIN,
+        &["ALTER TABLE {t} RENAME {t}_new", MORE_NEW, "ALTER TABLE {t}_new RENAME {t}"],
+        MORE_ROWS,
+    ),
+    case(
+        "exchanged_by_names",
+        WITH_OTHER,
+        &[
+            "ALTER TABLE {t} RENAME {t}_new",
+            "ALTER TABLE {t}_x RENAME {t}",
+            "INSERT INTO {t} VALUES (76, 'from x', 6)",
+            "ALTER TABLE {t}_new RENAME {t}_x",
+        ],
+        &["INSERT INTO {t}_x VALUES (4, 'from t', 1)"],
+    )
+    .ends_as("{t}_x"),
+];
+
+const MORE_NEW: &str = "INSERT INTO {t}_new VALUES (6, 'six', 60)";
 
 const DESCRIBED: &[Case] = &[
     case("commented", PLAIN, &["ALTER TABLE {t} MODIFY COMMENT 'it''s a \"table\"'"], MORE_ROWS),
     case("column_comment", PLAIN, &["ALTER TABLE {t} MODIFY COLUMN v COMMENT 'a `name`'"], MORE_ROWS),
+    case(
+        "comments",
+        PLAIN,
+        &["ALTER TABLE {t} MODIFY COLUMN v COMMENT 'first\\nsecond', MODIFY COLUMN n COMMENT '\\\\'"],
+        MORE_ROWS,
+    ),
+    case(
+        "no_comment",
+        &[PLAIN_TABLE, PLAIN_ROWS, "ALTER TABLE {t} MODIFY COMMENT 'some'"],
+        &["ALTER TABLE {t} MODIFY COMMENT ''"],
+        MORE_ROWS,
+    ),
+    case(
+        "properties",
+        PLAIN,
+        &[
+            "ALTER TABLE {t} SET (\"disable_auto_compaction\" = \"true\")",
+            "ALTER TABLE {t} SET (\"group_commit_interval_ms\" = \"2000\")",
+            "ALTER TABLE {t} SET (\"group_commit_data_bytes\" = \"1000000\")",
+        ],
+        MORE_ROWS,
+    ),
     case("property", PLAIN, &["ALTER TABLE {t} SET (\"compaction_policy\" = \"time_series\")"], MORE_ROWS),
 ];
 
@@ -72,58 +151,56 @@ const EXCHANGED: &[Case] = &[
     ),
 ];
 
-const VIEWS: &[Case] = &[
-    case("viewed", PLAIN, &["CREATE VIEW {t}_v AS SELECT k, v FROM {t} WHERE k > 1"], MORE_ROWS),
+/// Settings that each cluster has for itself; and the database's, of which there is nothing to see.
+const LOCAL: &[Case] = &[
+    case("kept", PLAIN, &["ALTER TABLE {t} SET (\"binlog.enable\" = \"true\")"], MORE_ROWS),
     case(
-        "view_altered",
-        &[PLAIN_TABLE, PLAIN_ROWS, "CREATE VIEW {t}_v AS SELECT k FROM {t}"],
-        &["ALTER VIEW {t}_v AS SELECT k, n FROM {t} WHERE n IS NOT NULL"],
-        MORE_ROWS,
-    ),
-    case(
-        "view_dropped",
-        &[PLAIN_TABLE, PLAIN_ROWS, "CREATE VIEW {t}_v AS SELECT k FROM {t}"],
-        &["DROP VIEW {t}_v"],
+        "database",
+        PLAIN,
+        &["ALTER DATABASE d1 SET PROPERTIES (\"binlog.ttl_seconds\" = \"80000\")", MORE],
         MORE_ROWS,
     ),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn tables_come_and_go() {
-    in_database_job(LIVES).await;
+/// In a table job; with `swap`, the job goes on with the table that took the name.
+const TAKEN_PLACE: &[Case] = &[
+    case(
+        "swapped",
+        WITH_OTHER,
+        &["ALTER TABLE {t} REPLACE WITH TABLE {t}_x PROPERTIES (\"swap\" = \"true\")"],
+        MORE_ROWS,
+    ),
+    case(
+        "replaced",
+        WITH_OTHER,
+        &["ALTER TABLE {t} REPLACE WITH TABLE {t}_x PROPERTIES (\"swap\" = \"false\")", MORE],
+        MORE_ROWS,
+    ),
+    case(
+        "swapped_twice",
+        WITH_OTHER,
+        &[
+            "ALTER TABLE {t} REPLACE WITH TABLE {t}_x PROPERTIES (\"swap\" = \"true\")",
+            MORE,
+            "ALTER TABLE {t} REPLACE WITH TABLE {t}_x PROPERTIES (\"swap\" = \"true\")",
+        ],
+        MORE_ROWS,
+    ),
+];
+
+families! { IN_DATABASE_JOBS, in_database_job:
+    tables_come_and_go => LIVES, [CREATE_TABLE, DROP_TABLE, RECOVER_INFO, UPSERT];
+    tables_are_emptied => EMPTIED, [TRUNCATE_TABLE];
+    tables_are_renamed => RENAMED, [RENAME_TABLE];
+    tables_are_described => DESCRIBED, [MODIFY_COMMENT, MODIFY_TABLE_PROPERTY];
+    tables_are_exchanged => EXCHANGED, [REPLACE_TABLE];
+    settings_of_a_cluster_stay_there => LOCAL, [MODIFY_TABLE_PROPERTY, ALTER_DATABASE_PROPERTY];
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn tables_are_emptied() {
-    in_database_job(EMPTIED).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tables_are_renamed() {
-    in_database_job(RENAMED).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tables_are_described() {
-    in_database_job(DESCRIBED).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tables_are_exchanged() {
-    in_database_job(EXCHANGED).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn views_are_followed() {
-    in_database_job(VIEWS).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn table_jobs_follow_their_table() {
-    in_table_jobs(EMPTIED).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn table_jobs_follow_descriptions() {
-    in_table_jobs(DESCRIBED).await;
+families! { IN_TABLE_JOBS, in_table_jobs:
+    table_jobs_follow_their_table => EMPTIED, [TRUNCATE_TABLE];
+    table_jobs_follow_names => RENAMED, [RENAME_TABLE];
+    table_jobs_follow_descriptions => DESCRIBED, [MODIFY_COMMENT, MODIFY_TABLE_PROPERTY];
+    table_jobs_follow_the_table_that_took_the_place => TAKEN_PLACE, [REPLACE_TABLE];
+    table_jobs_leave_settings_of_a_cluster => LOCAL, [MODIFY_TABLE_PROPERTY];
 }

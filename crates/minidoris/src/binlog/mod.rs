@@ -79,6 +79,11 @@ impl DbBinlog {
         self.tables.get(&table_id)
     }
 
+    /// The lists of all tables, also of those that are dropped.
+    pub fn tables(&self) -> impl Iterator<Item = &BinlogList> {
+        self.tables.values()
+    }
+
     /// Partitions, tables and indexes that entries still kept have dropped.
     pub fn dropped(&self) -> &DroppedResources {
         &self.dropped

@@ -85,20 +85,18 @@ pub fn alter(
         }
         None => return Err(SqlError::unknown_table(&db_name, &alter.view.name)),
     };
+    let mut record =
+        ModifyViewDefRecord { db_id, table_id: view.id, comment: Some(String::new()), ..Default::default() };
     if let (Some(query), Some(definition)) = (&alter.query, definition) {
         view.definition = definition;
         view.columns = view_columns(alter, query)?;
+        record.inline_view_def.clone_from(&view.definition);
+        record.new_full_schema = view.columns.iter().map(records::column).collect();
     } else {
+        // A change of the comment alone tells no definition.
         view.comment.clone_from(&alter.comment);
+        record.comment = Some(view.comment.clone());
     }
-    let record = ModifyViewDefRecord {
-        db_id,
-        table_id: view.id,
-        inline_view_def: view.definition.clone(),
-        new_full_schema: view.columns.iter().map(records::column).collect(),
-        comment: Some(view.comment.clone()),
-        session_variables: None,
-    };
     let view_id = view.id;
     let now = cluster.clock.now_ms();
     state.journal_binlog(now, BinlogType::MODIFY_VIEW_DEF, db_id, &[view_id], |_| html_safe_json(&record));
