@@ -1,7 +1,6 @@
 //! The real `ccr_syncer` binary as a child process: started, killed, restarted on the same metadata.
 
 use std::fs::OpenOptions;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -9,6 +8,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{BOUND, log, wait_until};
+
+/// What the log says before the port.
+const LISTENING: &str = "INFO listening address=127.0.0.1:";
 
 /// A `ccr_syncer` process with its own port, metadata file and log. Killed when dropped.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ impl Syncer {
             .expect("an HTTP client is built");
         let mut syncer = Self {
             dir: tempfile::tempdir().expect("a temporary directory is made"),
-            port: free_port(),
+            port: 0,
             child: None,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             allowed: Vec::new(),
@@ -46,15 +48,17 @@ impl Syncer {
         syncer
     }
 
-    /// Starts the process on the metadata that is there, and waits until it answers.
+    /// Starts the process on the metadata that is there, and waits until it answers. The system chooses its
+    /// port, for one that was free a moment ago may be that of another test's syncer now.
     pub async fn restart(&mut self) {
         assert!(self.child.is_none(), "the syncer runs already");
+        let logged = self.log_text().len();
         let open = || {
             let log = OpenOptions::new().create(true).append(true).open(self.log());
             Stdio::from(log.expect("the log is opened"))
         };
         let child = Command::new(binary())
-            .args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--log_level", "info"])
+            .args(["--host", "127.0.0.1", "--port", "0", "--log_level", "info"])
             .arg("--db_dir")
             .arg(self.dir.path().join("ccr.db"))
             .args(&self.flags)
@@ -64,6 +68,13 @@ impl Syncer {
             .spawn()
             .expect("ccr_syncer starts");
         self.child = Some(child);
+        self.port = wait_until("the syncer listens", BOUND, || async {
+            let text = self.log_text().split_off(logged);
+            let line = text.lines().find_map(|line| line.split_once(LISTENING));
+            let port = line.and_then(|(_, rest)| rest.split(' ').next()).and_then(|port| port.parse().ok());
+            port.ok_or(text)
+        })
+        .await;
         let (http, url) = (self.http.clone(), self.url("version"));
         wait_until("the syncer answers", BOUND, || async {
             http.get(&url).send().await.map_err(|error| error.to_string())
@@ -140,10 +151,4 @@ impl Drop for Syncer {
 /// The `ccr_syncer` that was built with these tests, or another one to be tested: a release build, say.
 fn binary() -> PathBuf {
     std::env::var_os("CCR_SYNCER_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_ccr_syncer").into()).into()
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    listener.local_addr().expect("a bound socket has an address").port()
 }
