@@ -103,6 +103,7 @@ pub async fn run(
         | Statement::Recover(_)
         | Statement::AdminSetFrontendConfig(_)
         | Statement::Restore { .. }
+        | Statement::CancelJobs(_)
         | Statement::Account(_)
         | Statement::Accepted(_) => exec::run(cluster, session, &statement),
     }
@@ -160,6 +161,7 @@ fn needs_master(statement: &Statement) -> bool {
         | Statement::Restore { .. }
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
+        | Statement::CancelJobs(_)
         | Statement::Account(_)
         | Statement::Accepted(_)
         | Statement::Sync

@@ -155,6 +155,9 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
             }
             Ok(())
         }
+        Statement::CancelJobs(cancel) => {
+            named_table(state, session, &cancel.table, Wanted::ALTER, "CANCEL ALTER TABLE")
+        }
         Statement::Recover(recover) => match recover {
             Recover::Database { name, .. } => database(state, session, name, Wanted::ALTER_CREATE),
             Recover::Table { table, .. } | Recover::Partition { table, .. } => {

@@ -1,11 +1,9 @@
-//! Secondary indexes: ADD, DROP and BUILD INDEX. Data is not indexed here, so every job ends at once.
+//! Secondary indexes: ADD, DROP and BUILD INDEX.
 
-use doris_types::record::{
-    AlterJobState, BinlogType, IndexChangeJobRecord, ModifyInvertedIndicesRecord, html_safe_json,
-};
+use doris_types::record::{BinlogType, ModifyInvertedIndicesRecord, html_safe_json};
 use doris_types::sql::qualified_name;
 
-use super::{BuildIndexJob, context, create_table, job, light, records};
+use super::{context, create_table, index_job, job, light, records};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::SecondaryIndex;
@@ -61,7 +59,7 @@ pub fn drop(
     }
     context::olap_mut(state, ids.0, ids.1).secondary_indexes = remaining;
     journal(cluster, state, ids, &dropped, true, &operations);
-    change_jobs(cluster, state, ids, &dropped, None, true);
+    index_job::start(cluster, state, ids, &dropped, None, true);
     Ok(())
 }
 
@@ -87,7 +85,7 @@ pub fn build(
     {
         return Err(SqlError::general(format!("Partition[{missing}] does not exist")));
     }
-    change_jobs(cluster, state, ids, &[index], partitions, false);
+    index_job::start(cluster, state, ids, &[index], partitions, false);
     Ok(())
 }
 
@@ -122,69 +120,4 @@ fn journal(
         &[table_id],
         |_| html_safe_json(&record),
     );
-}
-
-/// One job per partition: WAITING_TXN, then FINISHED.
-fn change_jobs(
-    cluster: &ClusterInner,
-    state: &mut FeState,
-    ids: (i64, i64),
-    changed: &[SecondaryIndex],
-    partitions: Option<&[String]>,
-    is_drop: bool,
-) {
-    let (db_id, table_id) = ids;
-    let now = cluster.clock.now_ms();
-    let table = context::olap(state, db_id, table_id);
-    let (table_name, origin_index_id) = (table.name.clone(), table.base_index_id);
-    let chosen: Vec<(i64, String)> = table
-        .partitions
-        .values()
-        .filter(|partition| partitions.is_none_or(|names| names.contains(&partition.name)))
-        .map(|partition| (partition.id, partition.name.clone()))
-        .collect();
-    let mut finished = Vec::with_capacity(chosen.len());
-    for (partition_id, partition_name) in chosen {
-        let record = IndexChangeJobRecord {
-            job_id: state.ids.allocate(),
-            job_state: AlterJobState::WaitingTxn,
-            db_id,
-            table_id,
-            table_name: table_name.clone(),
-            partition_id,
-            partition_name: partition_name.clone(),
-            watershed_txn_id: state.txns.next_id(),
-            create_time_ms: now,
-            is_drop_op: is_drop,
-            alter_inverted_indexes: changed.iter().map(records::index_definition).collect(),
-            origin_index_id,
-            ..IndexChangeJobRecord::default()
-        };
-        state.journal_binlog(now, BinlogType::INDEX_CHANGE_JOB, db_id, &[table_id], |_| {
-            html_safe_json(&record)
-        });
-        state.ddl.build_index_jobs.push(BuildIndexJob {
-            id: record.job_id,
-            db_id,
-            table_name: table_name.clone(),
-            partition_name,
-            operation: changed
-                .iter()
-                .map(|index| format!("{} {}", if is_drop { "DROP" } else { "ADD" }, index_text(index)))
-                .collect::<Vec<_>>()
-                .join(", "),
-            create_time: now,
-            txn_id: record.watershed_txn_id,
-        });
-        finished.push(IndexChangeJobRecord {
-            job_state: AlterJobState::Finished,
-            finished_time_ms: now,
-            ..record
-        });
-    }
-    for record in finished {
-        state.journal_binlog(now, BinlogType::INDEX_CHANGE_JOB, db_id, &[table_id], |_| {
-            html_safe_json(&record)
-        });
-    }
 }

@@ -11,6 +11,7 @@ mod create_table;
 mod database;
 mod drop;
 mod index;
+mod index_job;
 pub mod job;
 mod light;
 pub mod partition;
@@ -36,7 +37,7 @@ use crate::access;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{Answer, Session};
-use crate::sql::Statement;
+use crate::sql::{CancelledJobs, Statement};
 
 /// Runs a DDL or ADMIN statement. Errors carry Doris's codes and texts. Statements that are not DDL
 /// (queries, SHOW, SET, USE, BACKUP…) belong to other parts and are refused.
@@ -90,6 +91,14 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
             state.journal();
             Ok(())
         }
+        Statement::CancelJobs(cancel) => match cancel.jobs {
+            CancelledJobs::Alter(kind) => {
+                job::cancel(cluster, state, session, kind, &cancel.table, &cancel.ids)
+            }
+            CancelledJobs::BuildIndex => {
+                index_job::cancel(cluster, state, session, &cancel.table, &cancel.ids)
+            }
+        },
         Statement::CreateMaterializedView { name, query } => {
             job::submit::materialized_view(cluster, state, session, name, query)
         }

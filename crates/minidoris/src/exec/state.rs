@@ -1,5 +1,7 @@
 //! What DDL keeps beside the catalogue: the recycle bin, schema change jobs.
 
+use doris_types::record::IndexChangeJobRecord;
+
 use super::job::SchemaJob;
 use crate::model::{Database, Partition, Table};
 
@@ -12,7 +14,7 @@ pub struct DdlState {
     pub alter_jobs: Vec<AlterJob>,
     /// Jobs that have not ended.
     pub running_jobs: Vec<SchemaJob>,
-    /// Jobs of SHOW BUILD INDEX, oldest first; all of them finished.
+    /// Finished and running jobs of SHOW BUILD INDEX, oldest first.
     pub build_index_jobs: Vec<BuildIndexJob>,
 }
 
@@ -56,18 +58,13 @@ pub struct AlterJob {
     pub finish_time: i64,
 }
 
-/// A row of SHOW BUILD INDEX: one partition.
+/// An index built or dropped in one partition, a row of SHOW BUILD INDEX.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildIndexJob {
-    pub id: i64,
-    pub db_id: i64,
-    pub table_name: String,
-    pub partition_name: String,
+    /// With the state in which it was last logged.
+    pub record: IndexChangeJobRecord,
     /// The index with ADD or DROP before it.
     pub operation: String,
-    /// Milliseconds since the epoch.
-    pub create_time: i64,
-    pub txn_id: i64,
 }
 
 impl RecycledObject {

@@ -310,6 +310,7 @@ fn check_steps(cluster: &ClusterInner, steps: &[Step]) {
     let mut db_id = 0;
     for (sql, expected) in steps {
         execute(cluster, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        super::index_job::advance_all(cluster, &mut cluster.fe.lock());
         if db_id == 0 {
             db_id = cluster.fe.lock().database_named("d").unwrap().id;
         }

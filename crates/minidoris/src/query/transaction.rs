@@ -64,6 +64,7 @@ pub fn check_allowed(statement: &Statement) -> SqlResult<()> {
         | Statement::Restore { .. }
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
+        | Statement::CancelJobs(_)
         | Statement::Account(_)
         | Statement::Accepted(_) => Err(SqlError::general(ONLY_DML)),
     }

@@ -1,5 +1,7 @@
 //! Jobs, transactions and the recycle bin.
 
+use doris_types::record::AlterJobState;
+
 use super::format::{cell, size, time};
 use super::tables::database;
 use crate::cluster::ClusterInner;
@@ -92,21 +94,33 @@ pub fn build_index(state: &FeState, session: &Session, db: Option<&str>) -> SqlR
         "Msg",
         "Progress",
     ]);
-    for job in state.ddl.build_index_jobs.iter().filter(|job| job.db_id == db.id) {
+    for job in state.ddl.build_index_jobs.iter().filter(|job| job.record.db_id == db.id) {
+        let record = &job.record;
         result.rows.push(vec![
-            cell(job.id),
-            cell(&job.table_name),
-            cell(&job.partition_name),
+            cell(record.job_id),
+            cell(&record.table_name),
+            cell(&record.partition_name),
             cell(format!("[{}]", job.operation)),
-            time(job.create_time),
-            time(job.create_time),
-            cell(job.txn_id),
-            cell("FINISHED"),
-            cell(""),
+            time(record.create_time_ms),
+            time(record.finished_time_ms),
+            cell(record.watershed_txn_id),
+            cell(job_state(&record.job_state)),
+            cell(&record.err_msg),
             None,
         ]);
     }
     Ok(result)
+}
+
+fn job_state(state: &AlterJobState) -> &str {
+    match state {
+        AlterJobState::Pending => "PENDING",
+        AlterJobState::WaitingTxn => "WAITING_TXN",
+        AlterJobState::Running => "RUNNING",
+        AlterJobState::Finished => "FINISHED",
+        AlterJobState::Cancelled => "CANCELLED",
+        AlterJobState::Other(name) => name,
+    }
 }
 
 /// SHOW TRANSACTION WHERE id = n | label = 'l'.

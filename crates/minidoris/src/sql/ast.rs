@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 
 use super::account_ast::AccountStatement;
-use super::show_ast::Show;
+use super::show_ast::{AlterJobKind, Show};
 use crate::model::{AggregateKind, DataType, DefaultValue, Distribution, KeysType, PartitionValue};
 
 /// Property names and values in the order written.
@@ -74,6 +74,8 @@ pub enum Statement {
     CancelRestore {
         db: Option<String>,
     },
+    /// CANCEL ALTER TABLE, CANCEL BUILD INDEX.
+    CancelJobs(CancelJobs),
     /// Users, roles, GRANT and REVOKE.
     Account(AccountStatement),
     /// Accepted and journalled, without an effect that replication could see (ANALYZE, resources, storage policies, functions…). Holds the leading keywords.
@@ -104,6 +106,20 @@ pub enum QueryKind {
     Delete,
     Update,
     Explain,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelJobs {
+    pub jobs: CancelledJobs,
+    pub table: TableName,
+    /// Empty: all running jobs of the table.
+    pub ids: Vec<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelledJobs {
+    Alter(AlterJobKind),
+    BuildIndex,
 }
 
 /// One assignment of a SET statement; the value as the text behind `=`.

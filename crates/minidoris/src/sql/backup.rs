@@ -1,7 +1,8 @@
 //! BACKUP, RESTORE and their CANCEL forms.
 
-use super::ast::{Backup, BackupTable, Statement};
+use super::ast::{Backup, BackupTable, CancelJobs, CancelledJobs, Statement};
 use super::parser::Parser;
+use super::show_ast::AlterJobKind;
 use crate::error::SqlResult;
 
 impl Parser<'_> {
@@ -61,11 +62,35 @@ impl Parser<'_> {
         if self.accept_word("restore") {
             return Ok(Statement::CancelRestore { db: self.optional_from()? });
         }
-        if self.at_word("alter") || self.at_word("load") || self.at_word("build") || self.at_word("export") {
+        if self.accept_words(&["alter", "table"]) {
+            let kind = if self.accept_word("column") {
+                AlterJobKind::Column
+            } else if self.accept_word("rollup") {
+                AlterJobKind::Rollup
+            } else {
+                self.expect_word("materialized")?;
+                self.expect_word("view")?;
+                AlterJobKind::MaterializedView
+            };
+            self.expect_word("from")?;
+            return self.cancelled_jobs(CancelledJobs::Alter(kind));
+        }
+        if self.accept_words(&["build", "index"]) {
+            self.expect_word("on")?;
+            return self.cancelled_jobs(CancelledJobs::BuildIndex);
+        }
+        if self.at_word("load") || self.at_word("export") {
             let text = self.rest_text();
             let words: Vec<_> = text.split_whitespace().take(3).collect();
             return Ok(Statement::Accepted(format!("CANCEL {}", words.join(" ").to_uppercase())));
         }
         Err(self.unexpected("{'ALTER', 'BACKUP', 'EXPORT', 'LOAD', 'RESTORE'}"))
+    }
+
+    /// `t [(job, …)]`.
+    fn cancelled_jobs(&mut self, jobs: CancelledJobs) -> SqlResult<Statement> {
+        let table = self.table_name()?;
+        let ids = if self.accept_symbol('(') { self.comma_list(')', Self::integer)? } else { Vec::new() };
+        Ok(Statement::CancelJobs(CancelJobs { jobs, table, ids }))
     }
 }

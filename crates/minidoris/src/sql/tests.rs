@@ -168,7 +168,12 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("restore snapshot d.l from `r` on (t as n) properties ('a'='b')", "Restore"),
     ("CANCEL BACKUP FROM `d`", "CancelBackup { db: Some(\"d\") }"),
     ("cancel restore", "CancelRestore { db: None }"),
-    ("cancel alter table column from t", "Accepted"),
+    ("cancel alter table column from t", "CancelJobs(CancelJobs { jobs: Alter(Column)"),
+    (
+        "cancel alter table materialized view from d.t (7, 8)",
+        "CancelJobs(CancelJobs { jobs: Alter(MaterializedView), table: TableName { db: Some(\"d\"), name: \"t\" }, ids: [7, 8] })",
+    ),
+    ("cancel build index on t", "CancelJobs(CancelJobs { jobs: BuildIndex"),
     ("SYNC", "Sync"),
     ("begin", "Begin { label: None }"),
     ("BEGIN WITH LABEL l1", "Begin { label: Some(\"l1\") }"),

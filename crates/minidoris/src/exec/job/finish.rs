@@ -24,7 +24,7 @@ pub enum Attempt {
 /// Rewrites the data and makes the new indexes normal ones.
 pub fn finish(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob) -> Attempt {
     let table = context::olap(state, job.db_id, job.table_id);
-    let targets = job.targets(table.base_index_id);
+    let targets = job.targets();
     let mut steps = Vec::with_capacity(targets.len());
     for partition in table.partitions.values() {
         for (schema, origin_id) in &targets {
@@ -49,8 +49,8 @@ pub fn finish(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob) -> A
         }
     }
     catch_up(state, job, &targets, &written);
+    free_table(state, job);
     let table = context::olap_mut(state, job.db_id, job.table_id);
-    table.state = TableState::Normal;
     let mut removed = Vec::new();
     match &job.kind {
         JobKind::Rollup { index } => {
@@ -118,10 +118,10 @@ fn catch_up(
 
 /// Takes the new indexes back and frees the table.
 pub fn cancel(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob, message: &str) {
+    free_table(state, job);
     let table = context::olap_mut(state, job.db_id, job.table_id);
-    table.state = TableState::Normal;
     let mut removed = Vec::new();
-    for (schema, _) in job.targets(table.base_index_id) {
+    for (schema, _) in job.targets() {
         table.indexes.shift_remove(&schema.id);
         for partition in table.partitions.values_mut() {
             removed.extend(partition.indexes.shift_remove(&schema.id));
@@ -130,6 +130,13 @@ pub fn cancel(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob, mess
     delete(cluster, state, removed);
     set_row_state(cluster, state, job.id, "CANCELLED", message);
     journal(cluster, state, job, AlterJobState::Cancelled);
+}
+
+/// The table is NORMAL again with its last job; rollups of one statement are several.
+fn free_table(state: &mut FeState, job: &SchemaJob) {
+    if state.ddl.running_jobs.iter().all(|other| other.table_id != job.table_id || other.id == job.id) {
+        context::olap_mut(state, job.db_id, job.table_id).state = TableState::Normal;
+    }
 }
 
 /// The shadow takes the origin's name and place; returns the origin's tablets.

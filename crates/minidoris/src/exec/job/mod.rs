@@ -19,11 +19,13 @@ use std::sync::Arc;
 use doris_types::record::{AlterJobKind, AlterJobRecord, AlterJobState, BinlogType, html_safe_json};
 
 use self::finish::Attempt;
-use super::context;
+use super::{context, index_job};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
+use crate::error::{SqlError, SqlResult};
 use crate::model::{IndexSchema, IndexState, SecondaryIndex, Table};
-use crate::sql::Properties;
+use crate::session::Session;
+use crate::sql::{self, Properties, TableName};
 use crate::state::FeState;
 
 /// What the shadow index of a schema change is called until the job ends.
@@ -35,6 +37,9 @@ pub struct SchemaJob {
     pub id: i64,
     pub db_id: i64,
     pub table_id: i64,
+    /// As the job began; the table may be gone when it ends.
+    pub table_name: String,
+    pub base_index_id: i64,
     pub kind: JobKind,
     pub stage: Stage,
     /// Absent for CREATE MATERIALIZED VIEW.
@@ -73,10 +78,10 @@ pub enum Stage {
 
 impl SchemaJob {
     /// The new indexes with the index that each one reads from.
-    fn targets(&self, base_index_id: i64) -> Vec<(IndexSchema, i64)> {
+    fn targets(&self) -> Vec<(IndexSchema, i64)> {
         match &self.kind {
             JobKind::SchemaChange { shadows, .. } => shadows.clone(),
-            JobKind::Rollup { index } => vec![(index.clone(), base_index_id)],
+            JobKind::Rollup { index } => vec![(index.clone(), self.base_index_id)],
         }
     }
 }
@@ -85,7 +90,8 @@ impl SchemaJob {
 pub fn tick(cluster: &Arc<ClusterInner>) {
     let advanced = {
         let state = &mut *cluster.fe.lock();
-        advance_all(cluster, state)
+        let jobs = advance_all(cluster, state);
+        index_job::advance_all(cluster, state) || jobs
     };
     if advanced {
         cluster.changed.notify_waiters();
@@ -94,9 +100,10 @@ pub fn tick(cluster: &Arc<ClusterInner>) {
 
 /// One step of every job; whether any job moved.
 pub fn advance_all(cluster: &ClusterInner, state: &mut FeState) -> bool {
-    let jobs = std::mem::take(&mut state.ddl.running_jobs);
+    let ids: Vec<i64> = state.ddl.running_jobs.iter().map(|job| job.id).collect();
     let mut moved = false;
-    for mut job in jobs {
+    for id in ids {
+        let Some(mut job) = take(state, id) else { continue };
         match advance(cluster, state, &mut job) {
             Step::Waits => state.ddl.running_jobs.push(job),
             Step::Moved => {
@@ -107,6 +114,51 @@ pub fn advance_all(cluster: &ClusterInner, state: &mut FeState) -> bool {
         }
     }
     moved
+}
+
+/// Takes a job from the running ones; who advances it puts it back.
+fn take(state: &mut FeState, id: i64) -> Option<SchemaJob> {
+    let at = state.ddl.running_jobs.iter().position(|job| job.id == id)?;
+    Some(state.ddl.running_jobs.remove(at))
+}
+
+/// CANCEL ALTER TABLE of the jobs of a table, or of the rollup jobs named.
+pub fn cancel(
+    cluster: &ClusterInner,
+    state: &mut FeState,
+    session: &Session,
+    kind: sql::AlterJobKind,
+    table: &TableName,
+    job_ids: &[i64],
+) -> SqlResult<()> {
+    let ids = context::olap_ids(state, session, table)?;
+    let is_rollup = match kind {
+        sql::AlterJobKind::Column => false,
+        sql::AlterJobKind::Rollup | sql::AlterJobKind::MaterializedView => true,
+    };
+    let is_meant = |job: &&SchemaJob| {
+        let same_kind = match job.kind {
+            JobKind::SchemaChange { .. } => !is_rollup,
+            JobKind::Rollup { .. } => is_rollup,
+        };
+        job.table_id == ids.1 && same_kind && (job_ids.is_empty() || job_ids.contains(&job.id))
+    };
+    let meant: Vec<i64> = state.ddl.running_jobs.iter().filter(is_meant).map(|job| job.id).collect();
+    if meant.is_empty() {
+        return Err(SqlError::general(match is_rollup {
+            true => format!(
+                "Table[{}] is not under ROLLUP. Use 'ALTER TABLE DROP ROLLUP' if you want to.",
+                table.name
+            ),
+            false => format!("Table[{}] is not under SCHEMA_CHANGE.", table.name),
+        }));
+    }
+    for id in meant {
+        if let Some(job) = take(state, id) {
+            finish::cancel(cluster, state, &job, "user cancelled");
+        }
+    }
+    Ok(())
 }
 
 enum Step {
@@ -123,6 +175,7 @@ fn advance(cluster: &ClusterInner, state: &mut FeState, job: &mut SchemaJob) -> 
         .is_some_and(|table| matches!(table, Table::Olap(_)));
     if !exists {
         set_row_state(cluster, state, job.id, "CANCELLED", "table does not exist");
+        journal(cluster, state, job, AlterJobState::Cancelled);
         return Step::Ended;
     }
     match job.stage {
@@ -148,15 +201,11 @@ fn advance(cluster: &ClusterInner, state: &mut FeState, job: &mut SchemaJob) -> 
 }
 
 /// PENDING to WAITING_TXN: the new indexes appear in the catalogue with empty tablets.
-fn open_shadows(
-    cluster: &ClusterInner,
-    state: &mut FeState,
-    job: &mut SchemaJob,
-) -> crate::error::SqlResult<()> {
+fn open_shadows(cluster: &ClusterInner, state: &mut FeState, job: &mut SchemaJob) -> SqlResult<()> {
     let table = context::olap(state, job.db_id, job.table_id);
     let shell = table.without_partitions();
     let mut partitions: Vec<_> = table.partitions.values().cloned().collect();
-    let targets = job.targets(shell.base_index_id);
+    let targets = job.targets();
     for partition in &mut partitions {
         for (schema, _) in &targets {
             let made = catalog_ops::new_tablets(cluster, state, &shell, job.db_id, partition, schema)?;
@@ -182,12 +231,11 @@ fn open_shadows(
 
 /// Writes the ALTER_JOB entry of a state.
 fn journal(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob, job_state: AlterJobState) {
-    let table = context::olap(state, job.db_id, job.table_id);
     let mut record = AlterJobRecord {
         kind: AlterJobKind::SchemaChange,
         db_id: job.db_id,
         table_id: job.table_id,
-        table_name: table.name.clone(),
+        table_name: job.table_name.clone(),
         job_id: job.id,
         job_state,
         raw_sql: job.raw_sql.clone(),
@@ -202,8 +250,8 @@ fn journal(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob, job_sta
             record.kind = AlterJobKind::Rollup;
             record.rollup_index_id = index.id;
             record.rollup_index_name.clone_from(&index.name);
-            record.base_index_id = table.base_index_id;
-            record.base_index_name.clone_from(&table.name);
+            record.base_index_id = job.base_index_id;
+            record.base_index_name.clone_from(&job.table_name);
         }
     }
     let now = cluster.clock.now_ms();

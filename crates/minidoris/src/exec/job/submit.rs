@@ -243,10 +243,13 @@ fn schema_change(
         })
         .collect();
     state.ddl.alter_jobs.extend(rows);
+    let table = context::olap(state, ids.0, ids.1);
     let job = SchemaJob {
         id: job_id,
         db_id: ids.0,
         table_id: ids.1,
+        table_name: table.name.clone(),
+        base_index_id: table.base_index_id,
         kind: JobKind::SchemaChange { shadows, patch },
         stage: Stage::Pending,
         raw_sql: Some(raw_sql),
@@ -271,7 +274,16 @@ fn rollup(
     state.ddl.alter_jobs.push(new_row);
     let is_view = raw_sql.is_none();
     let kind = JobKind::Rollup { index };
-    let job = SchemaJob { id: job_id, db_id: ids.0, table_id: ids.1, kind, stage: Stage::Pending, raw_sql };
+    let job = SchemaJob {
+        id: job_id,
+        db_id: ids.0,
+        table_id: ids.1,
+        table_name: base_name,
+        base_index_id: base_id,
+        kind,
+        stage: Stage::Pending,
+        raw_sql,
+    };
     context::olap_mut(state, ids.0, ids.1).state = TableState::Rollup;
     if is_view {
         journal(cluster, state, &job, AlterJobState::Pending);

@@ -2,7 +2,8 @@
 //!
 //! A file is a list of records, each ended by a blank line; `#` starts a comment line. Every file runs over
 //! one MySQL connection to a cluster of its own with three backends and the databases `d`, which has binlogs
-//! and is the current one, and `plain`, which has none.
+//! and is the current one, and `plain`, which has none. A record that begins with a line `connection NAME`
+//! runs over another connection, which stays open.
 //!
 //! | first line | then | meaning |
 //! |---|---|---|
@@ -39,6 +40,7 @@ files!(
     alter_light,
     binlog_properties,
     binlogs,
+    cancel,
     create_table,
     databases,
     delete_update,

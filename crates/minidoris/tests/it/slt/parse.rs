@@ -6,6 +6,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct Record {
     pub line: usize,
+    /// Which connection runs it; empty: the file's own.
+    pub connection: String,
     pub kind: Kind,
     pub sql: String,
     /// What stands behind `----`.
@@ -54,6 +56,9 @@ pub fn read(name: &str) -> Vec<Record> {
 }
 
 fn record(line: usize, block: &[&str]) -> Record {
+    if let Some(name) = block[0].strip_prefix("connection ") {
+        return Record { connection: name.to_owned(), ..record(line, &block[1..]) };
+    }
     let (word, rest) = block[0].split_once(' ').unwrap_or((block[0], ""));
     let columns = || rest.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let kind = match word {
@@ -74,6 +79,7 @@ fn record(line: usize, block: &[&str]) -> Record {
     };
     Record {
         line,
+        connection: String::new(),
         kind,
         sql: sql.join("\n"),
         expected: expected.iter().map(|line| (*line).to_owned()).collect(),

@@ -18,9 +18,12 @@ pub async fn file(name: &str) {
     )
     .await
     .unwrap();
-    let mut conn = connect(&cluster).await;
-    bounded(conn.query_drop("USE d")).await.unwrap();
-    let mut runner = Runner { cluster: &cluster, conn, seen: BTreeMap::new() };
+    let mut runner = Runner {
+        cluster: &cluster,
+        connections: BTreeMap::new(),
+        current: String::new(),
+        seen: BTreeMap::new(),
+    };
     let mut failures = Vec::new();
     for record in parse::read(name) {
         if let Err(difference) = runner.run(&record).await {
@@ -33,13 +36,17 @@ pub async fn file(name: &str) {
 
 struct Runner<'a> {
     cluster: &'a Cluster,
-    conn: Conn,
+    /// By name; the file's own has none.
+    connections: BTreeMap<String, Conn>,
+    /// The name of the record's connection.
+    current: String,
     /// Highest commit seq that a `binlogs` record has looked at, by database.
     seen: BTreeMap<String, i64>,
 }
 
 impl Runner<'_> {
     async fn run(&mut self, record: &Record) -> Result<(), String> {
+        self.current.clone_from(&record.connection);
         match &record.kind {
             Kind::Ok => self.ask(&record.sql, &[]).await.map(drop),
             Kind::Error(wanted) => match self.ask(&record.sql, &[]).await {
@@ -66,7 +73,13 @@ impl Runner<'_> {
 
     /// Rows as text, or the error as `code: message`.
     async fn ask(&mut self, sql: &str, columns: &[String]) -> Result<Vec<String>, String> {
-        let rows = bounded(self.conn.query::<Row, _>(sql)).await.map_err(|error| match error {
+        if !self.connections.contains_key(&self.current) {
+            let mut conn = connect(self.cluster).await;
+            bounded(conn.query_drop("USE d")).await.unwrap();
+            self.connections.insert(self.current.clone(), conn);
+        }
+        let conn = self.connections.get_mut(&self.current).unwrap();
+        let rows = bounded(conn.query::<Row, _>(sql)).await.map_err(|error| match error {
             mysql_async::Error::Server(error) => format!("{}: {}", error.code, error.message),
             other => format!("no server error: {other}"),
         })?;
