@@ -36,7 +36,7 @@ pub fn create(
     }
     let query = create.query.as_deref().unwrap_or_default();
     let (definition, columns) = (qualify(query, &db.name)?, view_columns(create, query)?);
-    check_names(cluster, state, &definition)?;
+    check_names(cluster, state, session, &definition)?;
     let view_id = state.ids.allocate();
     let view = View {
         id: view_id,
@@ -74,7 +74,7 @@ pub fn alter(
     let db_name = state.databases[&db_id].name.clone();
     let definition = alter.query.as_deref().map(|query| qualify(query, &db_name)).transpose()?;
     if let Some(definition) = &definition {
-        check_names(cluster, state, definition)?;
+        check_names(cluster, state, session, definition)?;
     }
     let db = state.databases.get_mut(&db_id).expect("the id was resolved");
     let view = match db.table_named_mut(&alter.view.name) {
@@ -105,11 +105,16 @@ pub fn alter(
 
 /// Refuses a query that names a database, table or column that is not there. What only this emulator cannot
 /// run is let through.
-fn check_names(cluster: &ClusterInner, state: &FeState, definition: &str) -> SqlResult<()> {
+fn check_names(
+    cluster: &ClusterInner,
+    state: &FeState,
+    session: &Session,
+    definition: &str,
+) -> SqlResult<()> {
     const MISSING: [u16; 3] = [1049, 1054, 1109];
     let Ok(query) = parse_query(definition) else { return Ok(()) };
     let no_rows = BTreeMap::new();
-    let mut compiler = Compiler::new(state, None, now(cluster), &no_rows);
+    let mut compiler = Compiler::new(state, session, now(cluster), &no_rows);
     match compiler.query(None, &query) {
         // Tables of the system are found by who runs the query.
         Err(error) if compiler.wanted.is_empty() && MISSING.contains(&error.code) => Err(error),
