@@ -248,6 +248,7 @@ fn show(state: &FeState, session: &Session, show: &Show) -> SqlResult<()> {
         | ShowKind::Views { db }
         | ShowKind::TableStatus { db }
         | ShowKind::AlterTable { db, .. }
+        | ShowKind::DynamicPartitions { db }
         | ShowKind::BuildIndex { db } => match db_of(session, db.as_deref()) {
             Some(db) => entering(state, session, db),
             None => Ok(()),

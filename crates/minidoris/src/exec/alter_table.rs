@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::replace::ReplaceOptions;
-use super::{context, index, job, light, partition, rename, replace, rollup, table_property};
+use super::{context, dynamic, index, job, light, partition, rename, replace, rollup, table_property};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::Session;
@@ -56,9 +56,15 @@ fn single(
 ) -> SqlResult<()> {
     match operation {
         AlterOperation::AddPartition { temporary, partition, distribution } => {
+            if !temporary {
+                dynamic::check_manual(context::olap(state, ids.0, ids.1))?;
+            }
             partition::add(cluster, state, ids, *temporary, partition, distribution.as_ref())
         }
         AlterOperation::DropPartition { temporary, if_exists, name, force } => {
+            if !temporary {
+                dynamic::check_manual(context::olap(state, ids.0, ids.1))?;
+            }
             partition::drop(cluster, state, ids, *temporary, *if_exists, name, *force)
         }
         AlterOperation::ReplacePartition { partitions, temp_partitions, properties } => {

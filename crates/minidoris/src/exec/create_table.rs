@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::columns::{self, TableColumns};
 use super::properties::{self, TableSettings};
-use super::{context, database, partition_items};
+use super::{context, database, dynamic, partition_items};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
@@ -37,10 +37,12 @@ pub fn create(
     }
     let mut table = plan(cluster, state, db_id, create)?;
     make_partitions(cluster, state, db_id, &mut table, create)?;
+    dynamic::check(cluster, state, &table, &table.properties)?;
     let table_id = table.id;
     let db = state.databases.get_mut(&db_id).expect("the id was resolved");
     db.tables.insert(table_id, Table::Olap(Box::new(table)));
     journal_create(cluster, state, db_id, table_id);
+    dynamic::run(cluster, state, (db_id, table_id));
     Ok(())
 }
 
@@ -101,7 +103,7 @@ fn plan(
 ) -> SqlResult<OlapTable> {
     context::check_table_name(&create.table.name)?;
     let db_binlog = database::config(&state.databases[&db_id]);
-    let settings = properties::parse_table(&create.properties, &db_binlog)?;
+    let mut settings = properties::parse_table(&create.properties, &db_binlog)?;
     if db_binlog.enable && !settings.binlog.enable {
         return Err(SqlError::general(
             "Cannot create table with binlog disabled when database binlog enable",
@@ -117,6 +119,9 @@ fn plan(
     let partition_scheme = scheme(create.partitioning.as_ref(), &columns, keys_type)?;
     let replication_num = settings.replication_num.unwrap_or(cluster.options.default_replication_num);
     check_replication(cluster, replication_num)?;
+    if settings.other.keys().any(|key| key.starts_with("dynamic_partition.")) {
+        dynamic::complete(&mut settings.other, replication_num, distribution.buckets)?;
+    }
 
     let id = state.ids.allocate();
     let base_index_id = state.ids.allocate();

@@ -10,6 +10,7 @@ mod context;
 mod create_table;
 mod database;
 mod drop;
+pub mod dynamic;
 mod index;
 mod index_job;
 pub mod job;

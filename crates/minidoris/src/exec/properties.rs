@@ -68,12 +68,9 @@ pub fn parse_table(properties: &Properties, inherited: &BinlogConfig) -> SqlResu
             settings.other.insert(key.clone(), normalize(key, value)?);
         }
     }
-    if properties.keys().any(|key| key.starts_with("dynamic_partition.")) {
-        if let Some(number) = properties.get("dynamic_partition.replication_num") {
-            let key = "dynamic_partition.replication_allocation".to_owned();
-            settings.other.entry(key).or_insert(format!("tag.location.default: {number}"));
-        }
-        complete_dynamic_partition(&mut settings.other, settings.replication_num.unwrap_or(1))?;
+    if let Some(number) = properties.get("dynamic_partition.replication_num") {
+        let key = "dynamic_partition.replication_allocation".to_owned();
+        settings.other.entry(key).or_insert(format!("tag.location.default: {number}"));
     }
     Ok(settings)
 }
@@ -151,36 +148,4 @@ pub fn replication(properties: &Properties) -> SqlResult<Option<u16>> {
 
 fn flag(properties: &Properties, key: &str, default: bool) -> bool {
     properties.get(key).map_or(default, |value| value.trim().eq_ignore_ascii_case("true"))
-}
-
-/// Doris prints all settings of a dynamic partition as soon as there is one.
-pub fn complete_dynamic_partition(properties: &mut Properties, replication_num: u16) -> SqlResult<()> {
-    for key in ["time_unit", "end", "prefix"] {
-        let key = format!("dynamic_partition.{key}");
-        if properties.get(&key).is_none_or(|value| value.is_empty()) {
-            return Err(SqlError::general(format!("Must assign {key} properties")));
-        }
-    }
-    let unit = properties.get("dynamic_partition.time_unit").cloned().unwrap_or_default();
-    let mut defaults = vec![
-        ("enable", "true".to_owned()),
-        ("time_zone", "Etc/UTC".to_owned()),
-        ("start", "-2147483648".to_owned()),
-        ("replication_allocation", format!("tag.location.default: {replication_num}")),
-        ("buckets", "10".to_owned()),
-        ("create_history_partition", "false".to_owned()),
-        ("history_partition_num", "-1".to_owned()),
-        ("hot_partition_num", "0".to_owned()),
-        ("reserved_history_periods", "NULL".to_owned()),
-        ("storage_policy", String::new()),
-    ];
-    match unit.as_str() {
-        "WEEK" => defaults.push(("start_day_of_week", "1".to_owned())),
-        "MONTH" => defaults.push(("start_day_of_month", "1".to_owned())),
-        _ => {}
-    }
-    for (key, value) in defaults {
-        properties.entry(format!("dynamic_partition.{key}")).or_insert(value);
-    }
-    Ok(())
 }

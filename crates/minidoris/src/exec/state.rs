@@ -2,6 +2,7 @@
 
 use doris_types::record::IndexChangeJobRecord;
 
+use super::dynamic::DynamicState;
 use super::job::SchemaJob;
 use crate::model::{Database, Partition, Table};
 
@@ -16,6 +17,7 @@ pub struct DdlState {
     pub running_jobs: Vec<SchemaJob>,
     /// Finished and running jobs of SHOW BUILD INDEX, oldest first.
     pub build_index_jobs: Vec<BuildIndexJob>,
+    pub dynamic: DynamicState,
 }
 
 /// A dropped object that RECOVER can bring back.

@@ -9,7 +9,7 @@ use doris_types::record::{
 };
 use doris_types::sql::{quote_identifiers, quote_string};
 
-use super::{context, create_table, database, job, properties, records};
+use super::{context, create_table, database, dynamic, job, properties, records};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
@@ -80,13 +80,11 @@ pub fn set(
         }
     }
     if given.keys().any(|key| key.starts_with("dynamic_partition.")) {
-        if !matches!(table.partition_scheme, PartitionScheme::Range { .. }) {
-            return Err(SqlError::general(
-                "Only support dynamic partition properties on range partition table",
-            ));
-        }
-        properties::complete_dynamic_partition(&mut other, table.replication_num)?;
+        dynamic::complete(&mut other, table.replication_num, table.default_distribution.buckets)?;
+        let shell = table.without_partitions();
+        dynamic::check(cluster, state, &shell, &other)?;
     }
+    let table = context::olap_mut(state, db_id, table_id);
     table.properties = other;
     table.binlog = binlog;
     let flag =

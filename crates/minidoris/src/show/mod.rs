@@ -4,6 +4,7 @@
 //! rows by one function, so they work alike everywhere.
 
 mod create_table;
+mod dynamic;
 mod filter;
 mod format;
 mod information_schema;
@@ -103,6 +104,7 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::Proc(path) => proc::run(cluster, path),
         ShowKind::AlterTable { kind, db } => jobs::alter(&state(), session, *kind, db.as_deref()),
         ShowKind::BuildIndex { db } => jobs::build_index(&state(), session, db.as_deref()),
+        ShowKind::DynamicPartitions { db } => dynamic::rows(&state(), session, db.as_deref()),
         ShowKind::Backup { db } => jobs::backup(&state(), session, db.as_deref()),
         ShowKind::Restore { db, brief } => jobs::restore(&state(), session, db.as_deref(), *brief),
         ShowKind::Snapshot { repository } => {

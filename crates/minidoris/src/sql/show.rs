@@ -6,7 +6,7 @@ use super::show_ast::{AlterJobKind, Condition, Operator, OrderBy, Show, ShowFilt
 use crate::error::SqlResult;
 
 /// Statements that never have rows here: leading words and Doris's columns.
-const EMPTY: [(&[&str], &[&str]); 20] = [
+const EMPTY: [(&[&str], &[&str]); 19] = [
     (&["warnings"], &["Level", "Code", "Message"]),
     (&["errors"], &["Level", "Code", "Message"]),
     (&["load"], &["JobId", "Label", "State", "Progress", "Type", "EtlInfo", "TaskInfo", "ErrorMsg"]),
@@ -37,10 +37,6 @@ const EMPTY: [(&[&str], &[&str]); 20] = [
     (&["procedure", "status"], &["Db", "Name", "Type", "Definer", "Modified", "Created"]),
     (&["status"], &["Variable_name", "Value"]),
     (&["open", "tables"], &["Database", "Table", "In_use", "Name_locked"]),
-    (
-        &["dynamic", "partition", "tables"],
-        &["TableName", "Enable", "TimeUnit", "Start", "End", "Prefix", "Buckets"],
-    ),
     (&["broker"], &["Name", "Host", "Port", "Alive", "LastStartTime", "LastUpdateTime", "ErrMsg"]),
 ];
 
@@ -67,6 +63,9 @@ impl Parser<'_> {
             self.accept_words(words);
             self.optional_from()?;
             return Ok(ShowKind::Empty { columns: columns.to_vec() });
+        }
+        if self.accept_words(&["dynamic", "partition", "tables"]) {
+            return Ok(ShowKind::DynamicPartitions { db: self.optional_from()? });
         }
         let full = self.accept_word("full");
         if self.accept_word("tables") {

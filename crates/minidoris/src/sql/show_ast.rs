@@ -96,6 +96,9 @@ pub enum ShowKind {
     BuildIndex {
         db: Option<String>,
     },
+    DynamicPartitions {
+        db: Option<String>,
+    },
     Transaction {
         db: Option<String>,
     },

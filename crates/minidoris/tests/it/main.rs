@@ -5,6 +5,7 @@
 mod alter_beside_loads;
 mod clients;
 mod concurrency;
+mod dynamic_partition;
 mod harness;
 mod load;
 mod nodes;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use doris_types::record::{AlterJobKind, AlterJobRecord, AlterJobState, BinlogType, html_safe_json};
 
 use self::finish::Attempt;
-use super::{context, index_job};
+use super::{context, dynamic, index_job};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
@@ -86,12 +86,14 @@ impl SchemaJob {
     }
 }
 
-/// Advances every job by one step. Called by the cluster's daemon while a master lives.
+/// Advances every job by one step, and schedules dynamic partitions. Called by the cluster's daemon while a master lives.
 pub fn tick(cluster: &Arc<ClusterInner>) {
     let advanced = {
         let state = &mut *cluster.fe.lock();
         let jobs = advance_all(cluster, state);
-        index_job::advance_all(cluster, state) || jobs
+        let indexes = index_job::advance_all(cluster, state);
+        let partitions = dynamic::tick(cluster, state);
+        jobs || indexes || partitions
     };
     if advanced {
         cluster.changed.notify_waiters();

@@ -44,6 +44,7 @@ files!(
     create_table,
     databases,
     delete_update,
+    dynamic_partition,
     indexes,
     insert_select,
     names_and_comments,
