@@ -6,8 +6,8 @@
 use thiserror::Error;
 
 use crate::job::{
-    Event, FullSyncReason, IllegalEvent, JobRecord, JobState, Leaving, PartialSyncReason, Phase, Position,
-    transition,
+    ApartWork, Event, FullSyncReason, IllegalEvent, JobRecord, JobState, Leaving, PartialSyncReason, Phase,
+    Position, SnapshotStep, transition,
 };
 use crate::store::{HistoryEntry, Store, StoreError};
 
@@ -119,6 +119,11 @@ fn decide(
             let Some(link) = link else {
                 return Err(RequestError::UnknownTable { table: table.clone(), table_id: *table_id });
             };
+            let work = link.lane.apart().map(|apart| &apart.work);
+            if let Some(ApartWork::PartialSync { step: SnapshotStep::Restore { .. }, .. }) = work {
+                // A copy that is being put in place is that one; it cannot be called back.
+                return Ok(None);
+            }
             let cursor = link.lane.apart().map_or(position.commit_seq, |apart| apart.cursor);
             let reason = PartialSyncReason::Requested { detail: detail.clone() };
             let text = reason.describe();

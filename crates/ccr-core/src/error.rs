@@ -68,6 +68,7 @@ const BUSY: &[&str] = &[
     "is in restore process",
     "state is RESTORE",
     "atomic restore state",
+    "state is in atomic restore",
     "is being submitted",
     "Can only run one backup or restore job",
     "too many transactions",

@@ -5,6 +5,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod ingest;
+mod names;
 pub(crate) mod restore;
 pub(crate) mod routes;
 pub(crate) mod statement;

@@ -6,16 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use doris_types::call::{MetaFilter, RestoreRequest, RestoreTable};
+use doris_types::call::{RestoreRequest, RestoreTable};
 use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
 use doris_types::meta::SnapshotJob;
-use doris_types::sql::qualified_name;
 
 use super::backup::{Fetched, fetch};
+use super::routes::table_names;
 use super::submit::until_accepted;
-use super::{Scope, downstream, upstream};
+use super::{Scope, downstream, names, upstream};
 use crate::error::{Error, Origin, Result};
-use crate::job::{FullSyncReason, Lane, SnapshotInfo, TableLink};
+use crate::job::{ApartWork, FullSyncReason, Lane, SnapshotInfo, SnapshotStep, TableLink};
 use crate::runner::shell::Shell;
 
 /// How a restore ended.
@@ -141,10 +141,8 @@ async fn extra_info(shell: &Shell) -> Result<ExtraInfo> {
 
 /// Finds the downstream id of every table in the snapshot, by its name there.
 async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTreeMap<i64, TableLink>> {
-    let db =
-        shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
-    let present: BTreeMap<String, i64> =
-        db.into_iter().flat_map(|db| db.tables).map(|table| (table.name, table.id)).collect();
+    let names = table_names(shell).await?;
+    let present: BTreeMap<String, i64> = names.into_iter().map(|(id, name)| (name, id)).collect();
     let mut links = BTreeMap::new();
     for table in &info.tables {
         let target_name = match scope {
@@ -163,6 +161,7 @@ async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTree
             target_name,
             target_id,
             synced_to: table.commit_seq,
+            named_to: None,
             lane: Lane::Flowing,
         };
         links.insert(table.id, link);
@@ -179,27 +178,40 @@ pub(crate) async fn drop_stale(
 ) -> Result<Vec<String>> {
     let kept: Vec<i64> = after.values().map(|link| link.target_id).collect();
     let stale: Vec<&TableLink> = before.values().filter(|link| !kept.contains(&link.target_id)).collect();
-    if stale.is_empty() {
+    let copied = copied_in_vain(shell, before, after).await?;
+    if stale.is_empty() && copied.is_empty() {
         return Ok(Vec::new());
     }
-    let db = shell
-        .retry(async || {
-            shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)
-        })
-        .await?;
-    let present: BTreeMap<i64, String> =
-        db.into_iter().flat_map(|db| db.tables).map(|table| (table.id, table.name)).collect();
+    let present = shell.retry(async || table_names(shell).await).await?;
+    let is_stale =
+        |id: &i64, name: &String| copied.contains(name) || stale.iter().any(|link| link.target_id == *id);
     let mut dropped = Vec::new();
-    for link in stale {
-        let Some(name) = present.get(&link.target_id) else { continue };
-        let sql = format!("DROP TABLE IF EXISTS {}", qualified_name(shell.target_database(), name));
-        shell
-            .retry(async || {
-                let executed = shell.ctx.downstream.execute(Some(shell.target_database()), &sql).await;
-                executed.map_err(downstream)
-            })
-            .await?;
-        dropped.push(name.clone());
+    for (id, name) in &present {
+        if is_stale(id, name) {
+            dropped.extend(names::drop_table(shell, *id).await?);
+        }
     }
     Ok(dropped)
+}
+
+/// Names under which copies of single tables were put in place that the job has no use for any more: it did
+/// not wait for their end, so it has never learned their ids.
+async fn copied_in_vain(
+    shell: &Shell,
+    before: &BTreeMap<i64, TableLink>,
+    after: &BTreeMap<i64, TableLink>,
+) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for link in before.values() {
+        let work = link.lane.apart().map(|apart| &apart.work);
+        let Some(ApartWork::PartialSync { step: SnapshotStep::Restore { restore_label, .. }, .. }) = work
+        else {
+            continue;
+        };
+        let is_used = after.values().any(|used| used.target_name == link.target_name);
+        if !is_used && find(shell, restore_label).await?.is_some_and(|job| job.is_finished()) {
+            names.push(link.target_name.clone());
+        }
+    }
+    Ok(names)
 }

@@ -6,7 +6,7 @@
 //! the same route, one of them reads it and the others use what it read. What is proven to be dropped
 //! upstream is remembered as well, for a long list of loads into it may follow.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use doris_types::call::MetaFilter;
@@ -124,21 +124,23 @@ impl Routes {
                 format!("upstream database {} is not there", shell.source_database()),
             )
         })?;
-        let target = target.map_err(downstream)?;
+        let target = target.map_err(downstream)?.and_then(|db| with_id(db, target_id));
         let Some(source) = take(source, source_id)? else {
             self.tables.lock().entry(source_id).or_default().is_gone = true;
             return Ok(Looked::SourceGone);
         };
-        let target = target
-            .and_then(|db| db.tables.into_iter().find(|table| table.id == target_id))
-            .ok_or_else(|| {
-                Error::blocked(
-                    Origin::DownstreamFe,
-                    "CCR0302",
-                    format!("the target of table {} ({target_id}) was dropped downstream", source.name),
-                    "recover the table downstream and resume, or delete the job and create it again",
-                )
-            })?;
+        let target = match target {
+            Some(table) => Some(table),
+            None => look_again(shell, target_id).await?,
+        };
+        let target = target.ok_or_else(|| {
+            Error::blocked(
+                Origin::DownstreamFe,
+                "CCR0302",
+                format!("the target of table {} ({target_id}) was dropped downstream", source.name),
+                "recover the table downstream and resume, or delete the job and create it again",
+            )
+        })?;
         let route = Arc::new(TableRoute::new(source, target));
         self.tables.lock().entry(source_id).or_default().route = Some(Arc::clone(&route));
         Ok(Looked::Route(route))
@@ -160,6 +162,43 @@ impl Routes {
         let read = by_id(shell.ctx.downstream.backends().await.map_err(downstream)?);
         *self.target_backends.lock() = Some(Arc::clone(&read));
         Ok(read)
+    }
+}
+
+/// Looks at the downstream before something that should be there is taken for dropped: a frontend that has
+/// just started, or lags behind, may answer without it.
+const ABSENCE_LOOKS: u32 = 3;
+
+fn with_id(db: DatabaseMeta, id: i64) -> Option<TableMeta> {
+    db.tables.into_iter().find(|table| table.id == id)
+}
+
+/// Asks for a downstream table that was missing.
+async fn look_again(shell: &Shell, target_id: i64) -> Result<Option<TableMeta>> {
+    for _ in 1..ABSENCE_LOOKS {
+        shell.ctx.clock.sleep(shell.ctx.options.retry_min).await;
+        let filter = MetaFilter::Tables(vec![target_id]);
+        let db = shell.ctx.downstream.meta(shell.target_database(), filter).await.map_err(downstream)?;
+        if let Some(table) = db.and_then(|db| with_id(db, target_id)) {
+            return Ok(Some(table));
+        }
+    }
+    Ok(None)
+}
+
+/// The downstream tables by id.
+pub(crate) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> {
+    let mut looks = 0;
+    loop {
+        let meta = shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await;
+        let db = meta.map_err(downstream)?;
+        let names: BTreeMap<i64, String> =
+            db.into_iter().flat_map(|db| db.tables).map(|table| (table.id, table.name)).collect();
+        looks += 1;
+        if !names.is_empty() || looks >= ABSENCE_LOOKS {
+            return Ok(names);
+        }
+        shell.ctx.clock.sleep(shell.ctx.options.retry_min).await;
     }
 }
 

@@ -5,14 +5,13 @@
 //! intent is persisted; so one that is there afterwards (`in_doubt`) is ours. A table is dropped by the id in its link, so
 //! one created under the same name since is never hit. The other statements can be repeated.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use doris_types::call::MetaFilter;
 use doris_types::failure::Cause;
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::downstream;
+use super::routes::table_names;
+use super::{downstream, names};
 use crate::error::{Error, Origin, Result};
 use crate::job::{Lane, LinkEffect, TableLink};
 use crate::plan::Statement;
@@ -77,11 +76,7 @@ pub(crate) async fn run(
             Ok(LinkEffect::ViewCreated { source_id: *source_id, name: name.clone() })
         }
         Statement::DropTable { source_id, target_id } => {
-            let names = shell.retry(async || table_names(shell).await).await?;
-            if let Some(name) = names.get(target_id) {
-                execute(shell, &format!("DROP TABLE IF EXISTS {}", qualified_name(db, name)), in_doubt)
-                    .await?;
-            }
+            names::drop_table(shell, *target_id).await?;
             Ok(LinkEffect::Dropped { source_id: *source_id })
         }
         Statement::DropView { source_id, name } => {
@@ -89,16 +84,7 @@ pub(crate) async fn run(
             Ok(LinkEffect::ViewDropped { source_id: *source_id })
         }
         Statement::RenameTable { source_id, target_id, source_name, target_name } => {
-            let names = shell.retry(async || table_names(shell).await).await?;
-            let now = names.get(target_id).ok_or_else(|| target_dropped(source_name, *target_id))?;
-            if now != target_name {
-                let sql = format!(
-                    "ALTER TABLE {} RENAME {}",
-                    qualified_name(db, now),
-                    quote_identifier(target_name)
-                );
-                execute(shell, &sql, in_doubt).await?;
-            }
+            names::rename_table(shell, *target_id, source_name, target_name).await?;
             Ok(LinkEffect::Renamed {
                 source_id: *source_id,
                 source_name: source_name.clone(),
@@ -114,39 +100,19 @@ pub(crate) async fn run(
             new_name,
             swap,
         } => {
-            let names = shell.retry(async || table_names(shell).await).await?;
-            // The new table carries the old name exactly when the statement took effect.
-            if names.get(new_target_id) != Some(old_name) {
-                if !names.contains_key(old_target_id) {
-                    return Err(target_dropped(old_name, *old_target_id));
-                }
-                let sql = format!(
-                    "ALTER TABLE {} REPLACE WITH TABLE {} PROPERTIES (\"swap\" = \"{swap}\")",
-                    qualified_name(db, old_name),
-                    quote_identifier(new_name)
-                );
-                execute(shell, &sql, in_doubt).await?;
-            }
-            Ok(if *swap {
-                LinkEffect::Swapped { first_id: *old_id, second_id: *new_id }
+            if *swap {
+                names::swap_tables(shell, (*old_target_id, old_name), (*new_target_id, new_name)).await?;
+                Ok(LinkEffect::Swapped { first_id: *old_id, second_id: *new_id })
             } else {
-                LinkEffect::Replaced { gone_id: *old_id, by_id: *new_id }
-            })
+                names::replace_table(shell, *old_target_id, *new_target_id, old_name).await?;
+                Ok(LinkEffect::Replaced { gone_id: *old_id, by_id: *new_id, name: old_name.clone() })
+            }
         }
         Statement::Execute { sql, effect, .. } => {
             execute(shell, sql, in_doubt).await?;
             Ok(effect.clone())
         }
     }
-}
-
-fn target_dropped(table: &str, target_id: i64) -> Error {
-    Error::blocked(
-        Origin::DownstreamFe,
-        "CCR0302",
-        format!("the target of table {} ({target_id}) was dropped downstream", quote_identifier(table)),
-        "recover the table downstream and resume, or delete the job and create it again",
-    )
 }
 
 async fn create_table(
@@ -176,9 +142,10 @@ async fn create_table(
         target_name: name.to_owned(),
         target_id,
         synced_to: commit_seq,
+        named_to: None,
         lane: Lane::Flowing,
     };
-    Ok(LinkEffect::Created { source_id, link })
+    Ok(LinkEffect::Created { source_id, link: Box::new(link) })
 }
 
 /// Sends a statement until the FE has answered it. When an earlier answer was lost, or may have been, an
@@ -208,15 +175,8 @@ async fn execute(shell: &Shell, sql: &str, in_doubt: bool) -> Result<()> {
 }
 
 async fn table_id(shell: &Shell, name: &str) -> Result<Option<i64>> {
-    let db =
-        shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
-    Ok(db.and_then(|db| db.tables.into_iter().find(|table| table.name == name)).map(|table| table.id))
-}
-
-async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> {
-    let db =
-        shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await.map_err(downstream)?;
-    Ok(db.into_iter().flat_map(|db| db.tables).map(|table| (table.id, table.name)).collect())
+    let names = table_names(shell).await?;
+    Ok(names.into_iter().find(|(_, found)| found == name).map(|(id, _)| id))
 }
 
 async fn views(shell: &Shell) -> Result<Vec<String>> {

@@ -32,6 +32,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 target_name: name,
                 target_id: 0,
                 synced_to: 0,
+                named_to: None,
                 lane: Lane::Flowing,
             };
             next.tables.insert(source_id, link);
@@ -61,7 +62,11 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let Some(SnapshotStep::Restore { .. }) = partial_step(next, source_id) else {
                 return Err(refused);
             };
-            let since_ms = apart_mut(next, source_id).map_or(0, |apart| apart.since_ms);
+            let old = next.tables.get(&source_id).ok_or_else(|| refused.clone())?;
+            // The copy took the place of the table, under the name it has in the order of the job's list.
+            link.named_to = Some(old.named_to.unwrap_or(old.synced_to));
+            link.source_name.clone_from(&old.source_name);
+            let since_ms = old.lane.apart().map_or(0, |apart| apart.since_ms);
             let work = ApartWork::CatchUp { statement_in_doubt: None };
             link.lane = Lane::Apart(Apart { cursor: link.synced_to, since_ms, work });
             next.tables.insert(source_id, link);
@@ -84,13 +89,14 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 }
                 Some(_) | None => return Err(refused),
             }
-            effect.apply(next);
+            effect.apply(next, commit_seq);
         }
         Event::TableJoined { source_id } => {
             let link = next.tables.get_mut(&source_id).ok_or_else(|| refused.clone())?;
             let Some(Apart { work: ApartWork::CatchUp { .. }, cursor, .. }) = link.lane.apart() else {
                 return Err(refused);
             };
+            link.named_to = Some(link.named_to.unwrap_or(link.synced_to));
             link.synced_to = link.synced_to.max(*cursor);
             link.lane = Lane::Flowing;
         }
@@ -142,12 +148,26 @@ fn partial_step(state: &mut JobState, source_id: i64) -> Option<&mut SnapshotSte
 }
 
 impl LinkEffect {
+    /// The tables that have another name now.
+    pub fn renamed(&self) -> Vec<i64> {
+        match self {
+            LinkEffect::Renamed { source_id, .. } => vec![*source_id],
+            LinkEffect::Swapped { first_id, second_id } => vec![*first_id, *second_id],
+            LinkEffect::Replaced { by_id, .. } => vec![*by_id],
+            LinkEffect::None
+            | LinkEffect::Created { .. }
+            | LinkEffect::Dropped { .. }
+            | LinkEffect::ViewCreated { .. }
+            | LinkEffect::ViewDropped { .. } => Vec::new(),
+        }
+    }
+
     /// Changes the links as the statement changed the tables.
-    pub(super) fn apply(self, state: &mut JobState) {
+    pub(super) fn apply(self, state: &mut JobState, commit_seq: i64) {
         match self {
             LinkEffect::None => {}
             LinkEffect::Created { source_id, link } => {
-                state.tables.insert(source_id, link);
+                state.tables.insert(source_id, *link);
             }
             LinkEffect::Dropped { source_id } => {
                 state.tables.remove(&source_id);
@@ -156,6 +176,7 @@ impl LinkEffect {
                 if let Some(link) = state.tables.get_mut(&source_id) {
                     link.source_name = source_name;
                     link.target_name = target_name;
+                    link.named_to = Some(commit_seq);
                 }
             }
             LinkEffect::Swapped { first_id, second_id } => {
@@ -163,16 +184,17 @@ impl LinkEffect {
                     (state.tables.remove(&first_id), state.tables.remove(&second_id))
                 {
                     exchange_names(&mut first, &mut second);
+                    (first.named_to, second.named_to) = (Some(commit_seq), Some(commit_seq));
                     state.tables.insert(first_id, first);
                     state.tables.insert(second_id, second);
                 }
             }
-            LinkEffect::Replaced { gone_id, by_id } => {
-                if let Some(gone) = state.tables.remove(&gone_id)
-                    && let Some(by) = state.tables.get_mut(&by_id)
-                {
-                    by.source_name = gone.source_name;
-                    by.target_name = gone.target_name;
+            LinkEffect::Replaced { gone_id, by_id, name } => {
+                state.tables.remove(&gone_id);
+                if let Some(by) = state.tables.get_mut(&by_id) {
+                    by.source_name.clone_from(&name);
+                    by.target_name = name;
+                    by.named_to = Some(commit_seq);
                 }
             }
             LinkEffect::ViewCreated { source_id, name } => {

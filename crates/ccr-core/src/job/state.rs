@@ -80,6 +80,10 @@ pub struct TableLink {
     pub target_id: i64,
     /// Everything at or below this commit seq is already in the target, by snapshot or creation.
     pub synced_to: i64,
+    /// Renames at or below this commit seq are in the names here; absent while that is `synced_to`. Names are
+    /// settled in the order of the job's own list, also while the table is apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_to: Option<i64>,
     /// Whether the table moves with the job or has left the stream.
     #[serde(default, skip_serializing_if = "Lane::is_flowing")]
     pub lane: Lane,
@@ -192,6 +196,13 @@ pub struct Blocked {
     /// Name of the binlog type, empty when it is not about one.
     pub binlog_type: String,
     pub since_ms: i64,
+}
+
+impl TableLink {
+    /// Whether a change of names at this commit seq has been settled.
+    pub fn is_named(&self, commit_seq: i64) -> bool {
+        commit_seq <= self.named_to.unwrap_or(self.synced_to)
+    }
 }
 
 impl JobState {

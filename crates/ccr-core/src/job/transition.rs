@@ -133,7 +133,7 @@ pub enum LinkEffect {
     None,
     Created {
         source_id: i64,
-        link: TableLink,
+        link: Box<TableLink>,
     },
     Dropped {
         source_id: i64,
@@ -149,10 +149,11 @@ pub enum LinkEffect {
         first_id: i64,
         second_id: i64,
     },
-    /// The second table took the place and name of the first, which is gone.
+    /// The second table took the place and the name of the first, which is gone.
     Replaced {
         gone_id: i64,
         by_id: i64,
+        name: String,
     },
     ViewCreated {
         source_id: i64,
@@ -235,7 +236,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
                 return Err(illegal("StatementDone of another commit seq", state));
             }
             incremental.statement_in_doubt = None;
-            effect.apply(&mut next);
+            effect.apply(&mut next, commit_seq);
         }
         (
             Phase::Incremental(_),
@@ -470,13 +471,14 @@ mod tests {
             target_name: "t".to_owned(),
             target_id: 5,
             synced_to: 20,
+            named_to: None,
             lane: Lane::Flowing,
         };
         let done = step(
             &doubt,
             Event::StatementDone {
                 commit_seq: 20,
-                effect: LinkEffect::Created { source_id: 4, link: link.clone() },
+                effect: LinkEffect::Created { source_id: 4, link: Box::new(link.clone()) },
             },
         );
         assert_eq!(done.tables.get(&4), Some(&link));

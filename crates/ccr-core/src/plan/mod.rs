@@ -94,6 +94,8 @@ pub enum SkipReason {
     NotReplicatedKind,
     /// The table has left the stream; its own track applies this.
     LeftToLane,
+    /// The job's own list has settled the names of the table.
+    Named,
     /// A step of a job before its last one.
     JobNotFinished,
     /// Nothing is left to change.
@@ -154,6 +156,7 @@ pub enum Statement {
         source_name: String,
         target_name: String,
     },
+    /// The new table gets the name `old_name`. With `swap` the old one gets `new_name`, else it goes.
     ReplaceTable {
         old_id: i64,
         new_id: i64,
@@ -288,6 +291,7 @@ impl SkipReason {
             SkipReason::LocalProperty => "property managed per cluster",
             SkipReason::NeverReplicated => "table never replicated",
             SkipReason::NotReplicatedKind => "kind of table that is not replicated",
+            SkipReason::Named => "names settled by the job's own list",
             SkipReason::LeftToLane => "left to the table's own track",
             SkipReason::JobNotFinished => "a job that is not finished",
             SkipReason::NothingToChange => "nothing left to change",
@@ -333,6 +337,7 @@ pub(crate) mod testing {
             target_name: "t1".to_owned(),
             target_id: 110,
             synced_to: 50,
+            named_to: None,
             lane: Lane::Flowing,
         };
         BTreeMap::from([(10, link)])

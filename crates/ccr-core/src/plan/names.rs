@@ -3,9 +3,9 @@
 use doris_types::record::{RenameRecord, ReplaceTableRecord};
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::{Block, LeftToLane, Plan, SkipReason, Statement, TrackId, View, linked, partial};
+use super::{Block, Plan, SkipReason, Statement, TrackId, View, linked, partial};
 use crate::change::Change;
-use crate::job::{FullSyncReason, LinkEffect, PartialSyncReason, SyncType};
+use crate::job::{FullSyncReason, LinkEffect, PartialSyncReason, SyncType, TableLink};
 
 pub(super) fn rename_table(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
     if let Some(name) = view.views.get(&record.table_id) {
@@ -20,9 +20,17 @@ pub(super) fn rename_table(change: &Change, record: &RenameRecord, view: View<'_
             },
         });
     }
-    let link = match linked(record.table_id, change.commit_seq, view) {
-        Ok(link) => link,
-        Err(plan) => return *plan,
+    let link = match view.tables.get(&record.table_id) {
+        Some(_) if matches!(view.track, TrackId::Table(id) if id != record.table_id) => {
+            return Plan::Skip(SkipReason::OtherTable);
+        }
+        Some(link) if link.is_named(change.commit_seq) => return Plan::Skip(named(view.track)),
+        // Also when the table is apart: names are settled here.
+        Some(link) => link,
+        None => match linked(record.table_id, change.commit_seq, view) {
+            Ok(link) => link,
+            Err(plan) => return *plan,
+        },
     };
     let target_name = match view.spec.sync_type() {
         SyncType::Database => record.new_table_name.clone(),
@@ -41,7 +49,10 @@ pub(super) fn rename_table(change: &Change, record: &RenameRecord, view: View<'_
 pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: View<'_>) -> Plan {
     let (old_id, new_id) = (record.orig_table_id, record.new_table_id);
     if let TrackId::Table(source_id) = view.track {
-        // The main track has settled it for both tables; a copy of what this one is now does for it.
+        if view.tables.get(&source_id).is_some_and(|link| link.is_named(change.commit_seq)) {
+            return Plan::Skip(named(view.track));
+        }
+        // The main track could not settle it; a copy of what this table is now does for it.
         return partial(change, source_id);
     }
     if view.spec.sync_type() == SyncType::Table {
@@ -50,9 +61,9 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         }
         return Plan::FullSync(FullSyncReason::SourceTableReplaced { old_id, new_id });
     }
-    let contained = |synced_to: i64| change.commit_seq <= synced_to;
+    let is_named = |link: &TableLink| link.is_named(change.commit_seq);
     let linked = [old_id, new_id].into_iter().filter_map(|id| view.tables.get(&id));
-    if linked.clone().count() == 1 && linked.clone().all(|link| contained(link.synced_to)) {
+    if linked.clone().count() == 1 && linked.clone().all(is_named) {
         // The other was gone when the snapshot came to it, replaced by this very change or dropped after it.
         return Plan::Skip(SkipReason::InSnapshot);
     }
@@ -69,18 +80,18 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
             tables: Vec::new(),
         });
     };
-    if contained(old.synced_to) && contained(new.synced_to) {
+    if is_named(old) && is_named(new) {
         return Plan::Skip(SkipReason::InSnapshot);
     }
-    let settled = !contained(old.synced_to) && !contained(new.synced_to);
-    if !settled || view.left(old) == LeftToLane::Yes || view.left(new) == LeftToLane::Yes {
-        // One of them is elsewhere in time: copies of what each is now settle both.
+    if record.swap_table && is_named(old) != is_named(new) {
+        // The snapshot has one of them from before it and the other from after: copies settle both.
         let reason = PartialSyncReason::Change {
             binlog_type: change.record.binlog_type().to_string(),
             commit_seq: change.commit_seq,
         };
         return Plan::PartialSync { source_ids: vec![old_id, new_id], reason };
     }
+    // What the tables hold does not matter, so neither does it that one of them may be apart.
     Plan::Statement(Statement::ReplaceTable {
         old_id,
         new_id,
@@ -90,6 +101,14 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         new_name: new.target_name.clone(),
         swap: record.swap_table,
     })
+}
+
+/// Why a change of names is passed over.
+fn named(track: TrackId) -> SkipReason {
+    match track {
+        TrackId::Main => SkipReason::InSnapshot,
+        TrackId::Table(_) => SkipReason::Named,
+    }
 }
 
 #[cfg(test)]

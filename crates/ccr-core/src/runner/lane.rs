@@ -14,7 +14,7 @@ use super::shell::Shell;
 use crate::effect::routes::is_proven_gone;
 use crate::effect::{Scope, backup, restore, upstream};
 use crate::error::{Error, Origin, Result};
-use crate::job::{FullSyncReason, PartialSyncReason, SnapshotInfo, SnapshotStep, SyncType, TableLink};
+use crate::job::{FullSyncReason, PartialSyncReason, SnapshotInfo, SnapshotStep, TableLink};
 
 /// Tries to restore one snapshot before an operator is asked.
 const MAX_RESTORE_ATTEMPTS: u32 = 3;
@@ -49,7 +49,7 @@ async fn take(shell: Arc<Shell>, source_id: i64, label: String) -> Result<CopySt
             shell.ctx.clock.sleep(shell.ctx.options.poll_max).await;
             continue;
         };
-        let scope = scope(&shell, source_name);
+        let scope = Scope::Table { target_name: source_name.clone(), source_name };
         match backup::run(&shell, &label, &scope).await {
             Ok(backup::Outcome::Ready(info)) => {
                 if info.tables.iter().any(|table| table.id == source_id) {
@@ -81,7 +81,8 @@ async fn put(
         let detail = "it does not hold the table".to_owned();
         return Ok(CopyStep::Again(PartialSyncReason::SnapshotLost { label: backup_label, detail }));
     };
-    let scope = scope(&shell, table.name.clone());
+    // Upstream the table may have got another name that the job's own list has not come to yet.
+    let scope = Scope::Table { source_name: table.name.clone(), target_name: old.target_name.clone() };
     match restore::run(&shell, &backup_label, &restore_label, &info, &scope).await? {
         restore::Outcome::Restored(mut links) => {
             let link = links.remove(&source_id).ok_or_else(|| {
@@ -114,16 +115,6 @@ async fn put(
         }
         restore::Outcome::Lost(reason) => Ok(CopyStep::Again(lost(&backup_label, &reason))),
     }
-}
-
-/// A table under its present name upstream; the target of a table job has a name of its own.
-fn scope(shell: &Shell, source_name: String) -> Scope {
-    let spec = &shell.ctx.record.spec;
-    let target_name = match spec.sync_type() {
-        SyncType::Database => source_name.clone(),
-        SyncType::Table => spec.dest.table.clone(),
-    };
-    Scope::Table { source_name, target_name }
 }
 
 /// The table's name now; `None` once it is proven to be dropped.

@@ -9,10 +9,10 @@ use super::world::World;
 #[tokio::test(start_paused = true)]
 async fn a_database_is_copied_and_followed() {
     let world = World::new();
-    scenario::prepare(&world);
+    scenario::busy_database(&world);
     let mut run = Run::database(world);
     run.start();
-    scenario::play(&mut run).await;
+    scenario::everything(&mut run).await;
     run.check();
     run.world.with(|world| {
         assert_eq!((world.backups.accepted, world.restores.accepted), (1, 1));

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ccr_core::control::{self, Request, RequestError};
 use ccr_core::job::{
     ClusterSpec, DesiredState, JobOptions, JobRecord, JobSpec, JobState, Phase, Position, SyncType,
 };
 use ccr_core::observer::NoObserver;
 use ccr_core::runner::{EngineOptions, JobContext, JobHandle, spawn};
 use ccr_core::status::JobStatus;
+use ccr_core::store::StoreError;
 use doris_types::call::{BinlogPage, BinlogScope};
 
 use super::world::ports::{Source, Target, VirtualClock};
@@ -101,6 +103,31 @@ impl Run {
 
     pub async fn restart(&mut self) {
         self.stop().await;
+        self.start();
+    }
+
+    /// Asks something of the job as an operator does: it is stopped, and started again.
+    pub async fn request(&mut self, request: Request) {
+        self.stop().await;
+        loop {
+            let epoch = self.world.with(|world| {
+                world.store.epoch += 1;
+                world.store.epoch
+            });
+            let generation = self.world.inner.lock().generation;
+            let store = MemoryStore(Gate { world: Arc::clone(&self.world), generation });
+            let now_ms = self.world.now_ms();
+            let crashed = self.world.crashed.notified();
+            tokio::select! {
+                biased;
+                () = crashed => {}
+                answer = control::apply(&store, &self.record, epoch, &request, now_ms) => match answer {
+                    Ok(()) => break,
+                    Err(RequestError::Store(StoreError::Unavailable { .. })) => {}
+                    Err(error) => panic!("{request:?} is refused: {error}"),
+                },
+            }
+        }
         self.start();
     }
 

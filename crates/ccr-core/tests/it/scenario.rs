@@ -1,11 +1,105 @@
-//! A scenario that goes through everything a database job replicates, for the crash matrix and others.
+//! What the crash matrix goes through: everything that a job replicates, each in a short scenario.
+
+use ccr_core::control::Request;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 
 use super::run::Run;
-use super::world::World;
 use super::world::snapshot::Work;
+use super::world::{Inner, World};
 
-/// What is upstream before the job.
-pub fn prepare(world: &World) {
+/// One course of events.
+pub struct Scenario {
+    pub name: &'static str,
+    /// The source and target of a table job; `None` for a database job.
+    pub table: Option<(&'static str, &'static str)>,
+    /// What is upstream before the job.
+    pub prepare: fn(&World),
+    /// What is done while it runs; all is replicated soon after it returns.
+    pub play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
+    /// Backups, and restores, that it takes.
+    pub snapshots: u32,
+}
+
+const fn database(
+    name: &'static str,
+    snapshots: u32,
+    play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
+) -> Scenario {
+    Scenario { name, table: None, prepare: two_tables, play, snapshots }
+}
+
+const fn table(
+    name: &'static str,
+    snapshots: u32,
+    play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
+) -> Scenario {
+    Scenario { name, table: Some(("t1", "x1")), prepare: two_tables, play, snapshots }
+}
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "everything",
+        table: None,
+        prepare: busy_database,
+        play: |run| everything(run).boxed_local(),
+        snapshots: 1,
+    },
+    database("schema_change", 2, |run| schema_change(run).boxed_local()),
+    database("rejoin_under_load", 2, |run| rejoin_under_load(run).boxed_local()),
+    database("light_column", 1, |run| light_column(run).boxed_local()),
+    database("blocked_and_skipped", 1, |run| blocked_and_skipped(run).boxed_local()),
+    database("rename", 1, |run| rename(run).boxed_local()),
+    database("swap", 1, |run| replace(run, true).boxed_local()),
+    database("replace", 1, |run| replace(run, false).boxed_local()),
+    database("swap_apart", 2, |run| swap_apart(run).boxed_local()),
+    database("replace_apart", 1, |run| replace_apart(run).boxed_local()),
+    database("drop_and_create", 1, |run| drop_and_create(run).boxed_local()),
+    database("drop_while_restoring", 2, |run| drop_while_restoring(run).boxed_local()),
+    database("appeared_and_renamed", 2, |run| appeared_and_renamed(run).boxed_local()),
+    database("truncate", 1, |run| truncate(run).boxed_local()),
+    database("partitions", 2, |run| partitions(run).boxed_local()),
+    database("views", 1, |run| views(run).boxed_local()),
+    database("statements", 1, |run| statements(run).boxed_local()),
+    database("statements_apart", 2, |run| statements_apart(run).boxed_local()),
+    database("pause_and_resume", 1, |run| pause_and_resume(run).boxed_local()),
+    database("expired", 2, |run| expired(run).boxed_local()),
+    database("requested_copies", 3, |run| requested_copies(run).boxed_local()),
+    table("table_loads", 1, |run| table_loads(run).boxed_local()),
+    table("table_schema_change", 2, |run| table_schema_change(run).boxed_local()),
+    table("table_rename", 1, |run| table_rename(run).boxed_local()),
+    table("table_statements", 1, |run| table_statements(run).boxed_local()),
+    table("table_pause_and_resume", 1, |run| table_pause_and_resume(run).boxed_local()),
+    table("table_expired", 2, |run| table_expired(run).boxed_local()),
+    table("table_made_anew", 2, |run| table_made_anew(run).boxed_local()),
+];
+
+fn two_tables(world: &World) {
+    world.with(|world| {
+        world.create("t1", &[1, 2], 1);
+        world.create("t2", &[], 1);
+        world.load_all("t1");
+        world.load_all("t2");
+    });
+}
+
+/// Does something upstream and waits until it is replicated.
+async fn then(run: &mut Run, work: impl FnOnce(&mut Inner)) {
+    run.caught_up().await;
+    run.world.with(work);
+    run.caught_up().await;
+}
+
+/// Waits until so many tables have begun to be copied on their own.
+async fn copies_begun(run: &mut Run, number: usize) {
+    run.until("a copy", |world, _| world.store.partial_syncs.len() >= number).await;
+}
+
+async fn restores_accepted(run: &mut Run, number: u32) {
+    run.until("a restore", |world, _| world.restores.accepted >= number).await;
+}
+
+pub fn busy_database(world: &World) {
     world.with(|world| {
         world.create("t1", &[1, 2], 1);
         world.create("t2", &[], 2);
@@ -35,19 +129,17 @@ pub fn prepare(world: &World) {
     });
 }
 
-/// What is done upstream while the job runs; returns when all is replicated.
-pub async fn play(run: &mut Run) {
-    run.caught_up().await;
-    run.world.with(|world| {
+pub async fn everything(run: &mut Run) {
+    then(run, |world| {
         world.load_all("t1");
         world.load(&[("t1", &["p2"]), ("t2", &["t2"])]);
         world.database_property();
         world.create("t4", &[5], 1);
         world.load_all("t4");
         world.load_all("t1");
-    });
-    run.caught_up().await;
-    run.world.with(|world| {
+    })
+    .await;
+    then(run, |world| {
         world.truncate("t2", &[]);
         world.load_all("t2");
         world.add_partition("t4", 6, false);
@@ -58,14 +150,353 @@ pub async fn play(run: &mut Run) {
         world.load_all("t1");
         world.create_view("v2", "t4");
         world.drop_view("v1");
-    });
-    run.caught_up().await;
-    run.world.with(|world| {
+    })
+    .await;
+    then(run, |world| {
         world.load_all("t3");
         world.drop_table("t3");
         world.create("t3", &[1], 1);
         world.load_all("t3");
         world.load_all("t2");
-    });
+    })
+    .await;
+}
+
+/// A finished schema change: the table is copied while the other flows.
+async fn schema_change(run: &mut Run) {
+    then(run, |world| {
+        world.load_all("t1");
+        let shadow = world.begin_schema_change("t1");
+        world.load_all("t2");
+        world.finish_schema_change("t1", shadow);
+        world.load_all("t1");
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+    })
+    .await;
+}
+
+/// Loads at every stage of a copy, in both tables together too.
+async fn rejoin_under_load(run: &mut Run) {
     run.caught_up().await;
+    run.world.with(|world| {
+        world.schema_change("t1");
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+    });
+    copies_begun(run, 1).await;
+    run.world.with(|world| {
+        world.load(&[("t1", &["p1", "p2"]), ("t2", &["t2"])]);
+        world.load_all("t1");
+    });
+    restores_accepted(run, 2).await;
+    run.world.with(|world| {
+        world.load(&[("t1", &["p2"]), ("t2", &["t2"])]);
+        world.add_partition("t1", 3, false);
+        world.load_all("t1");
+    });
+    run.until("the second restore", |world, _| world.restores.finished >= 2).await;
+    run.world.with(|world| {
+        world.load(&[("t1", &["p3"]), ("t2", &["t2"])]);
+        world.load_all("t2");
+    });
+}
+
+async fn light_column(run: &mut Run) {
+    then(run, |world| {
+        world.load_all("t1");
+        world.add_column("t1", "c1");
+        world.load_all("t1");
+        world.add_column("t2", "c2");
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+    })
+    .await;
+}
+
+/// A table blocks, the other goes on, an operator passes over what blocks.
+async fn blocked_and_skipped(run: &mut Run) {
+    run.caught_up().await;
+    let commit_seq = run.world.with(|world| {
+        world.load_all("t1");
+        let seq = world.journal_id();
+        let id = world.source_id("t1");
+        world.emit_raw(seq, 99, vec![id], Some("{}".to_owned()));
+        world.load_all("t1");
+        world.load(&[("t1", &["p2"]), ("t2", &["t2"])]);
+        seq
+    });
+    run.blocked().await;
+    run.request(Request::SkipBinlog { commit_seq }).await;
+    run.world.with(|world| world.load_all("t1"));
+}
+
+async fn rename(run: &mut Run) {
+    then(run, |world| {
+        world.load_all("t1");
+        world.rename_table("t1", "t9");
+        world.load(&[("t9", &["p1"]), ("t2", &["t2"])]);
+        world.create("t1", &[1], 1);
+        world.load_all("t1");
+        world.rename_table("t2", "t8");
+        world.load_all("t8");
+    })
+    .await;
+}
+
+async fn replace(run: &mut Run, swap: bool) {
+    then(run, |world| {
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+        world.replace_table("t1", "t2", swap);
+        world.load(&[("t1", &["t1"])]);
+        if swap {
+            world.load(&[("t1", &["t1"]), ("t2", &["p2"])]);
+        }
+    })
+    .await;
+}
+
+/// Two tables exchange their names while one of them is being put in place.
+async fn swap_apart(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.schema_change("t1");
+        world.load_all("t2");
+    });
+    restores_accepted(run, 2).await;
+    run.world.with(|world| {
+        // The lane has not joined when the main track comes to this.
+        world.replace_table("t1", "t2", true);
+        world.load_all("t1");
+        world.load_all("t2");
+    });
+}
+
+/// A table apart is replaced for good; only the other one is left to be copied.
+async fn replace_apart(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.schema_change("t1");
+        world.replace_table("t1", "t2", false);
+        world.load_all("t1");
+    });
+}
+
+async fn drop_and_create(run: &mut Run) {
+    then(run, |world| {
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+        world.drop_table("t1");
+        world.create("t1", &[3], 2);
+        world.load(&[("t1", &["p3"]), ("t2", &["t2"])]);
+        world.drop_table("t2");
+        world.create("t2", &[], 1);
+        world.load_all("t2");
+    })
+    .await;
+}
+
+/// A table is dropped, and made anew, while its copy is being put in place.
+async fn drop_while_restoring(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| world.schema_change("t1"));
+    restores_accepted(run, 2).await;
+    run.world.with(|world| {
+        world.drop_table("t1");
+        world.create("t1", &[3], 1);
+        world.load_all("t1");
+        world.load_all("t2");
+    });
+}
+
+/// A table that no binlog has created gets another name before its copy is there.
+async fn appeared_and_renamed(run: &mut Run) {
+    then(run, |world| {
+        let table = world.new_table("a", &[], 1, 1);
+        world.source.tables.insert(table.id, table);
+        world.load_all("a");
+        world.rename_table("a", "c");
+        world.load_all("c");
+        world.create("a", &[], 1);
+        world.load_all("a");
+    })
+    .await;
+}
+
+async fn truncate(run: &mut Run) {
+    then(run, |world| {
+        world.load(&[("t1", &["p1", "p2"]), ("t2", &["t2"])]);
+        world.truncate("t1", &["p1"]);
+        world.load_all("t1");
+        world.truncate("t2", &[]);
+        world.load_all("t2");
+    })
+    .await;
+}
+
+async fn partitions(run: &mut Run) {
+    then(run, |world| {
+        world.add_partition("t1", 3, false);
+        world.load_all("t1");
+        world.drop_partition("t1", "p2");
+        world.load_all("t1");
+        world.add_partition("t1", 1, true);
+        world.load(&[("t1", &["tp1", "p3"])]);
+        world.replace_partition("t1", "p1", "tp1");
+        world.load_all("t1");
+    })
+    .await;
+}
+
+async fn views(run: &mut Run) {
+    then(run, |world| {
+        world.create_view("v1", "t1");
+        world.load_all("t1");
+        world.alter_view("v1", "t2");
+        world.create_view("v2", "t2");
+        world.drop_view("v1");
+        world.create_view("v1", "t1");
+    })
+    .await;
+}
+
+/// Explicit transactions: several statements, some on the same partition, some on two tables.
+async fn statements(run: &mut Run) {
+    then(run, |world| {
+        world.load_statements(&[&[("t1", &["p1"])], &[("t1", &["p1", "p2"])]]);
+        world.load_statements(&[&[("t2", &["t2"])], &[("t1", &["p2"])], &[("t2", &["t2"])]]);
+        world.load_statements(&[&[("t1", &["p1"]), ("t2", &["t2"])]]);
+        world.load_all("t1");
+    })
+    .await;
+}
+
+async fn statements_apart(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.schema_change("t1");
+        world.load_statements(&[&[("t2", &["t2"])], &[("t1", &["p2"])], &[("t2", &["t2"])]]);
+    });
+    restores_accepted(run, 2).await;
+    run.world.with(|world| {
+        world.load_statements(&[&[("t1", &["p1"])], &[("t1", &["p1"])], &[("t2", &["t2"])]]);
+    });
+}
+
+async fn pause_and_resume(run: &mut Run) {
+    for _ in 0..2 {
+        run.caught_up().await;
+        run.world.with(|world| {
+            for _ in 0..4 {
+                world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+            }
+        });
+        let before = run.world.with(|world| world.transactions.committed);
+        run.until("some of it", move |world, _| world.transactions.committed >= before + 2).await;
+        run.stop().await;
+        run.world.with(|world| world.load_all("t1"));
+        run.start();
+    }
+}
+
+async fn expired(run: &mut Run) {
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.load_all("t1");
+        world.drop_table("t2");
+        world.create("t3", &[], 1);
+        world.load_all("t3");
+        world.expire_binlogs();
+    });
+    run.start();
+    restores_accepted(run, 2).await;
+    run.world.with(|world| world.load_all("t1"));
+}
+
+async fn requested_copies(run: &mut Run) {
+    run.caught_up().await;
+    let table_id = run.world.with(|world| {
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+        world.source_id("t1")
+    });
+    let detail = "a test".to_owned();
+    run.request(Request::PartialSync { table: "t1".to_owned(), table_id, detail: detail.clone() }).await;
+    run.world.with(|world| world.load(&[("t1", &["p1"]), ("t2", &["t2"])]));
+    run.caught_up().await;
+    run.request(Request::FullSync { detail }).await;
+    run.world.with(|world| world.load(&[("t1", &["p1"]), ("t2", &["t2"])]));
+}
+
+async fn table_loads(run: &mut Run) {
+    then(run, |world| {
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+        world.add_partition("t1", 3, false);
+        world.load_all("t1");
+        world.truncate("t1", &["p2"]);
+        world.drop_partition("t1", "p1");
+        world.add_column("t1", "c1");
+        world.load_all("t1");
+    })
+    .await;
+}
+
+async fn table_schema_change(run: &mut Run) {
+    then(run, |world| {
+        world.load_all("t1");
+        world.schema_change("t1");
+        world.load_all("t1");
+    })
+    .await;
+}
+
+async fn table_rename(run: &mut Run) {
+    then(run, |world| {
+        world.load_all("t1");
+        world.rename_table("t1", "t9");
+        world.only_table = Some(("t9".to_owned(), "x1".to_owned()));
+        world.load_all("t9");
+        world.create("t1", &[], 1);
+        world.load_all("t9");
+    })
+    .await;
+}
+
+async fn table_statements(run: &mut Run) {
+    then(run, |world| {
+        world.load_statements(&[&[("t1", &["p1"])], &[("t2", &["t2"])], &[("t1", &["p1", "p2"])]]);
+        world.load_all("t1");
+    })
+    .await;
+}
+
+async fn table_pause_and_resume(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        for _ in 0..4 {
+            world.load_all("t1");
+        }
+    });
+    let before = run.world.with(|world| world.transactions.committed);
+    run.until("some of it", move |world, _| world.transactions.committed >= before + 2).await;
+    run.restart().await;
+    run.world.with(|world| world.load_all("t1"));
+}
+
+async fn table_expired(run: &mut Run) {
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.load_all("t1");
+        world.expire_binlogs();
+    });
+    run.start();
+    restores_accepted(run, 2).await;
+    run.world.with(|world| world.load_all("t1"));
+}
+
+async fn table_made_anew(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.drop_table("t1");
+        world.create("t1", &[3], 1);
+        world.load_all("t1");
+    });
+    restores_accepted(run, 2).await;
 }

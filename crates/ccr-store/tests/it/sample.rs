@@ -44,6 +44,7 @@ pub fn linked(job: &JobRecord, tables: i64) -> JobState {
             target_name: format!("t{id}"),
             target_id: id + 1000,
             synced_to: id,
+            named_to: None,
             lane: Lane::default(),
         };
         state.tables.insert(id, link);

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use doris_types::call::{BinlogScope, MetaFilter};
+use doris_types::record::Record;
 
 use super::{Stream, copy_reason};
+use crate::change::Change;
 use crate::effect::{statement, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{ApartWork, Event, Lane, Leaving, PartialSyncReason};
@@ -26,6 +28,13 @@ impl Stream<'_> {
             TrackEvent::CaughtUp => self.join(source_id).await?,
             TrackEvent::SourceFailed(error) | TrackEvent::Failed { error, .. } => {
                 self.leave_again(source_id, error).await?;
+            }
+            TrackEvent::Barrier(Barrier::Statement(change, _) | Barrier::PartialSync { change, .. })
+                if is_about_names(&change) && self.main.done_to < change.commit_seq =>
+            {
+                // The main track settles it; it is planned again when it has.
+                self.replays.remove(&source_id);
+                self.parked.insert(source_id, change.commit_seq);
             }
             TrackEvent::Barrier(Barrier::Statement(change, statement)) => {
                 self.settle_recording().await?;
@@ -165,8 +174,19 @@ impl Stream<'_> {
         Ok(())
     }
 
+    /// Lets tracks go on that have waited for the main one.
+    pub(super) fn release_parked(&mut self) {
+        let done_to = self.main.done_to;
+        let ready: Vec<i64> =
+            self.parked.iter().filter(|(_, seq)| **seq <= done_to).map(|(source_id, _)| *source_id).collect();
+        for source_id in ready {
+            self.start_lane(source_id, EarlierCommits::default());
+        }
+    }
+
     /// Starts what the state says a table apart is doing.
     pub(super) fn start_lane(&mut self, source_id: i64, earlier: EarlierCommits) {
+        self.parked.remove(&source_id);
         let Some(link) = self.job.state.tables.get(&source_id) else { return };
         let Some(apart) = link.lane.apart() else { return };
         match &apart.work {
@@ -217,4 +237,9 @@ impl Stream<'_> {
             Some(ApartWork::CatchUp { .. } | ApartWork::Blocked(_)) | None => format!("table {name}"),
         }
     }
+}
+
+/// Whether a change is about the names of tables, which are settled in the order of the job's own list.
+fn is_about_names(change: &Change) -> bool {
+    matches!(change.record, Record::RenameTable(_) | Record::ReplaceTable(_))
 }

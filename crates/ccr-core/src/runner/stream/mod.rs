@@ -64,8 +64,13 @@ enum StreamEvent {
 /// The code of a table that is written upstream and has no link.
 const UNKNOWN_TABLE: &str = "CCR0204";
 
-/// A statement that cannot be sent before a table apart has given up a name.
-type Held = (Box<Change>, Statement);
+/// What the main track waits with, standing still, until something has happened to a table apart.
+enum Held {
+    /// A statement that cannot be sent yet.
+    Statement(Box<Change>, Statement),
+    /// A change that will be planned again.
+    Replan,
+}
 
 struct Stream<'a> {
     job: &'a mut Job,
@@ -76,8 +81,9 @@ struct Stream<'a> {
     replays: BTreeMap<i64, Track>,
     /// Tables apart that are being copied.
     copies: BTreeMap<i64, CopyFuture>,
-    /// A statement of the main track that waits for a table apart; the track stands still meanwhile.
     held: Option<Held>,
+    /// Tables apart whose track waits for the main one to have passed this commit seq.
+    parked: BTreeMap<i64, i64>,
     recording: Option<BoxFuture<'static, Result<Position>>>,
     recorded: Position,
     /// Cursors have moved since the state was last written, at that time.
@@ -112,6 +118,7 @@ impl<'a> Stream<'a> {
             replays: BTreeMap::new(),
             copies: BTreeMap::new(),
             held: None,
+            parked: BTreeMap::new(),
             recording: None,
             cursors_moved: false,
             state_saved_at_ms: now,
@@ -169,7 +176,11 @@ impl<'a> Stream<'a> {
                 self.recorded = result?;
                 Ok(Flow::GoOn)
             }
-            StreamEvent::Main(event) => self.handle_main(event).await,
+            StreamEvent::Main(event) => {
+                let flow = self.handle_main(event).await?;
+                self.release_parked();
+                Ok(flow)
+            }
             StreamEvent::Lane(source_id, event) => {
                 self.handle_lane(source_id, event).await?;
                 self.release_held().await?;
@@ -214,6 +225,10 @@ impl<'a> Stream<'a> {
     /// Decides about what waited in the main track.
     async fn pass(&mut self, barrier: Barrier) -> Result<Flow> {
         self.settle_recording().await?;
+        if self.waits_for_restore(&barrier) {
+            self.held = Some(Held::Replan);
+            return Ok(Flow::GoOn);
+        }
         match barrier {
             Barrier::Statement(change, statement) => {
                 self.start_statement(TrackId::Main, change, statement).await?;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Stream;
+use super::{Held, Stream};
 use crate::change::Change;
 use crate::effect::statement;
 use crate::error::{Disposition, Result};
-use crate::job::{ApartWork, Event, LinkEffect, Phase};
+use crate::job::{ApartWork, Event, LinkEffect, Phase, SnapshotStep};
 use crate::plan::{Statement, TrackId};
+use crate::runner::track::{Barrier, Track};
 
 impl Stream<'_> {
     /// Records that a statement is about to be sent, and sends it on its track.
@@ -19,9 +20,9 @@ impl Stream<'_> {
     ) -> Result<()> {
         let commit_seq = change.commit_seq;
         let in_doubt = self.statement_in_doubt(track) == Some(commit_seq);
-        if !in_doubt && self.waits_for_lane(&statement) {
-            tracing::info!(commit_seq, "waiting until a table apart has given up the name");
-            self.held = Some((change, statement));
+        if track == TrackId::Main && self.waits_for_lane(&statement) {
+            tracing::info!(commit_seq, "waiting for a table apart");
+            self.held = Some(Held::Statement(change, statement));
             return Ok(());
         }
         if !in_doubt {
@@ -34,10 +35,10 @@ impl Stream<'_> {
             self.job.apply(event).await?;
             self.recorded = self.job.position;
         }
-        if let Statement::DropTable { source_id, .. } = &statement {
+        if let Some(source_id) = ends(&statement) {
             // Its lane, if it has one, ends with the table.
-            self.replays.remove(source_id);
-            self.copies.remove(source_id);
+            self.replays.remove(&source_id);
+            self.copies.remove(&source_id);
         }
         let shell = Arc::clone(&self.shell);
         let act = Box::pin(async move { statement::run(&shell, commit_seq, &statement, in_doubt).await });
@@ -52,26 +53,65 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Whether the name of a new table is still that of a table apart, which will be renamed or dropped on
-    /// its own track. One that is blocked there may never be; then the name is simply taken.
+    /// Whether a statement must wait for a table apart. A table can neither be renamed nor go while its copy is
+    /// being put in place under its name, and not while a statement of its own is under way to that name.
     fn waits_for_lane(&self, statement: &Statement) -> bool {
-        let Statement::CreateTable { name, .. } = statement else { return false };
-        self.job.state.tables.values().any(|link| {
-            let working = link.lane.apart().is_some_and(|apart| !matches!(apart.work, ApartWork::Blocked(_)));
-            working && link.target_name == *name
-        })
+        named_tables(statement)
+            .into_iter()
+            .any(|id| self.is_being_restored(id) || self.replays.get(&id).is_some_and(Track::is_acting))
     }
 
-    /// Tries the held statement again, now that something has happened on another track.
-    pub(super) async fn release_held(&mut self) -> Result<()> {
-        if self.held.as_ref().is_some_and(|(_, statement)| self.waits_for_lane(statement)) {
-            return Ok(());
+    /// Whether a restore of the table was, or is about to be, submitted.
+    fn is_being_restored(&self, source_id: i64) -> bool {
+        let work = self.job.state.apart(source_id).map(|apart| &apart.work);
+        matches!(work, Some(ApartWork::PartialSync { step: SnapshotStep::Restore { .. }, .. }))
+    }
+
+    /// A table that is to be copied again while a copy is being put in place is left alone until it is there.
+    pub(super) fn waits_for_restore(&self, barrier: &Barrier) -> bool {
+        match barrier {
+            Barrier::PartialSync { source_ids, .. } => {
+                source_ids.iter().any(|id| self.is_being_restored(*id))
+            }
+            // A full sync waits for the restore by itself, and removes what it has brought.
+            Barrier::Statement(..)
+            | Barrier::AdoptTable { .. }
+            | Barrier::FullSync(_)
+            | Barrier::Block { .. } => false,
         }
-        if let Some((change, statement)) = self.held.take() {
-            self.settle_recording().await?;
-            self.start_statement(TrackId::Main, change, statement).await?;
+    }
+
+    /// Tries what is held again, now that something has happened on another track.
+    pub(super) async fn release_held(&mut self) -> Result<()> {
+        match self.held.take() {
+            None => {}
+            Some(Held::Replan) => self.main.rewind(),
+            Some(Held::Statement(change, mut statement)) => {
+                self.refresh_target(&mut statement);
+                self.settle_recording().await?;
+                self.start_statement(TrackId::Main, change, statement).await?;
+            }
         }
         Ok(())
+    }
+
+    /// A table that was restored while a statement about it was held has a new id downstream.
+    fn refresh_target(&self, statement: &mut Statement) {
+        let target_id = |id: &i64| self.job.state.tables.get(id).map(|link| link.target_id);
+        match statement {
+            Statement::DropTable { source_id, target_id: known }
+            | Statement::RenameTable { source_id, target_id: known, .. } => {
+                *known = target_id(source_id).unwrap_or(*known);
+            }
+            Statement::ReplaceTable { old_id, new_id, old_target_id, new_target_id, .. } => {
+                *old_target_id = target_id(old_id).unwrap_or(*old_target_id);
+                *new_target_id = target_id(new_id).unwrap_or(*new_target_id);
+            }
+            Statement::CreateTable { .. }
+            | Statement::CreateView { .. }
+            | Statement::DropView { .. }
+            | Statement::Execute { .. } => {}
+        }
     }
 
     /// Records what a statement did, or takes its table out of the stream.
@@ -92,8 +132,16 @@ impl Stream<'_> {
             (TrackId::Main, Ok(effect)) => {
                 self.move_position(commit_seq, change.timestamp_ms);
                 self.main.passed_barrier(commit_seq);
+                let renamed = effect.renamed();
                 self.job.apply(Event::StatementDone { commit_seq, effect }).await?;
                 self.recorded = self.job.position;
+                for source_id in renamed {
+                    // What was planned under the old name is planned again.
+                    self.routes.forget(source_id);
+                    if let Some(track) = self.replays.get_mut(&source_id) {
+                        track.rewind();
+                    }
+                }
             }
             (TrackId::Table(source_id), Ok(effect)) => {
                 self.job.apply(Event::ApartStatementDone { source_id, commit_seq, effect }).await?;
@@ -136,5 +184,31 @@ impl Stream<'_> {
                 ApartWork::PartialSync { .. } | ApartWork::Blocked(_) => None,
             },
         }
+    }
+}
+
+/// The table that a statement removes.
+fn ends(statement: &Statement) -> Option<i64> {
+    match statement {
+        Statement::DropTable { source_id, .. } => Some(*source_id),
+        Statement::ReplaceTable { old_id, swap: false, .. } => Some(*old_id),
+        Statement::ReplaceTable { swap: true, .. }
+        | Statement::CreateTable { .. }
+        | Statement::CreateView { .. }
+        | Statement::DropView { .. }
+        | Statement::RenameTable { .. }
+        | Statement::Execute { .. } => None,
+    }
+}
+
+/// The tables whose names or existence a statement changes.
+fn named_tables(statement: &Statement) -> Vec<i64> {
+    match statement {
+        Statement::DropTable { source_id, .. } | Statement::RenameTable { source_id, .. } => vec![*source_id],
+        Statement::ReplaceTable { old_id, new_id, .. } => vec![*old_id, *new_id],
+        Statement::CreateTable { .. }
+        | Statement::CreateView { .. }
+        | Statement::DropView { .. }
+        | Statement::Execute { .. } => Vec::new(),
     }
 }

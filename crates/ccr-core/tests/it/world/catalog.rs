@@ -19,10 +19,18 @@ pub struct Catalog {
     pub database: String,
     pub tables: BTreeMap<i64, Table>,
     /// By name.
-    pub views: BTreeMap<String, i64>,
+    pub views: BTreeMap<String, View>,
     pub dropped_tables: BTreeMap<i64, i64>,
     pub dropped_partitions: BTreeMap<i64, i64>,
+    pub dropped_indexes: BTreeMap<i64, i64>,
     pub backends: Vec<Backend>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    pub id: i64,
+    /// The table it selects from; all that its definition says.
+    pub of: String,
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +42,7 @@ pub struct Table {
     pub replicas: usize,
     /// False: one partition without a range, named like the table.
     pub is_partitioned: bool,
+    pub columns: Vec<String>,
     pub partitions: Vec<Partition>,
 }
 
@@ -52,6 +61,9 @@ pub struct Partition {
 pub struct Tablet {
     pub id: i64,
     pub cells: Vec<Cell>,
+    /// Upstream: the first version whose rowset is kept. A schema change makes new tablets that hold the
+    /// rows of earlier versions, but not their rowsets.
+    pub kept_from: i64,
 }
 
 impl Partition {
@@ -71,6 +83,14 @@ impl Table {
             .unwrap_or_else(|| panic!("table {table} has no partition {name}"))
     }
 
+    /// Unpartitioned tables have one partition, which is called like them.
+    pub fn set_name(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+        if !self.is_partitioned {
+            name.clone_into(&mut self.partitions[0].name);
+        }
+    }
+
     /// The text of SHOW CREATE TABLE as CREATE_TABLE records carry it.
     pub fn create_sql(&self) -> String {
         let mut partitions = String::new();
@@ -86,11 +106,16 @@ impl Table {
                 .collect();
             partitions = format!("PARTITION BY RANGE(`k`)\n({})\n", each.join(",\n"));
         }
+        let columns: Vec<String> =
+            self.columns.iter().map(|column| format!("  `{column}` int NULL COMMENT \"x = 'y'\"")).collect();
         format!(
-            "CREATE TABLE `{}` (\n  `k` int NULL,\n  `v` int NULL COMMENT \"x = 'y'\"\n) ENGINE=OLAP\n\
+            "CREATE TABLE `{}` (\n{}\n) ENGINE=OLAP\n\
              DUPLICATE KEY(`k`)\n{partitions}DISTRIBUTED BY HASH(`k`) BUCKETS {}\nPROPERTIES (\n\
              \"replication_allocation\" = \"tag.location.default: {}\"\n);",
-            self.name, self.buckets, self.replicas
+            self.name,
+            columns.join(",\n"),
+            self.buckets,
+            self.replicas
         )
     }
 }
@@ -137,7 +162,7 @@ impl Catalog {
             reports_drops: true,
             dropped_partitions: self.dropped_partitions.clone(),
             dropped_tables: self.dropped_tables.clone(),
-            dropped_indexes: BTreeMap::new(),
+            dropped_indexes: self.dropped_indexes.clone(),
         }
     }
 

@@ -23,6 +23,7 @@ pub struct View {
 #[derive(Debug, Clone)]
 pub struct TableView {
     pub id: i64,
+    pub columns: Vec<String>,
     /// By range.
     pub partitions: BTreeMap<String, PartitionView>,
 }
@@ -36,7 +37,7 @@ pub struct PartitionView {
 
 impl PartialEq for TableView {
     fn eq(&self, other: &Self) -> bool {
-        self.partitions == other.partitions
+        self.columns == other.columns && self.partitions == other.partitions
     }
 }
 
@@ -58,7 +59,8 @@ impl View {
                 let view = PartitionView { id: partition.id, version: partition.version, buckets };
                 (partition.range(), view)
             });
-            (table.name.clone(), TableView { id: table.id, partitions: partitions.collect() })
+            let columns = table.columns.clone();
+            (table.name.clone(), TableView { id: table.id, columns, partitions: partitions.collect() })
         });
         Self { tables: tables.collect() }
     }
@@ -75,7 +77,8 @@ impl Inner {
     /// truncated upstream since may be missing: nothing is left to fetch them from.
     fn same_table(&self, target: &TableView, source: &TableView) -> bool {
         let source_gone = self.journal.gone.contains(&source.id);
-        target.partitions.len() == source.partitions.len()
+        target.columns == source.columns
+            && target.partitions.len() == source.partitions.len()
             && source.partitions.iter().all(|(range, source)| {
                 let Some(target) = target.partitions.get(range) else { return false };
                 let is_gone = source_gone || self.journal.gone.contains(&source.id);
@@ -164,8 +167,11 @@ impl Inner {
         if source != target {
             return Some(format!("source {source:?}\ntarget {target:?}"));
         }
-        let names = |catalog: &Catalog| catalog.views.keys().cloned().collect::<Vec<_>>();
-        let (source, target) = (names(&self.source), names(&self.target));
+        let shown = |catalog: &Catalog| {
+            let views = catalog.views.iter();
+            views.map(|(name, view)| format!("{name} of {}", view.of)).collect::<Vec<_>>()
+        };
+        let (source, target) = (shown(&self.source), shown(&self.target));
         let views_differ = self.only_table.is_none() && source != target;
         views_differ.then(|| format!("views {source:?} and {target:?}"))
     }

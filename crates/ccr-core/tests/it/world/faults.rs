@@ -17,6 +17,8 @@ pub enum Fault {
     CrashAfter,
     /// The downstream FE hands over to another one before the call.
     MasterChange,
+    /// The answer to a question for metadata lacks every table. Other calls go well.
+    Empty,
 }
 
 /// Small, seeded and the same on every machine.
@@ -89,6 +91,7 @@ impl Plan {
                 Fault::CrashAfter,
                 Fault::CrashAfter,
                 Fault::MasterChange,
+                Fault::Empty,
             ]));
         }
         (fault, latencies)

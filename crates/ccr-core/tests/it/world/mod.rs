@@ -12,9 +12,11 @@ pub mod ports;
 pub mod restore;
 pub mod snapshot;
 pub mod sql;
+pub mod statement;
 pub mod store;
 pub mod txn;
 pub mod upstream;
+pub mod upstream_alter;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,6 +75,8 @@ pub struct Inner {
     pub dead_targets: Vec<i64>,
     /// Answers of `query_ingest` that say that the work goes on, per replica; none: ingest is synchronous.
     pub async_polls: Option<u32>,
+    /// The call under way is answered without any table.
+    pub answers_empty: bool,
     /// Backends that failed to answer `getMeta` rightly: this many answers lack the tables asked for.
     pub stale_answers: u32,
     /// The upstream FE is too old to say what was dropped.
@@ -174,6 +178,12 @@ impl Gate {
                 Some(Fault::MasterChange) => {
                     inner.change_master();
                     Some(inner.step(&self.world, work))
+                }
+                Some(Fault::Empty) => {
+                    inner.answers_empty = true;
+                    let done = inner.step(&self.world, work);
+                    inner.answers_empty = false;
+                    Some(done)
                 }
                 Some(Fault::Lost) | None => Some(inner.step(&self.world, work)),
                 Some(Fault::CrashAfter) => {

@@ -48,6 +48,9 @@ impl Cluster for Source {
                 world.stale_answers -= 1;
                 meta.tables.clear();
             }
+            if world.answers_empty {
+                meta.tables.clear();
+            }
             if world.hides_drops {
                 meta.reports_drops = false;
                 meta.dropped_tables.clear();
@@ -133,7 +136,14 @@ impl Cluster for Target {
     }
 
     async fn meta(&self, _database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {
-        self.0.call("target.meta", |world| Ok(Some(world.target.meta(&filter)))).await
+        let read = self.0.call("target.meta", |world| {
+            let mut meta = world.target.meta(&filter);
+            if world.answers_empty {
+                meta.tables.clear();
+            }
+            Ok(Some(meta))
+        });
+        read.await
     }
 
     async fn backends(&self) -> Result<Vec<Backend>> {

@@ -1,12 +1,12 @@
 //! Restores: one at a time, each copies a snapshot into new tables and swaps them in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use doris_types::call::{RestoreRequest, RestoreTable};
 use doris_types::meta::SnapshotJob;
 use serde_json::Value;
 
-use super::catalog::{Partition, Table, Tablet};
+use super::catalog::{Partition, Table, Tablet, View};
 use super::snapshot::another_is_running;
 use super::{Answer, Inner, status};
 
@@ -26,6 +26,8 @@ pub struct Restore {
     started_ms: i64,
     snapshot: String,
     only: Vec<RestoreTable>,
+    /// The names it restores to, and the tables that have them, which it will replace.
+    replaces: BTreeMap<String, Option<i64>>,
 }
 
 impl Restore {
@@ -74,13 +76,20 @@ impl Inner {
             self.violation("a restore that is not atomic, or cleans tables".to_owned());
         }
         self.restores.accepted += 1;
+        let snapshot = info["name"].as_str().unwrap_or_default().to_owned();
+        let names: Vec<String> =
+            self.restored(&snapshot, &request.tables).into_iter().map(|(_, name)| name).collect();
+        let replaces =
+            names.into_iter().map(|name| (name.clone(), self.target.table(&name).map(|table| table.id)));
+        let replaces = replaces.collect();
         self.restores.jobs.push(Restore {
             label: request.label.clone(),
             state: "PENDING",
             status: "[OK]".to_owned(),
             started_ms: self.now_ms,
-            snapshot: info["name"].as_str().unwrap_or_default().to_owned(),
+            snapshot,
             only: request.tables.clone(),
+            replaces,
         });
         Ok(())
     }
@@ -103,8 +112,38 @@ impl Inner {
                 "[COMMON_ERROR, msg: user cancelled, current state: DOWNLOADING]".to_owned();
             return;
         }
+        let appeared =
+            job.replaces.iter().find(|(name, old)| old.is_none() && self.target.table(name).is_some());
+        if let Some((name, _)) = appeared {
+            self.restores.jobs[at].state = "CANCELLED";
+            self.restores.jobs[at].status =
+                format!("[COMMON_ERROR, msg: Table {name} already exist in db: d2]");
+            return;
+        }
         self.finish_restore(&job);
         self.restores.jobs[at].state = "FINISHED";
+    }
+
+    /// Whether a running restore is going to replace a table, which can then be neither altered nor dropped.
+    pub fn is_being_restored(&self, id: i64) -> bool {
+        let running = self.restores.jobs.iter().find(|job| job.is_running());
+        running.is_some_and(|job| job.replaces.values().any(|replaced| *replaced == Some(id)))
+    }
+
+    /// The tables of a snapshot that a restore takes, and their names downstream.
+    fn restored(&self, snapshot: &str, only: &[RestoreTable]) -> Vec<(Table, String)> {
+        let Some(backup) = self.backups.jobs.iter().find(|backup| backup.label == snapshot) else {
+            return Vec::new();
+        };
+        let mut restored = Vec::new();
+        for table in &backup.tables {
+            let wanted = only.iter().find(|only| only.name == table.name);
+            if wanted.is_some() || only.is_empty() {
+                let alias = wanted.and_then(|only| only.alias.clone());
+                restored.push((table.clone(), alias.unwrap_or_else(|| table.name.clone())));
+            }
+        }
+        restored
     }
 
     fn finish_restore(&mut self, job: &Restore) {
@@ -113,22 +152,17 @@ impl Inner {
             self.violation(format!("restore {} of a snapshot that is gone", job.label));
             return;
         };
-        for table in &backup.tables {
-            let wanted = job.only.iter().find(|only| only.name == table.name);
-            if wanted.is_none() && !job.only.is_empty() {
-                continue;
-            }
-            let name = wanted.and_then(|only| only.alias.clone()).unwrap_or_else(|| table.name.clone());
-            let copy = self.copy_of(table, &name);
+        for (table, name) in self.restored(&job.snapshot, &job.only) {
+            let copy = self.copy_of(&table, &name);
             if let Some(old) = self.target.table(&name).map(|old| old.id) {
                 self.target.tables.remove(&old);
             }
             self.target.tables.insert(copy.id, copy);
         }
         if job.only.is_empty() {
-            for name in backup.views.keys() {
+            for (name, view) in &backup.views {
                 let id = self.id();
-                self.target.views.insert(name.clone(), id);
+                self.target.views.insert(name.clone(), View { id, of: view.of.clone() });
             }
         }
         self.restores.finished += 1;
@@ -147,7 +181,7 @@ impl Inner {
                 tablets: partition
                     .tablets
                     .iter()
-                    .map(|tablet| Tablet { id: self.id(), cells: tablet.cells.clone() })
+                    .map(|tablet| Tablet { id: self.id(), cells: tablet.cells.clone(), kept_from: 0 })
                     .collect(),
                 ..partition
             })

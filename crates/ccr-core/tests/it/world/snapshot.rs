@@ -6,7 +6,7 @@ use doris_types::call::{Snapshot, SnapshotAnswer};
 use doris_types::meta::SnapshotJob;
 use serde_json::json;
 
-use super::catalog::Table;
+use super::catalog::{Table, View};
 use super::{Answer, Inner, SOURCE_DB, refusal};
 
 /// Work that users do upstream at a chosen moment.
@@ -45,7 +45,7 @@ pub struct Backup {
     pub barriers: BTreeMap<i64, i64>,
     /// The tables as they were at their barriers.
     pub tables: Vec<Table>,
-    pub views: BTreeMap<String, i64>,
+    pub views: BTreeMap<String, View>,
 }
 
 /// How long a job takes until it starts on the tables, and until it ends.
@@ -180,7 +180,8 @@ impl Inner {
             }
             objects.insert(table.name.clone(), json!({"id": table.id, "partitions": partitions}));
         }
-        let views: Vec<_> = job.views.iter().map(|(name, id)| json!({"id": id, "name": name})).collect();
+        let views: Vec<_> =
+            job.views.iter().map(|(name, view)| json!({"id": view.id, "name": name})).collect();
         json!({
             "name": job.label, "database": SOURCE_DB, "id": self.source.database_id, "backup_time": job.started_ms,
             "content": "ALL", "backup_objects": objects,

@@ -4,14 +4,53 @@ use doris_types::sql::{TokenKind, significant_tokens, unquote_identifier, unquot
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ddl {
-    CreateTable { name: String, partitions: Vec<NewPartition>, buckets: usize, replicas: usize },
-    CreateView { name: String },
-    DropTable { name: String },
-    DropView { name: String },
-    AddPartition { table: String, partition: NewPartition },
-    DropPartition { table: String, name: String },
-    RenameTable { table: String, name: String },
-    Truncate { table: String, partitions: Vec<String> },
+    CreateTable {
+        name: String,
+        columns: Vec<String>,
+        partitions: Vec<NewPartition>,
+        buckets: usize,
+        replicas: usize,
+    },
+    /// `of` is the table it selects from.
+    CreateView {
+        name: String,
+        of: String,
+    },
+    AlterView {
+        name: String,
+        of: String,
+    },
+    AddColumn {
+        table: String,
+        column: String,
+    },
+    ReplaceTable {
+        table: String,
+        with: String,
+        swap: bool,
+    },
+    DropTable {
+        name: String,
+    },
+    DropView {
+        name: String,
+    },
+    AddPartition {
+        table: String,
+        partition: NewPartition,
+    },
+    DropPartition {
+        table: String,
+        name: String,
+    },
+    RenameTable {
+        table: String,
+        name: String,
+    },
+    Truncate {
+        table: String,
+        partitions: Vec<String>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +75,10 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
         return words.create_table();
     }
     if words.take("CREATE VIEW IF NOT EXISTS") {
-        return Some(Ddl::CreateView { name: words.qualified()? });
+        return Some(Ddl::CreateView { name: words.qualified()?, of: words.selected_table()? });
+    }
+    if words.take("ALTER VIEW") {
+        return Some(Ddl::AlterView { name: words.qualified()?, of: words.selected_table()? });
     }
     if words.take("DROP TABLE IF EXISTS") {
         return Some(Ddl::DropTable { name: words.qualified()? });
@@ -67,6 +109,14 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
         }
         if words.take("RENAME") {
             return Some(Ddl::RenameTable { table, name: words.identifier()? });
+        }
+        if words.take("ADD COLUMN") {
+            return Some(Ddl::AddColumn { table, column: words.identifier()? });
+        }
+        if words.take("REPLACE WITH TABLE") {
+            let with = words.identifier()?;
+            let swap = words.take("PROPERTIES ( \"swap = \"true )");
+            return Some(Ddl::ReplaceTable { table, with, swap });
         }
     }
     None
@@ -108,6 +158,17 @@ impl Words {
         self.take(".").then(|| self.identifier())?
     }
 
+    /// The table behind FROM, without its catalogue and database.
+    fn selected_table(&mut self) -> Option<String> {
+        let from = self.words.iter().position(|word| word.eq_ignore_ascii_case("FROM"))?;
+        self.at = from + 1;
+        let mut name = self.identifier()?;
+        while self.take(".") {
+            name = self.identifier()?;
+        }
+        Some(name)
+    }
+
     fn literal(&mut self) -> Option<i64> {
         let value = self.words.get(self.at)?.strip_prefix('"')?.parse().ok()?;
         self.at += 1;
@@ -124,6 +185,7 @@ impl Words {
     fn create_table(&mut self) -> Option<Ddl> {
         let name = self.qualified()?;
         let (mut partitions, mut buckets, mut replicas) = (Vec::new(), 0, 0);
+        let mut columns = Vec::new();
         while self.at < self.words.len() {
             if self.take("PARTITION BY") {
             } else if self.take("PARTITION") {
@@ -136,10 +198,13 @@ impl Words {
                 if let Some(number) = allocation {
                     replicas = number.parse().ok()?;
                 }
+                if self.words.get(self.at + 1).is_some_and(|word| word == "int") {
+                    columns.push(self.words[self.at].trim_start_matches('`').to_owned());
+                }
                 self.at += 1;
             }
         }
-        Some(Ddl::CreateTable { name, partitions, buckets, replicas })
+        Some(Ddl::CreateTable { name, columns, partitions, buckets, replicas })
     }
 }
 
@@ -153,5 +218,12 @@ fn knows_its_statements() {
                (\"version_info\" = \"1\") DISTRIBUTED BY HASH(`k`) BUCKETS 2";
     let partition = NewPartition { name: "p".to_owned(), bounds: (1, 10) };
     assert_eq!(recognise(add), Some(Ddl::AddPartition { table: "t".to_owned(), partition }));
+    let replace = "ALTER TABLE `d2`.`a` REPLACE WITH TABLE `b` PROPERTIES (\"swap\" = \"true\")";
+    let (table, with) = ("a".to_owned(), "b".to_owned());
+    assert_eq!(recognise(replace), Some(Ddl::ReplaceTable { table, with, swap: true }));
+    assert_eq!(
+        recognise("ALTER VIEW `d2`.`v` (`k`) AS SELECT `k` FROM `internal`.`d2`.`t`"),
+        Some(Ddl::AlterView { name: "v".to_owned(), of: "t".to_owned() })
+    );
     assert_eq!(recognise("DROP DATABASE d2"), None);
 }

@@ -1,7 +1,10 @@
 //! The metadata store: one job, its lease, and what was persisted of it.
 
 use async_trait::async_trait;
-use ccr_core::job::{ClusterSpec, DesiredState, JobOptions, JobRecord, JobState, Position};
+use ccr_core::job::{
+    ApartWork, ClusterSpec, DesiredState, FullSyncReason, JobOptions, JobRecord, JobState, PartialSyncReason,
+    Phase, Position, SnapshotStep,
+};
 use ccr_core::store::{HistoryEntry, Store, StoreError, StoreResult, StoredJob};
 
 use super::{Gate, Inner, Reply};
@@ -12,6 +15,10 @@ pub struct StoreState {
     pub position: Position,
     pub epoch: u64,
     pub history: Vec<HistoryEntry>,
+    /// Every copy of one table that was begun: its label, the table, and why.
+    pub partial_syncs: Vec<(String, i64, PartialSyncReason)>,
+    /// Why everything was copied, once for each time.
+    pub full_syncs: Vec<(String, FullSyncReason)>,
 }
 
 #[derive(Debug)]
@@ -98,6 +105,7 @@ impl Store for MemoryStore {
         let (state, position) = (round_trip(state), *position);
         let save = |world: &mut Inner| {
             world.set_position(position);
+            world.store.note_copies(&state);
             world.store.state = Some(state);
         };
         self.write("save_state", epoch, save).await
@@ -115,6 +123,35 @@ impl Store for MemoryStore {
 
     async fn history(&self, _job_id: &str, _limit: usize) -> StoreResult<Vec<HistoryEntry>> {
         Ok(self.0.world.inner.lock().store.history.clone())
+    }
+}
+
+impl StoreState {
+    /// Keeps what was copied, and why, for as long as the world lives.
+    fn note_copies(&mut self, state: &JobState) {
+        if let Phase::FullSync(full_sync) = &state.phase {
+            let label = backup_label(&full_sync.step);
+            if self.full_syncs.iter().all(|(known, _)| known != label) {
+                self.full_syncs.push((label.to_owned(), full_sync.reason.clone()));
+            }
+        }
+        for (source_id, link) in &state.tables {
+            let Some(ApartWork::PartialSync { reason, step }) = link.lane.apart().map(|apart| &apart.work)
+            else {
+                continue;
+            };
+            let label = backup_label(step);
+            if self.partial_syncs.iter().all(|(known, ..)| known != label) {
+                self.partial_syncs.push((label.to_owned(), *source_id, reason.clone()));
+            }
+        }
+    }
+}
+
+fn backup_label(step: &SnapshotStep) -> &str {
+    match step {
+        SnapshotStep::Backup { label } => label,
+        SnapshotStep::Restore { backup_label, .. } => backup_label,
     }
 }
 

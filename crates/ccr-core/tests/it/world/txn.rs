@@ -1,4 +1,4 @@
-//! Downstream transactions, ingests and statements.
+//! Downstream transactions and ingests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +7,8 @@ use doris_types::call::{
 };
 use doris_types::meta::Backend;
 
-use super::catalog::{Cell, Partition, Tablet};
-use super::sql::{Ddl, NewPartition, recognise};
-use super::{Answer, Inner, refusal, status};
+use super::catalog::{Cell, Tablet};
+use super::{Answer, Inner, status};
 
 /// How long the label of a finished transaction is kept.
 const LABEL_KEPT_MS: i64 = 12 * 3600 * 1000;
@@ -33,17 +32,23 @@ pub enum TxnState {
     Aborted,
 }
 
+/// A replica that a transaction, or one of its sub-transactions, fills: its id, the tablet, the backend.
+type Replica = (i64, i64, i64);
+
 #[derive(Debug, Clone)]
 pub struct Txn {
     pub label: String,
     pub request_id: (i64, i64),
     pub state: TxnState,
+    /// The first is the id of the transaction itself; empty without sub-transactions.
+    sub_txn_ids: Vec<i64>,
     table_ids: Vec<i64>,
     /// What each replica got.
-    filled: BTreeMap<(i64, i64), Cell>,
+    filled: BTreeMap<Replica, Cell>,
     /// Asynchronous ingests that are not done: polls left.
-    doing: BTreeMap<(i64, i64), (u32, Cell)>,
-    named: BTreeSet<(i64, i64)>,
+    doing: BTreeMap<Replica, (u32, Cell)>,
+    /// What the commit named, each of its sub-transactions in turn.
+    named: Vec<BTreeSet<Replica>>,
     /// Which of the commits it was.
     order: u64,
     finished_ms: i64,
@@ -116,26 +121,40 @@ impl Inner {
             return Ok(BeginAnswer::LabelUsed { txn_id: Some(txn_id), state });
         }
         let txn_id = self.id();
+        let fresh: Vec<i64> = (1..request.sub_txn_num).map(|_| self.id()).collect();
+        let sub_txn_ids: Vec<i64> =
+            (request.sub_txn_num > 0).then_some(txn_id).into_iter().chain(fresh).collect();
         let txn = Txn {
             label: request.label.clone(),
             request_id: request.request_id,
             state: TxnState::Prepare,
+            sub_txn_ids: sub_txn_ids.clone(),
             table_ids: request.table_ids.clone(),
             filled: BTreeMap::new(),
             doing: BTreeMap::new(),
-            named: BTreeSet::new(),
+            named: Vec::new(),
             order: 0,
             finished_ms: 0,
             expires_ms: self.now_ms + request.timeout_s * 1000,
         };
         self.transactions.all.insert(txn_id, txn);
-        Ok(BeginAnswer::Opened { txn_id, sub_txn_ids: Vec::new() })
+        Ok(BeginAnswer::Opened { txn_id, sub_txn_ids })
+    }
+
+    /// An open transaction, by its id or that of one of its sub-transactions.
+    fn open_txn(&mut self, id: i64) -> Option<&mut Txn> {
+        let mut all = self.transactions.all.iter_mut();
+        let found = all.find(|(own, txn)| **own == id || txn.sub_txn_ids.contains(&id));
+        found.map(|(_, txn)| txn).filter(|txn| txn.state == TxnState::Prepare)
     }
 
     pub fn ingest(&mut self, target: &Backend, request: &IngestRequest) -> Answer<IngestState> {
         let (source_id, version) = (request.source_tablet_id, request.source_version);
         let not_found = || status(71, format!("The requested URL returned error: 404, tablet {source_id}"));
-        let (table, _, position) = self.source.tablet(source_id).ok_or_else(not_found)?;
+        let (table, partition, position) = self.source.tablet(source_id).ok_or_else(not_found)?;
+        if version > partition.version || version < partition.tablets[position].kept_from {
+            return Err(not_found());
+        }
         let holds = self.source.replica_backends(table, position).contains(&request.source.id);
         if !holds || self.sick_sources.contains(&request.source.id) {
             return Err(not_found());
@@ -153,9 +172,9 @@ impl Inner {
             ));
         }
         let polls = self.async_polls;
-        let txn = self.transactions.all.get_mut(&request.txn_id).filter(|txn| txn.state == TxnState::Prepare);
-        let txn = txn.ok_or_else(|| status(2, format!("transaction [{}] not found", request.txn_id)))?;
-        let (replica, cell) = ((request.tablet_id, target.id), (source_id, version));
+        let gone = || status(2, format!("transaction [{}] not found", request.txn_id));
+        let txn = self.open_txn(request.txn_id).ok_or_else(gone)?;
+        let (replica, cell) = ((request.txn_id, request.tablet_id, target.id), (source_id, version));
         match polls {
             None => {
                 txn.filled.insert(replica, cell);
@@ -169,8 +188,8 @@ impl Inner {
     }
 
     pub fn query_ingest(&mut self, target: &Backend, request: &IngestRequest) -> IngestState {
-        let Some(txn) = self.transactions.all.get_mut(&request.txn_id) else { return IngestState::NotFound };
-        let replica = (request.tablet_id, target.id);
+        let Some(txn) = self.open_txn(request.txn_id) else { return IngestState::NotFound };
+        let replica = (request.txn_id, request.tablet_id, target.id);
         match txn.doing.get_mut(&replica) {
             None if txn.filled.contains_key(&replica) => IngestState::Done,
             None => IngestState::NotFound,
@@ -201,19 +220,16 @@ impl Inner {
             }
             TxnState::Prepare => {}
         }
-        for table in &txn.table_ids {
-            if !self.target.tables.contains_key(table) {
-                return Err(status(2, format!("table not found, tableId={table}")));
-            }
-        }
-        let named: BTreeSet<(i64, i64)> =
-            request.commits.iter().map(|commit| (commit.tablet_id, commit.backend_id)).collect();
-        for replica in &named {
+        self.refuse_dropped_tables(&txn)?;
+        let named = self.named(request);
+        for replica in named.iter().flatten() {
             if !txn.filled.contains_key(replica) {
                 self.violation(format!("commit of {} names {replica:?}, which was not filled", txn.label));
             }
         }
-        self.check_quorum(id, &named)?;
+        for named in &named {
+            self.check_quorum(id, named)?;
+        }
         self.transactions.committed += 1;
         let chosen = self.transactions.publish_late > 0;
         let waits = self.transactions.is_publishing();
@@ -232,15 +248,35 @@ impl Inner {
         Ok(Committed { visible: true })
     }
 
-    fn check_quorum(&self, id: i64, named: &BTreeSet<(i64, i64)>) -> Answer<()> {
+    fn refuse_dropped_tables(&self, txn: &Txn) -> Answer<()> {
+        let mut gone = txn.table_ids.iter().filter(|id| !self.target.tables.contains_key(id));
+        gone.next().map_or(Ok(()), |table| Err(status(7, format!("table not found, tableId={table}"))))
+    }
+
+    /// What a commit names. Of sub-transactions, those of tables that are gone are passed over.
+    fn named(&mut self, request: &CommitTxn) -> Vec<BTreeSet<Replica>> {
+        if request.sub_txns.is_empty() {
+            let all = request.commits.iter();
+            return vec![all.map(|commit| (request.txn_id, commit.tablet_id, commit.backend_id)).collect()];
+        }
+        let known =
+            request.sub_txns.iter().filter(|sub_txn| self.target.tables.contains_key(&sub_txn.table_id));
+        let named = known.map(|sub_txn| {
+            let all = sub_txn.commits.iter();
+            all.map(|commit| (sub_txn.sub_txn_id, commit.tablet_id, commit.backend_id)).collect()
+        });
+        named.collect()
+    }
+
+    fn check_quorum(&self, id: i64, named: &BTreeSet<Replica>) -> Answer<()> {
         for table in self.target.tables.values() {
             for partition in &table.partitions {
-                let is_touched = |tablet: &Tablet| named.iter().any(|(named, _)| *named == tablet.id);
+                let is_touched = |tablet: &Tablet| named.iter().any(|(_, named, _)| *named == tablet.id);
                 if !partition.tablets.iter().any(is_touched) {
                     continue;
                 }
                 for tablet in &partition.tablets {
-                    let good = named.iter().filter(|(named, _)| *named == tablet.id).count();
+                    let good = named.iter().filter(|(_, named, _)| *named == tablet.id).count();
                     let needed = table.replicas / 2 + 1;
                     if good < needed {
                         let text = format!(
@@ -261,30 +297,29 @@ impl Inner {
         let txn = self.transactions.all.get_mut(&id).expect("the caller has it");
         txn.state = TxnState::Visible;
         let txn = txn.clone();
-        for table in self.target.tables.values_mut() {
-            for partition in &mut table.partitions {
-                let cells: BTreeMap<i64, BTreeSet<Cell>> = partition
-                    .tablets
-                    .iter()
-                    .map(|tablet| {
-                        let of_tablet = txn.named.iter().filter(|(named, _)| *named == tablet.id);
-                        (
-                            tablet.id,
-                            of_tablet.filter_map(|replica| txn.filled.get(replica).copied()).collect(),
-                        )
-                    })
-                    .collect();
-                if cells.values().all(BTreeSet::is_empty) {
-                    continue;
-                }
-                partition.version += 1;
-                for tablet in &mut partition.tablets {
-                    // Replicas that got different data show as two cells.
-                    tablet.cells.extend(&cells[&tablet.id]);
-                }
-            }
+        for named in &txn.named {
+            self.publish_version(&txn.filled, named);
         }
         self.trace.push(format!("        downstream: visible {}", txn.label));
+    }
+
+    /// Gives each partition that is touched one version more.
+    fn publish_version(&mut self, filled: &BTreeMap<Replica, Cell>, named: &BTreeSet<Replica>) {
+        for partition in self.target.tables.values_mut().flat_map(|table| &mut table.partitions) {
+            let cells_of = |tablet: &Tablet| -> BTreeSet<Cell> {
+                let of_tablet = named.iter().filter(|(_, named, _)| *named == tablet.id);
+                of_tablet.filter_map(|replica| filled.get(replica).copied()).collect()
+            };
+            let cells: Vec<BTreeSet<Cell>> = partition.tablets.iter().map(cells_of).collect();
+            if cells.iter().all(BTreeSet::is_empty) {
+                continue;
+            }
+            partition.version += 1;
+            for (tablet, cells) in partition.tablets.iter_mut().zip(cells) {
+                // Replicas that got different data show as two cells.
+                tablet.cells.extend(cells);
+            }
+        }
     }
 
     /// Checks that the target is the source as of the transaction's commit seq.
@@ -299,6 +334,9 @@ impl Inner {
 
     pub fn rollback(&mut self, id: i64) -> Answer<()> {
         let now = self.now_ms;
+        if let Some(txn) = self.transactions.all.get(&id).filter(|txn| txn.state == TxnState::Prepare) {
+            self.refuse_dropped_tables(txn)?;
+        }
         match self.transactions.all.get_mut(&id) {
             None => Err(status(2, format!("transaction [{id}] not found"))),
             Some(txn) => match txn.state {
@@ -314,81 +352,4 @@ impl Inner {
             },
         }
     }
-
-    pub fn execute(&mut self, sql: &str) -> Answer<()> {
-        let Some(ddl) = recognise(sql) else {
-            self.violation(format!("statement that is not known: {sql}"));
-            return Err(refusal(1105, "no viable alternative"));
-        };
-        self.trace.push(format!("        downstream: {ddl:?}"));
-        self.apply(ddl)?;
-        self.check_some(sql);
-        Ok(())
-    }
-
-    fn apply(&mut self, ddl: Ddl) -> Answer<()> {
-        match ddl {
-            Ddl::CreateTable { name, partitions, buckets, replicas } => {
-                if self.target.table(&name).is_none() {
-                    let partitions: Vec<_> =
-                        partitions.into_iter().map(|partition| (partition.name, partition.bounds)).collect();
-                    let table = self.new_table(&name, &partitions, buckets, replicas);
-                    self.target.tables.insert(table.id, table);
-                }
-            }
-            Ddl::CreateView { name } => {
-                let id = self.id();
-                self.target.views.insert(name, id);
-            }
-            Ddl::DropTable { name } => {
-                if let Some(id) = self.target.table(&name).map(|table| table.id) {
-                    self.target.tables.remove(&id);
-                }
-            }
-            Ddl::DropView { name } => {
-                self.target.views.remove(&name);
-            }
-            Ddl::AddPartition { table, partition: NewPartition { name, bounds } } => {
-                let found = self.target.table(&table).cloned().ok_or_else(|| unknown(&table))?;
-                if found.partitions.iter().all(|partition| partition.name != name) {
-                    let partition = self.target_partition(&name, Some(bounds), found.buckets);
-                    self.target.table_mut(&table).ok_or_else(|| unknown(&table))?.partitions.push(partition);
-                }
-            }
-            Ddl::DropPartition { table, name } => {
-                let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
-                table.partitions.retain(|partition| partition.name != name);
-            }
-            Ddl::RenameTable { table, name } => {
-                if self.target.table(&name).is_some() {
-                    return Err(refusal(1105, format!("Table name[{name}] is already used")));
-                }
-                let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
-                if !table.is_partitioned {
-                    table.partitions[0].name.clone_from(&name);
-                }
-                table.name = name;
-            }
-            Ddl::Truncate { table, partitions } => {
-                let mut found = self.target.table(&table).cloned().ok_or_else(|| unknown(&table))?;
-                for partition in &mut found.partitions {
-                    if partitions.is_empty() || partitions.contains(&partition.name) {
-                        let name = partition.name.clone();
-                        *partition = self.target_partition(&name, partition.bounds, found.buckets);
-                    }
-                }
-                self.target.tables.insert(found.id, found);
-            }
-        }
-        Ok(())
-    }
-
-    fn target_partition(&mut self, name: &str, bounds: Option<(i64, i64)>, buckets: usize) -> Partition {
-        let tablets = (0..buckets).map(|_| Tablet { id: self.id(), cells: Vec::new() }).collect();
-        Partition { id: self.id(), name: name.to_owned(), bounds, is_temporary: false, version: 1, tablets }
-    }
-}
-
-fn unknown(table: &str) -> doris_types::failure::Cause {
-    refusal(1051, format!("Unknown table '{table}'"))
 }

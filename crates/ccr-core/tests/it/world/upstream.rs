@@ -10,7 +10,7 @@ use doris_types::record::{
     TruncateTableRecord, UpsertRecord,
 };
 
-use super::catalog::{Partition, Table, Tablet};
+use super::catalog::{Partition, Table, Tablet, View as SqlView};
 use super::check::View;
 use super::{Inner, SOURCE_DB};
 
@@ -25,8 +25,11 @@ pub struct Journal {
     pub history: Vec<(i64, View)>,
     /// Tables and partitions dropped ever, also when the binlog no longer knows of it.
     pub gone: BTreeSet<i64>,
-    last_txn: i64,
+    pub last_txn: i64,
 }
+
+/// A table and the partitions of it that a statement writes.
+pub type Written<'a> = (&'a str, &'a [&'a str]);
 
 impl Inner {
     /// Takes a journal id without a binlog.
@@ -35,7 +38,7 @@ impl Inner {
         self.journal.last_seq
     }
 
-    fn emit(&mut self, seq: i64, record: &Record) {
+    pub fn emit(&mut self, seq: i64, record: &Record) {
         self.emit_raw(seq, record.binlog_type().0, record.table_ids(), record.to_json());
     }
 
@@ -91,15 +94,18 @@ impl Inner {
         self.journal.entries.clear();
         self.source.dropped_tables.retain(|_, seq| *seq >= newest);
         self.source.dropped_partitions.retain(|_, seq| *seq >= newest);
+        self.source.dropped_indexes.retain(|_, seq| *seq >= newest);
     }
 
     pub fn newest_expired(&self) -> i64 {
         self.journal.expired_to.expect("the binlog was expired")
     }
 
-    fn new_partition(&mut self, name: &str, bounds: Option<(i64, i64)>, buckets: usize) -> Partition {
+    /// Without rows.
+    pub fn new_partition(&mut self, name: &str, bounds: Option<(i64, i64)>, buckets: usize) -> Partition {
         let id = self.id();
-        let tablets = (0..buckets).map(|_| Tablet { id: self.id(), cells: Vec::new() }).collect();
+        let tablets =
+            (0..buckets).map(|_| Tablet { id: self.id(), cells: Vec::new(), kept_from: 0 }).collect();
         Partition { id, name: name.to_owned(), bounds, is_temporary: false, version: 1, tablets }
     }
 
@@ -118,7 +124,8 @@ impl Inner {
         } else {
             vec![self.new_partition(name, None, buckets)]
         };
-        Table { id, name: name.to_owned(), index_id, buckets, replicas, is_partitioned, partitions }
+        let columns = vec!["k".to_owned(), "v".to_owned()];
+        Table { id, name: name.to_owned(), index_id, buckets, replicas, is_partitioned, columns, partitions }
     }
 
     /// CREATE TABLE; without partition numbers, an unpartitioned one.
@@ -143,6 +150,7 @@ impl Inner {
 
     pub fn create_view(&mut self, name: &str, table: &str) {
         let (seq, id) = (self.journal_id(), self.id());
+        let of = table.to_owned();
         let record = CreateTableRecord {
             commit_seq: seq,
             db_id: self.source.database_id,
@@ -156,13 +164,13 @@ impl Inner {
             ),
             properties: BTreeMap::new(),
         };
-        self.source.views.insert(name.to_owned(), id);
+        self.source.views.insert(name.to_owned(), SqlView { id, of });
         self.emit(seq, &Record::CreateTable(record));
     }
 
     pub fn drop_view(&mut self, name: &str) {
         let seq = self.journal_id();
-        let id = self.source.views.remove(name).expect("the view exists");
+        let id = self.source.views.remove(name).expect("the view exists").id;
         let record = DropTableRecord {
             commit_seq: seq,
             db_id: self.source.database_id,
@@ -175,30 +183,44 @@ impl Inner {
     }
 
     /// One transaction; each entry is a table and the partitions it writes.
-    pub fn load(&mut self, what: &[(&str, &[&str])]) {
+    pub fn load(&mut self, what: &[Written<'_>]) {
+        self.transaction(&[what], false);
+    }
+
+    /// BEGIN, statements, COMMIT: every statement writes a version of its own under an id of its own, and
+    /// all become visible together.
+    pub fn load_statements(&mut self, statements: &[&[Written<'_>]]) {
+        self.transaction(statements, true);
+    }
+
+    fn transaction(&mut self, statements: &[&[Written<'_>]], is_explicit: bool) {
         let seq = self.journal_id();
-        self.journal.last_txn += 1;
-        let mut table_records = BTreeMap::new();
-        for (name, partitions) in what {
-            let table = self.source.table_mut(name).expect("the table to load exists");
-            let mut partition_records = Vec::new();
-            for partition in *partitions {
-                let partition = table.partition_mut(partition);
-                partition.version += 1;
-                for tablet in &mut partition.tablets {
-                    tablet.cells.push((tablet.id, partition.version));
+        let mut stids = Vec::new();
+        let mut table_records: BTreeMap<i64, TableRecord> = BTreeMap::new();
+        for what in statements {
+            self.journal.last_txn += 1;
+            let stid = if is_explicit { self.journal.last_txn } else { -1 };
+            stids.extend(is_explicit.then_some(stid));
+            for (name, partitions) in *what {
+                let table = self.source.table_mut(name).expect("the table to load exists");
+                let index_ids = (seq % 2 == 0).then(|| vec![table.index_id]);
+                let written = table_records.entry(table.id).or_default();
+                written.index_ids = index_ids;
+                for partition in *partitions {
+                    let partition = table.partition_mut(partition);
+                    partition.version += 1;
+                    for tablet in &mut partition.tablets {
+                        tablet.cells.push((tablet.id, partition.version));
+                    }
+                    written.partition_records.push(PartitionRecord {
+                        partition_id: partition.id,
+                        range: partition.range(),
+                        version: partition.version,
+                        is_temp_partition: partition.is_temporary,
+                        stid,
+                    });
                 }
-                partition_records.push(PartitionRecord {
-                    partition_id: partition.id,
-                    range: partition.range(),
-                    version: partition.version,
-                    is_temp_partition: partition.is_temporary,
-                    stid: -1,
-                });
             }
-            let index_ids = (seq % 2 == 0).then(|| vec![table.index_id]);
-            table_records
-                .insert(table.id, TableRecord { partition_records, index_ids, delta_rows: BTreeMap::new() });
         }
         let record = UpsertRecord {
             commit_seq: seq,
@@ -207,7 +229,7 @@ impl Inner {
             label: format!("load_{}", self.journal.last_txn),
             db_id: self.source.database_id,
             table_records,
-            stids: Vec::new(),
+            stids,
         };
         self.emit(seq, &Record::Upsert(record));
     }
@@ -343,10 +365,7 @@ impl Inner {
     pub fn rename_table(&mut self, from: &str, to: &str) {
         let seq = self.journal_id();
         let table = self.source.table_mut(from).expect("the table exists");
-        to.clone_into(&mut table.name);
-        if !table.is_partitioned {
-            to.clone_into(&mut table.partitions[0].name);
-        }
+        table.set_name(to);
         let record = RenameRecord {
             db_id: 0,
             table_id: table.id,

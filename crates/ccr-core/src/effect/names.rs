@@ -1,0 +1,133 @@
+//! Statements that drop tables or change their names.
+//!
+//! Doris knows no such statement by id, and a swap that is repeated undoes itself. So before every try, and
+//! not just before the first, the names that the ids have now are read, and what is still to be done is
+//! derived from them.
+//!
+//! A table that is to be copied for the first time has no target yet ([`NO_TARGET`]). Nothing is sent about it:
+//! its copy will be put in place under the name that it has by then.
+
+use std::collections::BTreeMap;
+
+use doris_types::sql::{qualified_name, quote_identifier};
+
+use super::downstream;
+use super::routes::table_names;
+use crate::error::{Error, Origin, Result};
+use crate::runner::shell::Shell;
+
+/// The id of a target that is not there yet.
+const NO_TARGET: i64 = 0;
+
+type Names = BTreeMap<i64, String>;
+
+/// Drops the table, under whatever name; answers with that name, or `None` when it is not there.
+pub(crate) async fn drop_table(shell: &Shell, target_id: i64) -> Result<Option<String>> {
+    let dropped = parking_lot::Mutex::new(None);
+    until_done(shell, |names| {
+        let Some(name) = names.get(&target_id) else { return Ok(None) };
+        *dropped.lock() = Some(name.clone());
+        Ok(Some(drop_sql(shell, name)))
+    })
+    .await?;
+    Ok(dropped.into_inner())
+}
+
+/// Renames the table, unless it has the name; `source_name` is for the message.
+pub(crate) async fn rename_table(shell: &Shell, target_id: i64, source_name: &str, name: &str) -> Result<()> {
+    if target_id == NO_TARGET {
+        return Ok(());
+    }
+    until_done(shell, |names| {
+        let now = names.get(&target_id).ok_or_else(|| target_dropped(source_name, target_id))?;
+        Ok((now != name).then(|| rename_sql(shell, now, name)))
+    })
+    .await
+}
+
+/// Exchanges the names of two tables. The new table carries the old name exactly when this took effect.
+pub(crate) async fn swap_tables(
+    shell: &Shell,
+    (old_target_id, old_name): (i64, &str),
+    (new_target_id, new_name): (i64, &str),
+) -> Result<()> {
+    if old_target_id == NO_TARGET {
+        return rename_table(shell, new_target_id, new_name, old_name).await;
+    }
+    if new_target_id == NO_TARGET {
+        return rename_table(shell, old_target_id, old_name, new_name).await;
+    }
+    until_done(shell, |names| {
+        if names.get(&new_target_id).is_some_and(|now| now == old_name) {
+            return Ok(None);
+        }
+        if !names.contains_key(&old_target_id) {
+            return Err(target_dropped(old_name, old_target_id));
+        }
+        Ok(Some(replace_sql(shell, old_name, new_name, true)))
+    })
+    .await
+}
+
+/// Gives the new table the name, and drops the old one, whichever of this is still to be done.
+pub(crate) async fn replace_table(
+    shell: &Shell,
+    old_target_id: i64,
+    new_target_id: i64,
+    name: &str,
+) -> Result<()> {
+    if new_target_id == NO_TARGET {
+        return drop_table(shell, old_target_id).await.map(|_| ());
+    }
+    until_done(shell, |names| {
+        let now = names.get(&new_target_id).ok_or_else(|| target_dropped(name, new_target_id))?;
+        Ok(match names.get(&old_target_id) {
+            Some(old) if old == name => Some(replace_sql(shell, name, now, false)),
+            Some(old) => Some(drop_sql(shell, old)),
+            None if now == name => None,
+            None => Some(rename_sql(shell, now, name)),
+        })
+    })
+    .await
+}
+
+/// Sends what `next` says is still to be done, until it says nothing more.
+async fn until_done(shell: &Shell, next: impl Fn(&Names) -> Result<Option<String>>) -> Result<()> {
+    loop {
+        let is_done = shell
+            .retry(async || {
+                let Some(sql) = next(&table_names(shell).await?)? else { return Ok(true) };
+                let executed = shell.ctx.downstream.execute(Some(shell.target_database()), &sql).await;
+                executed.map(|()| false).map_err(downstream)
+            })
+            .await?;
+        if is_done {
+            return Ok(());
+        }
+    }
+}
+
+fn drop_sql(shell: &Shell, name: &str) -> String {
+    format!("DROP TABLE IF EXISTS {}", qualified_name(shell.target_database(), name))
+}
+
+fn rename_sql(shell: &Shell, now: &str, name: &str) -> String {
+    format!("ALTER TABLE {} RENAME {}", qualified_name(shell.target_database(), now), quote_identifier(name))
+}
+
+fn replace_sql(shell: &Shell, old_name: &str, new_name: &str, swap: bool) -> String {
+    format!(
+        "ALTER TABLE {} REPLACE WITH TABLE {} PROPERTIES (\"swap\" = \"{swap}\")",
+        qualified_name(shell.target_database(), old_name),
+        quote_identifier(new_name)
+    )
+}
+
+fn target_dropped(table: &str, target_id: i64) -> Error {
+    Error::blocked(
+        Origin::DownstreamFe,
+        "CCR0302",
+        format!("the target of table {} ({target_id}) was dropped downstream", quote_identifier(table)),
+        "recover the table downstream and resume, or delete the job and create it again",
+    )
+}

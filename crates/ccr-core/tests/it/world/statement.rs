@@ -1,0 +1,131 @@
+//! Statements downstream.
+
+use super::catalog::View;
+use super::sql::{Ddl, NewPartition, recognise};
+use super::{Answer, Inner, refusal};
+
+impl Inner {
+    pub fn execute(&mut self, sql: &str) -> Answer<()> {
+        let Some(ddl) = recognise(sql) else {
+            self.violation(format!("statement that is not known: {sql}"));
+            return Err(refusal(1105, "no viable alternative"));
+        };
+        self.trace.push(format!("        downstream: {ddl:?}"));
+        self.refuse_while_restoring(&ddl)?;
+        self.apply(ddl)?;
+        self.check_some(sql);
+        Ok(())
+    }
+
+    /// A table that an atomic restore is about to replace can be loaded into, but not be altered or dropped.
+    fn refuse_while_restoring(&self, ddl: &Ddl) -> Answer<()> {
+        let (name, drops) = match ddl {
+            Ddl::CreateTable { .. }
+            | Ddl::CreateView { .. }
+            | Ddl::AlterView { .. }
+            | Ddl::DropView { .. } => {
+                return Ok(());
+            }
+            Ddl::DropTable { name } => (name, true),
+            Ddl::AddColumn { table, .. }
+            | Ddl::ReplaceTable { table, .. }
+            | Ddl::AddPartition { table, .. }
+            | Ddl::DropPartition { table, .. }
+            | Ddl::RenameTable { table, .. }
+            | Ddl::Truncate { table, .. } => (table, false),
+        };
+        let Some(table) = self.target.table(name).filter(|table| self.is_being_restored(table.id)) else {
+            return Ok(());
+        };
+        let name = &table.name;
+        Err(refusal(
+            1105,
+            if drops {
+                format!(
+                    "The table [{name}]'s state is in atomic restore, cannot be dropped. please restore it"
+                )
+            } else {
+                format!("Table[{name}] is in atomic restore state. Do not allow doing ALTER ops")
+            },
+        ))
+    }
+
+    fn apply(&mut self, ddl: Ddl) -> Answer<()> {
+        match ddl {
+            Ddl::CreateTable { name, columns, partitions, buckets, replicas } => {
+                if self.target.table(&name).is_none() {
+                    let partitions: Vec<_> =
+                        partitions.into_iter().map(|partition| (partition.name, partition.bounds)).collect();
+                    let mut table = self.new_table(&name, &partitions, buckets, replicas);
+                    table.columns = columns;
+                    self.target.tables.insert(table.id, table);
+                }
+            }
+            Ddl::CreateView { name, of } => {
+                let id = self.id();
+                self.target.views.entry(name).or_insert(View { id, of });
+            }
+            Ddl::AlterView { name, of } => {
+                self.target.views.get_mut(&name).ok_or_else(|| unknown(&name))?.of = of;
+            }
+            Ddl::AddColumn { table, column } => {
+                let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
+                if table.columns.contains(&column) {
+                    return Err(refusal(1105, format!("Duplicate column name: {column}")));
+                }
+                table.columns.push(column);
+            }
+            Ddl::ReplaceTable { table, with, swap } => {
+                let old = self.target.table(&table).ok_or_else(|| unknown(&table))?.id;
+                let new = self.target.table(&with).ok_or_else(|| unknown(&with))?.id;
+                if swap {
+                    self.target.tables.get_mut(&old).ok_or_else(|| unknown(&table))?.set_name(&with);
+                } else {
+                    self.target.tables.remove(&old);
+                }
+                self.target.tables.get_mut(&new).ok_or_else(|| unknown(&with))?.set_name(&table);
+            }
+            Ddl::DropTable { name } => {
+                if let Some(id) = self.target.table(&name).map(|table| table.id) {
+                    self.target.tables.remove(&id);
+                }
+            }
+            Ddl::DropView { name } => {
+                self.target.views.remove(&name);
+            }
+            Ddl::AddPartition { table, partition: NewPartition { name, bounds } } => {
+                let found = self.target.table(&table).cloned().ok_or_else(|| unknown(&table))?;
+                if found.partitions.iter().all(|partition| partition.name != name) {
+                    let partition = self.new_partition(&name, Some(bounds), found.buckets);
+                    self.target.table_mut(&table).ok_or_else(|| unknown(&table))?.partitions.push(partition);
+                }
+            }
+            Ddl::DropPartition { table, name } => {
+                let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
+                table.partitions.retain(|partition| partition.name != name);
+            }
+            Ddl::RenameTable { table, name } => {
+                if self.target.table(&name).is_some() {
+                    return Err(refusal(1105, format!("Table name[{name}] is already used")));
+                }
+                let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
+                table.set_name(&name);
+            }
+            Ddl::Truncate { table, partitions } => {
+                let mut found = self.target.table(&table).cloned().ok_or_else(|| unknown(&table))?;
+                for partition in &mut found.partitions {
+                    if partitions.is_empty() || partitions.contains(&partition.name) {
+                        let name = partition.name.clone();
+                        *partition = self.new_partition(&name, partition.bounds, found.buckets);
+                    }
+                }
+                self.target.tables.insert(found.id, found);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown(table: &str) -> doris_types::failure::Cause {
+    refusal(1051, format!("Unknown table '{table}'"))
+}

@@ -1,0 +1,121 @@
+//! What users alter upstream: columns, names that tables exchange, definitions of views.
+
+use std::collections::BTreeMap;
+
+use doris_types::record::{
+    AlterJobKind, AlterJobRecord, AlterJobState, Column, ModifyColumnsRecord, ModifyViewDefRecord, Record,
+    ReplaceTableRecord,
+};
+
+use super::catalog::Tablet;
+use super::{Inner, SOURCE_DB};
+
+impl Inner {
+    /// ALTER TABLE … REPLACE WITH TABLE. Only the list of the replaced table holds the record.
+    pub fn replace_table(&mut self, name: &str, with: &str, swap: bool) {
+        let seq = self.journal_id();
+        let (orig_table_id, new_table_id) = (self.source_id(name), self.source_id(with));
+        let record = ReplaceTableRecord {
+            db_id: self.source.database_id,
+            orig_table_id,
+            orig_table_name: name.to_owned(),
+            new_table_id,
+            new_table_name: with.to_owned(),
+            swap_table: swap,
+            is_force: false,
+        };
+        if swap {
+            self.source.tables.get_mut(&orig_table_id).expect("the table exists").set_name(with);
+        } else {
+            self.source.tables.remove(&orig_table_id);
+            self.source.dropped_tables.insert(orig_table_id, seq);
+            self.journal.gone.insert(orig_table_id);
+        }
+        self.source.tables.get_mut(&new_table_id).expect("the table exists").set_name(name);
+        self.emit(seq, &Record::ReplaceTable(record));
+    }
+
+    pub fn source_id(&self, name: &str) -> i64 {
+        self.source.table(name).expect("the table exists").id
+    }
+
+    /// A light schema change.
+    pub fn add_column(&mut self, name: &str, column: &str) {
+        let seq = self.journal_id();
+        let table = self.source.table_mut(name).expect("the table exists");
+        table.columns.push(column.to_owned());
+        let record = ModifyColumnsRecord {
+            table_id: table.id,
+            base_index_id: table.index_id,
+            raw_sql: format!("ALTER TABLE `{SOURCE_DB}`.`{name}` ADD COLUMN `{column}` int NULL"),
+            ..serde_json::from_str(r#"{"tableId":0,"rawSql":""}"#).expect("a change of nothing")
+        };
+        self.emit(seq, &Record::ModifyColumns(record));
+    }
+
+    /// A heavy schema change begins; returns the id of its shadow index.
+    pub fn begin_schema_change(&mut self, name: &str) -> i64 {
+        let shadow_id = self.id();
+        self.emit_alter_job(name, shadow_id, AlterJobState::Pending);
+        shadow_id
+    }
+
+    /// It ends: the table has new tablets, which hold what was loaded and none of its rowsets.
+    pub fn finish_schema_change(&mut self, name: &str, shadow_id: i64) {
+        let seq = self.emit_alter_job(name, shadow_id, AlterJobState::Finished);
+        let mut table = self.source.table(name).expect("the table exists").clone();
+        for partition in &mut table.partitions {
+            let kept_from = partition.version + 1;
+            for tablet in &mut partition.tablets {
+                *tablet = Tablet { id: self.id(), cells: tablet.cells.clone(), kept_from };
+            }
+        }
+        let number = table.columns.len();
+        table.columns.push(format!("heavy{number}"));
+        self.source.dropped_indexes.insert(table.index_id, seq);
+        table.index_id = shadow_id;
+        self.source.tables.insert(table.id, table);
+        let view = super::check::View::of(&self.source);
+        let newest = self.journal.history.last_mut().expect("the end of the job was just recorded");
+        newest.1 = view;
+    }
+
+    pub fn schema_change(&mut self, name: &str) {
+        let shadow_id = self.begin_schema_change(name);
+        self.finish_schema_change(name, shadow_id);
+    }
+
+    fn emit_alter_job(&mut self, name: &str, shadow_id: i64, job_state: AlterJobState) -> i64 {
+        let seq = self.journal_id();
+        let table = self.source.table(name).expect("the table exists");
+        let record = AlterJobRecord {
+            kind: AlterJobKind::SchemaChange,
+            table_id: table.id,
+            table_name: name.to_owned(),
+            job_id: shadow_id,
+            job_state,
+            index_id_map: BTreeMap::from([(shadow_id, table.index_id)]),
+            ..AlterJobRecord::default()
+        };
+        self.emit(seq, &Record::AlterJob(record));
+        seq
+    }
+
+    /// ALTER VIEW … AS.
+    pub fn alter_view(&mut self, name: &str, of: &str) {
+        let seq = self.journal_id();
+        let view = self.source.views.get_mut(name).expect("the view exists");
+        of.clone_into(&mut view.of);
+        let record = ModifyViewDefRecord {
+            db_id: 0,
+            table_id: view.id,
+            inline_view_def: format!(
+                "SELECT `internal`.`{SOURCE_DB}`.`{of}`.`k` AS `k` FROM `internal`.`{SOURCE_DB}`.`{of}`"
+            ),
+            new_full_schema: vec![Column { name: "k".to_owned(), ..Column::default() }],
+            comment: None,
+            session_variables: None,
+        };
+        self.emit(seq, &Record::ModifyViewDef(record));
+    }
+}
