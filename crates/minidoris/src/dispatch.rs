@@ -87,6 +87,10 @@ pub async fn run(
             let db = named_or_current(db.as_deref(), session)?;
             snapshot::cancel_restore(cluster, &db).map(|()| Answer::ok())
         }
+        Statement::CreateTable(create) if create.as_select.is_some() => {
+            let query = create.as_select.as_deref().unwrap_or_default();
+            query::create_as_select::run(cluster, session, create, query).await
+        }
         Statement::CreateDatabase { .. }
         | Statement::DropDatabase { .. }
         | Statement::AlterDatabaseProperties { .. }

@@ -27,6 +27,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("default_storage_engine", "olap"),
     ("enable_fallback_to_original_planner", "true"),
     ("enable_insert_strict", "true"),
+    ("enable_match_without_inverted_index", "true"),
     ("enable_nereids_planner", "true"),
     ("enable_profile", "false"),
     ("enable_unique_key_partial_update", "false"),

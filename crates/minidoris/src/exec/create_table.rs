@@ -33,7 +33,9 @@ pub fn create(
         return if create.if_not_exists { Ok(()) } else { Err(SqlError::table_exists(&create.table.name)) };
     }
     if create.as_select.is_some() {
-        return Err(SqlError::general("CREATE TABLE … AS SELECT is not supported"));
+        return Err(SqlError::general(
+            "the columns of CREATE TABLE … AS SELECT are known to the query engine only",
+        ));
     }
     let mut table = plan(cluster, state, db_id, create)?;
     make_partitions(cluster, state, db_id, &mut table, create)?;

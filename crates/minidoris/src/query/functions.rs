@@ -14,6 +14,7 @@ use crate::data::decimal::{self, Decimal};
 use crate::data::objects;
 use crate::data::value::float_text;
 
+use super::compile::text_matches;
 use super::types::{wide_blob, wide_text};
 
 const PURE: FunctionFlags = FunctionFlags::SQLITE_DETERMINISTIC.union(FunctionFlags::SQLITE_UTF8);
@@ -202,17 +203,11 @@ fn texts(connection: &Connection) -> Result<()> {
         };
         cell(Some(cut / factor))
     })?;
-    for (name, mode) in [("text_match_any", 0), ("text_match_all", 1), ("text_match_phrase", 2)] {
-        scalar(connection, name, 2, move |context| {
-            let (text, wanted) = (words(&text_of(context, 0)?), words(&text_of(context, 1)?));
-            let found = match mode {
-                0 => wanted.iter().any(|word| text.contains(word)),
-                1 => wanted.iter().all(|word| text.contains(word)),
-                _ => wanted.is_empty() || text.windows(wanted.len()).any(|window| window == wanted),
-            };
-            Ok(Cell::Integer(i64::from(found)))
-        })?;
-    }
+    scalar(connection, "text_match", 4, |context| {
+        let (function, parser): (String, String) = (context.get(0)?, context.get(1)?);
+        let (wanted, text) = (text_of(context, 2)?, text_of(context, 3)?);
+        Ok(Cell::Integer(i64::from(text_matches(&function, &parser, &wanted, &text))))
+    })?;
     Ok(())
 }
 
@@ -225,11 +220,6 @@ fn text_of(context: &Context<'_>, at: usize) -> Result<String> {
         Cell::Text(text) => text,
         Cell::Blob(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
     })
-}
-
-fn words(text: &str) -> Vec<String> {
-    let parts = text.split(|ch: char| !ch.is_alphanumeric()).filter(|word| !word.is_empty());
-    parts.map(str::to_lowercase).collect()
 }
 
 fn dates(connection: &Connection) -> Result<()> {

@@ -167,7 +167,11 @@ fn simple(expr: &Expr, column: &Column) -> Option<Given> {
 fn evaluate(cluster: &ClusterInner, session: &Session, expr: &Expr) -> SqlResult<Value> {
     let rows = run_compiled(cluster, session, |compiler| {
         let value = compiler.expression(&Scope::default(), expr)?;
-        Ok(Compiled { sql: format!("SELECT {}", value.sql), columns: vec![(String::new(), value.ty)] })
+        Ok(Compiled {
+            sql: format!("SELECT {}", value.sql),
+            columns: vec![(String::new(), value.ty)],
+            origins: Vec::new(),
+        })
     })?;
     Ok(rows.rows.into_iter().next().and_then(|row| row.into_iter().next()).unwrap_or(Value::Null))
 }
@@ -317,6 +321,7 @@ fn compute_generated(
                 Ok(Compiled {
                     sql: format!("SELECT {}", value.sql),
                     columns: vec![(String::new(), value.ty)],
+                    origins: Vec::new(),
                 })
             })?;
             let value = found.rows.into_iter().flatten().next().unwrap_or(Value::Null);

@@ -7,6 +7,7 @@
 
 pub mod auto_partition;
 pub mod compile;
+pub mod create_as_select;
 mod delete;
 pub mod engine;
 mod functions;

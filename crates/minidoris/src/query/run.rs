@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlparser::ast::Query;
 
 use super::compile::{Compiled, Compiler, parser, syntax_error};
+use super::engine::TableSource;
 use super::types::Type;
 use super::{delete, insert, load, now, update};
 use crate::cluster::ClusterInner;
@@ -103,6 +104,25 @@ pub fn run_compiled(
     session: &Session,
     compile: impl Fn(&mut Compiler<'_>) -> SqlResult<Compiled>,
 ) -> SqlResult<Rows> {
+    let (compiled, tables, answers) = compile_now(cluster, session, compile)?;
+    tracing::trace!(sql = compiled.sql, "running a query");
+    let rows = cluster.queries.run(cluster, &tables, &answers, &compiled)?;
+    Ok(Rows { columns: compiled.columns, rows })
+}
+
+/// What a query would answer, without running it.
+pub fn describe(cluster: &ClusterInner, session: &Session, query: &Query) -> SqlResult<Compiled> {
+    compile_now(cluster, session, |compiler| compiler.query(None, query)).map(|(compiled, _, _)| compiled)
+}
+
+/// A compiled query with the tables and the answers of the system that it reads.
+type Ready = (Compiled, Vec<TableSource>, Vec<(String, ResultSet)>);
+
+fn compile_now(
+    cluster: &ClusterInner,
+    session: &Session,
+    compile: impl Fn(&mut Compiler<'_>) -> SqlResult<Compiled>,
+) -> SqlResult<Ready> {
     let mut virtual_rows: BTreeMap<String, ResultSet> = BTreeMap::new();
     loop {
         let (compiled, tables, answers, wanted) = {
@@ -123,10 +143,7 @@ pub fn run_compiled(
         if is_new {
             continue;
         }
-        let compiled = compiled?;
-        tracing::trace!(sql = compiled.sql, "running a query");
-        let rows = cluster.queries.run(cluster, &tables, &answers, &compiled)?;
-        return Ok(Rows { columns: compiled.columns, rows });
+        return Ok((compiled?, tables, answers));
     }
 }
 

@@ -147,6 +147,8 @@ pub struct CreateTable {
     pub properties: Properties,
     /// The query of CREATE TABLE … AS SELECT.
     pub as_select: Option<String>,
+    /// Names for the columns of that query, when given.
+    pub select_names: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

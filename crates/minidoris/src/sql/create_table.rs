@@ -27,8 +27,12 @@ impl Parser<'_> {
             rollups: Vec::new(),
             properties: Properties::new(),
             as_select: None,
+            select_names: Vec::new(),
         };
-        if self.accept_symbol('(') {
+        // A list of bare names is for the columns of a query.
+        if self.at_symbol('(') && (self.peek_at(2).is_symbol(',') || self.peek_at(2).is_symbol(')')) {
+            create.select_names = self.name_list()?;
+        } else if self.accept_symbol('(') {
             self.table_elements(&mut create)?;
         }
         if self.accept_word("engine") {
@@ -78,7 +82,6 @@ impl Parser<'_> {
     }
 
     fn table_elements(&mut self, create: &mut CreateTable) -> SqlResult<()> {
-        // A CTAS may list bare names, which the query types.
         while !self.accept_symbol(')') {
             if self.at_index_def() {
                 self.advance();

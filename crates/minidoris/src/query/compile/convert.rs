@@ -22,7 +22,7 @@ pub fn convert(value: &Typed, target: Type) -> Typed {
     if let Some(text) = &value.literal
         && let Some(sql) = literal(text, target)
     {
-        return Typed { sql, ty: target, literal: Some(text.clone()) };
+        return Typed { sql, ty: target, literal: Some(text.clone()), column: None };
     }
     let x = &value.sql;
     let sql = match target {

@@ -170,7 +170,7 @@ impl Compiler<'_> {
                 let literal = value.literal.clone().filter(|text| !text.starts_with('-'));
                 let literal = literal.map(|text| format!("-{text}"));
                 let ty = if value.ty.is_numeric() { value.ty } else { Type::Double };
-                Typed { sql: format!("(- {})", number(&value)), ty, literal }
+                Typed { sql: format!("(- {})", number(&value)), ty, literal, column: None }
             }
             other => return Err(unsupported(other)),
         })
@@ -299,7 +299,7 @@ pub fn unify<'t>(values: impl Iterator<Item = &'t Typed>) -> Type {
     let mut all = Typed::null();
     for value in values {
         let ty = common(&all, value);
-        all = Typed { sql: String::new(), ty, literal: None };
+        all = Typed { sql: String::new(), ty, literal: None, column: None };
     }
     all.ty
 }
@@ -391,10 +391,10 @@ fn number_literal(text: &str) -> Typed {
             -2_147_483_648..=2_147_483_647 => Type::Int,
             _ => Type::BigInt,
         };
-        return Typed { sql: text.to_owned(), ty, literal };
+        return Typed { sql: text.to_owned(), ty, literal, column: None };
     }
     if text.contains(['e', 'E']) {
-        return Typed { sql: text.to_owned(), ty: Type::Double, literal };
+        return Typed { sql: text.to_owned(), ty: Type::Double, literal, column: None };
     }
     let scale = text.split_once('.').map_or(0, |(_, digits)| u8::try_from(digits.len()).unwrap_or(u8::MAX));
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
@@ -403,7 +403,7 @@ fn number_literal(text: &str) -> Typed {
         _ => Type::Wide { scale, is_large: scale == 0 },
     };
     let converted = convert(&Typed::text_literal(text), ty);
-    Typed { sql: converted.sql, ty, literal }
+    Typed { sql: converted.sql, ty, literal, column: None }
 }
 
 /// The text of a string literal.

@@ -208,8 +208,8 @@ impl Compiler<'_> {
             }
             "hll_hash" => typed(format!("hll_hash({})", text(0)?), Type::Object),
             "to_quantile_state" => typed(text(0)?, Type::Object),
-            "match_any" | "match_all" | "match_phrase" => {
-                typed(format!("text_{name}({}, {})", text(0)?, text(1)?), Type::Bool)
+            "match_any" | "match_all" | "match_phrase" | "match_phrase_prefix" | "match_phrase_edge" => {
+                self.matching(name, arg(0)?, arg(1)?)
             }
             other => {
                 Err(SqlError::general(format!("Can not found function '{}'", other.to_ascii_uppercase())))

@@ -5,21 +5,24 @@
 //! spelled out accordingly. What it does not know it refuses; nothing is passed on unread.
 
 mod convert;
+mod dialect;
 mod expression;
 mod function;
+mod matching;
 mod scope;
 mod select;
 mod source;
 mod temporal;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sqlparser::ast::{Ident, ObjectName};
-use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
 
 use crate::data::date::DateTime;
 use crate::error::{SqlError, SqlResult};
+use crate::model::DataType;
 use crate::session::{ResultSet, Session};
 use crate::state::FeState;
 
@@ -27,6 +30,7 @@ use super::engine::TableSource;
 use super::types::Type;
 
 pub use expression::value_text;
+pub use matching::text_matches;
 pub use scope::{Relation, RelationColumn, Scope};
 
 /// An SQLite expression and what Doris thinks it is.
@@ -36,6 +40,17 @@ pub struct Typed {
     pub ty: Type,
     /// The text of a literal, for conversion while compiling.
     pub literal: Option<String>,
+    /// Set for a bare column of a table.
+    pub column: Option<Arc<ColumnOrigin>>,
+}
+
+/// What is known of a column behind an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnOrigin {
+    pub data_type: DataType,
+    pub nullable: bool,
+    /// See [`matching::text_parser`].
+    pub text_parser: Option<String>,
 }
 
 /// A query ready to run, with its result columns.
@@ -43,6 +58,8 @@ pub struct Typed {
 pub struct Compiled {
     pub sql: String,
     pub columns: Vec<(String, Type)>,
+    /// The columns that are passed on as they are; shorter than `columns` when nothing is known.
+    pub origins: Vec<Option<Arc<ColumnOrigin>>>,
 }
 
 /// Compiles statements against one state of the catalogue and remembers which tables they read.
@@ -108,11 +125,11 @@ impl<'a> Compiler<'a> {
 
 impl Typed {
     pub fn new(sql: impl Into<String>, ty: Type) -> Self {
-        Self { sql: sql.into(), ty, literal: None }
+        Self { sql: sql.into(), ty, literal: None, column: None }
     }
 
     pub fn text_literal(text: &str) -> Self {
-        Self { sql: quote_text(text), ty: Type::Text, literal: Some(text.to_owned()) }
+        Self { sql: quote_text(text), ty: Type::Text, literal: Some(text.to_owned()), column: None }
     }
 
     pub fn null() -> Self {
@@ -120,9 +137,9 @@ impl Typed {
     }
 }
 
-/// A parser in Doris's dialect, which is MySQL's.
+/// A parser in Doris's dialect.
 pub fn parser(text: &str) -> SqlResult<Parser<'_>> {
-    let parser = Parser::new(&MySqlDialect {}).with_recursion_limit(80);
+    let parser = Parser::new(&dialect::DorisDialect).with_recursion_limit(80);
     parser.try_with_sql(text).map_err(|error| syntax_error(&error))
 }
 

@@ -1,12 +1,14 @@
 //! SELECT, set operations, grouping and ordering.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Value as Literal,
 };
 
 use super::convert::{common, convert};
-use super::{Compiled, Compiler, Scope, Typed, name_parts, quote_name, unsupported};
+use super::{ColumnOrigin, Compiled, Compiler, Scope, Typed, name_parts, quote_name, unsupported};
 use crate::error::{SqlError, SqlResult};
 use crate::query::types::Type;
 
@@ -14,6 +16,7 @@ use crate::query::types::Type;
 struct Body {
     sql: String,
     columns: Vec<(String, Type)>,
+    origins: Vec<Option<Arc<ColumnOrigin>>>,
 }
 
 impl Compiler<'_> {
@@ -56,7 +59,7 @@ impl Compiler<'_> {
             other => {
                 let body = self.set_expr(parent, other)?;
                 let sql = if keys.is_empty() { body.sql } else { order_by_output(&body, &keys)? };
-                Body { sql, columns: body.columns }
+                Body { sql, columns: body.columns, origins: body.origins }
             }
         };
         let mut sql = body.sql;
@@ -77,7 +80,7 @@ impl Compiler<'_> {
             }
             Some(other) => return Err(unsupported(other)),
         }
-        Ok(Compiled { sql, columns: body.columns })
+        Ok(Compiled { sql, columns: body.columns, origins: body.origins })
     }
 
     fn set_expr(&mut self, parent: Option<&Scope<'_>>, body: &SetExpr) -> SqlResult<Body> {
@@ -85,7 +88,11 @@ impl Compiler<'_> {
             SetExpr::Select(select) => self.select(parent, select, &[]),
             SetExpr::Query(query) => {
                 let inner = self.query(parent, query)?;
-                Ok(Body { sql: format!("SELECT * FROM ({})", inner.sql), columns: inner.columns })
+                Ok(Body {
+                    sql: format!("SELECT * FROM ({})", inner.sql),
+                    columns: inner.columns,
+                    origins: inner.origins,
+                })
             }
             SetExpr::SetOperation { op, set_quantifier, left, right } => {
                 let (left, right) = (self.set_expr(parent, left)?, self.set_expr(parent, right)?);
@@ -111,7 +118,7 @@ impl Compiler<'_> {
                 let columns: Vec<(String, Type)> =
                     left.columns.iter().zip(&types).map(|((name, _), ty)| (name.clone(), *ty)).collect();
                 let sql = format!("{} {word} {}", retype(&left, &types), retype(&right, &types));
-                Ok(Body { sql: format!("SELECT * FROM ({sql})"), columns })
+                Ok(Body { sql: format!("SELECT * FROM ({sql})"), columns, origins: Vec::new() })
             }
             SetExpr::Values(values) => {
                 let scope = Scope { parent, ..Scope::default() };
@@ -135,7 +142,11 @@ impl Compiler<'_> {
                 let rows: Vec<String> = rows.iter().map(row).collect();
                 let columns =
                     types.iter().enumerate().map(|(at, ty)| (format!("column{}", at + 1), *ty)).collect();
-                Ok(Body { sql: format!("SELECT * FROM (VALUES {})", rows.join(", ")), columns })
+                Ok(Body {
+                    sql: format!("SELECT * FROM (VALUES {})", rows.join(", ")),
+                    columns,
+                    origins: Vec::new(),
+                })
             }
             other => Err(unsupported(other)),
         }
@@ -199,8 +210,9 @@ impl Compiler<'_> {
             }
             sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
         }
+        let origins = items.iter().map(|(_, value)| value.column.clone()).collect();
         let columns = items.into_iter().map(|(name, value)| (name, value.ty)).collect();
-        Ok(Body { sql, columns })
+        Ok(Body { sql, columns, origins })
     }
 
     /// The select list with stars expanded; names as Doris shows them.

@@ -1,15 +1,19 @@
 //! FROM: tables, views, subqueries and joins.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{
     Cte, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Join, JoinConstraint, JoinOperator, Query,
     TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::expression::{compare, value_text};
+use super::matching::text_parser;
 use super::scope::RelationColumn;
 use super::select::output_name;
 use super::{
-    Compiled, Compiler, Relation, Scope, Typed, name_parts, parser, quote_name, syntax_error, unsupported,
+    ColumnOrigin, Compiled, Compiler, Relation, Scope, Typed, name_parts, parser, quote_name, syntax_error,
+    unsupported,
 };
 use crate::access::{Wanted, check};
 use crate::error::{SqlError, SqlResult};
@@ -55,6 +59,12 @@ impl Compiler<'_> {
             }
             _ => return Err(unsupported("this kind of join")),
         };
+        match word {
+            "LEFT JOIN" => may_be_missing(&mut scope.relations[before..]),
+            "RIGHT JOIN" => may_be_missing(&mut scope.relations[..before]),
+            "FULL JOIN" => may_be_missing(&mut scope.relations),
+            _ => {}
+        }
         Ok(match self.condition(scope, before, constraint)? {
             Some(condition) => format!("{left} {word} {right} ON {condition}"),
             None => format!("{left} {word} {right} ON 1"),
@@ -197,6 +207,13 @@ impl Compiler<'_> {
                 let columns =
                     columns.map(|column| (column.name.as_str(), Type::of(&column.data_type), column.visible));
                 let mut relation = Relation::of_columns(shown, columns);
+                for (column, known) in relation.columns.iter_mut().zip(table.columns()) {
+                    column.value.column = Some(Arc::new(ColumnOrigin {
+                        data_type: known.data_type.clone(),
+                        nullable: known.nullable,
+                        text_parser: text_parser(table, &known.name),
+                    }));
+                }
                 rename(&mut relation, alias);
                 scope.relations.push(relation);
                 let sql = format!("{} AS {}", quote_name(&source.name), quote_name(shown));
@@ -286,6 +303,15 @@ impl Compiler<'_> {
     }
 }
 
+/// Columns of the side of an outer join that can be absent are NULL then.
+fn may_be_missing(relations: &mut [Relation]) {
+    for column in relations.iter_mut().flat_map(|relation| &mut relation.columns) {
+        if let Some(origin) = &mut column.value.column {
+            Arc::make_mut(origin).nullable = true;
+        }
+    }
+}
+
 fn derived(scope: &mut Scope<'_>, inner: Compiled, alias: &TableAlias) -> String {
     let names = alias.columns.iter().map(|column| column.name.value.clone()).collect();
     derived_named(scope, inner, &alias.name.value, names)
@@ -293,10 +319,10 @@ fn derived(scope: &mut Scope<'_>, inner: Compiled, alias: &TableAlias) -> String
 
 /// A subquery as a relation. Its columns are called c0, c1… inside SQLite.
 fn derived_named(scope: &mut Scope<'_>, inner: Compiled, alias: &str, names: Vec<String>) -> String {
-    let columns = inner.columns.iter().enumerate().map(|(at, (name, ty))| RelationColumn {
-        name: names.get(at).unwrap_or(name).clone(),
-        value: Typed::new(format!("{}.{}", quote_name(alias), output_name(at)), *ty),
-        visible: true,
+    let columns = inner.columns.iter().enumerate().map(|(at, (name, ty))| {
+        let mut value = Typed::new(format!("{}.{}", quote_name(alias), output_name(at)), *ty);
+        value.column = inner.origins.get(at).cloned().flatten();
+        RelationColumn { name: names.get(at).unwrap_or(name).clone(), value, visible: true }
     });
     scope.relations.push(Relation { alias: alias.to_owned(), columns: columns.collect() });
     let outputs: Vec<String> = (0..inner.columns.len()).map(output_name).collect();
