@@ -16,6 +16,7 @@ mod cost;
 mod crash;
 mod database_job;
 mod failover;
+mod failpoints;
 mod gap;
 mod harness_itself;
 mod lost_replies;

@@ -12,6 +12,7 @@ pub mod change;
 pub mod control;
 mod effect;
 pub mod error;
+pub mod failpoint;
 pub mod job;
 pub mod observer;
 pub mod plan;

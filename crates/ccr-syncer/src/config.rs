@@ -24,6 +24,8 @@ pub struct Config {
     pub client: ClientOptions,
     pub check_timeout: Duration,
     pub api: Settings,
+    /// Failpoints set from the start, with their values.
+    pub failpoints: Vec<(String, String)>,
 }
 
 impl Config {
@@ -33,6 +35,9 @@ impl Config {
             DbType::Sqlite3 => {}
             DbType::Mysql => bail!("db_type mysql: this build supports sqlite3 only"),
             DbType::Postgresql => bail!("db_type postgresql: this build supports sqlite3 only"),
+        }
+        if !flags.failpoints.is_empty() && !flags.enable_failpoints {
+            bail!("failpoints: need enable_failpoints");
         }
         let max_packet = usize::try_from(flags.mysql_max_allowed_packet).unwrap_or(usize::MAX);
         let client = ClientOptions {
@@ -61,6 +66,7 @@ impl Config {
             client,
             check_timeout: CHECK_TIMEOUT,
             api: Settings { features: flags.features.clone(), failpoints: flags.enable_failpoints },
+            failpoints: flags.failpoints.clone(),
         })
     }
 }
@@ -89,6 +95,17 @@ mod tests {
         let timeouts =
             [config.client.connect_timeout, config.client.rpc_timeout, config.client.commit_timeout];
         assert_eq!(timeouts.map(|timeout| timeout.as_secs()), [2, 4, 6]);
+    }
+
+    #[test]
+    fn failpoints_need_to_be_enabled() {
+        let config = |arguments: &[&str]| {
+            Config::from_flags(&Flags::parse_from_args(arguments.iter().copied()).unwrap())
+        };
+        let error = config(&["-failpoints=ingest:after=fail"]).unwrap_err().to_string();
+        assert!(error.contains("enable_failpoints"), "{error}");
+        let set = config(&["-failpoints=ingest:after=fail", "-enable_failpoints"]).unwrap().failpoints;
+        assert_eq!(set, [("ingest:after".to_owned(), "fail".to_owned())]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use ccr_core::failpoint::Failpoints;
 use ccr_core::ports::{Clock, Connector};
 use ccr_core::store::Store;
 use ccr_store::SqliteStore;
@@ -17,6 +18,7 @@ use crate::api::{self, Api};
 use crate::clock::SystemClock;
 use crate::collector;
 use crate::config::Config;
+use crate::failpoint_ports::{FailpointConnector, FailpointStore};
 use crate::manager::{Manager, Parts};
 use crate::metrics::Metrics;
 use crate::ports_impl::DorisConnector;
@@ -61,13 +63,24 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         info!(version = crate::VERSION, database = %config.database.display(), "starting");
         let store = Arc::new(SqliteStore::open(&config.database).await?);
-        let shared: Arc<dyn Store> = Arc::<SqliteStore>::clone(&store);
+        let mut shared: Arc<dyn Store> = Arc::<SqliteStore>::clone(&store);
+        let mut connector = connector;
+        let failpoints = Arc::new(Failpoints::default());
+        if config.api.failpoints {
+            let failpoints = || Arc::clone(&failpoints);
+            shared = Arc::new(FailpointStore { inner: shared, failpoints: failpoints() });
+            connector = Arc::new(FailpointConnector { inner: connector, failpoints: failpoints() });
+            for (name, value) in &config.failpoints {
+                failpoints().set(name, value).context("set the failpoints")?;
+            }
+        }
         let manager = Manager::open(Parts {
             store: shared,
             connector,
             clock,
             metrics: Arc::clone(&metrics),
             options: Arc::new(config.engine),
+            failpoints,
             owner: format!("{}:{}", config.host, config.port),
             check_timeout: config.check_timeout,
             retry_interval: RETRY_INTERVAL,

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod collector;
 pub mod config;
 pub mod daemon;
+pub mod failpoint_ports;
 pub mod flags;
 pub mod logging;
 pub mod manager;

@@ -51,8 +51,25 @@ impl Syncer {
     /// Starts the process on the metadata that is there, and waits until it answers. The system chooses its
     /// port, for one that was free a moment ago may be that of another test's syncer now.
     pub async fn restart(&mut self) {
-        assert!(self.child.is_none(), "the syncer runs already");
         let logged = self.log_text().len();
+        self.launch();
+        self.port = wait_until("the syncer listens", BOUND, || async {
+            let text = self.log_text().split_off(logged);
+            let line = text.lines().find_map(|line| line.split_once(LISTENING));
+            let port = line.and_then(|(_, rest)| rest.split(' ').next()).and_then(|port| port.parse().ok());
+            port.ok_or(text)
+        })
+        .await;
+        let (http, url) = (self.http.clone(), self.url("version"));
+        wait_until("the syncer answers", BOUND, || async {
+            http.get(&url).send().await.map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    /// Starts the process, which may not live long enough to answer.
+    pub fn launch(&mut self) {
+        assert!(self.child.is_none(), "the syncer runs already");
         let open = || {
             let log = OpenOptions::new().create(true).append(true).open(self.log());
             Stdio::from(log.expect("the log is opened"))
@@ -68,18 +85,6 @@ impl Syncer {
             .spawn()
             .expect("ccr_syncer starts");
         self.child = Some(child);
-        self.port = wait_until("the syncer listens", BOUND, || async {
-            let text = self.log_text().split_off(logged);
-            let line = text.lines().find_map(|line| line.split_once(LISTENING));
-            let port = line.and_then(|(_, rest)| rest.split(' ').next()).and_then(|port| port.parse().ok());
-            port.ok_or(text)
-        })
-        .await;
-        let (http, url) = (self.http.clone(), self.url("version"));
-        wait_until("the syncer answers", BOUND, || async {
-            http.get(&url).send().await.map_err(|error| error.to_string())
-        })
-        .await;
     }
 
     /// Ends the process as a crash does: no handler of its runs.
@@ -87,6 +92,22 @@ impl Syncer {
         let mut child = self.child.take().expect("the syncer runs");
         child.kill().expect("the process is killed");
         child.wait().expect("the process is reaped");
+    }
+
+    /// Waits until the process has ended by itself, as one that crashes does.
+    pub async fn crashed(&mut self) {
+        let mut child = self.child.take().expect("the syncer runs");
+        let ended = wait_until("the syncer crashes", BOUND, || {
+            let ended = child.try_wait().expect("the process can be asked");
+            async move { ended.ok_or_else(|| "it runs".to_owned()) }
+        })
+        .await;
+        assert!(!ended.success(), "a crash is no success: {ended}");
+    }
+
+    /// Flags of the next start.
+    pub fn set_flags(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
     }
 
     /// Asks the process to end (SIGTERM) and waits until it has.

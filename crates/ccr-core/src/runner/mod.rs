@@ -23,6 +23,7 @@ use tracing::Instrument;
 use self::job::Job;
 use self::shell::Shell;
 use crate::error::{Disposition, Error, Origin, Result};
+use crate::failpoint::Failpoints;
 use crate::job::{Blocked, Event, JobRecord, Phase};
 use crate::observer::Observer;
 use crate::ports::{Clock, Downstream, Upstream};
@@ -43,6 +44,8 @@ pub struct JobContext {
     pub clock: Arc<dyn Clock>,
     pub observer: Arc<dyn Observer>,
     pub options: Arc<EngineOptions>,
+    /// Of the process; none is set but in tests.
+    pub failpoints: Arc<Failpoints>,
 }
 
 /// A running job.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::JobContext;
-use crate::error::{Disposition, Error, Result};
+use crate::error::{Disposition, Error, Origin, Result};
+use crate::failpoint::Moment;
 use crate::status::{JobStatus, RetriedError};
 use crate::store::HistoryEntry;
 
@@ -100,6 +101,15 @@ impl Shell {
         let retried = RetriedError { message: error.to_string(), tries, at_ms };
         self.update_status(|status| status.last_error = Some(retried));
         self.ctx.clock.sleep(self.backoff(tries)).await;
+    }
+
+    /// Fails where a test has set a failpoint for a binlog of this type.
+    pub fn at_binlog(&self, binlog_type: &str, moment: Moment) -> Result<()> {
+        if !self.ctx.failpoints.at_binlog(binlog_type, moment) {
+            return Ok(());
+        }
+        let message = format!("a failpoint lets the handling of {binlog_type} fail");
+        Err(Error::retry(Origin::Internal, "CCR0910", message))
     }
 
     /// Clears the error shown, once what failed has succeeded.

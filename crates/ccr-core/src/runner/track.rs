@@ -25,6 +25,7 @@ use crate::change::Change;
 use crate::effect::routes::Routes;
 use crate::effect::transaction::{self, Prepared, Transaction};
 use crate::error::{Error, Origin, Result};
+use crate::failpoint::Moment;
 use crate::job::{FullSyncReason, JobState, LinkEffect, PartialSyncReason};
 use crate::plan::{self, Plan, SkipReason, Statement, TrackId, View};
 
@@ -133,6 +134,8 @@ pub(super) struct Track {
     /// No more is fetched: the upstream said that there is a gap.
     at_gap: bool,
     caught_up: bool,
+    /// What a test has put in the way; the change it hit is fetched again.
+    injected: Option<Error>,
 }
 
 impl Track {
@@ -166,6 +169,7 @@ impl Track {
             earlier: Arc::new(earlier),
             at_gap: false,
             caught_up: false,
+            injected: None,
         }
     }
 
@@ -227,6 +231,9 @@ impl Track {
                 }
             }
             self.plan_ahead(state);
+            if let Some(error) = self.injected.take() {
+                return TrackEvent::SourceFailed(error);
+            }
             if self.committing.is_none()
                 && let Some(event) = self.next_commit()
             {
@@ -281,6 +288,7 @@ impl Track {
     /// Plans fetched changes until the window is full or something must wait for all before it.
     fn plan_ahead(&mut self, state: &JobState) {
         while self.barrier.is_none()
+            && self.injected.is_none()
             && self.window.len() < WINDOW_LIMIT
             && self.in_flight() < self.shell.ctx.options.max_transactions_in_flight
         {
@@ -310,6 +318,10 @@ impl Track {
 
     fn plan_change(&mut self, state: &JobState, change: Box<Change>) {
         if self.id == TrackId::Main {
+            if let Err(error) = self.shell.at_binlog(change.record.binlog_type().name(), Moment::Before) {
+                self.injected = Some(error);
+                return;
+            }
             for id in change.table_ids.iter().filter(|id| state.apart(**id).is_some()) {
                 self.passed.insert(*id, change.commit_seq);
             }

@@ -4,6 +4,7 @@ mod blocked;
 mod cost;
 mod crash_matrix;
 mod error_pages;
+mod failpoints;
 mod full_sync;
 mod guard;
 mod lanes;

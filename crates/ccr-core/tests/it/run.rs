@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_core::control::{self, Request, RequestError};
+use ccr_core::failpoint::Failpoints;
 use ccr_core::job::{
     ClusterSpec, DesiredState, JobOptions, JobRecord, JobSpec, JobState, Phase, Position, SyncType,
 };
@@ -26,6 +27,7 @@ pub struct Run {
     pub world: Arc<World>,
     pub record: JobRecord,
     pub options: EngineOptions,
+    pub failpoints: Arc<Failpoints>,
     handle: Option<JobHandle>,
     pub starts: u32,
 }
@@ -69,7 +71,7 @@ impl Run {
             snapshot_poll: Duration::from_millis(100),
             ..EngineOptions::default()
         };
-        Self { world, record, options, handle: None, starts: 0 }
+        Self { world, record, options, failpoints: Arc::default(), handle: None, starts: 0 }
     }
 
     /// Starts the job as a new process would, with a newer lease.
@@ -89,6 +91,7 @@ impl Run {
             clock: Arc::new(VirtualClock(gate())),
             observer: Arc::new(NoObserver),
             options: Arc::new(self.options.clone()),
+            failpoints: Arc::clone(&self.failpoints),
         }));
         self.starts += 1;
     }

@@ -33,6 +33,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::any;
 
+use ccr_core::failpoint::Failpoints;
+
 use crate::flags::Features;
 use crate::manager::Manager;
 use crate::metrics::Metrics;
@@ -44,6 +46,7 @@ pub use answer::Answer;
 pub struct Api {
     pub manager: Arc<Manager>,
     pub metrics: Arc<Metrics>,
+    failpoints: Arc<Failpoints>,
     settings: Settings,
     /// Seconds; shown and changed through the API.
     monitor_interval: AtomicI64,
@@ -60,7 +63,8 @@ pub struct Settings {
 impl Api {
     pub fn new(manager: Arc<Manager>, metrics: Arc<Metrics>, settings: Settings) -> Self {
         let monitor_interval = AtomicI64::new(monitor_interval::DEFAULT_SECONDS);
-        Self { manager, metrics, settings, monitor_interval }
+        let failpoints = manager.failpoints();
+        Self { manager, metrics, failpoints, settings, monitor_interval }
     }
 }
 
@@ -68,7 +72,8 @@ impl Api {
 pub fn router(api: Arc<Api>) -> Router {
     let mut router = Router::new();
     if api.settings.failpoints {
-        router = router.route("/failpoint", any(failpoint::handle));
+        router =
+            router.route("/failpoint", any(failpoint::handle)).route("/failpoints", any(failpoint::list));
     }
     router
         .route("/version", any(version::handle))

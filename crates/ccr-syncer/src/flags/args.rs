@@ -52,3 +52,9 @@ pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
         _ => Err("must be true or false".to_owned()),
     }
 }
+
+/// `name=value`.
+pub(super) fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("must be name=value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -51,6 +51,11 @@ pub struct Flags {
           value_parser = args::parse_bool, action = ArgAction::Set)]
     pub enable_failpoints: bool,
 
+    /// Failpoints to set from the start, as name=value
+    #[arg(long = "failpoints", value_name = "NAME=VALUE,...", value_delimiter = ',',
+          value_parser = args::parse_pair, help_heading = "General")]
+    pub failpoints: Vec<(String, String)>,
+
     /// File with one flag=value per line; the command line wins over it
     #[arg(long = "config_file", value_name = "PATH", help_heading = "General")]
     pub config_file: Option<PathBuf>,
@@ -308,6 +313,7 @@ mod tests {
             ("pprof_port", "6061"),
             ("version", "true"),
             ("enable_failpoints", "true"),
+            ("failpoints", "commit_txn:before=crash,ingest:after=fail:2"),
         ];
         let features =
             FEATURES.iter().map(|feature| (feature.name, if feature.default { "false" } else { "true" }));

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_core::control::RequestError;
+use ccr_core::failpoint::Failpoints;
 use ccr_core::job::{DesiredState, JobRecord, SpecError};
 use ccr_core::ports::{Clock, Connector};
 use ccr_core::runner::{EngineOptions, JobContext, JobHandle, spawn};
@@ -52,6 +53,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub options: Arc<EngineOptions>,
+    pub failpoints: Arc<Failpoints>,
     /// This node's identity, `host:port`.
     pub owner: String,
     /// The longest time for the checks of a creation.
@@ -128,6 +130,11 @@ impl Manager {
         Ok(manager)
     }
 
+    /// Those of the process.
+    pub fn failpoints(&self) -> Arc<Failpoints> {
+        Arc::clone(&self.parts.failpoints)
+    }
+
     /// The names of all jobs, sorted, those that cannot be read included.
     pub fn names(&self) -> Vec<String> {
         let jobs = self.jobs.lock();
@@ -195,6 +202,7 @@ impl Manager {
             clock: Arc::clone(&parts.clock),
             observer,
             options: Arc::clone(&parts.options),
+            failpoints: Arc::clone(&parts.failpoints),
         });
         Ok(Running::new(record, handle, &state, position))
     }

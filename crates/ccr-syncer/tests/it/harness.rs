@@ -69,6 +69,7 @@ impl Node {
             clock: Arc::new(SystemClock),
             metrics: Arc::clone(&metrics),
             options: Arc::new(EngineOptions::default()),
+            failpoints: Arc::default(),
             owner: "127.0.0.1:9190".to_owned(),
             check_timeout: Duration::from_secs(30),
             retry_interval: Duration::from_millis(20),

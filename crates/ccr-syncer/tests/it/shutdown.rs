@@ -21,6 +21,7 @@ async fn start(dir: &tempfile::TempDir, connector: &Arc<FakeConnector>) -> Daemo
         client: Default::default(),
         check_timeout: Duration::from_secs(30),
         api: ccr_syncer::api::Settings::default(),
+        failpoints: Vec::new(),
     };
     let connector: Arc<dyn Connector> = Arc::<FakeConnector>::clone(connector);
     Daemon::start_with(config, Arc::new(Metrics::new()), connector, Arc::new(SystemClock)).await.unwrap()

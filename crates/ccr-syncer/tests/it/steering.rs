@@ -189,16 +189,50 @@ async fn failpoints_exist_only_when_enabled() {
     ] {
         assert_eq!(node.post("failpoint", body).await, json!({ "success": true }));
     }
-    let body = json!({ "name": "j", "failpoint": "handle_binlog_failed", "value": true });
-    let text = node.refused("failpoint", body).await;
-    assert_eq!(text, "failpoint: handle_binlog_failed is not available in this version");
     assert_eq!(node.refused("failpoint", json!({ "failpoint": "" })).await, "name: is required");
 
     let api = Api::new(Arc::clone(&node.manager), Arc::clone(&node.metrics), Settings::default());
     let server = Server::start("127.0.0.1", 0, api::router(Arc::new(api))).await.unwrap();
     let url = format!("http://{}/failpoint", server.address());
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    assert_eq!(http.post(url).body("{}").send().await.unwrap().status(), 404);
+    assert_eq!(http.post(&url).body("{}").send().await.unwrap().status(), 404);
+    assert_eq!(http.post(format!("{url}s")).body("{}").send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn failpoints_are_listed_set_and_removed() {
+    let node = Node::start().await;
+    let set = async || {
+        let listed = node.call("failpoints", json!({})).await["failpoints"].clone();
+        let listed = listed.as_array().unwrap().clone();
+        assert!(listed.len() > 20, "before and after every effect: {listed:?}");
+        let set = listed.into_iter().filter(|failpoint| !failpoint["value"].is_null());
+        set.map(|failpoint| failpoint["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(set().await, [""; 0]);
+    for (failpoint, value) in [
+        ("handle_binlog_failed", json!(true)),
+        ("handle_binlog_idempotent:after", json!(1)),
+        ("handle_binlog_idempotent:before", json!("CREATE_TABLE")),
+        ("commit_txn:before", json!("fail:2")),
+    ] {
+        // Whether there is such a job is not looked at.
+        node.call("failpoint", json!({ "name": "x", "failpoint": failpoint, "value": value })).await;
+    }
+    assert_eq!(set().await.len(), 4);
+    node.call("failpoint", json!({ "name": "x", "failpoint": "commit_txn:before" })).await;
+    assert_eq!(set().await.len(), 3);
+    for (failpoint, value, expected) in [
+        ("commit", json!("crash"), "failpoint: there is none of the name \"commit\""),
+        ("commit_txn:before", json!("never"), "value: must be crash, fail, crash:<n> or fail:<n>"),
+        ("handle_binlog_idempotent:before", json!(99), "value: must be a binlog type"),
+    ] {
+        let body = json!({ "name": "x", "failpoint": failpoint, "value": value });
+        let text = node.refused("failpoint", body).await;
+        assert!(text.starts_with(expected), "{text}");
+    }
+    node.call("failpoint", json!({ "name": "x", "failpoint": "" })).await;
+    assert_eq!(set().await, [""; 0]);
 }
 
 #[tokio::test]

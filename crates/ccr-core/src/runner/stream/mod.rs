@@ -30,6 +30,7 @@ use super::track::{Barrier, Done, Track, TrackEvent, or_pending};
 use crate::change::Change;
 use crate::effect::routes::Routes;
 use crate::error::{Disposition, Error, Origin, Result};
+use crate::failpoint::Moment;
 use crate::job::{Blocked, Event, FullSyncReason, Leaving, PartialSyncReason, Position, SyncType, holds};
 use crate::plan::{SkipReason, Statement, TrackId};
 
@@ -198,6 +199,7 @@ impl<'a> Stream<'a> {
     async fn handle_main(&mut self, event: TrackEvent) -> Result<Flow> {
         match event {
             TrackEvent::Done(done) => {
+                self.shell.at_binlog(done.binlog_type, Moment::After)?;
                 self.count(&done).await?;
                 self.move_position(done.commit_seq, done.timestamp_ms);
             }

@@ -6,6 +6,7 @@ use super::{Held, Stream};
 use crate::change::Change;
 use crate::effect::statement;
 use crate::error::{Disposition, Result};
+use crate::failpoint::Moment;
 use crate::job::{ApartWork, Event, LinkEffect, Phase, SnapshotStep};
 use crate::plan::{Statement, TrackId};
 use crate::runner::track::{Barrier, Track};
@@ -130,6 +131,7 @@ impl Stream<'_> {
         }
         match (track, result) {
             (TrackId::Main, Ok(effect)) => {
+                self.shell.at_binlog(binlog_type.name(), Moment::After)?;
                 self.move_position(commit_seq, change.timestamp_ms);
                 self.main.passed_barrier(commit_seq);
                 let renamed = effect.renamed();
