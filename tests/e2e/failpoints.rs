@@ -67,6 +67,9 @@ async fn crash_in_full_sync(effect: &str) {
         let _ = reqwest::Client::new().post(url).body(job).send().await;
         syncer.crashed().await;
         syncer.restart().await;
+        pair.insert("t1", 5..10).await;
+        // A table that is renamed while it is copied is copied again, and that is not the matter here.
+        syncer.wait_for(JOB, Target::InSync).await;
         work(&pair).await;
         syncer.wait_for(JOB, Target::InSync).await;
         assert_same(&pair, &failpoint).await;
