@@ -70,6 +70,7 @@ async fn measure(connections: u64, time: Duration) -> anyhow::Result<()> {
     let visible = cluster.inner().fe.lock().journal_id;
     println!("journal at {visible} after {pairs} transactions");
     cluster.stop().await;
+    ensure!(rate >= BOUND, "{rate:.0} pairs per second are below the bound");
     Ok(())
 }
 

@@ -17,6 +17,11 @@ impl Clock {
             .saturating_add(self.offset_ms.load(Ordering::Relaxed))
     }
 
+    /// How far the clock was moved.
+    pub fn offset_ms(&self) -> i64 {
+        self.offset_ms.load(Ordering::Relaxed)
+    }
+
     /// Moves the clock forward (or back, when negative) by that many milliseconds.
     pub fn advance_ms(&self, by: i64) {
         self.offset_ms.fetch_add(by, Ordering::Relaxed);

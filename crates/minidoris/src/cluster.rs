@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::exec::DdlState;
 use crate::fault::{Counters, Faults};
 use crate::options::ClusterOptions;
+use crate::persist::Store;
 use crate::snapshot::SnapshotJobs;
 use crate::state::{FeState, Ids};
 use crate::txn::TxnManager;
@@ -45,6 +46,8 @@ pub struct ClusterInner {
     pub clock: Clock,
     /// Runs SELECT over copies of the tables.
     pub queries: crate::query::Engine,
+    /// Keeps the state on disk, when asked for.
+    pub store: Option<Store>,
     /// `notify_waiters()` after every visible change, for bounded waits.
     pub changed: Notify,
 }
@@ -114,9 +117,15 @@ impl ClusterInner {
             counters: Counters::default(),
             clock: Clock::default(),
             queries: crate::query::Engine::default(),
+            store: None,
             changed: Notify::new(),
             options,
         }
+    }
+
+    /// Puts what changed on disk, before anyone is told of it; nothing without a directory for it.
+    pub fn save(&self) -> Result<(), String> {
+        self.store.as_ref().map_or(Ok(()), |store| store.save(self))
     }
 
     /// Ids of the backends that are alive, in order.

@@ -15,6 +15,8 @@ use crate::{binlog, exec, snapshot, txn};
 
 /// Pause between two looks for transactions past their time limit.
 const TXN_INTERVAL: Duration = Duration::from_millis(200);
+/// Pause between two looks for changes that no client waits for, such as the steps of jobs.
+const SAVE_INTERVAL: Duration = Duration::from_millis(200);
 /// Shortest pause that an option can ask for.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -24,10 +26,14 @@ pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> 
     let snapshots = every(options.backup_interval, &cluster, snapshot::tick);
     let alters = every(options.backup_interval, &cluster, exec::job::tick);
     let txns = every(TXN_INTERVAL, &cluster, |cluster| txn::tick(cluster));
+    let saves = every(SAVE_INTERVAL, &cluster, |cluster| {
+        // A failure is logged, and told to the next client.
+        drop(cluster.save());
+    });
     let binlogs = every(options.binlog_gc_interval, &cluster, |cluster| collect_binlogs(cluster));
     tokio::select! {
         () = shutdown => {}
-        () = async { tokio::join!(snapshots, alters, txns, binlogs); } => {}
+        () = async { tokio::join!(snapshots, alters, txns, binlogs, saves); } => {}
     }
 }
 

@@ -22,6 +22,7 @@ pub mod http;
 pub mod model;
 pub mod mysql;
 pub mod options;
+pub mod persist;
 pub mod query;
 pub mod release;
 pub mod rpc;

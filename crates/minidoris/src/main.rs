@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 /// Emulated Apache Doris clusters on local ports, for trying out and testing replication.
 ///
 /// The binlog feature (`enable_feature_binlog`) is on in every frontend and backend started here, unlike
-/// in Doris, where an operator has to turn it on. Data lives in memory and ends with the process.
+/// in Doris, where an operator has to turn it on. Data lives in memory and ends with the process, unless --data-dir keeps it.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -38,6 +38,10 @@ struct Arguments {
     /// Which release of Doris the frontends behave like.
     #[arg(long, value_enum, default_value = "3.1", conflicts_with = "config")]
     release: Release,
+    /// Keep the state of the clusters in this directory, and start with what it holds. Fixed ports
+    /// (--base-port) let clients find the clusters again.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "config")]
+    data_dir: Option<PathBuf>,
     /// Turn the binlog feature off.
     #[arg(long, conflicts_with = "config")]
     no_binlog: bool,
@@ -109,6 +113,7 @@ fn from_arguments(arguments: &Arguments) -> anyhow::Result<Vec<ClusterOptions>> 
         options.backends = usize::from(arguments.backends);
         options.release = arguments.release;
         options.base_port = block(index)?;
+        options.data_dir.clone_from(&arguments.data_dir);
         options.feature_binlog = !arguments.no_binlog;
         options.be_feature_binlog = !arguments.no_binlog;
         // Ids that tell at a glance which cluster an object belongs to.

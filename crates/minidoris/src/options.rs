@@ -47,7 +47,8 @@ pub struct ClusterOptions {
     pub frontend_config: BTreeMap<String, String>,
     /// Further settings of every backend, whether or not they may change at run time.
     pub backend_config: BTreeMap<String, String>,
-    /// Where backends put snapshot directories in their announced paths.
+    /// Where the cluster keeps its state, in a directory of its name, to come back after a restart. Without
+    /// it nothing is kept, and snapshots lie in temporary directories.
     pub data_dir: Option<PathBuf>,
     /// Seed of the fault probabilities and of schema hashes.
     pub seed: u64,

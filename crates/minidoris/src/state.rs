@@ -48,6 +48,11 @@ impl Ids {
         Self { next: first }
     }
 
+    /// What [`Self::allocate`] gives next.
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
     pub fn allocate(&mut self) -> i64 {
         let id = self.next;
         self.next += 1;

@@ -11,7 +11,7 @@ use crate::cluster::{BackendNode, ClusterInner, FrontendNode};
 use crate::data::{Row, Value};
 use crate::model::{
     BinlogConfig, Column, DataType, Database, Distribution, DistributionKind, IndexSchema, IndexState,
-    KeysType, OlapTable, PartitionItem, PartitionScheme, PartitionValue, Table, TableState, View,
+    KeysType, OlapTable, PartitionItem, PartitionScheme, PartitionValue, Table, TableState, Tracked, View,
 };
 use crate::options::ClusterOptions;
 
@@ -178,7 +178,7 @@ pub(crate) fn create_table(cluster: &ClusterInner, db_id: i64, spec: &Spec) -> i
         table.partitions.insert(partition.id, partition);
     }
     let tables = &mut state.databases.get_mut(&db_id).unwrap().tables;
-    tables.insert(id, Table::Olap(Box::new(table)));
+    tables.insert(id, Table::Olap(Tracked::new(table)));
     id
 }
 

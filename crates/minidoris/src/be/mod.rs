@@ -9,6 +9,7 @@ mod config;
 mod download;
 mod error;
 mod ingest;
+pub(crate) mod save;
 mod snapshot;
 mod tablet;
 mod txn;

@@ -1,6 +1,7 @@
 //! One replica of a tablet: rowsets by version, and the binlogs of the versions written while its binlog
 //! was enabled.
 
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use parking_lot::Mutex;
 use crate::data::{Rowset, TabletSchema, Value, merge};
 
 use super::BackendError;
+use super::save::{SharedSchemas, TabletHead, TabletImage};
 
 /// Merged rows are kept for repeated reads up to this many.
 const CACHED_ROWS: usize = 20_000;
@@ -36,13 +38,17 @@ struct TabletState {
     merged: Option<(i64, MergedRows)>,
     /// Counts replacements of the data, after which a version means other rows.
     generation: u64,
+    /// Bytes that the tablet reports and does not have.
+    claimed_size: u64,
+    /// Whether anything but the cache changed since it was last saved.
+    changed: bool,
 }
 
 /// Rows merged by the key model, shared between readers.
 pub type MergedRows = Arc<Vec<Vec<Value>>>;
 
 /// The ids of a new tablet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TabletIds {
     pub tablet_id: i64,
     pub table_id: i64,
@@ -68,8 +74,53 @@ impl Tablet {
                 binlog_versions: HashMap::new(),
                 merged: None,
                 generation: 0,
+                claimed_size: 0,
+                changed: true,
             }),
         }
+    }
+
+    /// A tablet as it was saved.
+    pub(super) fn from_image(image: TabletImage, schemas: &mut SharedSchemas) -> Self {
+        let TabletImage { head, rowsets, binlogs } = image;
+        let tablet = Self::new(head.ids, schemas.share(head.schema), head.binlog_enabled, head.max_version);
+        {
+            let mut state = tablet.state.lock();
+            let versions = binlogs.iter().map(|(version, rowset)| (rowset.meta.rowset_id.clone(), *version));
+            state.binlog_versions = versions.collect();
+            state.rowsets = rowsets;
+            state.binlogs = binlogs;
+            state.claimed_size = head.claimed_size;
+        }
+        tablet
+    }
+
+    /// Everything that a restart must find again.
+    pub(crate) fn image(&self) -> TabletImage {
+        let state = self.state.lock();
+        let ids = TabletIds {
+            tablet_id: self.id,
+            table_id: self.table_id,
+            partition_id: self.partition_id,
+            index_id: self.index_id,
+            schema_hash: self.schema_hash,
+        };
+        TabletImage {
+            head: TabletHead {
+                ids,
+                schema: (*state.schema).clone(),
+                binlog_enabled: state.binlog_enabled,
+                max_version: state.max_version,
+                claimed_size: state.claimed_size,
+            },
+            rowsets: state.rowsets.clone(),
+            binlogs: state.binlogs.clone(),
+        }
+    }
+
+    /// Whether it changed since the last call.
+    pub(super) fn take_changed(&self) -> bool {
+        std::mem::take(&mut self.state.lock().changed)
     }
 
     pub fn schema(&self) -> Arc<TabletSchema> {
@@ -80,10 +131,13 @@ impl Tablet {
         let mut state = self.state.lock();
         state.schema = schema;
         state.merged = None;
+        state.changed = true;
     }
 
     pub fn set_binlog(&self, enabled: bool) {
-        self.state.lock().binlog_enabled = enabled;
+        let mut state = self.state.lock();
+        state.binlog_enabled = enabled;
+        state.changed = true;
     }
 
     pub fn max_version(&self) -> i64 {
@@ -104,6 +158,7 @@ impl Tablet {
         }
         state.rowsets.insert(version, rowset);
         state.max_version = state.max_version.max(version);
+        state.changed = true;
     }
 
     /// Whether `version` was written by that transaction.
@@ -120,6 +175,7 @@ impl Tablet {
         state.binlog_versions.clear();
         state.merged = None;
         state.generation += 1;
+        state.changed = true;
     }
 
     /// Puts one rowset with all rows in the place of the versions up to its own, as the end of a schema change
@@ -153,8 +209,10 @@ impl Tablet {
         state.rowsets.retain(|at, _| *at > version);
         state.rowsets.extend(rowsets.into_iter().map(|rowset| (rowset.meta.version, rowset)));
         state.max_version = state.max_version.max(version);
+        state.changed = true;
         state.merged = None;
         state.generation += 1;
+        state.changed = true;
     }
 
     /// Grows whenever [`Self::replace`], [`Self::rewrite`] or [`Self::copy_from`] gave versions other rows.
@@ -210,17 +268,26 @@ impl Tablet {
     /// Forgets the binlogs up to a version, inclusive.
     pub fn gc_binlog(&self, up_to: i64) {
         let mut state = self.state.lock();
+        state.changed = true;
         let kept = state.binlogs.split_off(&up_to.saturating_add(1));
         for rowset in std::mem::replace(&mut state.binlogs, kept).into_values() {
             state.binlog_versions.remove(&rowset.meta.rowset_id);
         }
     }
 
+    /// Reports so many bytes more than the tablet has.
+    pub fn claim_size(&self, bytes: u64) {
+        let mut state = self.state.lock();
+        state.claimed_size = bytes;
+        state.changed = true;
+    }
+
     /// Rows before merging, and bytes.
     pub fn size(&self) -> (u64, u64) {
         let state = self.state.lock();
         let rows = state.rowsets.values().map(|rowset| rowset.meta.num_rows).sum();
-        (rows, state.rowsets.values().map(|rowset| rowset.data_size()).sum())
+        let bytes: u64 = state.rowsets.values().map(|rowset| rowset.data_size()).sum();
+        (rows, bytes + state.claimed_size)
     }
 }
 

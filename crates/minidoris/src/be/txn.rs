@@ -1,6 +1,6 @@
 //! The local transactions of a backend: what has been written but not yet published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -98,6 +98,13 @@ impl TxnMap {
             }
             TxnState::Prepared | TxnState::Aborted => None,
         }
+    }
+
+    /// The entries of these transactions.
+    pub(crate) fn of(&self, txn_ids: &HashSet<i64>) -> Vec<(TxnKey, TxnState)> {
+        let entries = self.entries.lock();
+        let wanted = entries.iter().filter(|(key, _)| txn_ids.contains(&key.0));
+        wanted.map(|(key, entry)| (*key, entry.state.clone())).collect()
     }
 
     /// Forgets everything of a transaction.

@@ -43,8 +43,8 @@ pub struct Dummy {
 
 #[derive(Debug)]
 pub struct BinlogList {
-    dummy: Dummy,
-    entries: BTreeMap<i64, Arc<BinlogEntry>>,
+    pub(super) dummy: Dummy,
+    pub(super) entries: BTreeMap<i64, Arc<BinlogEntry>>,
     bytes: usize,
     /// Job id to the seq it holds.
     pub(super) locks: BTreeMap<String, i64>,
@@ -77,6 +77,10 @@ impl BinlogList {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    pub fn contains(&self, seq: i64) -> bool {
+        self.entries.contains_key(&seq)
     }
 
     /// Bytes of all entries and the dummy.

@@ -11,6 +11,7 @@ mod gc;
 mod list;
 mod read;
 mod replay;
+pub(crate) mod save;
 #[cfg(test)]
 mod tests;
 

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::servers::Servers;
+use super::topology::new_backend;
 use super::{BackendNode, ClusterInner, FrontendNode};
 use crate::be::Backend;
 use crate::binlog;
@@ -17,6 +18,7 @@ use crate::dispatch;
 use crate::error::{SqlError, SqlResult};
 use crate::fault::{Counters, Faults, admin};
 use crate::options::ClusterOptions;
+use crate::persist::Store;
 use crate::query::transaction;
 use crate::session::{Answer, ResultSet, Session};
 
@@ -50,10 +52,21 @@ impl Cluster {
             options.default_replication_num
         );
         let name = options.name.clone();
-        let (frontends, backends) = (options.frontends, options.backends);
+        let (frontends, mut backends) = (options.frontends, options.backends);
         let admin_port = options.admin_port();
         let host = options.host.clone();
-        let inner = Arc::new(ClusterInner::new(options));
+        let mut inner = ClusterInner::new(options);
+        if let Some(directory) = inner.options.data_dir.clone() {
+            let (store, saved) = Store::open(&directory.join(&name))?;
+            if let Some(saved) = saved {
+                saved
+                    .install(&inner, |id| new_backend(&inner.options, id))
+                    .with_context(|| format!("restart {name}"))?;
+                backends = backends.max(inner.backends.read().len());
+            }
+            inner.store = Some(store);
+        }
+        let inner = Arc::new(inner);
         let own = Servers::new();
         let listener = super::servers::bind(&host, admin_port).await?;
         let admin_port = listener.local_addr().context("admin port has no address")?.port();
@@ -89,6 +102,9 @@ impl Cluster {
         }
         for servers in &all {
             servers.stop().await;
+        }
+        if let Some(store) = &self.inner().store {
+            store.close();
         }
     }
 
@@ -171,6 +187,7 @@ impl Cluster {
         let fe = master.unwrap_or_default();
         let mut answers = dispatch::execute(self.inner(), fe, &mut session, text).await;
         transaction::rollback(self.inner(), &mut session, "the session has ended");
+        self.inner().save().map_err(SqlError::general)?;
         match answers.pop().ok_or_else(|| SqlError::general("no statement"))?? {
             Answer::Rows(rows) => Ok(rows),
             Answer::Done { .. } => Ok(ResultSet::default()),
@@ -187,6 +204,24 @@ impl Cluster {
         let found = self.inner().fe.lock().database_named(db).map(|database| database.id);
         binlog::expire_database(self.inner(), found.ok_or_else(|| SqlError::unknown_database(db))?);
         self.inner().changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Lets every replica of the database's tablets report `bytes` more than it has, so that a database looks
+    /// as large as no test could fill it. What is read, copied and backed up stays what was written.
+    pub fn claim_tablet_size(&self, db: &str, bytes: u64) -> SqlResult<()> {
+        let state = self.inner().fe.lock();
+        let database = state.database_named(db).ok_or_else(|| SqlError::unknown_database(db))?;
+        let tables = database.tables.values().filter_map(|table| table.as_olap());
+        let partitions =
+            tables.flat_map(|table| table.partitions.values().chain(table.temp_partitions.values()));
+        for tablet in partitions.flat_map(|partition| partition.tablets()) {
+            let backends =
+                tablet.replicas.iter().filter_map(|replica| self.inner().backend(replica.backend_id));
+            for found in backends.filter_map(|backend| backend.tablet(tablet.id).ok()) {
+                found.claim_size(bytes);
+            }
+        }
         Ok(())
     }
 

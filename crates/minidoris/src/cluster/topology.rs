@@ -78,8 +78,16 @@ impl Cluster {
     /// Makes a backend known to the frontends, then binds and serves it as [`Cluster::restart_backend`].
     pub(super) async fn start_backend(&self, index: usize) -> anyhow::Result<()> {
         let inner = self.inner();
-        let id = inner.fe.lock().ids.allocate();
-        inner.backends.write().insert(id, Arc::new(new_backend(&inner.options, id)));
+        // One that was there before a restart keeps its id and its data.
+        let former = inner.backends.read().keys().nth(index).copied();
+        let id = match former {
+            Some(id) => id,
+            None => {
+                let id = inner.fe.lock().ids.allocate();
+                inner.backends.write().insert(id, Arc::new(new_backend(&inner.options, id)));
+                id
+            }
+        };
         let offset = u16::try_from(index).unwrap_or_default();
         let node = BackendNode {
             id,
@@ -224,7 +232,7 @@ impl Cluster {
     }
 }
 
-fn new_backend(options: &ClusterOptions, id: i64) -> Backend {
+pub(super) fn new_backend(options: &ClusterOptions, id: i64) -> Backend {
     let data_dir = options.data_dir.as_ref().map(|dir| dir.join(&options.name).join(format!("be_{id}")));
     let backend = Backend::new(BackendOptions { id, host: options.host.clone(), data_dir });
     backend.config.set("enable_feature_binlog", &options.be_feature_binlog.to_string());

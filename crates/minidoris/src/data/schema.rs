@@ -1,12 +1,13 @@
 //! What a tablet knows of its index: columns, key model, sequence column.
 
 use crate::model::{Column, DataType, IndexSchema, KeysType, OlapTable};
+use serde::{Deserialize, Serialize};
 
 use super::Value;
 use super::cast;
 
 /// The schema a tablet reads and writes with. Rows hold one value per column, in this order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TabletSchema {
     pub columns: Vec<Column>,
     pub keys_type: KeysType,

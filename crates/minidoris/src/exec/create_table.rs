@@ -13,7 +13,7 @@ use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{
     Column, Distribution, DistributionKind, IndexSchema, IndexState, KeysType, OlapTable, PartitionScheme,
-    SecondaryIndex, Table, TableState,
+    SecondaryIndex, Table, TableState, Tracked,
 };
 use crate::session::Session;
 use crate::show::{Flavour, create_table_text, table_properties};
@@ -42,7 +42,7 @@ pub fn create(
     dynamic::check(cluster, state, &table, &table.properties)?;
     let table_id = table.id;
     let db = state.databases.get_mut(&db_id).expect("the id was resolved");
-    db.tables.insert(table_id, Table::Olap(Box::new(table)));
+    db.tables.insert(table_id, Table::Olap(Tracked::new(table)));
     journal_create(cluster, state, db_id, table_id);
     dynamic::run(cluster, state, (db_id, table_id));
     Ok(())

@@ -1,6 +1,7 @@
 //! What DDL keeps beside the catalogue: the recycle bin, schema change jobs.
 
 use doris_types::record::IndexChangeJobRecord;
+use serde::{Deserialize, Serialize};
 
 use super::dynamic::DynamicState;
 use super::job::SchemaJob;
@@ -21,14 +22,14 @@ pub struct DdlState {
 }
 
 /// A dropped object that RECOVER can bring back.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Recycled {
     pub object: RecycledObject,
     /// Milliseconds since the epoch.
     pub drop_time: i64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum RecycledObject {
     Database(Box<Database>),
     Table { db_id: i64, table: Box<Table> },
@@ -36,7 +37,7 @@ pub enum RecycledObject {
 }
 
 /// A row of SHOW ALTER TABLE COLUMN or ROLLUP.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterJob {
     pub id: i64,
     pub is_rollup: bool,
@@ -61,7 +62,7 @@ pub struct AlterJob {
 }
 
 /// An index built or dropped in one partition, a row of SHOW BUILD INDEX.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildIndexJob {
     /// With the state in which it was last logged.
     pub record: IndexChangeJobRecord,

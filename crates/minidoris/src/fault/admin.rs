@@ -46,6 +46,7 @@ fn router(cluster: Cluster) -> Router {
         .route("/binlog/gc", post(gc_binlogs))
         .route("/binlog/expire/{db}", post(expire_binlogs))
         .route("/clock/advance/{ms}", post(advance_clock))
+        .route("/size/{db}/{bytes}", post(claim_size))
         .with_state(cluster)
 }
 
@@ -135,6 +136,10 @@ async fn gc_binlogs(State(cluster): State<Cluster>) -> Json<Value> {
 
 async fn expire_binlogs(State(cluster): State<Cluster>, Path(db): Path<String>) -> Response {
     outcome(cluster.expire_binlogs(&db).map_err(anyhow::Error::new))
+}
+
+async fn claim_size(State(cluster): State<Cluster>, Path((db, bytes)): Path<(String, u64)>) -> Response {
+    outcome(cluster.claim_tablet_size(&db, bytes).map_err(anyhow::Error::new))
 }
 
 async fn advance_clock(State(cluster): State<Cluster>, Path(ms): Path<i64>) -> Json<Value> {

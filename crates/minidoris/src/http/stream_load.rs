@@ -91,7 +91,7 @@ pub(super) async fn perform(
         Ok(()) => load_body(&state, &db, &table, &headers, body, &mut report).await,
         Err(failure) => Err(failure),
     };
-    if let Err(failure) = outcome {
+    if let Err(failure) = state.cluster.save().map_err(Failure::text).and(outcome) {
         report.fail(failure);
     }
     Json(report.document()).into_response()

@@ -6,10 +6,11 @@
 mod column;
 mod display;
 mod identity;
-mod ordered;
+pub(crate) mod ordered;
 mod partition;
 mod partition_value;
 mod table;
+mod tracked;
 
 pub use column::{AggregateKind, Column, DataType, DefaultValue, KeysType};
 pub use partition::{
@@ -20,3 +21,4 @@ pub use table::{
     BinlogConfig, Database, IndexSchema, IndexState, OlapTable, PartitionScheme, SecondaryIndex, Table,
     TableState, View,
 };
+pub use tracked::Tracked;

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub(super) fn serialize<K, V, S>(map: &IndexMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+pub(crate) fn serialize<K, V, S>(map: &IndexMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
 where
     K: Serialize,
     V: Serialize,
@@ -15,11 +15,34 @@ where
     serializer.collect_seq(map.iter())
 }
 
-pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<IndexMap<K, V>, D::Error>
+pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<IndexMap<K, V>, D::Error>
 where
     K: Deserialize<'de> + Eq + Hash,
     V: Deserialize<'de>,
     D: Deserializer<'de>,
 {
     Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+}
+
+/// The same for a map that may be missing.
+pub(crate) mod optional {
+    use super::{Deserialize, Deserializer, Hash, IndexMap, Serialize, Serializer};
+
+    pub(crate) fn serialize<K, V, S>(map: &Option<IndexMap<K, V>>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
+        map.as_ref().map(|map| map.iter().collect::<Vec<_>>()).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<Option<IndexMap<K, V>>, D::Error>
+    where
+        K: Deserialize<'de> + Eq + Hash,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Option::<Vec<(K, V)>>::deserialize(deserializer)?.map(|pairs| pairs.into_iter().collect()))
+    }
 }

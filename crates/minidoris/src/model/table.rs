@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Column, Distribution, KeysType, Partition};
+use super::{Column, Distribution, KeysType, Partition, Tracked};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Database {
@@ -19,7 +19,7 @@ pub struct Database {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Table {
-    Olap(Box<OlapTable>),
+    Olap(Tracked<OlapTable>),
     View(Box<View>),
 }
 

@@ -225,7 +225,8 @@ impl Connection<'_> {
                     Err(SqlError::general("Node catalog is not ready, please wait for a while."))
                 }
                 FaultAction::Proceed | FaultAction::CutAfter | FaultAction::CutMidReply => {
-                    dispatch::run(self.cluster, self.fe, &mut self.session, statement).await
+                    let result = dispatch::run(self.cluster, self.fe, &mut self.session, statement).await;
+                    self.cluster.save().map_err(SqlError::general).and(result)
                 }
             };
             if fault == FaultAction::CutAfter {

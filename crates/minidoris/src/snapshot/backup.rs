@@ -10,14 +10,15 @@ use super::meta::SnapshotMeta;
 use super::properties::BackupProperties;
 use crate::binlog::{BinlogType, html_safe_json};
 use crate::cluster::ClusterInner;
-use crate::model::{IndexState, OlapTable, Table};
+use crate::model::{IndexState, OlapTable, Table, Tracked};
 use crate::state::FeState;
 use doris_types::record::BarrierRecord;
+use serde::{Deserialize, Serialize};
 
 /// `max_backup_tablets_per_job`.
 const DEFAULT_MAX_TABLETS: usize = 300_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum BackupState {
     Pending,
     Snapshoting,
@@ -30,16 +31,16 @@ pub(super) enum BackupState {
 }
 
 /// A table of the ON clause, with its partitions if only some are wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BackupObject {
     pub name: String,
     pub partitions: Option<Vec<String>>,
 }
 
 /// The meta and the job info as getSnapshot sends them.
-type Payload = (Arc<Vec<u8>>, Arc<Vec<u8>>);
+pub(super) type Payload = (Arc<Vec<u8>>, Arc<Vec<u8>>);
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct BackupJob {
     pub id: i64,
     pub db_id: i64,
@@ -63,6 +64,7 @@ pub(super) struct BackupJob {
     tablet_paths: BTreeMap<i64, String>,
     /// What lies on the backends for this job.
     pub files: Vec<SnapshotFile>,
+    #[serde(skip)]
     payload: Option<Payload>,
 }
 
@@ -131,6 +133,14 @@ impl BackupJob {
 
     pub fn expires_at(&self) -> i64 {
         self.create_time.saturating_add(self.timeout_ms)
+    }
+
+    pub(super) fn payload(&self) -> Option<&Payload> {
+        self.payload.as_ref()
+    }
+
+    pub(super) fn set_payload(&mut self, meta: Vec<u8>, job_info: Vec<u8>) {
+        self.payload = Some((Arc::new(meta), Arc::new(job_info)));
     }
 
     /// The snapshot once the job has finished.
@@ -286,7 +296,7 @@ fn fix_versions(cluster: &ClusterInner, fe: &mut FeState, db_id: i64, job_id: i6
                     html_safe_json(&barrier)
                 });
                 seqs.insert(table_id, seq);
-                Table::Olap(Box::new(copy))
+                Table::Olap(Tracked::new(copy))
             }
         };
         meta.tables.insert(object.name.clone(), copy);

@@ -1,5 +1,6 @@
 //! The transfers of a restore: spawned together, a few at a time, watched by the job.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +15,7 @@ use crate::cluster::ClusterInner;
 const CONCURRENCY: usize = 8;
 
 /// One tablet replica to fill.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct DownloadPlan {
     pub backend_id: i64,
     pub local_tablet_id: i64,

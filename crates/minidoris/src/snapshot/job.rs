@@ -1,16 +1,18 @@
 //! What backups and restores have in common.
 
+use serde::{Deserialize, Serialize};
+
 use super::backup::BackupJob;
 use super::restore::RestoreJob;
 
 /// A job of a database. Large, so on the heap.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Job {
     Backup(Box<BackupJob>),
     Restore(Box<RestoreJob>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StatusCode {
     Ok,
     CommonError,
@@ -18,7 +20,7 @@ pub enum StatusCode {
 }
 
 /// The outcome in the column Status: `[OK]` or `[CODE, msg: text]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobStatus {
     pub code: StatusCode,
     pub message: String,

@@ -14,6 +14,7 @@ mod local;
 mod meta;
 mod properties;
 mod restore;
+mod save;
 mod show;
 mod submit_backup;
 #[cfg(test)]

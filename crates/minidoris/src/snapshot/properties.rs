@@ -1,5 +1,6 @@
 //! Properties of BACKUP statements and of restore requests.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::error::{SqlError, SqlResult};
@@ -16,7 +17,7 @@ pub struct BackupProperties {
     pub metadata_only: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreProperties {
     pub timeout_ms: i64,
     pub allow_load: bool,

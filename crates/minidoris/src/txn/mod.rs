@@ -16,6 +16,7 @@ mod daemon;
 mod error;
 mod publish;
 mod repair;
+pub(crate) mod save;
 mod sub_txn;
 mod tablet_index;
 #[cfg(test)]
@@ -24,6 +25,8 @@ mod upsert;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 pub use abort::{abort, abort_and_clear, abort_by_coordinator, clear_staged};
 pub use begin::{BeginOutcome, BeginTxn, begin};
@@ -44,7 +47,7 @@ pub const DEFAULT_MAX_RUNNING: usize = 10_000;
 pub const DEFAULT_MAX_PUBLISHING_PER_TABLE: usize = 500;
 
 /// The numbers are those of `TransactionStatus`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TxnStatus {
     Prepare,
     Committed,
@@ -53,7 +56,7 @@ pub enum TxnStatus {
 }
 
 /// Who drives a load.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Coordinator {
     Frontend {
         host: String,
@@ -65,10 +68,11 @@ pub enum Coordinator {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Txn {
     pub id: i64,
     pub db_id: i64,
+    #[serde(with = "save::label")]
     pub label: Arc<str>,
     pub request_id: Option<(i64, i64)>,
     pub table_ids: Vec<i64>,
@@ -89,13 +93,15 @@ pub struct Txn {
     /// Versions given at commit, in order.
     pub versions: Vec<PartitionCommit>,
     /// Cluster time from which it may be published.
+    #[serde(skip)]
     publish_after: i64,
     /// Replicas (tablet, backend) that published in earlier, incomplete attempts.
+    #[serde(skip)]
     published: HashSet<(i64, i64, i64)>,
 }
 
 /// A version that a transaction made in one partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionCommit {
     pub table_id: i64,
     pub partition_id: i64,
@@ -131,6 +137,8 @@ struct DbTxns {
     finished: HashMap<i64, Txn>,
     /// (finish time, txn id), oldest first.
     forget_order: VecDeque<(i64, i64)>,
+    /// How many have finished so far.
+    finished_count: u64,
     /// (time limit, txn id) of PREPARE transactions.
     deadlines: BTreeSet<(i64, i64)>,
     /// COMMITTED transactions.
@@ -223,6 +231,7 @@ impl DbTxns {
         txn.published = HashSet::new();
         txn.planned_indexes = None;
         txn.versions.shrink_to_fit();
+        self.finished_count += 1;
         self.forget_order.push_back((txn.finish_time, txn.id));
         self.finished.insert(txn.id, txn);
     }

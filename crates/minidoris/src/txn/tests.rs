@@ -292,7 +292,7 @@ fn add_shadow(cluster: &ClusterInner, db: i64, id: i64) {
     t.indexes.insert(index.id, index);
     t.partitions.get_mut(&partition.id).unwrap().indexes.insert(made.id, made);
     let tables = &mut state.databases.get_mut(&db).unwrap().tables;
-    tables.insert(id, crate::model::Table::Olap(Box::new(t)));
+    tables.insert(id, crate::model::Table::Olap(crate::model::Tracked::new(t)));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod dynamic_partition;
 mod harness;
 mod load;
 mod nodes;
+mod persistence;
 mod privileges;
 mod protocol;
 mod random_sql;

@@ -16,6 +16,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use doris_types::record::{AlterJobKind, AlterJobRecord, AlterJobState, BinlogType, html_safe_json};
 
 use self::finish::Attempt;
@@ -32,7 +34,7 @@ use crate::state::FeState;
 pub const SHADOW_PREFIX: &str = "__doris_shadow_";
 
 /// A running job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SchemaJob {
     pub id: i64,
     pub db_id: i64,
@@ -46,7 +48,7 @@ pub struct SchemaJob {
     pub raw_sql: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum JobKind {
     SchemaChange {
         /// Each shadow with the index it replaces.
@@ -60,14 +62,15 @@ pub enum JobKind {
 }
 
 /// What else of the table changes when a schema change ends; `None` stays as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TablePatch {
+    #[serde(with = "crate::model::ordered::optional")]
     pub properties: Option<Properties>,
     pub secondary_indexes: Option<Vec<SecondaryIndex>>,
     pub next_column_unique_id: Option<i32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
     Pending,
     /// Waits for transactions below the id.

@@ -142,7 +142,9 @@ impl FrontendRpc {
         let result = if needs == Needs::Master && !self.cluster.is_master(self.fe) {
             self.not_master()
         } else {
-            work().await.unwrap_or_else(|refusal| R::from_status(TStatus::new(refusal.code, refusal.text)))
+            let answer = work().await;
+            let answer = self.cluster.save().map_err(Refusal::internal).and(answer);
+            answer.unwrap_or_else(|refusal| R::from_status(TStatus::new(refusal.code, refusal.text)))
         };
         match action {
             FaultAction::CutAfter => Err(HandlerError::Cut),

@@ -12,6 +12,8 @@ mod submit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use submit::{RestoreRequest, TableReference, submit_restore};
 
 use super::download::{DownloadPlan, Downloads};
@@ -25,7 +27,7 @@ use crate::state::FeState;
 /// The name that a table is built under until it takes another's place.
 pub(super) const ATOMIC_PREFIX: &str = "__doris_atomic_restore_prefix__";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum RestoreState {
     Pending,
     Creating,
@@ -38,7 +40,7 @@ pub(super) enum RestoreState {
     Cancelled,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct RestoreJob {
     pub id: i64,
     pub db_id: i64,
@@ -58,18 +60,19 @@ pub(super) struct RestoreJob {
     pub finished_time: i64,
     /// What PENDING decided.
     plan: RestorePlan,
+    #[serde(skip)]
     pub downloads: Option<Arc<Downloads>>,
 }
 
 /// What a restore does to the catalogue.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct RestorePlan {
     tables: Vec<TablePlan>,
     views: Vec<ViewPlan>,
     downloads: Vec<DownloadPlan>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct TablePlan {
     table_id: i64,
     /// The name it has in the end.
@@ -81,7 +84,7 @@ struct TablePlan {
     added_partitions: Vec<i64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Target {
     /// A new table under its own name.
     New,
@@ -91,7 +94,7 @@ enum Target {
     InPlace,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct ViewPlan {
     view: crate::model::View,
     /// Leaves an equal local view as it is.
@@ -164,7 +167,8 @@ fn advance(
         }
         RestoreState::Download => {
             let token = job.job_info.extra_info.as_ref().and_then(|extra| extra.token.clone());
-            let plans = std::mem::take(&mut job.plan.downloads);
+            // A copy: after a restart the transfers start again.
+            let plans = job.plan.downloads.clone();
             job.downloads = Some(Downloads::start(cluster, plans, &token.unwrap_or_default()));
             RestoreState::Downloading
         }
@@ -189,6 +193,7 @@ fn advance(
             job.finished_time = now_ms;
             // The job's row stays, its bulk need not.
             job.meta = SnapshotMeta::default();
+            job.plan.downloads = Vec::new();
             job.downloads = None;
             RestoreState::Finished
         }

@@ -11,6 +11,7 @@ use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::model::{
     IndexSchema, OlapTable, Partition, PartitionItem, PartitionScheme, PartitionValue, Table, TableState,
+    Tracked,
 };
 use crate::snapshot::download::DownloadPlan;
 use crate::snapshot::job_info::PartitionInfo;
@@ -287,7 +288,7 @@ fn create(
         old.in_atomic_restore = true;
     }
     if let Some(db) = fe.databases.get_mut(&db_id) {
-        db.tables.insert(table.id, Table::Olap(Box::new(table)));
+        db.tables.insert(table.id, Table::Olap(Tracked::new(table)));
     }
     // Part of the plan before anything else can fail, so that it is taken back then.
     job.plan.tables.push(plan);
