@@ -102,7 +102,9 @@ fn is_wanted(name: &str, filter: &ShowFilter) -> bool {
         Operator::NotLike => !is_like(name, &condition.value),
         Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => true,
     };
-    filter.like.as_ref().is_none_or(|pattern| is_like(name, pattern)) && filter.conditions.iter().all(meets)
+    filter.like.as_ref().is_none_or(|pattern| is_like(name, pattern))
+        && filter.conditions.iter().all(meets)
+        && (filter.alternatives.is_empty() || filter.alternatives.iter().any(meets))
 }
 
 /// SQL's LIKE without regard to case: `%` stands for any text, `_` for one character.

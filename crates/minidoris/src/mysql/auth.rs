@@ -95,6 +95,18 @@ impl HandshakeResponse {
     }
 }
 
+/// What COM_CHANGE_USER sends: user, proof, database, charset and plugin.
+pub fn change_user(payload: &[u8]) -> Option<HandshakeResponse> {
+    let mut reader = Reader::new(payload);
+    let user = text(reader.until_zero());
+    let length = usize::from(reader.byte()?);
+    let auth = reader.take(length)?.to_vec();
+    let database = Some(text(reader.until_zero())).filter(|name| !name.is_empty());
+    // Old clients end here.
+    let plugin = reader.take(2).map(|_| text(reader.until_zero())).filter(|name| !name.is_empty());
+    Some(HandshakeResponse { capabilities: 0, user, auth, database, plugin })
+}
+
 /// Whether `answer` proves the password behind `hash`, which is SHA1(SHA1(password)): the answer is
 /// SHA1(password) XOR SHA1(salt + hash). No password is proved by an empty answer.
 pub fn proves(answer: &[u8], hash: Option<&PasswordHash>, salt: &Salt) -> bool {

@@ -8,14 +8,15 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::auth::{self, HandshakeResponse};
 use super::packet::{self, Input, Output};
-use super::{MysqlLimits, SERVER_VERSION, capability, encode};
+use super::prepared::Prepared;
+use super::{MysqlLimits, SERVER_VERSION, binary, capability, encode};
 use crate::access::accounts::PasswordHash;
 use crate::cluster::ClusterInner;
 use crate::dispatch;
 use crate::error::SqlError;
 use crate::fault::{FaultAction, NodeId};
 use crate::query::transaction;
-use crate::session::{Answer, ColumnType, Session};
+use crate::session::{Answer, ColumnType, ResultSet, Session};
 use crate::sql;
 
 mod command {
@@ -24,9 +25,13 @@ mod command {
     pub const QUERY: u8 = 0x03;
     pub const FIELD_LIST: u8 = 0x04;
     pub const PING: u8 = 0x0e;
+    pub const CHANGE_USER: u8 = 0x11;
     pub const STMT_PREPARE: u8 = 0x16;
+    pub const STMT_EXECUTE: u8 = 0x17;
     pub const STMT_SEND_LONG_DATA: u8 = 0x18;
     pub const STMT_CLOSE: u8 = 0x19;
+    pub const STMT_RESET: u8 = 0x1a;
+    pub const RESET_CONNECTION: u8 = 0x1f;
 }
 
 /// Whether the connection goes on after a command.
@@ -42,6 +47,8 @@ struct Connection<'a> {
     writer: OwnedWriteHalf,
     limits: &'a MysqlLimits,
     session: Session,
+    salt: auth::Salt,
+    prepared: Prepared,
     /// The client set CLIENT_MULTI_STATEMENTS.
     multi_statements: bool,
     /// The number of the reply's first packet; more than 1 after a command of several packets.
@@ -72,13 +79,24 @@ pub async fn run(
         return reply(&mut writer, limits, 0, |output| encode::error(output, &error)).await;
     }
     let mut input = Input::new(reader, limits.max_statement_size, limits.stall_timeout);
+    let salt = auth::new_salt();
     let Some((session, capabilities)) =
-        handshake(cluster, id, &address, &mut input, &mut writer, limits).await?
+        handshake(cluster, id, &address, &salt, &mut input, &mut writer, limits).await?
     else {
         return Ok(());
     };
     let multi_statements = capabilities & capability::MULTI_STATEMENTS != 0;
-    let mut connection = Connection { cluster, fe, writer, limits, session, multi_statements, sequence: 1 };
+    let mut connection = Connection {
+        cluster,
+        fe,
+        writer,
+        limits,
+        session,
+        salt,
+        prepared: Prepared::default(),
+        multi_statements,
+        sequence: 1,
+    };
     while let Some((payload, sequence)) = input.next(limits.idle_timeout).await? {
         connection.sequence = sequence.wrapping_add(1);
         if connection.command(payload).await? == Flow::Close {
@@ -100,13 +118,13 @@ async fn handshake(
     cluster: &Arc<ClusterInner>,
     id: u32,
     address: &str,
+    salt: &auth::Salt,
     input: &mut Input,
     writer: &mut OwnedWriteHalf,
     limits: &MysqlLimits,
 ) -> io::Result<Option<(Session, u32)>> {
-    let salt = auth::new_salt();
     reply(writer, limits, 0, |output| {
-        output.packet(|bytes| auth::greeting(bytes, SERVER_VERSION, id, &salt));
+        output.packet(|bytes| auth::greeting(bytes, SERVER_VERSION, id, salt));
     })
     .await?;
     let Some((payload, mut sequence)) = input.next(limits.stall_timeout).await? else { return Ok(None) };
@@ -117,14 +135,14 @@ async fn handshake(
     };
     if response.plugin.as_deref().is_some_and(|plugin| plugin != auth::PLUGIN) {
         reply(writer, limits, sequence.wrapping_add(1), |output| {
-            output.packet(|bytes| auth::switch_request(bytes, &salt));
+            output.packet(|bytes| auth::switch_request(bytes, salt));
         })
         .await?;
         let Some((answer, answered)) = input.next(limits.stall_timeout).await? else { return Ok(None) };
         response.auth = answer.to_vec();
         sequence = answered;
     }
-    let admitted = admit(cluster, id, address, &response, &salt);
+    let admitted = admit(cluster, id, address, &response, salt);
     reply(writer, limits, sequence.wrapping_add(1), |output| match &admitted {
         Ok(_) => encode::ok(output, 0, "", 0),
         Err(error) => encode::error(output, error),
@@ -172,7 +190,7 @@ impl Connection<'_> {
         match code {
             command::QUIT => Ok(Flow::Close),
             command::QUERY => match std::str::from_utf8(argument) {
-                Ok(text) => self.query(text).await,
+                Ok(text) => self.query(&sql::split_statements(text), encode::result_set).await,
                 Err(_) => self.refuse(SqlError::general("statement is not valid UTF-8")).await,
             },
             command::INIT_DB => {
@@ -192,11 +210,36 @@ impl Connection<'_> {
                 }
             }
             // These two have no reply.
-            command::STMT_CLOSE | command::STMT_SEND_LONG_DATA => Ok(Flow::Continue),
-            command::STMT_PREPARE => {
-                let message = "server-side prepared statements are not supported, use the text protocol";
-                self.refuse(SqlError { code: 1295, state: "HY000", message: message.to_owned() }).await
+            command::STMT_CLOSE => {
+                self.prepared.close(argument);
+                Ok(Flow::Continue)
             }
+            command::STMT_SEND_LONG_DATA => {
+                self.prepared.long_data(argument);
+                Ok(Flow::Continue)
+            }
+            command::STMT_PREPARE => {
+                let text = std::str::from_utf8(argument);
+                let text = text.map_err(|_| SqlError::general("statement is not valid UTF-8"));
+                match text.and_then(|text| self.prepared.prepare(text)) {
+                    Ok((id, count)) => self.reply(|output| encode::prepared(output, id, count)).await,
+                    Err(error) => self.refuse(error).await,
+                }
+            }
+            command::STMT_EXECUTE => match self.prepared.execute(argument) {
+                Ok(text) => self.query(&[&text], binary::result_set).await,
+                Err(error) => self.refuse(error).await,
+            },
+            command::STMT_RESET => match self.prepared.reset(argument) {
+                Ok(()) => self.reply(|output| encode::ok(output, 0, "", 0)).await,
+                Err(error) => self.refuse(error).await,
+            },
+            command::RESET_CONNECTION => {
+                self.forget_session();
+                self.session.variables.clear();
+                self.reply(|output| encode::ok(output, 0, "", 0)).await
+            }
+            command::CHANGE_USER => self.change_user(argument).await,
             other => {
                 let message = format!("Unsupported command({other})");
                 self.refuse(SqlError { code: 1047, state: "08S01", message }).await
@@ -204,9 +247,38 @@ impl Connection<'_> {
         }
     }
 
-    /// Runs every statement of the text and answers as the module comment says.
-    async fn query(&mut self, text: &str) -> io::Result<Flow> {
-        let statements = sql::split_statements(text);
+    /// Ends the transaction and forgets prepared statements.
+    fn forget_session(&mut self) {
+        transaction::rollback(self.cluster, &mut self.session, "the session is reset");
+        self.prepared.clear();
+    }
+
+    /// A new session for another account on the same connection, or its end.
+    async fn change_user(&mut self, payload: &[u8]) -> io::Result<Flow> {
+        let Some(response) = auth::change_user(payload) else {
+            let message = "Unknown command".to_owned();
+            return self.refuse(SqlError { code: 1047, state: "08S01", message }).await;
+        };
+        self.forget_session();
+        let address = self.session.address.clone().unwrap_or_default();
+        match admit(self.cluster, self.session.connection_id, &address, &response, &self.salt) {
+            Ok(session) => {
+                self.session = session;
+                self.reply(|output| encode::ok(output, 0, "", 0)).await
+            }
+            Err(error) => {
+                self.refuse(error).await?;
+                Ok(Flow::Close)
+            }
+        }
+    }
+
+    /// Runs every statement and answers as the module comment says; `rows` encodes result sets.
+    async fn query(
+        &mut self,
+        statements: &[&str],
+        rows: fn(&mut Output, &ResultSet, u16),
+    ) -> io::Result<Flow> {
         let node = NodeId::Fe(self.fe);
         let mut output = Output::starting_at(self.sequence);
         let mut flow = Flow::Continue;
@@ -239,7 +311,7 @@ impl Connection<'_> {
                     Ok(Answer::Done { affected_rows, info }) => {
                         encode::ok(&mut output, *affected_rows, info, status);
                     }
-                    Ok(Answer::Rows(rows)) => encode::result_set(&mut output, rows, status),
+                    Ok(Answer::Rows(result)) => rows(&mut output, result, status),
                     Err(error) => encode::error(&mut output, error),
                 }
             }

@@ -77,6 +77,24 @@ pub fn result_set(output: &mut Output, rows: &ResultSet, status: u16) {
     eof(output, status);
 }
 
+/// The answer to COM_STMT_PREPARE: the id, then a definition per parameter. Doris describes no result
+/// columns before the statement runs.
+pub fn prepared(output: &mut Output, id: u32, parameters: usize) {
+    output.packet(|bytes| {
+        bytes.push(0);
+        bytes.extend_from_slice(&id.to_le_bytes());
+        bytes.extend_from_slice(&0u16.to_le_bytes());
+        bytes.extend_from_slice(&u16::try_from(parameters).unwrap_or(u16::MAX).to_le_bytes());
+        bytes.extend_from_slice(&[0, 0, 0]);
+    });
+    if parameters > 0 {
+        for _ in 0..parameters {
+            column(output, "", "?", ColumnType::Text);
+        }
+        eof(output, 0);
+    }
+}
+
 /// The answer to COM_FIELD_LIST: definitions with a NULL default each, then EOF.
 pub fn field_list(output: &mut Output, table: &str, columns: &[(String, ColumnType)]) {
     for (name, column_type) in columns {
@@ -88,7 +106,7 @@ pub fn field_list(output: &mut Output, table: &str, columns: &[(String, ColumnTy
     eof(output, 0);
 }
 
-fn column(output: &mut Output, table: &str, name: &str, column_type: ColumnType) {
+pub(super) fn column(output: &mut Output, table: &str, name: &str, column_type: ColumnType) {
     output.packet(|bytes| column_payload(bytes, table, name, column_type));
 }
 

@@ -1,5 +1,5 @@
 //! The MySQL server protocol as a Doris frontend speaks it: handshake version 10, `mysql_native_password`,
-//! text results that end with EOF packets, no server-side prepared statements.
+//! text results that end with EOF packets, and binary ones for [`prepared`] statements.
 //!
 //! One task per connection. All connections of a listener are dropped at once when it is told to stop, as
 //! when a frontend dies.
@@ -9,10 +9,12 @@
 //! last one, or the first error.
 
 mod auth;
+mod binary;
 mod capability;
 mod connection;
 mod encode;
 mod packet;
+mod prepared;
 mod wire;
 
 use std::future::Future;

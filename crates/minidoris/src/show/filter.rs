@@ -15,6 +15,14 @@ pub fn apply(mut result: ResultSet, filter: &ShowFilter, like_column: usize) -> 
         let at = position(&result, &condition.column)?;
         result.rows.retain(|row| holds(cell(row, at), condition));
     }
+    if !filter.alternatives.is_empty() {
+        let alternatives: Vec<(usize, &Condition)> = filter
+            .alternatives
+            .iter()
+            .map(|condition| Ok((position(&result, &condition.column)?, condition)))
+            .collect::<SqlResult<_>>()?;
+        result.rows.retain(|row| alternatives.iter().any(|(at, condition)| holds(cell(row, *at), condition)));
+    }
     for order in filter.order_by.iter().rev() {
         let at = position(&result, &order.column)?;
         result.rows.sort_by(|a, b| {
@@ -119,6 +127,7 @@ mod tests {
             }],
             order_by: vec![OrderBy { column: "Name".to_owned(), descending: true }],
             limit: Some((0, 1)),
+            ..ShowFilter::default()
         };
         let rows = apply(result.clone(), &filter, 0).unwrap().rows;
         assert_eq!(rows, vec![vec![Some("11".to_owned()), Some("c".to_owned())]]);

@@ -263,6 +263,12 @@ impl Parser<'_> {
                     break;
                 }
             }
+            if filter.conditions.len() == 1 && self.at_word("or") {
+                filter.alternatives.append(&mut filter.conditions);
+                while self.accept_word("or") {
+                    filter.alternatives.push(self.condition()?);
+                }
+            }
             if parenthesised {
                 self.expect_symbol(')')?;
             }

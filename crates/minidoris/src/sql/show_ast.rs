@@ -15,6 +15,8 @@ pub struct ShowFilter {
     pub like: Option<String>,
     /// Joined by AND.
     pub conditions: Vec<Condition>,
+    /// Joined by OR; none when empty.
+    pub alternatives: Vec<Condition>,
     pub order_by: Vec<OrderBy>,
     /// Offset and count.
     pub limit: Option<(usize, usize)>,

@@ -373,6 +373,11 @@ impl Parser<'_> {
             self.advance();
             return self.set_password();
         }
+        // SET [SESSION | GLOBAL] TRANSACTION …: there is one isolation level.
+        if ["session", "global", "local"].iter().any(|scope| self.at_words(&[scope, "transaction"])) {
+            self.rest_text();
+            return Ok(Statement::Set(Vec::new()));
+        }
         if ["names", "property", "transaction", "ldap_admin_password", "default", "character", "charset"]
             .iter()
             .any(|word| self.at_word(word))

@@ -55,6 +55,48 @@ async fn the_command_line_client_works() {
     cluster.stop().await;
 }
 
+/// Prepared statements of Oracle's driver, in its own implementation of the protocol.
+const CONNECTOR: &str = r#"
+import sys, datetime, decimal
+try:
+    import mysql.connector
+except ImportError:
+    print("missing"); sys.exit(0)
+conn = mysql.connector.connect(host=sys.argv[1], port=int(sys.argv[2]), user="root", use_pure=True, ssl_disabled=True,
+    auth_plugin="mysql_native_password", charset="utf8", collation="utf8_general_ci")
+cursor = conn.cursor()
+cursor.execute("create database d")
+cursor.execute("create table d.t (k int, v varchar(20), at datetime) duplicate key(k) distributed by hash(k) buckets 1 "
+    "properties ('replication_num' = '1')")
+cursor = conn.cursor(prepared=True)
+for k in range(3):
+    cursor.execute("insert into d.t values (?, ?, ?)", (k, "it's %d" % k, datetime.datetime(2026, 2, 3, 4, 5, k)))
+cursor.execute("select * from d.t where k >= ? order by k", (1,))
+for row in cursor.fetchall():
+    print(*row)
+conn.cmd_reset_connection()
+conn.close()
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_prepared_statements_of_mysql_connector_work() {
+    let cluster = cluster().await;
+    let node = cluster.fe(0);
+    let arguments = ["-c", CONNECTOR, &node.host, &node.query_port.to_string()].map(str::to_owned);
+    let output = run("python3", arguments.to_vec()).await;
+    match output.as_ref().map(|output| (output, text(&output.stdout))) {
+        None => eprintln!("LEFT OUT: Python is not installed"),
+        Some((_, printed)) if printed.trim() == "missing" => {
+            eprintln!("LEFT OUT: Python's mysql-connector-python is not installed");
+        }
+        Some((output, printed)) => {
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            assert_eq!(printed, "1 it's 1 2026-02-03 04:05:01\n2 it's 2 2026-02-03 04:05:02\n");
+        }
+    }
+    cluster.stop().await;
+}
+
 const SCRIPT: &str = r#"
 import sys
 try:

@@ -10,6 +10,7 @@ mod harness;
 mod load;
 mod nodes;
 mod persistence;
+mod prepared;
 mod privileges;
 mod protocol;
 mod random_sql;

@@ -72,8 +72,8 @@ async fn another_plugin_is_switched_to_the_native_one() {
     write_packet(&mut stream, 3, &[]).await;
     let (sequence, ok) = read_packet(&mut stream).await;
     assert_eq!((sequence, ok[0]), (4, 0));
-    // COM_RESET_CONNECTION is unknown, and the connection goes on.
-    write_packet(&mut stream, 0, &[0x1f]).await;
+    // COM_STMT_FETCH is unknown, as there are no cursors, and the connection goes on.
+    write_packet(&mut stream, 0, &[0x1c]).await;
     let (sequence, error) = read_packet(&mut stream).await;
     assert_eq!((sequence, error[0], u16::from_le_bytes([error[1], error[2]])), (1, 0xff, 1047));
     write_packet(&mut stream, 0, &[0x0e]).await;
