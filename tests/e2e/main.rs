@@ -21,6 +21,7 @@ mod gap;
 mod harness_itself;
 mod lost_replies;
 mod matrix;
+mod overwrite;
 mod shutdown;
 mod steering;
 mod table_job;

@@ -35,6 +35,9 @@ pub trait Cluster: Send + Sync {
     /// Runs one statement, in the database if one is named.
     async fn execute(&self, database: Option<&str>, sql: &str) -> Result<()>;
 
+    /// Names of the temporary partitions of a table; none when the table does not exist.
+    async fn temporary_partitions(&self, database: &str, table: &str) -> Result<Vec<String>>;
+
     /// The text of SHOW CREATE TABLE; `None` when the table does not exist.
     async fn show_create_table(&self, database: &str, table: &str) -> Result<Option<String>>;
 

@@ -1,7 +1,8 @@
 //! Routes: which downstream tablets a table's upstream tablets go to.
 //!
-//! Partitions are matched by their identity text, indexes by name (the base index by being the base, for
-//! it carries the table's name), tablets by position in bucket order. Building a route is pure; it is
+//! Partitions are matched by their identity text, temporary ones by name (their range is often that of a formal
+//! one), indexes by name (the base index by being the base, for it carries the table's name), tablets by
+//! position in bucket order. Building a route is pure; it is
 //! cached per table and built again when a partition is unknown or metadata proves stale.
 
 use std::collections::HashMap;
@@ -20,6 +21,8 @@ pub struct TableRoute {
     source: HashMap<i64, PartitionMeta>,
     /// Range text to the downstream partition.
     target: HashMap<String, PartitionMeta>,
+    /// Name to the downstream partition, of temporary ones.
+    target_temporary: HashMap<String, PartitionMeta>,
 }
 
 /// One downstream tablet to fill, and where its rows are upstream.
@@ -44,6 +47,9 @@ pub enum RouteError {
     TargetPartitionMissing {
         range: String,
     },
+    TemporaryPartitionMissing {
+        name: String,
+    },
     /// An index of the target has no counterpart that the load wrote.
     SourceIndexMissing {
         index: String,
@@ -57,41 +63,59 @@ pub enum RouteError {
 }
 
 impl TableRoute {
-    pub fn new(source: TableMeta, target: TableMeta) -> Self {
+    /// `temporary` names the temporary partitions of the target, which its metadata does not tell apart.
+    pub fn new(source: TableMeta, target: TableMeta, temporary: &[String]) -> Self {
+        let (target_temporary, formal): (Vec<_>, Vec<_>) =
+            target.partitions.into_iter().partition(|partition| temporary.contains(&partition.name));
         Self {
             source_name: source.name,
             target_name: target.name,
             source: source.partitions.into_iter().map(|partition| (partition.id, partition)).collect(),
-            target: target
-                .partitions
+            target: formal.into_iter().map(|partition| (partition.range.clone(), partition)).collect(),
+            target_temporary: target_temporary
                 .into_iter()
-                .map(|partition| (partition.range.clone(), partition))
+                .map(|partition| (partition.name.clone(), partition))
                 .collect(),
         }
     }
 
     /// The visible versions of a partition, upstream and downstream, when the metadata was read.
-    pub fn versions(&self, record: &PartitionRecord) -> Option<(i64, i64)> {
+    pub fn versions(&self, record: &PartitionRecord, temporary: Option<&str>) -> Option<(i64, i64)> {
         let source = self.source.get(&record.partition_id)?;
-        let target = self.target.get(&record.range)?;
+        let target = self.target(record, temporary).ok()?;
         Some((source.visible_version, target.visible_version))
     }
 
+    fn target(
+        &self,
+        record: &PartitionRecord,
+        temporary: Option<&str>,
+    ) -> Result<&PartitionMeta, RouteError> {
+        match temporary {
+            None => self
+                .target
+                .get(&record.range)
+                .ok_or_else(|| RouteError::TargetPartitionMissing { range: record.range.clone() }),
+            Some(name) => self
+                .target_temporary
+                .get(name)
+                .ok_or_else(|| RouteError::TemporaryPartitionMissing { name: name.to_owned() }),
+        }
+    }
+
     /// The tablets that a load into this partition must fill: all of every index of the target, because
-    /// the downstream FE demands them at commit.
+    /// the downstream FE demands them at commit. `temporary` is the name of a temporary partition.
     pub fn tablets(
         &self,
         record: &PartitionRecord,
+        temporary: Option<&str>,
         index_ids: Option<&[i64]>,
     ) -> Result<Vec<TabletRoute>, RouteError> {
         let source = self
             .source
             .get(&record.partition_id)
             .ok_or(RouteError::SourcePartitionGone { partition_id: record.partition_id })?;
-        let target = self
-            .target
-            .get(&record.range)
-            .ok_or_else(|| RouteError::TargetPartitionMissing { range: record.range.clone() })?;
+        let target = self.target(record, temporary)?;
         let mut tablets = Vec::new();
         for index in &target.indexes {
             let from = self.source_index(source, index, index_ids)?;
@@ -197,12 +221,13 @@ mod tests {
                 "r",
                 vec![index(32, "roll", &[(42, &[7])]), index(31, "b", &[(40, &[7, 8]), (41, &[8])])],
             ),
+            &[],
         );
-        let tablets = route.tablets(&record(10, "r"), None).expect("everything matches");
+        let tablets = route.tablets(&record(10, "r"), None, None).expect("everything matches");
         let pairs: Vec<_> = tablets.iter().map(|t| (t.source_tablet_id, t.tablet_id)).collect();
         assert_eq!(pairs, [(22, 42), (20, 40), (21, 41)]);
         assert_eq!(tablets[1].backends, [7, 8]);
-        assert_eq!(route.versions(&record(10, "r")), Some((4, 4)));
+        assert_eq!(route.versions(&record(10, "r"), None), Some((4, 4)));
     }
 
     #[test]
@@ -216,30 +241,31 @@ mod tests {
                 vec![index(11, "a", &[(20, &[1])]), index(12, "__doris_shadow_a", &[(22, &[1])])],
             ),
             table(2, "a", 30, "", vec![index(31, "a", &[(40, &[7])])]),
+            &[],
         );
-        assert_eq!(route.tablets(&record(10, ""), Some(&[11, 12])).expect("base matches").len(), 1);
+        assert_eq!(route.tablets(&record(10, ""), None, Some(&[11, 12])).expect("base matches").len(), 1);
     }
 
     #[test]
     fn says_what_does_not_match() {
         let source = table(1, "a", 10, "r", vec![index(11, "a", &[(20, &[1])])]);
         let two = table(2, "a", 30, "r", vec![index(31, "a", &[(40, &[7]), (41, &[7])])]);
-        let route = TableRoute::new(source.clone(), two);
+        let route = TableRoute::new(source.clone(), two, &[]);
         assert_eq!(
-            route.tablets(&record(10, "r"), None),
+            route.tablets(&record(10, "r"), None, None),
             Err(RouteError::TabletCount { index: "a".to_owned(), source: 1, target: 2 })
         );
         assert_eq!(
-            route.tablets(&record(99, "r"), None),
+            route.tablets(&record(99, "r"), None, None),
             Err(RouteError::SourcePartitionGone { partition_id: 99 })
         );
         assert_eq!(
-            route.tablets(&record(10, "other"), None),
+            route.tablets(&record(10, "other"), None, None),
             Err(RouteError::TargetPartitionMissing { range: "other".to_owned() })
         );
         let rollup = table(2, "a", 30, "r", vec![index(31, "gone", &[(40, &[7])])]);
         assert_eq!(
-            TableRoute::new(source, rollup).tablets(&record(10, "r"), None),
+            TableRoute::new(source, rollup, &[]).tablets(&record(10, "r"), None, None),
             Err(RouteError::SourceIndexMissing { index: "gone".to_owned() })
         );
     }
@@ -249,10 +275,29 @@ mod tests {
         let route = TableRoute::new(
             table(1, "a", 10, "", vec![index(11, "a", &[(20, &[1])]), index(12, "r", &[(21, &[1])])]),
             table(2, "a", 30, "", vec![index(31, "a", &[(40, &[7])]), index(32, "r", &[(41, &[7])])]),
+            &[],
         );
         assert_eq!(
-            route.tablets(&record(10, ""), Some(&[11])),
+            route.tablets(&record(10, ""), None, Some(&[11])),
             Err(RouteError::SourceIndexMissing { index: "r".to_owned() })
         );
+    }
+
+    #[test]
+    fn a_temporary_partition_is_found_by_its_name_and_never_by_its_range() {
+        let source = table(1, "a", 10, "r", vec![index(11, "a", &[(20, &[1])])]);
+        let mut target = table(2, "a", 30, "r", vec![index(31, "a", &[(40, &[7])])]);
+        let mut temporary = table(2, "a", 50, "r", vec![index(31, "a", &[(60, &[7])])]).partitions.remove(0);
+        temporary.name = "tp".to_owned();
+        target.partitions.push(temporary);
+        let route = TableRoute::new(source, target, &["tp".to_owned()]);
+        let tablet = |temporary| {
+            let tablets = route.tablets(&record(10, "r"), temporary, None);
+            tablets.map(|tablets| (tablets[0].partition_id, tablets[0].tablet_id))
+        };
+        assert_eq!(tablet(None), Ok((30, 40)));
+        assert_eq!(tablet(Some("tp")), Ok((50, 60)));
+        let missing = RouteError::TemporaryPartitionMissing { name: "gone".to_owned() };
+        assert_eq!(tablet(Some("gone")), Err(missing));
     }
 }

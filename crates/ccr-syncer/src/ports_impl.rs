@@ -157,6 +157,10 @@ impl Cluster for Port {
         self.sql(database.unwrap_or_default(), self.cluster.execute(database, sql)).await
     }
 
+    async fn temporary_partitions(&self, database: &str, table: &str) -> Result<Vec<String>> {
+        self.sql(database, self.cluster.temporary_partitions(database, table)).await
+    }
+
     async fn show_create_table(&self, database: &str, table: &str) -> Result<Option<String>> {
         self.sql(database, self.cluster.show_create_table(database, table)).await
     }

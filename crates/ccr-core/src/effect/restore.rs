@@ -163,6 +163,7 @@ async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTree
             synced_to: table.commit_seq,
             named_to: None,
             lane: Lane::Flowing,
+            temporary: BTreeMap::new(),
         };
         links.insert(table.id, link);
     }

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::{downstream, upstream};
 use crate::error::{Error, Origin, Result};
+use crate::plan::TableIngest;
 use crate::route::TableRoute;
 use crate::runner::shell::Shell;
 
@@ -75,10 +76,10 @@ impl Routes {
     pub async fn find<T>(
         &self,
         shell: &Shell,
-        source_id: i64,
-        target_id: i64,
+        table: &TableIngest,
         is_enough: &Enough<'_, T>,
     ) -> Result<Found<T>> {
+        let source_id = table.source_id;
         if let Some(found) = self.known(source_id, is_enough) {
             return Ok(found);
         }
@@ -87,7 +88,7 @@ impl Routes {
         if let Some(found) = self.known(source_id, is_enough) {
             return Ok(found);
         }
-        Ok(match self.read(shell, source_id, target_id).await? {
+        Ok(match self.read(shell, table).await? {
             Looked::Route(route) => Found::Read(route),
             Looked::SourceGone => Found::SourceGone,
         })
@@ -110,7 +111,8 @@ impl Routes {
     }
 
     /// Reads the route of a table from both sides.
-    pub async fn read(&self, shell: &Shell, source_id: i64, target_id: i64) -> Result<Looked> {
+    pub async fn read(&self, shell: &Shell, table: &TableIngest) -> Result<Looked> {
+        let (source_id, target_id) = (table.source_id, table.target_id);
         let ctx = &shell.ctx;
         let (source, target) = futures::future::join(
             ctx.upstream.meta(shell.source_database(), MetaFilter::Tables(vec![source_id])),
@@ -141,7 +143,13 @@ impl Routes {
                 "recover the table downstream and resume, or delete the job and create it again",
             )
         })?;
-        let route = Arc::new(TableRoute::new(source, target));
+        let mut temporary: Vec<String> = table.temporary.values().cloned().collect();
+        if has_equal_ranges(&target, &temporary) {
+            // The target has temporary partitions that are not the job's.
+            let db = shell.target_database();
+            temporary = ctx.downstream.temporary_partitions(db, &target.name).await.map_err(downstream)?;
+        }
+        let route = Arc::new(TableRoute::new(source, target, &temporary));
         self.tables.lock().entry(source_id).or_default().route = Some(Arc::clone(&route));
         Ok(Looked::Route(route))
     }
@@ -200,6 +208,13 @@ pub(crate) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> 
         }
         shell.ctx.clock.sleep(shell.ctx.options.retry_min).await;
     }
+}
+
+/// Whether a range text stands for more than one partition that is not known to be temporary.
+fn has_equal_ranges(table: &TableMeta, temporary: &[String]) -> bool {
+    let mut ranges = HashSet::new();
+    let formal = table.partitions.iter().filter(|partition| !temporary.contains(&partition.name));
+    formal.into_iter().any(|partition| !ranges.insert(partition.range.as_str()))
 }
 
 fn by_id(backends: Vec<Backend>) -> Arc<BackendMap> {

@@ -5,6 +5,7 @@
 //! intent is persisted; so one that is there afterwards (`in_doubt`) is ours. A table is dropped by the id in its link, so
 //! one created under the same name since is never hit. The other statements can be repeated.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use doris_types::failure::Cause;
@@ -12,9 +13,9 @@ use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::routes::table_names;
 use super::{downstream, names};
-use crate::error::{Error, Origin, Result};
+use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Lane, LinkEffect, TableLink};
-use crate::plan::Statement;
+use crate::plan::{Refused, Statement};
 use crate::runner::shell::Shell;
 
 /// What an FE says to a statement that has been applied before.
@@ -37,7 +38,8 @@ pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
         | Statement::DropView { .. }
         | Statement::RenameTable { .. }
         | Statement::ReplaceTable { .. }
-        | Statement::Execute { .. } => Ok(()),
+        | Statement::Execute { .. }
+        | Statement::Try { .. } => Ok(()),
     }
 }
 
@@ -112,6 +114,17 @@ pub(crate) async fn run(
             execute(shell, sql, in_doubt).await?;
             Ok(effect.clone())
         }
+        Statement::Try { source_id, sql, effect, refused } => {
+            let Err(error) = execute(shell, sql, in_doubt).await else { return Ok(effect.clone()) };
+            if error.disposition != Disposition::Block {
+                return Err(error);
+            }
+            tracing::info!(commit_seq, table = source_id, %error, "refused, the table will be copied");
+            match refused {
+                Refused::Ignore => Ok(LinkEffect::None),
+                Refused::Copy => Err(Error::partial_sync(error.origin, error.code, error.message)),
+            }
+        }
     }
 }
 
@@ -144,6 +157,7 @@ async fn create_table(
         synced_to: commit_seq,
         named_to: None,
         lane: Lane::Flowing,
+        temporary: BTreeMap::new(),
     };
     Ok(LinkEffect::Created { source_id, link: Box::new(link) })
 }

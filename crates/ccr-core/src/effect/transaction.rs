@@ -254,7 +254,7 @@ async fn route_table(
     table: &TableIngest,
 ) -> Result<Vec<TabletWork>> {
     let route = routes
-        .find(shell, table.source_id, table.target_id, &|route, gone| {
+        .find(shell, table, &|route, gone| {
             let present = |partition: &&PartitionRecord| !gone.contains(&partition.partition_id);
             partitions_work(route, table, table.partitions.iter().filter(present)).ok()
         })
@@ -269,7 +269,9 @@ async fn route_table(
     };
     let mut present = Vec::new();
     for partition in &table.partitions {
-        if route.versions(partition).is_some() || !is_source_gone(&route, table, partition) {
+        if route.versions(partition, temporary(table, partition)).is_some()
+            || !is_source_gone(&route, table, partition)
+        {
             present.push(partition);
         } else {
             check_partition_gone(shell, table, partition).await?;
@@ -292,7 +294,7 @@ fn partitions_work<'a>(
 ) -> std::result::Result<Vec<TabletWork>, RouteError> {
     let mut work = Vec::new();
     for partition in partitions {
-        for tablet in route.tablets(partition, table.index_ids.as_deref())? {
+        for tablet in route.tablets(partition, temporary(table, partition), table.index_ids.as_deref())? {
             work.push(TabletWork {
                 tablet,
                 source_version: partition.version,
@@ -304,9 +306,15 @@ fn partitions_work<'a>(
     Ok(work)
 }
 
+/// The name of a temporary partition, by which it is found.
+fn temporary<'a>(table: &'a TableIngest, partition: &PartitionRecord) -> Option<&'a str> {
+    let name = partition.is_temp_partition.then(|| table.temporary.get(&partition.partition_id));
+    name.flatten().map(String::as_str)
+}
+
 fn is_source_gone(route: &TableRoute, table: &TableIngest, partition: &PartitionRecord) -> bool {
     matches!(
-        route.tablets(partition, table.index_ids.as_deref()),
+        route.tablets(partition, temporary(table, partition), table.index_ids.as_deref()),
         Err(RouteError::SourcePartitionGone { .. })
     )
 }
@@ -346,6 +354,11 @@ fn route_error(table: &TableIngest, error: &RouteError) -> Error {
             Origin::DownstreamFe,
             "CCR0304",
             format!("the target of table {table} has no partition {range}"),
+        ),
+        RouteError::TemporaryPartitionMissing { name } => Error::partial_sync(
+            Origin::DownstreamFe,
+            "CCR0304",
+            format!("the target of table {table} has no temporary partition {name}"),
         ),
         RouteError::SourceIndexMissing { index } => Error::partial_sync(
             Origin::UpstreamFe,
@@ -411,11 +424,11 @@ async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -
     let mut applied = 0;
     let mut missing = 0;
     for table in &txn.ingest.tables {
-        let Looked::Route(route) = routes.read(shell, table.source_id, table.target_id).await? else {
+        let Looked::Route(route) = routes.read(shell, table).await? else {
             continue;
         };
         for partition in &table.partitions {
-            match route.versions(partition) {
+            match route.versions(partition, temporary(table, partition)) {
                 None => {}
                 Some((source, target)) if target > source => {
                     return Err(version_doubt(txn, partition, target));

@@ -1,5 +1,7 @@
 //! The transitions of tables apart from the stream, and the effects of statements on the links.
 
+use std::collections::BTreeMap;
+
 use super::state::{partial_label, restore_label};
 use super::transition::illegal;
 use super::{
@@ -34,6 +36,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 synced_to: 0,
                 named_to: None,
                 lane: Lane::Flowing,
+                temporary: BTreeMap::new(),
             };
             next.tables.insert(source_id, link);
             let why = Leaving::PartialSync(reason);
@@ -195,6 +198,16 @@ impl LinkEffect {
                     by.source_name.clone_from(&name);
                     by.target_name = name;
                     by.named_to = Some(commit_seq);
+                }
+            }
+            LinkEffect::TemporaryAdded { source_id, partition_id, name } => {
+                if let Some(link) = state.tables.get_mut(&source_id) {
+                    link.temporary.insert(partition_id, name);
+                }
+            }
+            LinkEffect::TemporaryGone { source_id, names } => {
+                if let Some(link) = state.tables.get_mut(&source_id) {
+                    link.temporary.retain(|_, name| !names.contains(name));
                 }
             }
             LinkEffect::ViewCreated { source_id, name } => {

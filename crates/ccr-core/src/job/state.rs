@@ -87,6 +87,9 @@ pub struct TableLink {
     /// Whether the table moves with the job or has left the stream.
     #[serde(default, skip_serializing_if = "Lane::is_flowing")]
     pub lane: Lane,
+    /// Temporary partitions that the target has too: upstream id to name, which is the same on both sides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub temporary: BTreeMap<i64, String>,
 }
 
 /// A view that waits until the target is ready for its definition.

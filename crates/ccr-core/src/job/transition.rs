@@ -155,6 +155,17 @@ pub enum LinkEffect {
         by_id: i64,
         name: String,
     },
+    /// The target has a temporary partition of the table.
+    TemporaryAdded {
+        source_id: i64,
+        partition_id: i64,
+        name: String,
+    },
+    /// Temporary partitions were dropped, or took the place of formal ones.
+    TemporaryGone {
+        source_id: i64,
+        names: Vec<String>,
+    },
     ViewCreated {
         source_id: i64,
         name: String,
@@ -473,6 +484,7 @@ mod tests {
             synced_to: 20,
             named_to: None,
             lane: Lane::Flowing,
+            temporary: BTreeMap::new(),
         };
         let done = step(
             &doubt,

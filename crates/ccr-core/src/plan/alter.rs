@@ -15,12 +15,13 @@ use crate::job::{LinkEffect, TableLink};
 
 /// `ALTER TABLE target clause`.
 pub(super) fn statement(source_id: i64, link: &TableLink, view: View<'_>, clause: &str) -> Plan {
-    let table = qualified_name(&view.spec.dest.database, &link.target_name);
-    Plan::Statement(Statement::Execute {
-        source_id,
-        sql: format!("ALTER TABLE {table} {clause}"),
-        effect: LinkEffect::None,
-    })
+    let sql = alter_table(link, view, clause);
+    Plan::Statement(Statement::Execute { source_id, sql, effect: LinkEffect::None })
+}
+
+/// The text of it.
+pub(super) fn alter_table(link: &TableLink, view: View<'_>, clause: &str) -> String {
+    format!("ALTER TABLE {} {clause}", qualified_name(&view.spec.dest.database, &link.target_name))
 }
 
 /// The link of the change's table, or the plan that settles it.

@@ -4,10 +4,10 @@ use doris_types::record::{
     AlterJobRecord, AlterJobState, IndexChangeJobRecord, ModifyInvertedIndicesRecord, RecoverInfoRecord,
     ReplacePartitionsRecord,
 };
-use doris_types::sql::{qualified_name, quote_identifier};
+use doris_types::sql::{qualified_name, quote_identifier, quote_identifiers};
 
-use super::alter::{link_or_return, statement};
-use super::{Plan, SkipReason, Statement, View, linked, partial};
+use super::alter::{alter_table, link_or_return, statement};
+use super::{Plan, Refused, SkipReason, Statement, View, linked, partial};
 use crate::change::Change;
 use crate::job::{LinkEffect, SyncType};
 
@@ -65,9 +65,30 @@ pub(super) fn index_change_job(change: &Change, record: &IndexChangeJobRecord, v
     Plan::Statement(Statement::Execute { source_id: record.table_id, sql, effect: LinkEffect::None })
 }
 
+/// Partitions are replaced by temporary ones that the target has too, or the table is copied.
 pub(super) fn replace_partitions(change: &Change, record: &ReplacePartitionsRecord, view: View<'_>) -> Plan {
-    link_or_return!(record.table_id, change, view);
-    partial(change, record.table_id)
+    let link = link_or_return!(record.table_id, change, view);
+    let source_id = record.table_id;
+    let is_mirrored = |name: &String| link.temporary.values().any(|temporary| temporary == name);
+    let names = &record.temp_partitions;
+    if names.is_empty() || record.partitions.is_empty() || !names.iter().all(is_mirrored) {
+        return partial(change, source_id);
+    }
+    let list = |names: &[String]| quote_identifiers(names.iter().map(String::as_str));
+    let clause = format!(
+        "REPLACE PARTITION ({}) WITH TEMPORARY PARTITION ({}) PROPERTIES (\"strict_range\" = \"{}\", \
+         \"use_temp_partition_name\" = \"{}\")",
+        list(&record.partitions),
+        list(names),
+        record.strict_range,
+        record.use_temp_partition_name
+    );
+    Plan::Statement(Statement::Try {
+        source_id,
+        sql: alter_table(link, view, &clause),
+        effect: LinkEffect::TemporaryGone { source_id, names: names.clone() },
+        refused: Refused::Copy,
+    })
 }
 
 /// A recovered table is one without a link; a recovered partition belongs to a table that has one.

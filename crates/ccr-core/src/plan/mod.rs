@@ -126,6 +126,8 @@ pub struct TableIngest {
     pub partitions: Vec<PartitionRecord>,
     /// Upstream indexes the load wrote; `None` means all that are visible.
     pub index_ids: Option<Vec<i64>>,
+    /// Temporary partitions that the target has too: upstream id to name.
+    pub temporary: BTreeMap<i64, String>,
 }
 
 /// One DDL statement to repeat downstream.
@@ -172,6 +174,22 @@ pub enum Statement {
         sql: String,
         effect: LinkEffect,
     },
+    /// The same, where a copy of the table does instead when the target refuses it.
+    Try {
+        source_id: i64,
+        sql: String,
+        effect: LinkEffect,
+        refused: Refused,
+    },
+}
+
+/// What follows when the target refuses a statement that is only a shorter way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Nothing: a later change will find that it is missing.
+    Ignore,
+    /// The table is copied.
+    Copy,
 }
 
 /// Why an operator must act.
@@ -339,6 +357,7 @@ pub(crate) mod testing {
             synced_to: 50,
             named_to: None,
             lane: Lane::Flowing,
+            temporary: BTreeMap::new(),
         };
         BTreeMap::from([(10, link)])
     }

@@ -1,29 +1,44 @@
 //! ADD_PARTITION and DROP_PARTITION.
+//!
+//! Temporary partitions are mirrored, so that replacing formal ones by them, as INSERT OVERWRITE does, needs
+//! no copy of the table. One that is not there when it replaces others, because a snapshot came in between or
+//! the target refused it, costs that copy.
 
 use doris_types::record::{AddPartitionRecord, DropPartitionRecord};
 use doris_types::sql::{add_partition_sql, drop_partition_sql};
 
-use super::alter::{link_or_return, statement};
-use super::{Block, Plan, SkipReason, View, linked};
+use super::alter::{alter_table, link_or_return, statement};
+use super::{Block, Plan, Refused, SkipReason, Statement, View, linked};
 use crate::change::Change;
+use crate::job::LinkEffect;
 
 pub(super) fn add(change: &Change, record: &AddPartitionRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
-    if record.is_temp_partition {
-        return Plan::Skip(SkipReason::TemporaryPartition);
-    }
     match add_partition_sql(record) {
+        Ok(clause) if record.is_temp_partition => {
+            let (source_id, name) = (record.table_id, record.partition.name.clone());
+            let effect = LinkEffect::TemporaryAdded { source_id, partition_id: record.partition.id, name };
+            let sql = alter_table(link, view, &clause);
+            Plan::Statement(Statement::Try { source_id, sql, effect, refused: Refused::Ignore })
+        }
         Ok(clause) => statement(record.table_id, link, view, &clause),
+        Err(_) if record.is_temp_partition => Plan::Skip(SkipReason::TemporaryPartition),
         Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
     }
 }
 
 pub(super) fn drop(change: &Change, record: &DropPartitionRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
-    if record.is_temp_partition {
+    let name = &record.partition_name;
+    if record.is_temp_partition && !link.temporary.values().any(|temporary| temporary == name) {
         return Plan::Skip(SkipReason::TemporaryPartition);
     }
     match drop_partition_sql(record) {
+        Ok(clause) if record.is_temp_partition => {
+            let source_id = record.table_id;
+            let effect = LinkEffect::TemporaryGone { source_id, names: vec![name.clone()] };
+            Plan::Statement(Statement::Execute { source_id, sql: alter_table(link, view, &clause), effect })
+        }
         Ok(clause) => statement(record.table_id, link, view, &clause),
         Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
     }

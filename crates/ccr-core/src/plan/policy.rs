@@ -25,19 +25,23 @@ pub const POLICIES: [Policy; 27] = [
     policy(
         BinlogType::UPSERT,
         "the same rowsets are ingested in one transaction, committed in upstream order; explicit transactions as sub-transactions",
-        "temporary partitions; what a snapshot contains already; partitions and tables dropped upstream later",
+        "temporary partitions that the target does not have; what a snapshot contains already; partitions and tables dropped upstream later",
     ),
     policy(
         BinlogType::ADD_PARTITION,
-        "`ALTER TABLE … ADD PARTITION`, with the distribution of the record",
-        "temporary partition",
+        "`ALTER TABLE … ADD PARTITION`, temporary or not, with the distribution of the record",
+        "a temporary partition that the target refuses",
     ),
     policy(
         BinlogType::CREATE_TABLE,
         "the table or view is created with the statement rewritten for the target",
         "other kinds than tables and views (external, asynchronous materialised); a table that a snapshot contains; in a table job",
     ),
-    policy(BinlogType::DROP_PARTITION, "`ALTER TABLE … DROP PARTITION`", "temporary partition"),
+    policy(
+        BinlogType::DROP_PARTITION,
+        "`ALTER TABLE … DROP PARTITION`, temporary or not",
+        "a temporary partition that the target does not have",
+    ),
     policy(
         BinlogType::DROP_TABLE,
         "the target table or view linked to the upstream id is dropped, whatever its name",
@@ -58,7 +62,11 @@ pub const POLICIES: [Policy; 27] = [
     ),
     policy(BinlogType::BARRIER, "the change wrapped in it is applied", "nothing is wrapped in it"),
     policy(BinlogType::MODIFY_PARTITIONS, "nothing: storage media are chosen per cluster", "always"),
-    policy(BinlogType::REPLACE_PARTITIONS, "the table is copied again and swapped in", "never"),
+    policy(
+        BinlogType::REPLACE_PARTITIONS,
+        "`ALTER TABLE … REPLACE PARTITION`; without the temporary partitions in the target the table is copied again",
+        "never",
+    ),
     policy(
         BinlogType::TRUNCATE_TABLE,
         "`TRUNCATE TABLE`, of partitions where partitions were truncated",

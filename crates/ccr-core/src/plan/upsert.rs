@@ -30,7 +30,9 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
         let partitions: Vec<_> = table
             .partition_records
             .iter()
-            .filter(|partition| !partition.is_temp_partition)
+            .filter(|partition| {
+                !partition.is_temp_partition || link.temporary.contains_key(&partition.partition_id)
+            })
             .cloned()
             .collect();
         if partitions.is_empty() {
@@ -40,7 +42,8 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
             continue;
         }
         let index_ids = table.index_ids.clone().filter(|ids| !ids.is_empty());
-        tables.push(TableIngest { source_id, target_id: link.target_id, partitions, index_ids });
+        let (target_id, temporary) = (link.target_id, link.temporary.clone());
+        tables.push(TableIngest { source_id, target_id, partitions, index_ids, temporary });
     }
     if tables.is_empty() && unlinked.is_empty() {
         return Plan::Skip(reason);

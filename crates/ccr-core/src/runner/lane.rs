@@ -22,7 +22,7 @@ const MAX_RESTORE_ATTEMPTS: u32 = 3;
 /// How a step ended.
 pub(super) enum CopyStep {
     SnapshotReady(SnapshotInfo),
-    Restored(TableLink),
+    Restored(Box<TableLink>),
     RestoreCancelled(String),
     /// Another snapshot must be taken.
     Again(PartialSyncReason),
@@ -96,7 +96,7 @@ async fn put(
             let (before, after) =
                 (BTreeMap::from([(source_id, old)]), BTreeMap::from([(source_id, link.clone())]));
             restore::drop_stale(&shell, &before, &after).await?;
-            Ok(CopyStep::Restored(link))
+            Ok(CopyStep::Restored(Box::new(link)))
         }
         restore::Outcome::Cancelled(status) if attempt >= MAX_RESTORE_ATTEMPTS => Err(Error::blocked(
             Origin::DownstreamFe,

@@ -46,6 +46,7 @@ pub fn linked(job: &JobRecord, tables: i64) -> JobState {
             synced_to: id,
             named_to: None,
             lane: Lane::default(),
+            temporary: BTreeMap::new(),
         };
         state.tables.insert(id, link);
     }

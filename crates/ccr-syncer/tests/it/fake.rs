@@ -220,6 +220,10 @@ impl Cluster for FakeCluster {
         Ok(())
     }
 
+    async fn temporary_partitions(&self, _database: &str, _table: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     async fn show_create_table(&self, database: &str, table: &str) -> Result<Option<String>> {
         self.check("show_create_table")?;
         let state = self.state.lock();

@@ -65,6 +65,18 @@ impl DorisCluster {
         }
     }
 
+    /// Names of the temporary partitions of a table; none when the table does not exist.
+    pub async fn temporary_partitions(&self, database: &str, table: &str) -> Result<Vec<String>> {
+        let sql = format!("SHOW TEMPORARY PARTITIONS FROM {}", qualified_name(database, table));
+        match self.query(None, &sql).await {
+            Ok(rows) => {
+                Ok(rows.rows.iter().filter_map(|row| row.get("PartitionName")).map(str::to_owned).collect())
+            }
+            Err(failure) if is_unknown_table(&failure) => Ok(Vec::new()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// The text of SHOW CREATE DATABASE; `None` when the database does not exist.
     pub async fn show_create_database(&self, database: &str) -> Result<Option<String>> {
         let sql = format!("SHOW CREATE DATABASE {}", quote_identifier(database));

@@ -112,7 +112,7 @@ impl Stream<'_> {
                 let (seq, since) = (link.synced_to, self.since_ms(source_id));
                 let text = self.reason(source_id);
                 self.routes.forget(source_id);
-                self.job.apply(Event::PartialRestored { source_id, link }).await?;
+                self.job.apply(Event::PartialRestored { source_id, link: *link }).await?;
                 self.job.history("partial_sync", (cursor, seq), text, "restored", since).await;
                 self.start_lane(source_id, EarlierCommits::default());
             }

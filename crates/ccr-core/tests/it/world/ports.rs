@@ -78,6 +78,16 @@ impl Cluster for Source {
             .await
     }
 
+    async fn temporary_partitions(&self, _database: &str, table: &str) -> Result<Vec<String>> {
+        self.0
+            .call("source.temporary_partitions", |world| {
+                let found = world.source.table(table);
+                let partitions = found.map(|table| table.partitions.iter().filter(|p| p.is_temporary));
+                Ok(partitions.into_iter().flatten().map(|partition| partition.name.clone()).collect())
+            })
+            .await
+    }
+
     async fn show_create_table(&self, _database: &str, _table: &str) -> Result<Option<String>> {
         Ok(None)
     }
@@ -156,6 +166,16 @@ impl Cluster for Target {
 
     async fn execute(&self, _database: Option<&str>, sql: &str) -> Result<()> {
         self.0.call("target.execute", |world| world.execute(sql)).await
+    }
+
+    async fn temporary_partitions(&self, _database: &str, table: &str) -> Result<Vec<String>> {
+        self.0
+            .call("target.temporary_partitions", |world| {
+                let found = world.target.table(table);
+                let partitions = found.map(|table| table.partitions.iter().filter(|p| p.is_temporary));
+                Ok(partitions.into_iter().flatten().map(|partition| partition.name.clone()).collect())
+            })
+            .await
     }
 
     async fn show_create_table(&self, _database: &str, _table: &str) -> Result<Option<String>> {

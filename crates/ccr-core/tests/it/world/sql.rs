@@ -38,6 +38,12 @@ pub enum Ddl {
     AddPartition {
         table: String,
         partition: NewPartition,
+        is_temporary: bool,
+    },
+    ReplacePartition {
+        table: String,
+        name: String,
+        by: String,
     },
     DropPartition {
         table: String,
@@ -99,12 +105,19 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
     }
     if words.take("ALTER TABLE") {
         let table = words.qualified()?;
-        if words.take("ADD PARTITION IF NOT EXISTS") {
+        let is_temporary = words.take("ADD TEMPORARY PARTITION IF NOT EXISTS");
+        if is_temporary || words.take("ADD PARTITION IF NOT EXISTS") {
             let name = words.identifier()?;
             let bounds = words.bounds()?;
-            return Some(Ddl::AddPartition { table, partition: NewPartition { name, bounds } });
+            let partition = NewPartition { name, bounds };
+            return Some(Ddl::AddPartition { table, partition, is_temporary });
         }
-        if words.take("DROP PARTITION IF EXISTS") {
+        if words.take("REPLACE PARTITION (") {
+            let name = words.identifier()?;
+            let by = words.take(") WITH TEMPORARY PARTITION (").then(|| words.identifier())??;
+            return Some(Ddl::ReplacePartition { table, name, by });
+        }
+        if words.take("DROP PARTITION IF EXISTS") || words.take("DROP TEMPORARY PARTITION IF EXISTS") {
             return Some(Ddl::DropPartition { table, name: words.identifier()? });
         }
         if words.take("RENAME") {
@@ -217,7 +230,8 @@ fn knows_its_statements() {
     let add = "ALTER TABLE `d2`.`t` ADD PARTITION IF NOT EXISTS `p` VALUES [(\"1\"), (\"10\")) \
                (\"version_info\" = \"1\") DISTRIBUTED BY HASH(`k`) BUCKETS 2";
     let partition = NewPartition { name: "p".to_owned(), bounds: (1, 10) };
-    assert_eq!(recognise(add), Some(Ddl::AddPartition { table: "t".to_owned(), partition }));
+    let is_temporary = false;
+    assert_eq!(recognise(add), Some(Ddl::AddPartition { table: "t".to_owned(), partition, is_temporary }));
     let replace = "ALTER TABLE `d2`.`a` REPLACE WITH TABLE `b` PROPERTIES (\"swap\" = \"true\")";
     let (table, with) = ("a".to_owned(), "b".to_owned());
     assert_eq!(recognise(replace), Some(Ddl::ReplaceTable { table, with, swap: true }));

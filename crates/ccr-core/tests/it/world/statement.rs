@@ -31,6 +31,7 @@ impl Inner {
             | Ddl::ReplaceTable { table, .. }
             | Ddl::AddPartition { table, .. }
             | Ddl::DropPartition { table, .. }
+            | Ddl::ReplacePartition { table, .. }
             | Ddl::RenameTable { table, .. }
             | Ddl::Truncate { table, .. } => (table, false),
         };
@@ -93,12 +94,27 @@ impl Inner {
             Ddl::DropView { name } => {
                 self.target.views.remove(&name);
             }
-            Ddl::AddPartition { table, partition: NewPartition { name, bounds } } => {
+            Ddl::AddPartition { table, partition: NewPartition { name, bounds }, is_temporary } => {
                 let found = self.target.table(&table).cloned().ok_or_else(|| unknown(&table))?;
                 if found.partitions.iter().all(|partition| partition.name != name) {
-                    let partition = self.new_partition(&name, Some(bounds), found.buckets);
+                    let mut partition = self.new_partition(&name, Some(bounds), found.buckets);
+                    partition.is_temporary = is_temporary;
                     self.target.table_mut(&table).ok_or_else(|| unknown(&table))?.partitions.push(partition);
                 }
+            }
+            Ddl::ReplacePartition { table, name, by } => {
+                let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
+                let position = |wanted: &str, is_temporary: bool| {
+                    let mut partitions = table.partitions.iter();
+                    partitions.position(|one| one.name == wanted && one.is_temporary == is_temporary)
+                };
+                let missing = || refusal(1105, format!("Temp partition[{by}] does not exist"));
+                let (at, temporary) = (position(&name, false), position(&by, true));
+                let (at, temporary) = (at.ok_or_else(missing)?, temporary.ok_or_else(missing)?);
+                let bounds = table.partitions[at].bounds;
+                let fresh = &mut table.partitions[temporary];
+                (fresh.is_temporary, fresh.name, fresh.bounds) = (false, name, bounds);
+                table.partitions.remove(at);
             }
             Ddl::DropPartition { table, name } => {
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
