@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod accounts;
 mod alter;
 mod answers;
 mod blocked;

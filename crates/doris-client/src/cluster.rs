@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::net::UdpSocket;
+use tokio::sync::OnceCell;
 
 use crate::clients::Clients;
 use crate::directory::{Directory, Node};
@@ -48,6 +50,8 @@ pub struct DorisCluster {
     pub(crate) directory: Directory,
     pub(crate) user: String,
     pub(crate) password: String,
+    /// The address that frontends see this process under, once it is known.
+    source_ip: OnceCell<String>,
     /// MySQL connections by host and query port.
     sql: Mutex<HashMap<(String, u16), Arc<SqlPool>>>,
 }
@@ -70,7 +74,14 @@ impl DorisCluster {
             .collect();
         let mapping = HostMapping::new(config.host_mapping);
         let directory = Directory::new(seeds, mapping, Arc::clone(&clients.options));
-        Self { clients, directory, user: config.user, password: config.password, sql: Mutex::default() }
+        Self {
+            clients,
+            directory,
+            user: config.user,
+            password: config.password,
+            source_ip: OnceCell::new(),
+            sql: Mutex::default(),
+        }
     }
 
     /// Replaces the host mapping; calls that start later use it.
@@ -97,4 +108,26 @@ impl DorisCluster {
     pub(crate) fn password(&self) -> Option<String> {
         Some(self.password.clone())
     }
+
+    /// The address of this process on the way to the cluster, which some thrift calls look the account up
+    /// by: without one, an account bound to hosts is refused there although its MySQL connections work.
+    pub(crate) async fn source_ip(&self) -> Option<String> {
+        let seed = self.directory.seed()?;
+        let bound = self.clients.options.connect_timeout;
+        let find = || async move {
+            let found = tokio::time::timeout(bound, local_address(seed.host, seed.rpc_port)).await;
+            found.map_err(|_| ())?.map_err(|_| ())
+        };
+        self.source_ip.get_or_try_init(find).await.ok().cloned()
+    }
+}
+
+/// The address that the system would send from. Connecting a datagram socket sends nothing.
+async fn local_address(host: String, port: u16) -> std::io::Result<String> {
+    let target = tokio::net::lookup_host((host, port)).await?.next();
+    let target = target.ok_or_else(|| std::io::Error::other("the host has no address"))?;
+    let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(target).await?;
+    Ok(socket.local_addr()?.ip().to_string())
 }

@@ -80,6 +80,11 @@ impl Directory {
         Self { seeds, mapping, options, known: RwLock::default(), reading: Mutex::default() }
     }
 
+    /// The first frontend that the operator named.
+    pub(crate) fn seed(&self) -> Option<Node> {
+        self.seeds.first().cloned()
+    }
+
     /// All frontends worth trying: the presumed master first, the seeds after the listed ones, and those that
     /// could not be reached just now last.
     pub(crate) fn candidates(&self, service: Service) -> Vec<Node> {

@@ -12,7 +12,7 @@ impl DorisCluster {
     /// Up to `limit` (1 to 255) entries after `after`.
     pub async fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> Result<BinlogPage> {
         let request =
-            &TGetBinlogRequest { num_acquired: Some(i64::from(limit)), ..self.request(scope, after) };
+            &TGetBinlogRequest { num_acquired: Some(i64::from(limit)), ..self.request(scope, after).await };
         let timeout = self.clients.options.rpc_timeout;
         let (result, peer) = self
             .call("getBinlog", Nature::Reads, timeout, |fe| async move { fe.get_binlog(request).await })
@@ -22,7 +22,7 @@ impl DorisCluster {
 
     /// `None` when the list does not exist.
     pub async fn binlog_lag(&self, scope: &BinlogScope, after: i64) -> Result<Option<BinlogLag>> {
-        let request = &self.request(scope, after);
+        let request = &self.request(scope, after).await;
         let timeout = self.clients.options.rpc_timeout;
         let (result, peer) =
             self.call("getBinlogLag", Nature::Reads, timeout, |fe| async move {
@@ -65,10 +65,11 @@ impl DorisCluster {
         ok("lockBinlog", &peer, &result.status.unwrap_or_default())
     }
 
-    fn request(&self, scope: &BinlogScope, after: i64) -> TGetBinlogRequest {
+    async fn request(&self, scope: &BinlogScope, after: i64) -> TGetBinlogRequest {
         TGetBinlogRequest {
             user: self.user(),
             passwd: self.password(),
+            user_ip: self.source_ip().await,
             db: Some(scope.database.clone()),
             table_id: scope.table_id,
             prev_commit_seq: Some(after),

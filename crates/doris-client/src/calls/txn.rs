@@ -21,6 +21,7 @@ impl DorisCluster {
         let request = &TBeginTxnRequest {
             user: self.user(),
             passwd: self.password(),
+            user_ip: self.source_ip().await,
             db: Some(request.database.clone()),
             table_ids: Some(request.table_ids.clone()),
             label: Some(request.label.clone()),
@@ -56,6 +57,7 @@ impl DorisCluster {
         let request = &TCommitTxnRequest {
             user: self.user(),
             passwd: self.password(),
+            user_ip: self.source_ip().await,
             db: Some(request.database.clone()),
             txn_id: Some(request.txn_id),
             commit_infos: (!multiple).then(|| commit_infos(&request.commits)),
@@ -79,6 +81,7 @@ impl DorisCluster {
         let request = &TRollbackTxnRequest {
             user: self.user(),
             passwd: self.password(),
+            user_ip: self.source_ip().await,
             db: Some(database.to_owned()),
             txn_id: Some(txn_id),
             reason: Some(reason.to_owned()),
