@@ -115,6 +115,10 @@ impl<C: Cluster + ?Sized> Cluster for Side<C> {
         cluster_effect(&self.failpoints, Effect::Execute, "execute", call).await
     }
 
+    async fn temporary_partitions(&self, database: &str, table: &str) -> Result<Vec<String>> {
+        self.inner.temporary_partitions(database, table).await
+    }
+
     async fn show_create_table(&self, database: &str, table: &str) -> Result<Option<String>> {
         self.inner.show_create_table(database, table).await
     }

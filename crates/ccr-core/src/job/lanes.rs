@@ -160,6 +160,8 @@ impl LinkEffect {
             LinkEffect::None
             | LinkEffect::Created { .. }
             | LinkEffect::Dropped { .. }
+            | LinkEffect::TemporaryAdded { .. }
+            | LinkEffect::TemporaryGone { .. }
             | LinkEffect::ViewCreated { .. }
             | LinkEffect::ViewDropped { .. } => Vec::new(),
         }

@@ -21,17 +21,14 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Reads the job back, however long the store takes to answer.
+    /// Reads the job back, however long the store takes to answer. It is not shown yet.
     pub async fn load(shell: Arc<Shell>) -> Result<Self> {
         let ctx = &shell.ctx;
         let (state, position) =
             shell.retry(async || ctx.store.load(&ctx.record.id).await.map_err(Error::from)).await?;
         let certain_at_ms = position.updated_at_ms;
         let catch_up_to = state.catch_up_target();
-        let job =
-            Self { shell: Arc::clone(&shell), state, position, handling: None, certain_at_ms, catch_up_to };
-        job.publish();
-        Ok(job)
+        Ok(Self { shell: Arc::clone(&shell), state, position, handling: None, certain_at_ms, catch_up_to })
     }
 
     /// Moves the state by an event and persists it together with the position.

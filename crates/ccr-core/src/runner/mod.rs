@@ -132,10 +132,12 @@ async fn run(shell: Arc<Shell>) -> Result<Never> {
     let mut job = Job::load(shell).await?;
     if let Some(blocked) = job.state.any_block().cloned() {
         let since = blocked.since_ms;
+        // The block is not shown: it is lifted as soon as the store has it.
         job.apply(Event::Unblocked).await?;
         let seqs = (blocked.commit_seq, blocked.commit_seq);
         job.history("resume", seqs, blocked.message, "trying again", since).await;
     }
+    job.publish();
     loop {
         if let Some(held) = job.state.held_full_sync.as_ref().and(job.state.blocked.clone()) {
             return wait_for_approval(&job, &held).await;

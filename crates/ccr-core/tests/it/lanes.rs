@@ -18,12 +18,10 @@ async fn following() -> Run {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replaced_partition_is_copied_while_the_other_table_flows() {
+async fn a_changed_table_is_copied_while_the_other_flows() {
     let mut run = following().await;
     run.world.with(|world| {
-        world.add_partition("t1", 1, true);
-        world.load(&[("t1", &["tp1"])]);
-        world.replace_partition("t1", "p1", "tp1");
+        world.schema_change("t1");
         world.load_all("t1");
         world.load(&[("t1", &["p2"]), ("t2", &["p1"])]);
         world.load_all("t2");
@@ -48,8 +46,7 @@ async fn a_replaced_partition_is_copied_while_the_other_table_flows() {
 async fn a_table_apart_can_be_dropped_and_made_anew() {
     let mut run = following().await;
     run.world.with(|world| {
-        world.add_partition("t1", 1, true);
-        world.replace_partition("t1", "p1", "tp1");
+        world.schema_change("t1");
         world.load_all("t2");
     });
     run.until("the table apart", |_, status| status.apart.len() == 1).await;
@@ -108,8 +105,7 @@ async fn a_renamed_table_keeps_its_link() {
 async fn the_name_of_a_table_apart_goes_to_a_new_one_once_it_is_free() {
     let mut run = following().await;
     run.world.with(|world| {
-        world.add_partition("t1", 1, true);
-        world.replace_partition("t1", "p1", "tp1");
+        world.schema_change("t1");
         world.load_all("t2");
     });
     run.until("the table apart", |_, status| status.apart.len() == 1).await;
@@ -166,9 +162,7 @@ async fn the_table_of_a_table_job_is_copied_beside_its_stream() {
     run.start();
     run.caught_up().await;
     run.world.with(|world| {
-        world.add_partition("t1", 1, true);
-        world.load(&[("t1", &["tp1"])]);
-        world.replace_partition("t1", "p1", "tp1");
+        world.schema_change("t1");
         world.load_all("t1");
     });
     run.until("the table apart", |_, status| status.apart.len() == 1).await;

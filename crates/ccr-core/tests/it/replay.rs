@@ -64,7 +64,7 @@ async fn an_empty_database_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn temporary_partitions_are_left_out() {
+async fn temporary_partitions_come_and_go() {
     let world = World::new();
     world.with(|world| world.create("t1", &[1, 2], 1));
     let mut run = Run::database(world);
@@ -80,6 +80,43 @@ async fn temporary_partitions_are_left_out() {
     });
     run.caught_up().await;
     run.check();
+}
+
+/// The temporary partition has the range of the formal one, and their loads are told apart.
+#[tokio::test(start_paused = true)]
+async fn partitions_are_replaced_without_a_copy() {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[1, 2], 2);
+        world.load_all("t1");
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    for pause in [false, true] {
+        if pause {
+            run.stop().await;
+        }
+        run.world.with(|world| {
+            world.add_partition("t1", 1, true);
+            world.load(&[("t1", &["tp1", "p2"])]);
+            world.load(&[("t1", &["p1"])]);
+            world.load(&[("t1", &["tp1"])]);
+        });
+        if !pause {
+            run.caught_up().await;
+        }
+        run.world.with(|world| {
+            world.replace_partition("t1", "p1", "tp1");
+            world.load_all("t1");
+        });
+        if pause {
+            run.start();
+        }
+        run.caught_up().await;
+        run.check();
+    }
+    assert_eq!(run.world.with(|world| world.backups.accepted), 1);
 }
 
 /// A load is replayed after its partition or table was dropped, or truncated, upstream.

@@ -58,7 +58,7 @@ pub const SCENARIOS: &[Scenario] = &[
     database("drop_while_restoring", 2, |run| drop_while_restoring(run).boxed_local()),
     database("appeared_and_renamed", 2, |run| appeared_and_renamed(run).boxed_local()),
     database("truncate", 1, |run| truncate(run).boxed_local()),
-    database("partitions", 2, |run| partitions(run).boxed_local()),
+    database("partitions", 1, |run| partitions(run).boxed_local()),
     database("views", 1, |run| views(run).boxed_local()),
     database("statements", 1, |run| statements(run).boxed_local()),
     database("statements_apart", 2, |run| statements_apart(run).boxed_local()),

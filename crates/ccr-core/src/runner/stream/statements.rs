@@ -111,7 +111,8 @@ impl Stream<'_> {
             Statement::CreateTable { .. }
             | Statement::CreateView { .. }
             | Statement::DropView { .. }
-            | Statement::Execute { .. } => {}
+            | Statement::Execute { .. }
+            | Statement::Try { .. } => {}
         }
     }
 
@@ -199,7 +200,8 @@ fn ends(statement: &Statement) -> Option<i64> {
         | Statement::CreateView { .. }
         | Statement::DropView { .. }
         | Statement::RenameTable { .. }
-        | Statement::Execute { .. } => None,
+        | Statement::Execute { .. }
+        | Statement::Try { .. } => None,
     }
 }
 
@@ -211,6 +213,7 @@ fn named_tables(statement: &Statement) -> Vec<i64> {
         Statement::CreateTable { .. }
         | Statement::CreateView { .. }
         | Statement::DropView { .. }
-        | Statement::Execute { .. } => Vec::new(),
+        | Statement::Execute { .. }
+        | Statement::Try { .. } => Vec::new(),
     }
 }

@@ -130,7 +130,8 @@ impl Inner {
             Ddl::Truncate { table, partitions } => {
                 let mut found = self.target.table(&table).cloned().ok_or_else(|| unknown(&table))?;
                 for partition in &mut found.partitions {
-                    if partitions.is_empty() || partitions.contains(&partition.name) {
+                    let is_meant = partitions.is_empty() || partitions.contains(&partition.name);
+                    if is_meant && !partition.is_temporary {
                         let name = partition.name.clone();
                         *partition = self.new_partition(&name, partition.bounds, found.buckets);
                     }
