@@ -5,14 +5,28 @@ use minidoris::{Cluster, ResultSet};
 
 use super::{DB, Pair};
 
+/// A database of a cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub cluster: &'a Cluster,
+    pub db: &'a str,
+}
+
 /// Fails the test unless `target` downstream holds the rows and has the schema of `table` upstream.
 pub async fn assert_equal(pair: &Pair, table: &str, target: &str) {
-    let columns = column_names(&pair.up, table).await;
+    assert_equal_at(pair.source(), table, pair.target(), target).await;
+    let up = schema(pair.source(), table).await;
+    assert!(up.contains("\"is_being_synced\" = \"false\""), "upstream {table} is no target:\n{up}");
+}
+
+/// The same for any two places; the source may itself be a target.
+pub async fn assert_equal_at(source: Place<'_>, table: &str, place: Place<'_>, target: &str) {
+    let columns = column_names(source, table).await;
     let all: Vec<String> = columns.iter().map(|column| quote_identifier(column)).collect();
     let all = all.join(", ");
     let query = |table: &str| format!("SELECT {all} FROM `{table}` ORDER BY {all}");
-    let up = run(&pair.up, &query(table)).await.rows;
-    let down = run(&pair.down, &query(target)).await.rows;
+    let up = run(source, &query(table)).await.rows;
+    let down = run(place, &query(target)).await.rows;
     if up != down {
         let at = up.iter().zip(&down).position(|(up, down)| up != down).unwrap_or(up.len().min(down.len()));
         panic!(
@@ -23,29 +37,28 @@ pub async fn assert_equal(pair: &Pair, table: &str, target: &str) {
             down.get(at)
         );
     }
-    let up = schema(&pair.up, table).await;
-    let down = schema(&pair.down, target).await;
+    let up = schema(source, table).await;
+    let down = schema(place, target).await;
     assert_eq!(
         normalised(&up, table),
         normalised(&down, target),
         "the schema of {table} differs (upstream left, downstream right)"
     );
-    assert!(up.contains("\"is_being_synced\" = \"false\""), "upstream {table} is no target:\n{up}");
     assert!(down.contains("\"is_being_synced\" = \"true\""), "downstream {target} is a target:\n{down}");
 }
 
-async fn run(cluster: &Cluster, sql: &str) -> ResultSet {
-    let result = cluster.sql_in(DB, sql).await;
-    result.unwrap_or_else(|error| panic!("{} on {}: {error}", sql, cluster.name()))
+async fn run(place: Place<'_>, sql: &str) -> ResultSet {
+    let result = place.cluster.sql_in(place.db, sql).await;
+    result.unwrap_or_else(|error| panic!("{} on {}: {error}", sql, place.cluster.name()))
 }
 
-async fn column_names(cluster: &Cluster, table: &str) -> Vec<String> {
-    let described = run(cluster, &format!("DESC `{table}`")).await;
+async fn column_names(place: Place<'_>, table: &str) -> Vec<String> {
+    let described = run(place, &format!("DESC `{table}`")).await;
     described.rows.iter().map(|row| row[0].clone().expect("a column has a name")).collect()
 }
 
-async fn schema(cluster: &Cluster, table: &str) -> String {
-    let shown = run(cluster, &format!("SHOW CREATE TABLE `{table}`")).await;
+async fn schema(place: Place<'_>, table: &str) -> String {
+    let shown = run(place, &format!("SHOW CREATE TABLE `{table}`")).await;
     shown.rows[0][1].clone().expect("the statement is a text")
 }
 
@@ -58,14 +71,24 @@ fn normalised(create: &str, table: &str) -> String {
 }
 
 impl Pair {
+    /// [`DB`] upstream.
+    pub fn source(&self) -> Place<'_> {
+        Place { cluster: &self.up, db: DB }
+    }
+
+    /// [`DB`] downstream.
+    pub fn target(&self) -> Place<'_> {
+        Place { cluster: &self.down, db: DB }
+    }
+
     /// The number of rows of a downstream table.
     pub async fn downstream_rows(&self, table: &str) -> usize {
-        run(&self.down, &format!("SELECT k FROM `{table}`")).await.rows.len()
+        run(self.target(), &format!("SELECT k FROM `{table}`")).await.rows.len()
     }
 
     /// Names of the downstream tables of [`DB`], in order.
     pub async fn downstream_tables(&self) -> Vec<String> {
-        let shown = run(&self.down, "SHOW TABLES").await;
+        let shown = run(self.target(), "SHOW TABLES").await;
         shown.rows.into_iter().filter_map(|mut row| row.remove(0)).collect()
     }
 }

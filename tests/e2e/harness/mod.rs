@@ -10,8 +10,8 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub use api::Target;
-pub use compare::assert_equal;
-pub use pair::{DB, Pair};
+pub use compare::{Place, assert_equal, assert_equal_at};
+pub use pair::{DB, Pair, side, start_cluster};
 pub use syncer::Syncer;
 
 /// Bound of a wait for something that takes seconds at most. Generous, as the machine may be busy; no

@@ -32,14 +32,11 @@ impl Pair {
     }
 
     pub async fn with(adjust: impl Fn(&mut ClusterOptions)) -> Self {
-        let start = async |name: &str, first_id: i64| {
-            let mut options = ClusterOptions { first_id, ..ClusterOptions::replicating(name) };
-            options.backup_interval = Duration::from_millis(5);
-            adjust(&mut options);
-            Cluster::start(options).await.expect("a cluster starts")
-        };
         // Different first ids, so that an id taken for one of the other side is found out.
-        Self { up: start("up", 10_000).await, down: start("down", 500_000).await }
+        Self {
+            up: start_cluster("up", 10_000, &adjust).await,
+            down: start_cluster("down", 500_000, &adjust).await,
+        }
     }
 
     /// Creates [`DB`] upstream with its binlog on.
@@ -83,15 +80,7 @@ impl Pair {
     }
 
     fn job(&self, name: &str, source: &str, target: &str) -> Value {
-        let side = |cluster: &Cluster, table: &str| {
-            let fe = cluster.fe(0);
-            json!({
-                "host": fe.host, "port": fe.query_port.to_string(), "thrift_port": fe.rpc_port.to_string(),
-                "user": "root", "password": cluster.inner().options.root_password,
-                "database": DB, "table": table
-            })
-        };
-        json!({"name": name, "src": side(&self.up, source), "dest": side(&self.down, target)})
+        json!({"name": name, "src": side(&self.up, 0, DB, source), "dest": side(&self.down, 0, DB, target)})
     }
 
     /// How often the downstream and the upstream answered a call.
@@ -116,4 +105,22 @@ impl Pair {
         let databases = self.down.sql("SHOW DATABASES").await.expect("databases are listed");
         databases.rows.iter().any(|row| row[0].as_deref() == Some(name))
     }
+}
+
+/// Starts a cluster that replicates quickly; `adjust` sees its name.
+pub async fn start_cluster(name: &str, first_id: i64, adjust: impl Fn(&mut ClusterOptions)) -> Cluster {
+    let mut options = ClusterOptions { first_id, ..ClusterOptions::replicating(name) };
+    options.backup_interval = Duration::from_millis(5);
+    adjust(&mut options);
+    Cluster::start(options).await.expect("a cluster starts")
+}
+
+/// One side of a job, reached through the frontend at that position.
+pub fn side(cluster: &Cluster, fe: usize, db: &str, table: &str) -> Value {
+    let fe = cluster.fe(fe);
+    json!({
+        "host": fe.host, "port": fe.query_port.to_string(), "thrift_port": fe.rpc_port.to_string(),
+        "user": "root", "password": cluster.inner().options.root_password,
+        "database": db, "table": table
+    })
 }

@@ -18,21 +18,26 @@
 //! | `kinds` | tables of all kinds and properties, made by a statement and brought by a snapshot |
 //! | `tables` | tables as a whole: made, dropped, renamed, replaced, emptied, described |
 //! | `views` | views |
+//! | `every` | one case per type: between other releases (`releases`) and under faults (`disturbed`) |
 
 mod columns;
 mod coverage;
+mod disturbed;
+mod every;
 mod indexes;
 mod kinds;
 mod partitions;
 mod readable;
+mod releases;
 mod rows;
 mod run;
 mod same;
 mod tables;
 mod views;
 
-pub use run::settle;
-pub use same::assert_same_database;
+pub use every::EVERY;
+pub use run::{last_seq, run, settle};
+pub use same::{assert_same_database, assert_same_databases};
 
 /// One test per family of cases, and the list of the types of binlog that they are about.
 macro_rules! families {
@@ -52,15 +57,15 @@ use families;
 
 /// One change. In all statements `{t}` stands for the case's table; other names start with `{t}_`.
 #[derive(Debug, Clone, Copy)]
-struct Case {
+pub struct Case {
     /// The table's name, to which the moment is added.
-    name: &'static str,
+    pub name: &'static str,
     /// Makes the tables and their first rows, before the job is created.
-    setup: &'static [&'static str],
+    pub setup: &'static [&'static str],
     /// The change, and loads in its midst. [`SETTLE`] waits for the jobs of ALTER statements.
-    change: &'static [&'static str],
+    pub change: &'static [&'static str],
     /// Loads after it.
-    after: &'static [&'static str],
+    pub after: &'static [&'static str],
     /// The name that the table of a table job has in the end.
     ends_as: &'static str,
 }

@@ -32,7 +32,7 @@ async fn read_in_a_loop(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_copied_again_stays_readable_and_the_others_go_on() {
-    let pair = slow_pair().await;
+    let pair = slow_pair(|_| {}).await;
     for table in ["changing", "other"] {
         pair.create_table(table, 2).await;
         pair.insert(table, 0..100).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doris_types::record::BinlogType;
 use minidoris::binlog::BinlogList;
-use minidoris::{Fault, FaultKind};
+use minidoris::{ClusterOptions, Fault, FaultKind};
 
 use super::same::{assert_same_database, assert_same_table};
 use super::{Case, SETTLE};
@@ -15,15 +15,23 @@ const JOB: &str = "matrix";
 const HELD_MS: u64 = 500;
 
 /// Clusters whose backups and restores take some time.
-pub async fn slow_pair() -> Pair {
-    let pair = Pair::with(|options| options.backup_interval = Duration::from_millis(25)).await;
+pub async fn slow_pair(adjust: impl Fn(&mut ClusterOptions)) -> Pair {
+    let pair = Pair::with(|options| {
+        options.backup_interval = Duration::from_millis(25);
+        adjust(options);
+    })
+    .await;
     pair.create_database().await;
     pair
 }
 
 /// All cases at all moments in one database job. The stream writes binlogs of all `types`.
 pub async fn in_database_job(cases: &[Case], types: &[BinlogType]) {
-    let pair = slow_pair().await;
+    in_database_job_of(slow_pair(|_| {}).await, cases, types).await;
+}
+
+/// The same with these clusters.
+pub async fn in_database_job_of(pair: Pair, cases: &[Case], types: &[BinlogType]) {
     for moment in ["before", "backup", "restore", "stream"] {
         run(&pair, cases, moment, |case| case.setup).await;
     }
@@ -66,7 +74,7 @@ pub async fn in_table_jobs(cases: &[Case], types: &[BinlogType]) {
 }
 
 async fn in_table_jobs_at(cases: &[Case], types: &[BinlogType], moment: &str) {
-    let pair = slow_pair().await;
+    let pair = slow_pair(|_| {}).await;
     let syncer = Syncer::start().await;
     run(&pair, cases, moment, |case| case.setup).await;
     let stream_starts = last_seq(&pair);
@@ -116,7 +124,7 @@ fn end_of(case: &Case, moment: &str) -> String {
 }
 
 /// The last commit seq of the database upstream.
-fn last_seq(pair: &Pair) -> i64 {
+pub fn last_seq(pair: &Pair) -> i64 {
     pair.database_binlogs(|db| db.list().last().map_or(-1, |entry| entry.commit_seq))
 }
 
@@ -145,7 +153,7 @@ fn name_at(case: &Case, moment: &str) -> String {
 }
 
 /// Runs a part of every case.
-async fn run(pair: &Pair, cases: &[Case], moment: &str, part: impl Fn(&Case) -> &'static [&'static str]) {
+pub async fn run(pair: &Pair, cases: &[Case], moment: &str, part: impl Fn(&Case) -> &'static [&'static str]) {
     for case in cases {
         for statement in part(case) {
             if *statement == SETTLE {

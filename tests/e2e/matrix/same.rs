@@ -1,47 +1,57 @@
 //! Equality of a whole database on both sides.
 
-use minidoris::Cluster;
-
-use crate::harness::{DB, Pair, assert_equal};
+use crate::harness::{Pair, Place, assert_equal_at};
 
 /// Fails the test unless both sides have the same tables and views, with the same rows, schema, partitions,
 /// rollups and indexes.
 pub async fn assert_same_database(pair: &Pair) {
-    let tables = rows(&pair.up, "SHOW FULL TABLES").await;
+    assert_same_databases(pair.source(), pair.target()).await;
+}
+
+/// The same for any two places; the source may itself be a target.
+pub async fn assert_same_databases(source: Place<'_>, target: Place<'_>) {
+    let tables = rows(source, "SHOW FULL TABLES").await;
     let names = |rows: &[Vec<String>]| rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>();
-    assert_eq!(names(&tables), names(&rows(&pair.down, "SHOW FULL TABLES").await), "tables and views");
+    assert_eq!(names(&tables), names(&rows(target, "SHOW FULL TABLES").await), "tables and views");
     for table in &tables {
         let name = &table[0];
         if table[1] == "VIEW" {
-            assert_same_answer(pair, &format!("SELECT * FROM `{name}` ORDER BY 1")).await;
-            assert_same_answer(pair, &format!("SHOW CREATE VIEW `{name}`")).await;
+            let sql = format!("SELECT * FROM `{name}` ORDER BY 1");
+            assert_eq!(rows(source, &sql).await, rows(target, &sql).await, "{sql} (upstream left)");
+            let sql = format!("SHOW CREATE VIEW `{name}`");
+            let expected = rows(source, &sql).await[0][1].replace(&in_db(source), &in_db(target));
+            assert_eq!(expected, rows(target, &sql).await[0][1], "{sql} (upstream left)");
             continue;
         }
-        assert_same_table(pair, name, name).await;
+        assert_same_tables(source, name, target, name).await;
     }
 }
 
 /// Fails the test unless `target` downstream has the rows, schema, partitions, rollups and indexes of
 /// `table` upstream.
 pub async fn assert_same_table(pair: &Pair, table: &str, target: &str) {
-    assert_equal(pair, table, target).await;
+    assert_same_tables(pair.source(), table, pair.target(), target).await;
+}
+
+async fn assert_same_tables(source: Place<'_>, table: &str, place: Place<'_>, target: &str) {
+    assert_equal_at(source, table, place, target).await;
     assert_eq!(
-        index_facts(&pair.up, table).await,
-        index_facts(&pair.down, target).await,
+        index_facts(source, table).await,
+        index_facts(place, target).await,
         "indexes of {table} (upstream left, downstream right)"
     );
     for what in ["PARTITIONS", "TEMPORARY PARTITIONS"] {
         assert_eq!(
-            partition_facts(&pair.up, table, what).await,
-            partition_facts(&pair.down, target, what).await,
+            partition_facts(source, table, what).await,
+            partition_facts(place, target, what).await,
             "{what} of {table} (upstream left, downstream right)"
         );
     }
 }
 
 /// Columns of the base table and of all rollups; the base index carries the table's name.
-async fn index_facts(cluster: &Cluster, table: &str) -> Vec<Vec<String>> {
-    let mut facts = rows(cluster, &format!("DESC `{table}` ALL")).await;
+async fn index_facts(place: Place<'_>, table: &str) -> Vec<Vec<String>> {
+    let mut facts = rows(place, &format!("DESC `{table}` ALL")).await;
     for fact in facts.iter_mut().filter(|fact| fact[0] == table) {
         fact[0].clear();
     }
@@ -49,9 +59,9 @@ async fn index_facts(cluster: &Cluster, table: &str) -> Vec<Vec<String>> {
 }
 
 /// The partitions. The only one of an unpartitioned table carries the table's name.
-async fn partition_facts(cluster: &Cluster, table: &str, what: &str) -> Vec<String> {
+async fn partition_facts(place: Place<'_>, table: &str, what: &str) -> Vec<String> {
     let sql = format!("SHOW {what} FROM `{table}`");
-    let shown = cluster.sql_in(DB, &sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let shown = place.cluster.sql_in(place.db, &sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let wanted = ["PartitionName", "Range", "DistributionKey", "Buckets"];
     let at: Vec<usize> = wanted
         .iter()
@@ -70,16 +80,13 @@ async fn partition_facts(cluster: &Cluster, table: &str, what: &str) -> Vec<Stri
     facts
 }
 
-async fn assert_same_answer(pair: &Pair, sql: &str) {
-    assert_eq!(
-        rows(&pair.up, sql).await,
-        rows(&pair.down, sql).await,
-        "{sql} (upstream left, downstream right)"
-    );
+/// How a view's definition names a database.
+fn in_db(place: Place<'_>) -> String {
+    format!("`internal`.`{}`.", place.db)
 }
 
-async fn rows(cluster: &Cluster, sql: &str) -> Vec<Vec<String>> {
-    let result = cluster.sql_in(DB, sql).await;
-    let result = result.unwrap_or_else(|error| panic!("{sql} on {}: {error}", cluster.name()));
+async fn rows(place: Place<'_>, sql: &str) -> Vec<Vec<String>> {
+    let result = place.cluster.sql_in(place.db, sql).await;
+    let result = result.unwrap_or_else(|error| panic!("{sql} on {}: {error}", place.cluster.name()));
     result.rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect()).collect()
 }

@@ -94,6 +94,7 @@ impl Faults {
             FaultKind::Status { code, text } => FaultAction::Status { code, text },
             FaultKind::NotMaster => FaultAction::NotMaster,
             FaultKind::Refuse => FaultAction::Refuse,
+            FaultKind::Empty => FaultAction::Empty,
         }
     }
 

@@ -21,6 +21,8 @@ pub enum FaultAction {
     NotMaster,
     /// Close the connection at once, as if nobody listened.
     Refuse,
+    /// Answer getMeta without tables, as a frontend does whose catalogue is behind; do other calls as usual.
+    Empty,
 }
 
 /// What a fault does; a delay leads to [`FaultAction::Proceed`].
@@ -38,6 +40,7 @@ pub enum FaultKind {
     },
     NotMaster,
     Refuse,
+    Empty,
 }
 
 /// One rule: which calls it meets, how often, and what happens to them.

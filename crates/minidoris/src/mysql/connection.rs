@@ -73,7 +73,7 @@ pub async fn run(
             return Ok(());
         }
         FaultAction::Status { code, text } => Some(status_error(code, text)),
-        FaultAction::Proceed | FaultAction::CutMidReply => None,
+        FaultAction::Proceed | FaultAction::CutMidReply | FaultAction::Empty => None,
     };
     if let Some(error) = refused {
         return reply(&mut writer, limits, 0, |output| encode::error(output, &error)).await;
@@ -296,7 +296,10 @@ impl Connection<'_> {
                 FaultAction::NotMaster => {
                     Err(SqlError::general("Node catalog is not ready, please wait for a while."))
                 }
-                FaultAction::Proceed | FaultAction::CutAfter | FaultAction::CutMidReply => {
+                FaultAction::Proceed
+                | FaultAction::CutAfter
+                | FaultAction::CutMidReply
+                | FaultAction::Empty => {
                     let result = dispatch::run(self.cluster, self.fe, &mut self.session, statement).await;
                     self.cluster.save().map_err(SqlError::general).and(result)
                 }

@@ -132,14 +132,14 @@ impl FrontendRpc {
         self.cluster.counters.count(node, call);
         let action = self.cluster.faults.before(node, call, detail).await;
         match &action {
-            FaultAction::Proceed | FaultAction::CutAfter | FaultAction::CutMidReply => {}
+            FaultAction::Proceed | FaultAction::CutAfter | FaultAction::CutMidReply | FaultAction::Empty => {}
             FaultAction::CutBefore | FaultAction::Refuse => return Err(HandlerError::Cut),
             FaultAction::Status { code, text } => {
                 return Ok(R::from_status(TStatus::new(TStatusCode(*code), text.clone())));
             }
             FaultAction::NotMaster => return Ok(self.not_master()),
         }
-        let result = if needs == Needs::Master && !self.cluster.is_master(self.fe) {
+        let mut result = if needs == Needs::Master && !self.cluster.is_master(self.fe) {
             self.not_master()
         } else {
             let answer = work().await;
@@ -149,6 +149,10 @@ impl FrontendRpc {
         match action {
             FaultAction::CutAfter => Err(HandlerError::Cut),
             FaultAction::CutMidReply => Err(HandlerError::cut_mid_reply(&result)),
+            FaultAction::Empty => {
+                result.empty();
+                Ok(result)
+            }
             FaultAction::Proceed
             | FaultAction::CutBefore
             | FaultAction::Refuse

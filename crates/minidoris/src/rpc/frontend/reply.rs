@@ -12,6 +12,9 @@ pub(super) trait Reply: Default {
 
     /// Names the master in an answer of a follower. Only getBinlog does so.
     fn tell_master(&mut self, _address: TNetworkAddress) {}
+
+    /// Forgets the tables in an answer of a frontend whose catalogue is behind. Only getMeta tells any.
+    fn empty(&mut self) {}
 }
 
 macro_rules! optional_status {
@@ -53,6 +56,12 @@ impl Reply for TBeginTxnResult {
 impl Reply for TGetMetaResult {
     fn from_status(status: TStatus) -> Self {
         Self { status, ..Self::default() }
+    }
+
+    fn empty(&mut self) {
+        if let Some(db) = &mut self.db_meta {
+            db.tables = Some(Vec::new());
+        }
     }
 }
 

@@ -1,0 +1,135 @@
+//! What one table needs, or cannot do, is its own affair: the others go on, told by positions and counters.
+
+use doris_types::record::BinlogType;
+use minidoris::{Fault, FaultKind};
+use serde_json::Value;
+
+use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
+use crate::matrix::{assert_same_database, last_seq, settle};
+
+const JOB: &str = "isolated";
+const TABLES: usize = 16;
+
+/// A job in sync over `t0` to `t15`.
+async fn in_sync() -> (Pair, Syncer) {
+    let pair = Pair::start().await;
+    pair.create_database().await;
+    for at in 0..TABLES {
+        pair.create_table(&format!("t{at}"), 1).await;
+        pair.insert(&format!("t{at}"), 0..3).await;
+    }
+    let syncer = Syncer::start().await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    (pair, syncer)
+}
+
+/// Waits until the job's position is that of the last binlog.
+async fn position_is_at_the_end(pair: &Pair, syncer: &Syncer) -> Value {
+    wait_until("the position reaches the last binlog", BOUND, || async {
+        let progress = syncer.progress(JOB).await;
+        if progress["commit_seq"] == last_seq(pair) { Ok(progress) } else { Err(progress.to_string()) }
+    })
+    .await
+}
+
+/// The only table apart: its name, work and cursor.
+fn the_one_apart(progress: &Value) -> (String, String, i64) {
+    let apart = progress["apart"].as_array().cloned().unwrap_or_default();
+    assert_eq!(apart.len(), 1, "{progress}");
+    let text = |field: &str| apart[0][field].as_str().unwrap_or_default().to_owned();
+    (text("table"), text("work"), apart[0]["cursor"].as_i64().unwrap_or_default())
+}
+
+async fn insert_into_the_others(pair: &Pair, round: i32) {
+    for at in 1..TABLES {
+        pair.insert(&format!("t{at}"), round * 10..round * 10 + 3).await;
+    }
+}
+
+/// Changes of all kinds on other tables than `t0`.
+async fn change_the_others(pair: &Pair, round: i32) {
+    pair.run("ALTER TABLE t1 ADD COLUMN c INT DEFAULT \"1\"").await;
+    pair.run("ALTER TABLE t1 DROP COLUMN c").await;
+    pair.run("ALTER TABLE t2 RENAME t2_new").await;
+    pair.run("ALTER TABLE t2_new RENAME t2").await;
+    pair.run("ALTER TABLE t3 REPLACE WITH TABLE t4 PROPERTIES (\"swap\" = \"true\")").await;
+    pair.run("TRUNCATE TABLE t5").await;
+    pair.create_table(&format!("made{round}"), 1).await;
+    pair.insert(&format!("made{round}"), 0..3).await;
+    pair.run(&format!("DROP TABLE made{round} FORCE")).await;
+}
+
+async fn assert_others_equal(pair: &Pair) {
+    for at in 1..TABLES {
+        assert_equal(pair, &format!("t{at}"), &format!("t{at}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisoned_table_keeps_nobody_else() {
+    let (pair, mut syncer) = in_sync().await;
+    syncer.allow("CCR0203");
+    let poison = {
+        let inner = pair.up.inner();
+        let mut fe = inner.fe.lock();
+        let db = fe.database_named(DB).expect("the database is there");
+        let (db_id, table_id) = (db.id, db.table_named("t0").expect("the table is there").id());
+        // As a newer Doris would write it.
+        fe.journal_binlog(inner.clock.now_ms(), BinlogType(99), db_id, &[table_id], |_| "{}".to_owned())
+    };
+    let progress = position_is_at_the_end(&pair, &syncer).await;
+    assert_eq!(the_one_apart(&progress), ("t0".to_owned(), "blocked".to_owned(), poison - 1));
+    for round in 1..=3 {
+        pair.insert("t0", round * 10..round * 10 + 3).await;
+        let commits = pair.down.counters().get("commitTxn");
+        insert_into_the_others(&pair, round).await;
+        position_is_at_the_end(&pair, &syncer).await;
+        let commits = pair.down.counters().get("commitTxn") - commits;
+        assert_eq!(commits, TABLES as u64 - 1, "one for each of the others, none for the poisoned table");
+        change_the_others(&pair, round).await;
+        let progress = position_is_at_the_end(&pair, &syncer).await;
+        assert_eq!(the_one_apart(&progress), ("t0".to_owned(), "blocked".to_owned(), poison - 1));
+        assert_others_equal(&pair).await;
+    }
+    assert_eq!(pair.downstream_rows("t0").await, 3);
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1);
+    assert_eq!(syncer.lag(JOB).await, 1, "only what is apart is missing");
+    syncer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_copy_of_a_table_keeps_nobody_else() {
+    let (pair, mut syncer) = in_sync().await;
+    syncer.allow("keeps failing, retrying");
+    pair.down.faults().add(Fault::new(FaultKind::CutBefore).call("restoreSnapshot"));
+    pair.run("ALTER TABLE t0 MODIFY COLUMN v STRING").await;
+    settle(&pair).await;
+    pair.insert("t0", 10..13).await;
+    let restores = pair.calls("restoreSnapshot");
+    wait_until("the restore is asked for", BOUND, || async {
+        let calls = pair.calls("restoreSnapshot");
+        if calls > restores { Ok(()) } else { Err(format!("{calls} calls")) }
+    })
+    .await;
+    for round in 1..=3 {
+        insert_into_the_others(&pair, round).await;
+        change_the_others(&pair, round).await;
+        // In one transaction with others: these have it now, and the table itself later.
+        pair.run(&format!(
+            "BEGIN; INSERT INTO t0 VALUES ({round}00, 'both'); INSERT INTO t7 VALUES ({round}00, 'both'); COMMIT"
+        ))
+        .await;
+        let progress = position_is_at_the_end(&pair, &syncer).await;
+        let (table, work, _) = the_one_apart(&progress);
+        assert_eq!((table.as_str(), work.as_str()), ("t0", "partial_sync"));
+        assert_others_equal(&pair).await;
+    }
+    assert_eq!(pair.downstream_rows("t0").await, 3, "the old table stays readable");
+    assert!(syncer.lag(JOB).await > 0);
+    pair.down.faults().clear();
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 2, "one of the database and one of the table");
+    syncer.finish().await;
+}

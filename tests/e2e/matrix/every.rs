@@ -1,0 +1,103 @@
+//! One case per type of binlog, for tests that are about the circumstances and not about the change.
+
+use super::{Case, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RANGED, SETTLE, case};
+
+const BOTH: &[&str] = &["INSERT INTO {t} VALUES (6, 'six', 60), (106, 'hundred', 0)"];
+
+const OTHER: &str = "CREATE TABLE {t}_x (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
+     DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"binlog.enable\" = \"true\")";
+const OTHER_ROWS: &str = "INSERT INTO {t}_x VALUES (71, 'x', 1), (72, NULL, 2)";
+const WITH_OTHER: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS, OTHER, OTHER_ROWS];
+
+pub const EVERY: &[Case] = &[
+    case("upsert", PLAIN, &[MORE, "DELETE FROM {t} WHERE k = 4"], MORE_ROWS),
+    case(
+        "partition",
+        RANGED,
+        &["ALTER TABLE {t} ADD PARTITION p3 VALUES LESS THAN (\"300\")", "ALTER TABLE {t} DROP PARTITION p2"],
+        &["INSERT INTO {t} VALUES (6, 'six', 60), (206, 'third', 0)"],
+    ),
+    case("create", PLAIN, &[OTHER, OTHER_ROWS], &["INSERT INTO {t}_x VALUES (73, 'later', 3)"]),
+    case("drop", WITH_OTHER, &["INSERT INTO {t}_x VALUES (73, 'last', 3)", "DROP TABLE {t}_x"], MORE_ROWS),
+    case("heavy", PLAIN, &["ALTER TABLE {t} MODIFY COLUMN n BIGINT", MORE, SETTLE], MORE_ROWS),
+    case(
+        "light",
+        PLAIN,
+        &["ALTER TABLE {t} ADD COLUMN c INT DEFAULT \"7\"", "ALTER TABLE {t} RENAME COLUMN v w"],
+        &["INSERT INTO {t} VALUES (7, 'seven', 7, NULL)"],
+    ),
+    case("property", PLAIN, &["ALTER TABLE {t} SET (\"compaction_policy\" = \"time_series\")"], MORE_ROWS),
+    case(
+        "replace_part",
+        RANGED,
+        &[
+            "ALTER TABLE {t} ADD TEMPORARY PARTITION tp VALUES [(\"100\"), (\"200\"))",
+            "INSERT INTO {t} TEMPORARY PARTITION (tp) VALUES (107, 'replacing', 7)",
+            "ALTER TABLE {t} REPLACE PARTITION (p2) WITH TEMPORARY PARTITION (tp)",
+        ],
+        BOTH,
+    ),
+    case("truncate", RANGED, &["TRUNCATE TABLE {t} PARTITION (p1)"], BOTH),
+    case(
+        "rename",
+        PLAIN,
+        &["ALTER TABLE {t} RENAME {t}_new"],
+        &["INSERT INTO {t}_new VALUES (4, 'renamed', 1)"],
+    ),
+    case("comment", PLAIN, &["ALTER TABLE {t} MODIFY COMMENT 'it''s'"], MORE_ROWS),
+    case(
+        "view",
+        &[PLAIN_TABLE, PLAIN_ROWS, "CREATE VIEW {t}_v AS SELECT k FROM {t}"],
+        &["CREATE VIEW {t}_w AS SELECT n FROM {t}", "ALTER VIEW {t}_v AS SELECT k, n FROM {t}"],
+        MORE_ROWS,
+    ),
+    case(
+        "replace",
+        WITH_OTHER,
+        &["ALTER TABLE {t} REPLACE WITH TABLE {t}_x PROPERTIES (\"swap\" = \"false\")"],
+        MORE_ROWS,
+    ),
+    case(
+        "swap",
+        WITH_OTHER,
+        &["ALTER TABLE {t} REPLACE WITH TABLE {t}_x PROPERTIES (\"swap\" = \"true\")"],
+        &[MORE, "INSERT INTO {t}_x VALUES (75, 'swapped', 5)"],
+    ),
+    case(
+        "index",
+        PLAIN,
+        &["ALTER TABLE {t} ADD INDEX i (v) USING INVERTED", "BUILD INDEX i ON {t}"],
+        MORE_ROWS,
+    ),
+    case(
+        "rollup",
+        &[
+            PLAIN_TABLE,
+            PLAIN_ROWS,
+            "ALTER TABLE {t} ADD ROLLUP r (k, n)",
+            SETTLE,
+            "ALTER TABLE {t} ADD ROLLUP s (k, v)",
+            SETTLE,
+        ],
+        &["ALTER TABLE {t} RENAME ROLLUP r r2", "ALTER TABLE {t} DROP ROLLUP s"],
+        MORE_ROWS,
+    ),
+    case("rename_part", RANGED, &["ALTER TABLE {t} RENAME PARTITION p1 first"], BOTH),
+    case("recover", RANGED, &["ALTER TABLE {t} DROP PARTITION p2", "RECOVER PARTITION p2 FROM {t}"], BOTH),
+    case(
+        "recover_table",
+        WITH_OTHER,
+        &["DROP TABLE {t}_x", "RECOVER TABLE {t}_x"],
+        &["INSERT INTO {t}_x VALUES (74, 'recovered', 4)"],
+    ),
+    case(
+        "distribution",
+        RANGED,
+        &[
+            "ALTER TABLE {t} MODIFY DISTRIBUTION DISTRIBUTED BY HASH(k) BUCKETS 5",
+            "ALTER TABLE {t} SET (\"distribution_type\" = \"random\")",
+        ],
+        BOTH,
+    ),
+    case("overwrite", RANGED, &["INSERT OVERWRITE TABLE {t} PARTITION (p2) VALUES (108, 'over', 8)"], BOTH),
+];

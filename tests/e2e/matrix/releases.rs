@@ -1,0 +1,31 @@
+//! The same between clusters of other releases: wrapped and missing records, long JSON keys.
+
+use minidoris::Release;
+
+use super::EVERY;
+use super::run::{in_database_job_of, slow_pair};
+
+async fn between(up: Release, down: Release) {
+    let pair = slow_pair(|options| options.release = if options.name == "up" { up } else { down }).await;
+    in_database_job_of(pair, EVERY, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_the_oldest_release() {
+    between(Release::V2_1, Release::V3_1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_the_oldest_release() {
+    between(Release::V4_0, Release::V2_1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_release_that_wraps_new_records() {
+    between(Release::V3_0, Release::V3_0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_the_newest_release() {
+    between(Release::V2_1, Release::V4_0).await;
+}
