@@ -57,3 +57,110 @@ async fn binlogs_are_fetched_in_batches() {
     assert_equal(&pair, "t", "t").await;
     syncer.finish().await;
 }
+
+/// A job in sync over `t`, `other` and the ranges of `parted`, each with a replica on two backends, after a
+/// load of each.
+async fn in_sync_over_three() -> (Pair, Syncer) {
+    let pair = Pair::replicated(REPLICAS).await;
+    pair.create_database().await;
+    for table in ["t", "other"] {
+        pair.create_table(table, BUCKETS).await;
+    }
+    pair.run(
+        "CREATE TABLE parted (k INT NOT NULL, v VARCHAR(64)) DUPLICATE KEY(k) PARTITION BY RANGE(k) \
+         (PARTITION p1 VALUES LESS THAN (\"100\"), PARTITION p2 VALUES LESS THAN (\"200\"), \
+         PARTITION p3 VALUES LESS THAN (\"300\")) \
+         DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES (\"binlog.enable\" = \"true\")",
+    )
+    .await;
+    let syncer = Syncer::start().await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    pair.run("INSERT INTO parted VALUES (1, 'a'), (101, 'b'), (201, 'c')").await;
+    for table in ["t", "other"] {
+        pair.insert(table, 0..20).await;
+    }
+    syncer.wait_for(JOB, Target::InSync).await;
+    (pair, syncer)
+}
+
+const BUCKETS: u32 = 3;
+
+/// What a load costs: begins, commits, ingests, and looks at metadata.
+async fn load_costs(pair: &Pair, syncer: &Syncer, statement: &str) -> [u64; 3] {
+    pair.reset_counters();
+    pair.run(statement).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_eq!(pair.down.counters().get("rollbackTxn"), 0, "{statement}");
+    ["beginTxn", "commitTxn", "ingest_binlog"].map(|call| pair.down.counters().get(call))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_is_one_transaction_and_one_ingest_per_target_replica_it_touches() {
+    let (pair, syncer) = in_sync_over_three().await;
+    let replicas = u64::from(REPLICAS);
+    let per_partition = 2 * replicas;
+    let costs =
+        load_costs(&pair, &syncer, "INSERT INTO parted VALUES (2, 'd'), (102, 'e'), (202, 'f')").await;
+    assert_eq!(costs, [1, 1, 3 * per_partition], "three partitions");
+    let costs = load_costs(&pair, &syncer, "INSERT INTO parted VALUES (3, 'd')").await;
+    assert_eq!(costs, [1, 1, per_partition], "one partition");
+    let several = "BEGIN; INSERT INTO t VALUES (100, 'a'); INSERT INTO other VALUES (100, 'b'); \
+                   INSERT INTO parted VALUES (103, 'c'); COMMIT";
+    let costs = load_costs(&pair, &syncer, several).await;
+    let of_tables = 2 * u64::from(BUCKETS) * replicas;
+    assert_eq!(costs, [1, 1, of_tables + per_partition], "three tables in one transaction");
+    for table in ["t", "other", "parted"] {
+        assert_equal(&pair, table, table).await;
+    }
+    syncer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_costs_itself_one_probe_and_one_refresh() {
+    let (pair, syncer) = in_sync_over_three().await;
+    // Upstream statement, what repeats it downstream, and how often names are read downstream: before it, and
+    // after it to see what it did. What is found by the name that the statement holds needs neither.
+    let cases = [
+        ("ALTER TABLE t ADD COLUMN c INT DEFAULT \"1\"", "sql:ALTER TABLE", 0),
+        ("ALTER TABLE t DROP COLUMN c", "sql:ALTER TABLE", 0),
+        ("ALTER TABLE t MODIFY COMMENT 'text'", "sql:ALTER TABLE", 0),
+        ("ALTER TABLE parted ADD PARTITION p4 VALUES LESS THAN (\"400\")", "sql:ALTER TABLE", 0),
+        ("ALTER TABLE parted DROP PARTITION p4", "sql:ALTER TABLE", 0),
+        ("ALTER TABLE parted RENAME PARTITION p3 third", "sql:ALTER TABLE", 0),
+        ("TRUNCATE TABLE parted PARTITION (p1)", "sql:TRUNCATE", 0),
+        ("ALTER TABLE t RENAME t2", "sql:ALTER TABLE", 2),
+        ("ALTER TABLE t2 REPLACE WITH TABLE other PROPERTIES (\"swap\" = \"true\")", "sql:ALTER TABLE", 2),
+        ("CREATE VIEW v AS SELECT k FROM other", "sql:CREATE VIEW", 0),
+        ("DROP VIEW v", "sql:DROP VIEW", 0),
+        (
+            "CREATE TABLE made (k INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1 \
+             PROPERTIES (\"binlog.enable\" = \"true\")",
+            "sql:CREATE TABLE",
+            2,
+        ),
+        ("DROP TABLE made", "sql:DROP TABLE", 2),
+    ];
+    for (statement, repeated, looks) in cases {
+        pair.reset_counters();
+        pair.run(statement).await;
+        syncer.wait_for(JOB, Target::InSync).await;
+        let down = pair.down.counters();
+        assert_eq!(down.get(repeated), 1, "{statement}: {:?}", down.snapshot());
+        assert_eq!(down.get("getMeta"), looks, "{statement}: {:?}", down.snapshot());
+        let transactions = down.get("beginTxn") + down.get("restoreSnapshot");
+        assert_eq!(transactions, 0, "{statement}");
+        // An idle job looks now and then whether what it follows still exists.
+        assert!(pair.up.counters().get("getMeta") <= 1, "{statement}: {:?}", pair.up.counters().snapshot());
+    }
+    // What the statements made stale is read once, on both sides.
+    pair.reset_counters();
+    for key in 500..505 {
+        pair.run(&format!("INSERT INTO parted VALUES ({}, 'again')", key - 400)).await;
+    }
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_eq!(pair.down.counters().get("getMeta"), 1);
+    assert!(pair.up.counters().get("getMeta") <= 2);
+    assert_equal(&pair, "parted", "parted").await;
+    syncer.finish().await;
+}

@@ -4,7 +4,9 @@
 use minidoris::Cluster;
 use serde_json::json;
 
-use crate::harness::{DB, Pair, Place, Syncer, Target, side, start_cluster};
+use crate::harness::compare::Place;
+use crate::harness::pair::{side, start_cluster};
+use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
 use crate::matrix::{EVERY, assert_same_database, assert_same_databases, run, settle};
 
 const JOB: &str = "special";
@@ -90,14 +92,14 @@ async fn source_and_target_are_databases_of_one_cluster() {
     run(&pair, EVERY, MOMENT, |case| case.setup).await;
     let syncer = Syncer::start().await;
     let job = json!({
-        "name": JOB, "src": side(&pair.up, 0, DB, ""), "dest": side(&pair.up, 0, "copy of d1", "")
+        "name": JOB, "src": side(&pair.up, 0, DB, ""), "dest": side(&pair.up, 0, "copy_of_d1", "")
     });
     syncer.create(&job).await;
     syncer.wait_for(JOB, Target::InSync).await;
     run(&pair, EVERY, MOMENT, |case| case.change).await;
     run(&pair, EVERY, MOMENT, |case| case.after).await;
     syncer.wait_for(JOB, Target::InSync).await;
-    let copy = Place { cluster: &pair.up, db: "copy of d1" };
+    let copy = Place { cluster: &pair.up, db: "copy_of_d1" };
     assert_same_databases(pair.source(), copy).await;
     assert!(!syncer.refused("create_ccr", &pair.database_job("itself")).await.is_empty());
     syncer.finish().await;
@@ -181,7 +183,7 @@ async fn a_table_job_takes_over_a_table_of_another_definition_on_request() {
     pair.insert("source", 5..9).await;
     pair.run("ALTER TABLE source ADD COLUMN c INT DEFAULT \"1\"").await;
     syncer.wait_for(JOB, Target::InSync).await;
-    crate::harness::assert_equal(&pair, "source", "target").await;
+    assert_equal(&pair, "source", "target").await;
     syncer.finish().await;
 }
 
@@ -199,14 +201,14 @@ async fn table_job_after(change: &[&str]) {
         pair.run(sql).await;
     }
     syncer.resume(JOB).await;
-    crate::harness::wait_until("the target has the new rows", crate::harness::BOUND, || async {
+    wait_until("the target has the new rows", BOUND, || async {
         let rows = pair.down.sql_in(DB, "SELECT v FROM target WHERE v = 'new'").await;
         let rows = rows.map(|found| found.rows.len()).map_err(|error| error.to_string())?;
         if rows == 1 { Ok(()) } else { Err(format!("{rows} rows; {}", syncer.progress(JOB).await)) }
     })
     .await;
     syncer.wait_for(JOB, Target::InSync).await;
-    crate::harness::assert_equal(&pair, "source", "target").await;
+    assert_equal(&pair, "source", "target").await;
     syncer.finish().await;
 }
 

@@ -76,6 +76,7 @@ const BUSY: &[&str] = &[
     "timeout",
     "not NORMAL",
     "node shutting down",
+    "catalog is not ready",
 ];
 
 /// Texts that say the transaction is not there, or is finished otherwise.
@@ -170,10 +171,14 @@ fn by_status(code: i32, text: &str) -> (Disposition, &'static str, String) {
 /// starting), so they are repeated; what the FE says about a statement itself will be said again.
 fn by_sql(code: u16, text: &str) -> (Disposition, &'static str, String) {
     const ACCESS: &[u16] = &[1044, 1045, 1142, 1227];
+    const TOO_MANY_CONNECTIONS: u16 = 1040;
     if ACCESS.contains(&code) {
         return (Disposition::Retry, "CCR0111", String::new());
     }
-    if contains_any(text, BUSY) || contains_any(text, &["Failed to find enough backend"]) {
+    if code == TOO_MANY_CONNECTIONS
+        || contains_any(text, BUSY)
+        || contains_any(text, &["Failed to find enough backend"])
+    {
         return (Disposition::Retry, "CCR0107", String::new());
     }
     (
@@ -261,6 +266,8 @@ mod tests {
             Disposition::Retry
         );
         assert_eq!(sql(1045, "Access denied for user 'u'"), Disposition::Retry);
+        assert_eq!(sql(1040, "Reach limit of connections"), Disposition::Retry);
+        assert_eq!(sql(1105, "Node catalog is not ready, please wait for a while."), Disposition::Retry);
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! What the tests share: a pair of clusters, the syncer's process, its API, waiting, comparing.
 
 mod api;
-mod compare;
+pub mod compare;
 pub mod log;
-mod pair;
+pub mod pair;
 mod syncer;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub use api::Target;
-pub use compare::{Place, assert_equal, assert_equal_at};
-pub use pair::{DB, Pair, side, start_cluster};
+pub use compare::assert_equal;
+pub use pair::{DB, Pair};
 pub use syncer::Syncer;
 
 /// Bound of a wait for something that takes seconds at most. Generous, as the machine may be busy; no

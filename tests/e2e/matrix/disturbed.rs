@@ -53,11 +53,12 @@ fn disturb(random: &mut StdRng, pair: &Pair) -> String {
             cluster.make_master(master).expect("the other frontend lives");
             return format!("{} has another master", cluster.name());
         }
-        1 => {
+        // An absence is believed when it was seen four times in a row, so these do not add up.
+        1 if !cluster.faults().rules().iter().any(|rule| rule.kind == FaultKind::Empty) => {
             cluster.faults().add(Fault::new(FaultKind::Empty).call("getMeta").times(times));
             return format!("{} answers getMeta without tables {times} times", cluster.name());
         }
-        2 => FaultKind::CutBefore,
+        1 | 2 => FaultKind::CutBefore,
         3 => FaultKind::CutMidReply,
         4 => FaultKind::NotMaster,
         _ => FaultKind::CutAfter,
@@ -80,7 +81,7 @@ async fn survives(seed: u64) {
     cases.shuffle(&mut random);
     for case in &cases {
         let disturbance = disturb(&mut random, &pair);
-        println!("seed {seed}: {} while {disturbance}", case.name);
+        eprintln!("seed {seed}: {} while {disturbance}", case.name);
         run(&pair, std::slice::from_ref(case), MOMENT, |case| case.change).await;
         run(&pair, std::slice::from_ref(case), MOMENT, |case| case.after).await;
         if random.random_ratio(1, 3) {

@@ -7,7 +7,9 @@ use super::run::{in_database_job_of, slow_pair};
 
 async fn between(up: Release, down: Release) {
     let pair = slow_pair(|options| options.release = if options.name == "up" { up } else { down }).await;
-    in_database_job_of(pair, EVERY, &[]).await;
+    // A load that an old release tells without its indexes is looked for in one that was made after it.
+    let allowed = if up < Release::V3_0 { &["returned error: 404"][..] } else { &[] };
+    in_database_job_of(pair, EVERY, &[], allowed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

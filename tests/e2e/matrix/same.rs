@@ -1,6 +1,7 @@
 //! Equality of a whole database on both sides.
 
-use crate::harness::{Pair, Place, assert_equal_at};
+use crate::harness::Pair;
+use crate::harness::compare::{Place, assert_equal_at};
 
 /// Fails the test unless both sides have the same tables and views, with the same rows, schema, partitions,
 /// rollups and indexes.

@@ -3,6 +3,7 @@
 //! Every effect can be cut at any point and run again: a transaction finds itself by its label, a backup
 //! and a restore by theirs, a statement by what it would have changed. Each file says how.
 
+mod absence;
 pub(crate) mod backup;
 pub(crate) mod ingest;
 mod names;
@@ -14,6 +15,7 @@ mod submit;
 pub(crate) mod transaction;
 pub(crate) mod view;
 
+pub(crate) use absence::look_for;
 use doris_types::failure::Failure;
 
 use crate::error::{Error, Origin};

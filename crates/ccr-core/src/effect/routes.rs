@@ -175,7 +175,7 @@ impl Routes {
 
 /// Looks at the downstream before something that should be there is taken for dropped: a frontend that has
 /// just started, or lags behind, may answer without it.
-const ABSENCE_LOOKS: u32 = 3;
+const ABSENCE_LOOKS: u32 = 5;
 
 fn with_id(db: DatabaseMeta, id: i64) -> Option<TableMeta> {
     db.tables.into_iter().find(|table| table.id == id)

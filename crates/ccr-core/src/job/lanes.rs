@@ -42,6 +42,14 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let why = Leaving::PartialSync(reason);
             step(job_id, next, Event::TableLeft { source_id, cursor, why, at_ms })?;
         }
+        Event::TableTakenOver { source_id, by_id, name, cursor, reason, at_ms } => {
+            let link = next.tables.remove(&source_id).ok_or(refused)?;
+            let link =
+                TableLink { source_name: name, synced_to: 0, named_to: None, lane: Lane::Flowing, ..link };
+            next.tables.insert(by_id, link);
+            let why = Leaving::PartialSync(reason);
+            step(job_id, next, Event::TableLeft { source_id: by_id, cursor, why, at_ms })?;
+        }
         Event::PartialSnapshotReady { source_id, info } => match partial_step(next, source_id) {
             Some(step @ SnapshotStep::Backup { .. }) => {
                 let SnapshotStep::Backup { label } = &*step else { return Err(refused) };

@@ -65,6 +65,15 @@ pub enum Event {
         reason: PartialSyncReason,
         at_ms: i64,
     },
+    /// A table that no binlog created takes over the link and the target of another one, with a copy.
+    TableTakenOver {
+        source_id: i64,
+        by_id: i64,
+        name: String,
+        cursor: i64,
+        reason: PartialSyncReason,
+        at_ms: i64,
+    },
     /// The snapshot of a table that is copied again is there and has been read.
     PartialSnapshotReady {
         source_id: i64,
@@ -253,6 +262,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             Phase::Incremental(_),
             event @ (Event::TableLeft { .. }
             | Event::TableAdopted { .. }
+            | Event::TableTakenOver { .. }
             | Event::PartialSnapshotReady { .. }
             | Event::PartialRestoreCancelled { .. }
             | Event::PartialRestored { .. }
@@ -283,6 +293,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::StatementDone { .. }
             | Event::TableLeft { .. }
             | Event::TableAdopted { .. }
+            | Event::TableTakenOver { .. }
             | Event::PartialSnapshotReady { .. }
             | Event::PartialRestoreCancelled { .. }
             | Event::PartialRestored { .. }
@@ -313,6 +324,7 @@ impl Event {
             Event::StatementDone { .. } => "StatementDone",
             Event::TableLeft { .. } => "TableLeft",
             Event::TableAdopted { .. } => "TableAdopted",
+            Event::TableTakenOver { .. } => "TableTakenOver",
             Event::PartialSnapshotReady { .. } => "PartialSnapshotReady",
             Event::PartialRestoreCancelled { .. } => "PartialRestoreCancelled",
             Event::PartialRestored { .. } => "PartialRestored",

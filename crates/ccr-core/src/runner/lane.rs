@@ -12,9 +12,9 @@ use futures::future::BoxFuture;
 
 use super::shell::Shell;
 use crate::effect::routes::is_proven_gone;
-use crate::effect::{Scope, backup, restore, upstream};
+use crate::effect::{Scope, backup, look_for, restore, upstream};
 use crate::error::{Error, Origin, Result};
-use crate::job::{FullSyncReason, PartialSyncReason, SnapshotInfo, SnapshotStep, TableLink};
+use crate::job::{FullSyncReason, PartialSyncReason, SnapshotInfo, SnapshotStep, SyncType, TableLink};
 
 /// Tries to restore one snapshot before an operator is asked.
 const MAX_RESTORE_ATTEMPTS: u32 = 3;
@@ -24,6 +24,11 @@ pub(super) enum CopyStep {
     SnapshotReady(SnapshotInfo),
     Restored(Box<TableLink>),
     RestoreCancelled(String),
+    /// A restore upstream has put another table in its place, of which no binlog tells.
+    TakenOver {
+        by_id: i64,
+        name: String,
+    },
     /// Another snapshot must be taken.
     Again(PartialSyncReason),
 }
@@ -33,21 +38,37 @@ pub(super) type CopyFuture = BoxFuture<'static, Result<CopyStep>>;
 /// The future of the step that the state names.
 pub(super) fn run(shell: Arc<Shell>, source_id: i64, link: TableLink, step: SnapshotStep) -> CopyFuture {
     match step {
-        SnapshotStep::Backup { label } => Box::pin(take(shell, source_id, label)),
+        SnapshotStep::Backup { label } => Box::pin(take(shell, source_id, link, label)),
         SnapshotStep::Restore { backup_label, restore_label, attempt, info } => {
             Box::pin(put(shell, source_id, link, backup_label, restore_label, attempt, info))
         }
     }
 }
 
-async fn take(shell: Arc<Shell>, source_id: i64, label: String) -> Result<CopyStep> {
+async fn take(shell: Arc<Shell>, source_id: i64, link: TableLink, label: String) -> Result<CopyStep> {
     let mut tries = 0;
     loop {
         // The name may change at any time; what counts is which table the snapshot then holds.
-        let Some(source_name) = shell.retry(async || present_name(&shell, source_id).await).await? else {
-            // Dropped upstream: the stream meets the drop and ends this lane.
-            shell.ctx.clock.sleep(shell.ctx.options.poll_max).await;
-            continue;
+        let look = async || present(&shell, source_id).await;
+        let what = format!("table {source_id}");
+        let source_name = match look_for(&shell, Origin::UpstreamFe, "CCR0303", &what, look).await? {
+            Some(Presence::Named(name)) => name,
+            Some(Presence::Dropped) => {
+                // The stream meets the drop and ends this lane.
+                shell.ctx.clock.sleep(shell.ctx.options.poll_max).await;
+                continue;
+            }
+            None => {
+                if let Some(by_id) = bearer_of(&shell, &link.source_name).await?
+                    && shell.ctx.record.spec.sync_type() == SyncType::Database
+                {
+                    return Ok(CopyStep::TakenOver { by_id, name: link.source_name });
+                }
+                let message = format!("{what} is missing upstream, but not reported as dropped");
+                tries += 1;
+                shell.pause(&Error::retry(Origin::UpstreamFe, "CCR0303", message), tries).await;
+                continue;
+            }
         };
         let scope = Scope::Table { target_name: source_name.clone(), source_name };
         match backup::run(&shell, &label, &scope).await {
@@ -117,22 +138,37 @@ async fn put(
     }
 }
 
-/// The table's name now; `None` once it is proven to be dropped.
-async fn present_name(shell: &Shell, source_id: i64) -> Result<Option<String>> {
+/// What the upstream says of a table.
+pub(super) enum Presence {
+    /// It is there, under this name.
+    Named(String),
+    /// It is reported as dropped.
+    Dropped,
+}
+
+/// Looks for a table; `None` when it is neither there nor reported as dropped.
+pub(super) async fn present(shell: &Shell, source_id: i64) -> Result<Option<Presence>> {
     let filter = MetaFilter::Tables(vec![source_id]);
     let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
-    let stale = || {
-        let message =
-            format!("table {source_id} is missing in the upstream metadata, but not reported dropped");
-        Error::retry(Origin::UpstreamFe, "CCR0303", message)
-    };
-    let db = db.ok_or_else(stale)?;
-    let proven = is_proven_gone(&db, |db| db.dropped_tables.contains_key(&source_id));
-    match db.tables.into_iter().find(|table| table.id == source_id) {
-        Some(table) => Ok(Some(table.name)),
-        None if proven => Ok(None),
-        None => Err(stale()),
-    }
+    Ok(db.and_then(|db| {
+        let proven = is_proven_gone(&db, |db| db.dropped_tables.contains_key(&source_id));
+        match db.tables.into_iter().find(|table| table.id == source_id) {
+            Some(table) => Some(Presence::Named(table.name)),
+            None => proven.then_some(Presence::Dropped),
+        }
+    }))
+}
+
+/// The upstream table that has that name now.
+async fn bearer_of(shell: &Shell, name: &str) -> Result<Option<i64>> {
+    let filter = MetaFilter::Named(vec![name.to_owned()]);
+    shell
+        .retry(async || {
+            let db =
+                shell.ctx.upstream.meta(shell.source_database(), filter.clone()).await.map_err(upstream)?;
+            Ok(db.and_then(|db| db.tables.into_iter().next()).map(|table| table.id))
+        })
+        .await
 }
 
 fn lost(label: &str, reason: &FullSyncReason) -> PartialSyncReason {

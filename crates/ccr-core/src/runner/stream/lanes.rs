@@ -7,7 +7,7 @@ use doris_types::record::Record;
 
 use super::{Stream, copy_reason};
 use crate::change::Change;
-use crate::effect::{statement, upstream};
+use crate::effect::{look_for, statement, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{ApartWork, Event, Lane, Leaving, PartialSyncReason};
 use crate::plan::TrackId;
@@ -75,6 +75,9 @@ impl Stream<'_> {
 
     /// Links a table that is upstream although no binlog created it, and copies it.
     pub(super) async fn adopt(&mut self, source_id: i64, name: String, commit_seq: i64) -> Result<()> {
+        if let Some(old_id) = self.replaced_by_restore(&name).await? {
+            return self.take_over(old_id, source_id, name, commit_seq).await;
+        }
         statement::ensure_absent(&self.shell, &name).await?;
         let reason = PartialSyncReason::Appeared { commit_seq };
         let (cursor, text, at_ms) = (commit_seq - 1, reason.describe(), self.shell.now_ms());
@@ -82,6 +85,37 @@ impl Stream<'_> {
         self.job.apply(Event::TableAdopted { source_id, name, cursor, reason, at_ms }).await?;
         self.job.history("partial_sync", (cursor, cursor), text, "started", at_ms).await;
         self.start_lane(source_id, EarlierCommits::default());
+        Ok(())
+    }
+
+    /// The linked table of that name which is not upstream any more although no binlog tells of it: a restore
+    /// has put another one in its place.
+    async fn replaced_by_restore(&mut self, name: &str) -> Result<Option<i64>> {
+        let mut links = self.job.state.tables.iter();
+        let Some(old_id) = links.find(|(_, link)| link.source_name == name).map(|(id, _)| *id) else {
+            return Ok(None);
+        };
+        let shell = Arc::clone(&self.shell);
+        let look = async || lane::present(&shell, old_id).await;
+        let what = format!("table {old_id}");
+        let found = look_for(&shell, Origin::UpstreamFe, "CCR0303", &what, look).await?;
+        Ok(found.is_none().then_some(old_id))
+    }
+
+    /// Lets a table take over the target of another one, with a copy.
+    async fn take_over(&mut self, old_id: i64, by_id: i64, name: String, commit_seq: i64) -> Result<()> {
+        let reason = PartialSyncReason::Appeared { commit_seq };
+        let (cursor, text, at_ms) = (commit_seq - 1, reason.describe(), self.shell.now_ms());
+        tracing::info!(table = by_id, old = old_id, name, reason = %text, "the table takes the other's place");
+        self.replays.remove(&old_id);
+        self.copies.remove(&old_id);
+        self.routes.forget(old_id);
+        self.main.passed.remove(&old_id);
+        self.job
+            .apply(Event::TableTakenOver { source_id: old_id, by_id, name, cursor, reason, at_ms })
+            .await?;
+        self.job.history("partial_sync", (cursor, cursor), text, "started", at_ms).await;
+        self.start_lane(by_id, EarlierCommits::default());
         Ok(())
     }
 
@@ -121,6 +155,18 @@ impl Stream<'_> {
                 self.job.history("restore", (cursor, cursor), status, "cancelled", since).await;
                 self.job.apply(Event::PartialRestoreCancelled { source_id }).await?;
                 self.start_lane(source_id, EarlierCommits::default());
+            }
+            Ok(CopyStep::TakenOver { by_id, name }) if !self.job.state.tables.contains_key(&by_id) => {
+                self.take_over(source_id, by_id, name, cursor + 1).await?;
+            }
+            Ok(CopyStep::TakenOver { by_id, .. }) => {
+                let error = Error::blocked(
+                    Origin::UpstreamFe,
+                    "CCR0303",
+                    format!("table {source_id} is missing upstream, and table {by_id} has its name"),
+                    "create the job again",
+                );
+                self.leave_again(source_id, error).await?;
             }
             Ok(CopyStep::Again(reason)) => {
                 let error = Error::retry(Origin::UpstreamFe, "CCR0504", reason.describe());
