@@ -56,6 +56,7 @@ fn call_name(path: &str) -> &'static str {
         "/api/show_config" => "http:/api/show_config",
         "/api/update_config" => "http:/api/update_config",
         "/api/health" => "http:/api/health",
+        path if path.ends_with("/_stream_load_2pc") => "http:/api/_stream_load_2pc",
         path if path.ends_with("/_stream_load") => "http:/api/_stream_load",
         _ => "http:other",
     }

@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 
+use super::json_path::JsonPath;
 use crate::query::target::PartitionChoice;
 
 /// What the headers ask for; header names are those of Doris.
@@ -13,14 +14,35 @@ pub(super) struct LoadOptions {
     pub line_delimiter: Vec<u8>,
     /// Names of the fields of a line; empty: the columns of the table in order.
     pub columns: Vec<String>,
+    /// `column = expression` of the header `columns`.
+    pub expressions: Vec<(String, String)>,
+    /// The header `where`: only rows that meet it are loaded.
+    pub condition: Option<String>,
+    /// One per field instead of its name, in a JSON load.
+    pub json_paths: Vec<JsonPath>,
+    /// Where the rows are in a JSON document.
+    pub json_root: Option<JsonPath>,
+    /// The field that holds the hidden sequence column.
+    pub sequence: Option<String>,
+    /// Leaves the transaction PRECOMMITTED.
+    pub two_phase_commit: bool,
     pub max_filter_ratio: f64,
     pub strict_mode: bool,
     pub partitions: PartitionChoice,
     pub timeout_s: Option<i64>,
     pub skip_lines: usize,
     pub trim_double_quotes: bool,
-    /// `merge_type: DELETE`: every row deletes its key.
-    pub deletes: bool,
+    pub merge: Merge,
+}
+
+/// `merge_type`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Merge {
+    Append,
+    /// Every row deletes its key.
+    Delete,
+    /// Rows that meet the condition do.
+    DeleteWhere(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +56,7 @@ pub(super) enum Format {
 }
 
 /// Headers that change the meaning of a load and that this backend does not follow.
-const UNSUPPORTED: [&str; 6] = ["where", "jsonpaths", "json_root", "enclose", "sequence_type", "delete"];
+const UNSUPPORTED: [&str; 2] = ["enclose", "sequence_type"];
 
 impl LoadOptions {
     /// Reads the headers; the error is the message of the answer.
@@ -46,9 +68,6 @@ impl LoadOptions {
             UNSUPPORTED.iter().find(|name| header(name).is_some_and(|value| !value.is_empty()))
         {
             return Err(format!("[NOT_IMPLEMENTED_ERROR]header {name} is not supported"));
-        }
-        if flag("two_phase_commit") {
-            return Err("[NOT_IMPLEMENTED_ERROR]two_phase_commit is not supported".to_owned());
         }
         let mut skip_lines = match header("skip_lines") {
             Some(text) => {
@@ -79,18 +98,48 @@ impl LoadOptions {
                 .ok_or("[INVALID_ARGUMENT]max_filter_ratio must be between 0 and 1")?,
             None => 0.0,
         };
-        let deletes = match header("merge_type").unwrap_or("APPEND").to_ascii_uppercase().as_str() {
-            "APPEND" => false,
-            "DELETE" => true,
-            other => return Err(format!("[NOT_IMPLEMENTED_ERROR]merge_type {other} is not supported")),
+        let given =
+            |name: &str| header(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let merge_type = header("merge_type").unwrap_or("APPEND").to_ascii_uppercase();
+        let merge = match (merge_type.as_str(), given("delete")) {
+            ("APPEND", None) => Merge::Append,
+            ("DELETE", None) => Merge::Delete,
+            ("MERGE", Some(condition)) => Merge::DeleteWhere(condition),
+            ("MERGE", None) => {
+                return Err(
+                    "[INVALID_ARGUMENT]Excepted DELETE ON clause when merge type is MERGE.".to_owned()
+                );
+            }
+            ("APPEND" | "DELETE", Some(_)) => {
+                return Err(
+                    "[INVALID_ARGUMENT]not support DELETE ON clause when merge type is not MERGE.".to_owned()
+                );
+            }
+            (other, _) => return Err(format!("[INVALID_ARGUMENT]Invalid merge type {other}")),
         };
         let names = |text: &str| -> Vec<String> {
             text.split(',').map(|name| name.trim().trim_matches('`').to_owned()).collect()
         };
-        let columns = header("columns").filter(|text| !text.trim().is_empty()).map(names).unwrap_or_default();
-        if let Some(expression) = columns.iter().find(|name| name.contains('=')) {
-            return Err(format!("[NOT_IMPLEMENTED_ERROR]column expression '{expression}' is not supported"));
+        let (mut columns, mut expressions) = (Vec::new(), Vec::new());
+        for item in top_level_items(&given("columns").unwrap_or_default()) {
+            match item.split_once('=') {
+                Some((name, expression)) => {
+                    expressions.push((plain_name(name), expression.trim().to_owned()))
+                }
+                None => columns.push(plain_name(item)),
+            }
         }
+        let path = |text: &str| {
+            JsonPath::parse(text).ok_or_else(|| format!("[INVALID_ARGUMENT]Invalid json path: {text}"))
+        };
+        let json_paths = match given("jsonpaths") {
+            None => Vec::new(),
+            Some(text) => serde_json::from_str::<Vec<String>>(&text)
+                .map_err(|_| format!("[INVALID_ARGUMENT]Invalid json path: {text}"))?
+                .iter()
+                .map(|text| path(text))
+                .collect::<Result<_, _>>()?,
+        };
         let partitions = match (header("partitions"), header("temporary_partitions")) {
             (_, Some(text)) if !text.is_empty() => PartitionChoice { names: names(text), temporary: true },
             (Some(text), _) if !text.is_empty() => PartitionChoice { names: names(text), temporary: false },
@@ -103,15 +152,47 @@ impl LoadOptions {
             column_separator: separator("column_separator", "\\t")?,
             line_delimiter: separator("line_delimiter", "\\n")?,
             columns,
+            expressions,
+            condition: given("where"),
+            json_paths,
+            json_root: given("json_root").map(|text| path(&text)).transpose()?,
+            sequence: given("function_column.sequence_col"),
+            two_phase_commit: flag("two_phase_commit"),
             max_filter_ratio,
             strict_mode: flag("strict_mode"),
             partitions,
             timeout_s: header("timeout").and_then(|text| text.parse().ok()),
             skip_lines,
             trim_double_quotes: flag("trim_double_quotes"),
-            deletes,
+            merge,
         })
     }
+}
+
+fn plain_name(text: &str) -> String {
+    text.trim().trim_matches('`').to_owned()
+}
+
+/// What stands between the commas that are in no parentheses and no quotes.
+fn top_level_items(text: &str) -> Vec<&str> {
+    let (mut items, mut start, mut depth, mut quote) = (Vec::new(), 0, 0_usize, None);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"' | '`') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => depth = depth.saturating_sub(1),
+            (None, ',') if depth == 0 => {
+                items.push(&text[start..at]);
+                start = at + 1;
+            }
+            (None, _) => {}
+        }
+    }
+    items.push(&text[start..]);
+    items.retain(|item| !item.trim().is_empty());
+    items
 }
 
 /// A separator with `\t`, `\n`, `\r`, `\\` and `\xHH` understood; a text that starts with `\x` is
@@ -184,12 +265,20 @@ mod tests {
         let options = read(&[("columns", "a, `b`"), ("partitions", "p1,p2")]).unwrap();
         assert_eq!(options.columns, ["a", "b"]);
         assert_eq!(options.partitions.names, ["p1", "p2"]);
+        let options =
+            read(&[("columns", "a, `b`, c = concat(a, ',', b), d=b"), ("where", " a > 1 ")]).unwrap();
+        assert_eq!(options.columns, ["a", "b"]);
+        let expressions = [("c", "concat(a, ',', b)"), ("d", "b")];
+        assert_eq!(options.expressions, expressions.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        assert_eq!(options.condition.as_deref(), Some("a > 1"));
+        let options = read(&[("merge_type", "MERGE"), ("delete", "x = 1")]).unwrap();
+        assert_eq!(options.merge, Merge::DeleteWhere("x = 1".to_owned()));
         for pair in [
-            ("where", "a > 1"),
-            ("columns", "a, b = a + 1"),
             ("max_filter_ratio", "2"),
             ("format", "parquet"),
-            ("two_phase_commit", "true"),
+            ("merge_type", "MERGE"),
+            ("delete", "x = 1"),
+            ("jsonpaths", "[\"a\"]"),
         ] {
             assert!(read(&[pair]).is_err(), "{pair:?}");
         }

@@ -7,11 +7,14 @@ mod auth;
 mod binlog_download;
 mod config;
 mod gate;
+mod json_path;
 mod listener;
+mod load_expressions;
 mod load_options;
 mod load_text;
 mod stream_load;
 mod tablet_download;
+mod two_phase;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,6 +69,8 @@ pub async fn serve_be(
         .route("/api/update_config", post(config::update))
         .route("/api/health", get(backend_health))
         .route("/api/{db}/{table}/_stream_load", put(stream_load::perform))
+        .route("/api/{db}/_stream_load_2pc", put(two_phase::perform_in_database))
+        .route("/api/{db}/{table}/_stream_load_2pc", put(two_phase::perform_on_table))
         .layer(Extension(state));
     serve(cluster, node, routes, listener, shutdown).await;
 }
@@ -81,6 +86,8 @@ pub async fn serve_fe(
     let routes = Router::new()
         .route("/api/health", get(frontend_health))
         .route("/api/{db}/{table}/_stream_load", put(stream_load::redirect))
+        .route("/api/{db}/_stream_load_2pc", put(two_phase::redirect_in_database))
+        .route("/api/{db}/{table}/_stream_load_2pc", put(two_phase::redirect_on_table))
         .layer(Extension(state));
     serve(cluster, NodeId::Fe(fe), routes, listener, shutdown).await;
 }

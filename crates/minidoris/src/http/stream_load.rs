@@ -16,10 +16,11 @@ use crate::query::load::{self, Load};
 use crate::query::target::LoadTarget;
 use crate::query::writer::Writer;
 use crate::query::{auto_partition, now};
-use crate::txn::{CommitOutcome, TxnError, TxnStatus};
+use crate::txn::{CommitOutcome, CommitTxn, TxnError, TxnStatus, precommit};
 
 use super::auth::Denial;
 use super::listener::Connection;
+use super::load_expressions::{self, Computed};
 use super::load_options::LoadOptions;
 use super::load_text::TextLoad;
 use super::{BackendHttp, FrontendHttp, auth};
@@ -44,8 +45,18 @@ pub(super) async fn redirect(
         Err(Denial::Account) => return unauthorised("Access denied"),
         Err(Denial::Privilege(text)) => return unauthorised(&text),
     }
+    to_a_backend(
+        &state.cluster,
+        &user,
+        &password,
+        &format!("{}/{}/_stream_load", encode(&db), encode(&table)),
+    )
+}
+
+/// 307 to a backend that is alive; `path` follows `/api/`.
+pub(super) fn to_a_backend(cluster: &ClusterInner, user: &str, password: &str, path: &str) -> Response {
     let nodes: Vec<String> = {
-        let nodes = state.cluster.backend_nodes.read();
+        let nodes = cluster.backend_nodes.read();
         let alive = nodes.values().filter(|node| node.alive);
         alive.map(|node| format!("{}:{}", node.host, node.http_port)).collect()
     };
@@ -54,19 +65,17 @@ pub(super) async fn redirect(
         return Json(json!({"status": "FAILED", "msg": message})).into_response();
     }
     let address = &nodes[NEXT_BACKEND.fetch_add(1, Ordering::Relaxed) % nodes.len()];
-    let (user, password) = (encode(&user), encode(&password));
-    let location =
-        format!("http://{user}:{password}@{address}/api/{}/{}/_stream_load", encode(&db), encode(&table));
+    let location = format!("http://{}:{}@{address}/api/{path}", encode(user), encode(password));
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response()
 }
 
-fn unauthorised(message: &str) -> Response {
+pub(super) fn unauthorised(message: &str) -> Response {
     let body = Json(json!({"msg": "Unauthorized", "code": 401, "data": message, "count": 0}));
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"\"")], body).into_response()
 }
 
 /// Percent-encodes what may not stand in a URL's user part or path segment.
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         match byte {
@@ -187,6 +196,8 @@ async fn receive_and_write(
     report.bytes = bytes.len() as u64;
     report.read_ms = millis(started);
     let writing = Instant::now();
+    let two_phase_commit = options.two_phase_commit;
+    report.two_phase_commit = two_phase_commit;
     let staged = stage(cluster, target, load, options, bytes).await?;
     report.rows(&staged);
     report.write_ms = millis(writing);
@@ -194,8 +205,19 @@ async fn receive_and_write(
         return Err(Failure::text(message));
     }
     let committing = Instant::now();
-    let outcome =
-        load::commit(cluster, load, staged.writes).await.map_err(|error| Failure::text(error.to_string()));
+    let outcome = if two_phase_commit {
+        let request = CommitTxn {
+            db_id: load.db_id,
+            txn_id: load.txn_id,
+            writes: staged.writes,
+            ..CommitTxn::default()
+        };
+        // What follows is up to the client.
+        precommit(cluster, request).map(|()| CommitOutcome::Visible)
+    } else {
+        load::commit(cluster, load, staged.writes).await
+    };
+    let outcome = outcome.map_err(|error| Failure::text(error.to_string()));
     report.commit_ms = millis(committing);
     outcome
 }
@@ -205,6 +227,7 @@ struct Staged {
     writes: Vec<(i64, i64)>,
     total: u64,
     filtered: u64,
+    unselected: u64,
     /// Why the load fails although the body could be read.
     refused: Option<String>,
 }
@@ -219,29 +242,64 @@ async fn stage(
     bytes: bytes::Bytes,
 ) -> Result<Staged, Failure> {
     let (cluster, load) = (Arc::clone(cluster), load.clone());
-    let work = move || loop {
-        let mut writer = Writer::new(&target);
-        let mut text = TextLoad::new(&target.schema.columns, &options, now(&cluster));
-        text.read(&bytes, &mut writer).map_err(Failure::text)?;
-        let mut staged = Staged { total: text.total, filtered: text.filtered, ..Staged::default() };
-        let allowed = options.max_filter_ratio * text.total as f64;
-        if text.filtered as f64 > allowed {
-            let first = text.first_error.unwrap_or_default();
+    let work = move || {
+        let computed = match load_expressions::is_needed(&options, &target.schema.columns) {
+            true => {
+                Some(load_expressions::compute(&cluster, &target, &options, &bytes).map_err(Failure::text)?)
+            }
+            false => None,
+        };
+        write(&cluster, &mut target, &load, &options, &bytes, computed.as_ref())
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(Failure::text("[INTERNAL_ERROR]the load was stopped")))
+}
+
+fn write(
+    cluster: &ClusterInner,
+    target: &mut LoadTarget,
+    load: &Load,
+    options: &LoadOptions,
+    bytes: &[u8],
+    computed: Option<&Computed>,
+) -> Result<Staged, Failure> {
+    loop {
+        let mut writer = Writer::new(target);
+        let (mut staged, first_error) = match computed {
+            Some(computed) => {
+                let (filtered, first) = computed.write(&mut writer);
+                let staged = Staged {
+                    total: computed.total,
+                    filtered: computed.filtered + filtered,
+                    unselected: computed.unselected,
+                    ..Staged::default()
+                };
+                (staged, computed.first_error.clone().or(first))
+            }
+            None => {
+                let mut text = TextLoad::new(&target.schema.columns, options, now(cluster));
+                text.read(bytes, &mut writer).map_err(Failure::text)?;
+                let staged = Staged { total: text.total, filtered: text.filtered, ..Staged::default() };
+                (staged, text.first_error)
+            }
+        };
+        // Rows that were not asked for are no part of the ratio.
+        let allowed = options.max_filter_ratio * (staged.total - staged.unselected) as f64;
+        if staged.filtered as f64 > allowed {
+            let first = first_error.unwrap_or_default();
             staged.refused =
                 Some(format!("[DATA_QUALITY_ERROR]too many filtered rows. first_error_msg: {first}"));
             return Ok(staged);
         }
         if writer.missing.is_empty() {
-            staged.writes = writer.stage(&cluster, load.txn_id, load.load_id).map_err(Failure::sql)?.0;
+            staged.writes = writer.stage(cluster, load.txn_id, load.load_id).map_err(Failure::sql)?.0;
             return Ok(staged);
         }
-        auto_partition::create(&cluster, &target, &writer.missing).map_err(Failure::sql)?;
-        target = LoadTarget::plan(&cluster, &target.db, &target.table, target.choice.clone())
+        auto_partition::create(cluster, target, &writer.missing).map_err(Failure::sql)?;
+        *target = LoadTarget::plan(cluster, &target.db, &target.table, target.choice.clone())
             .map_err(Failure::sql)?;
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(Failure::text("[INTERNAL_ERROR]the load was stopped")))
+    }
 }
 
 fn millis(since: Instant) -> u64 {
@@ -252,7 +310,7 @@ fn millis(since: Instant) -> u64 {
 #[derive(Debug)]
 struct Failure {
     message: String,
-    /// Set when the label is taken: `RUNNING` or `FINISHED`.
+    /// Set when the label is taken: `RUNNING`, `PRECOMMITTED` or `FINISHED`.
     existing_job: Option<&'static str>,
 }
 
@@ -272,6 +330,7 @@ impl Failure {
                 let status = state.txns.get(target.db_id, *txn_id).map(|txn| txn.status);
                 let job = match status {
                     Some(TxnStatus::Prepare) => "RUNNING",
+                    Some(TxnStatus::Precommitted) => "PRECOMMITTED",
                     Some(TxnStatus::Committed | TxnStatus::Visible | TxnStatus::Aborted) | None => "FINISHED",
                 };
                 Self { message: format!("[LABEL_ALREADY_EXISTS]{error}"), existing_job: Some(job) }
@@ -291,6 +350,8 @@ struct Report {
     message: String,
     total: u64,
     filtered: u64,
+    unselected: u64,
+    two_phase_commit: bool,
     bytes: u64,
     started: Instant,
     begin_ms: u64,
@@ -309,6 +370,8 @@ impl Default for Report {
             message: String::new(),
             total: 0,
             filtered: 0,
+            unselected: 0,
+            two_phase_commit: false,
             bytes: 0,
             started: Instant::now(),
             begin_ms: 0,
@@ -323,6 +386,7 @@ impl Report {
     fn rows(&mut self, staged: &Staged) {
         self.total = staged.total;
         self.filtered = staged.filtered;
+        self.unselected = staged.unselected;
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -332,18 +396,18 @@ impl Report {
     }
 
     fn document(&self) -> Document {
-        let loaded = if self.status == "Fail" { 0 } else { self.total - self.filtered };
+        let loaded = if self.status == "Fail" { 0 } else { self.total - self.filtered - self.unselected };
         let mut document = json!({
             "TxnId": self.txn_id,
             "Label": self.label,
             "Comment": "",
-            "TwoPhaseCommit": "false",
+            "TwoPhaseCommit": self.two_phase_commit.to_string(),
             "Status": self.status,
             "Message": self.message,
             "NumberTotalRows": self.total,
             "NumberLoadedRows": loaded,
             "NumberFilteredRows": self.filtered,
-            "NumberUnselectedRows": 0,
+            "NumberUnselectedRows": self.unselected,
             "LoadBytes": self.bytes,
             "LoadTimeMs": millis(self.started),
             "BeginTxnTimeMs": self.begin_ms,

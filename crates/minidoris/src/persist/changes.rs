@@ -12,6 +12,7 @@ use crate::be::save::pack;
 use crate::cluster::ClusterInner;
 use crate::exec::RecycledObject;
 use crate::state::FeState;
+use crate::txn::TxnStatus;
 use crate::txn::save::{ID_BLOCK, Seen as SeenTxns};
 
 /// What the file holds.
@@ -28,8 +29,8 @@ pub(super) struct Seen {
     /// Database to the commit seqs kept.
     binlogs: BTreeMap<i64, BTreeSet<i64>>,
     txns: HashMap<i64, SeenTxns>,
-    /// (database, transaction).
-    committed: BTreeSet<(i64, i64)>,
+    /// (database, transaction, whether it is COMMITTED and not PRECOMMITTED).
+    committed: BTreeSet<(i64, i64, bool)>,
     /// (backend, tablet).
     tablets: HashMap<(i64, i64), SeenTablet>,
     /// (backend, tablet, transaction).
@@ -265,14 +266,16 @@ impl Seen {
     fn txns(&mut self, changes: &mut Changes, state: &FeState) {
         let committed = state.txns.committed();
         for txn in &committed {
-            if self.committed.insert((txn.db_id, txn.id)) {
+            let is_committed = txn.status == TxnStatus::Committed;
+            if self.committed.insert((txn.db_id, txn.id, is_committed)) {
                 changes.put(Kind::Txn, [txn.db_id, txn.id, 0], json(txn));
             }
         }
         for db_id in state.txns.database_ids() {
             let seen = self.txns.entry(db_id).or_default();
             for txn in state.txns.finished_since(db_id, seen) {
-                self.committed.remove(&(db_id, txn.id));
+                self.committed.remove(&(db_id, txn.id, true));
+                self.committed.remove(&(db_id, txn.id, false));
                 changes.put(Kind::Txn, [db_id, txn.id, 0], json(txn));
             }
         }

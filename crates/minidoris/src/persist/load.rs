@@ -188,7 +188,8 @@ impl Saved {
         }
         let now_ms = cluster.clock.now_ms();
         let remembered = |txn: &Txn| {
-            txn.status == TxnStatus::Committed || txn.finish_time.saturating_add(LABEL_KEEP_MS) > now_ms
+            matches!(txn.status, TxnStatus::Precommitted | TxnStatus::Committed)
+                || txn.finish_time.saturating_add(LABEL_KEEP_MS) > now_ms
         };
         let txns = self.txns.into_iter().filter(remembered).collect();
         state.txns.load(next_txn_id, txns);

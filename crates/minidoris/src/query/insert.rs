@@ -231,8 +231,7 @@ fn finish_rows(
             Err(_) => {}
         }
     }
-    number_rows(cluster, session, target, &mut good)?;
-    compute_generated(cluster, session, target, &mut good)?;
+    complete_rows(cluster, session, target, &mut good)?;
     Ok(good)
 }
 
@@ -270,6 +269,17 @@ pub async fn load_rows(
         target = LoadTarget::plan(cluster, &target.db, &target.table, target.choice.clone())?;
     };
     Ok(done(rows.len() as u64, &load, status))
+}
+
+/// Numbers auto-increment columns and computes generated ones.
+pub fn complete_rows(
+    cluster: &ClusterInner,
+    session: &Session,
+    target: &LoadTarget,
+    rows: &mut [Vec<Value>],
+) -> SqlResult<()> {
+    number_rows(cluster, session, target, rows)?;
+    compute_generated(cluster, session, target, rows)
 }
 
 fn number_rows(

@@ -11,7 +11,7 @@ pub mod create_as_select;
 mod delete;
 pub mod engine;
 mod functions;
-mod insert;
+pub mod insert;
 mod insert_head;
 pub mod load;
 mod overwrite;

@@ -104,7 +104,17 @@ pub fn run_compiled(
     session: &Session,
     compile: impl Fn(&mut Compiler<'_>) -> SqlResult<Compiled>,
 ) -> SqlResult<Rows> {
-    let (compiled, tables, answers) = compile_now(cluster, session, compile)?;
+    run_over(cluster, session, BTreeMap::new(), compile)
+}
+
+/// [`run_compiled`] with further virtual tables, by the names under which FROM finds them.
+pub fn run_over(
+    cluster: &ClusterInner,
+    session: &Session,
+    given: BTreeMap<String, ResultSet>,
+    compile: impl Fn(&mut Compiler<'_>) -> SqlResult<Compiled>,
+) -> SqlResult<Rows> {
+    let (compiled, tables, answers) = compile_now(cluster, session, given, compile)?;
     tracing::trace!(sql = compiled.sql, "running a query");
     let rows = cluster.queries.run(cluster, &tables, &answers, &compiled)?;
     Ok(Rows { columns: compiled.columns, rows })
@@ -112,7 +122,8 @@ pub fn run_compiled(
 
 /// What a query would answer, without running it.
 pub fn describe(cluster: &ClusterInner, session: &Session, query: &Query) -> SqlResult<Compiled> {
-    compile_now(cluster, session, |compiler| compiler.query(None, query)).map(|(compiled, _, _)| compiled)
+    compile_now(cluster, session, BTreeMap::new(), |compiler| compiler.query(None, query))
+        .map(|(compiled, _, _)| compiled)
 }
 
 /// A compiled query with the tables and the answers of the system that it reads.
@@ -121,9 +132,9 @@ type Ready = (Compiled, Vec<TableSource>, Vec<(String, ResultSet)>);
 fn compile_now(
     cluster: &ClusterInner,
     session: &Session,
+    mut virtual_rows: BTreeMap<String, ResultSet>,
     compile: impl Fn(&mut Compiler<'_>) -> SqlResult<Compiled>,
 ) -> SqlResult<Ready> {
-    let mut virtual_rows: BTreeMap<String, ResultSet> = BTreeMap::new();
     loop {
         let (compiled, tables, answers, wanted) = {
             let state = cluster.fe.lock();

@@ -193,7 +193,7 @@ fn transaction_row(txn: &Txn) -> Vec<Option<String>> {
         cell(txn.status.name()),
         cell(source),
         time(txn.prepare_time),
-        None,
+        time(txn.precommit_time),
         time(txn.commit_time),
         time(txn.finish_time),
         time(txn.finish_time),

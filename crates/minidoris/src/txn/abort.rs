@@ -84,6 +84,7 @@ pub(super) fn abort_prepared(
     let Some(db) = state.txns.databases.get_mut(&db_id) else { return Vec::new() };
     let Some(mut txn) = db.running.remove(&txn_id) else { return Vec::new() };
     db.deadlines.remove(&(txn.prepare_time.saturating_add(txn.timeout_ms), txn_id));
+    db.precommitted.remove(&txn_id);
     txn.status = TxnStatus::Aborted;
     txn.reason = reason.to_owned();
     txn.finish_time = now_ms;

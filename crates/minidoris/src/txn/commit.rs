@@ -45,7 +45,7 @@ type PartitionWrites = HashMap<i64, Vec<i64>>;
 
 /// Writes of one sub-transaction in one partition.
 #[derive(Debug)]
-struct Touched {
+pub(super) struct Touched {
     table_id: i64,
     partition_id: i64,
     sub_txn_id: i64,
@@ -108,13 +108,10 @@ pub(super) fn commit(state: &mut FeState, request: &CommitTxn, now_ms: i64) -> R
                 txn.reason
             )));
         }
-        TxnStatus::Prepare => {}
+        TxnStatus::Prepare | TxnStatus::Precommitted => {}
     }
-    let touched = group_writes(state, txn, request)?;
+    let touched = check_commit(state, txn, request)?;
     let sub_txn_ids = request.sub_txns.as_ref().map(|sub_txns| taking_part(state, db_id, sub_txns));
-    for one in &touched {
-        check_quorum(state, txn, one)?;
-    }
     let publish_after = now_ms.saturating_add(state.txns.publish_delay_ms);
     let planned = txn.planned_indexes.clone();
     let versions = assign_versions(state, db_id, &touched, planned.as_ref());
@@ -122,11 +119,12 @@ pub(super) fn commit(state: &mut FeState, request: &CommitTxn, now_ms: i64) -> R
     for made in &versions {
         db.pending_versions.insert((made.partition_id, made.version), txn_id);
     }
-    let txn = db.running.get_mut(&txn_id).expect("a PREPARE transaction is running");
+    let txn = db.running.get_mut(&txn_id).expect("a transaction that can be committed is running");
     for table_id in &txn.table_ids {
         *db.committed_per_table.entry(*table_id).or_insert(0) += 1;
     }
     db.deadlines.remove(&(txn.prepare_time.saturating_add(txn.timeout_ms), txn_id));
+    db.precommitted.remove(&txn_id);
     db.committed.insert(txn_id);
     txn.status = TxnStatus::Committed;
     txn.commit_time = now_ms;
@@ -137,6 +135,19 @@ pub(super) fn commit(state: &mut FeState, request: &CommitTxn, now_ms: i64) -> R
     }
     state.journal();
     Ok(())
+}
+
+/// What a commit touches; an error when it may not be committed.
+pub(super) fn check_commit(
+    state: &FeState,
+    txn: &Txn,
+    request: &CommitTxn,
+) -> Result<Vec<Touched>, TxnError> {
+    let touched = group_writes(state, txn, request)?;
+    for one in &touched {
+        check_quorum(state, txn, one)?;
+    }
+    Ok(touched)
 }
 
 /// The sub-transactions of a commit on tables that still exist, each once, in the order given.

@@ -25,7 +25,7 @@ impl TxnError {
         Self::User(text.into())
     }
 
-    pub(super) fn not_found(txn_id: i64) -> Self {
+    pub(crate) fn not_found(txn_id: i64) -> Self {
         Self::User(format!("transaction [{txn_id}] not found"))
     }
 

@@ -21,6 +21,7 @@ mod sub_txn;
 mod tablet_index;
 #[cfg(test)]
 mod tests;
+mod two_phase;
 mod upsert;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -35,6 +36,7 @@ pub use daemon::tick;
 pub use error::TxnError;
 pub use sub_txn::add_sub_txn;
 pub use tablet_index::{TabletIndex, TabletPlace};
+pub use two_phase::{abort_precommitted, commit_precommitted, precommit};
 pub use upsert::partition_identity;
 
 /// Finished transactions and their labels are remembered this long (`streaming_label_keep_max_second`).
@@ -46,10 +48,11 @@ pub const DEFAULT_MAX_RUNNING: usize = 10_000;
 /// `max_publishing_txn_num_per_table`.
 pub const DEFAULT_MAX_PUBLISHING_PER_TABLE: usize = 500;
 
-/// The numbers are those of `TransactionStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TxnStatus {
     Prepare,
+    /// Written and checked; waits for the second phase.
+    Precommitted,
     Committed,
     Visible,
     Aborted,
@@ -80,6 +83,7 @@ pub struct Txn {
     pub coordinator: Coordinator,
     /// Milliseconds since the epoch; 0 while not reached.
     pub prepare_time: i64,
+    pub precommit_time: i64,
     pub commit_time: i64,
     pub finish_time: i64,
     pub timeout_ms: i64,
@@ -92,6 +96,8 @@ pub struct Txn {
     pub sub_txn_ids: Vec<i64>,
     /// Versions given at commit, in order.
     pub versions: Vec<PartitionCommit>,
+    /// What a PRECOMMITTED transaction has written.
+    precommitted: TabletWrites,
     /// Cluster time from which it may be published.
     #[serde(skip)]
     publish_after: i64,
@@ -131,7 +137,7 @@ pub struct TxnManager {
 struct DbTxns {
     /// Label to the transactions that used it, oldest first; all but the last are aborted.
     labels: HashMap<Arc<str>, Vec<i64>>,
-    /// PREPARE and COMMITTED.
+    /// PREPARE, PRECOMMITTED and COMMITTED.
     running: HashMap<i64, Txn>,
     /// VISIBLE and ABORTED, until forgotten.
     finished: HashMap<i64, Txn>,
@@ -139,8 +145,10 @@ struct DbTxns {
     forget_order: VecDeque<(i64, i64)>,
     /// How many have finished so far.
     finished_count: u64,
-    /// (time limit, txn id) of PREPARE transactions.
+    /// (time limit, txn id) of PREPARE and PRECOMMITTED transactions.
     deadlines: BTreeSet<(i64, i64)>,
+    /// PRECOMMITTED transactions.
+    precommitted: BTreeSet<i64>,
     /// COMMITTED transactions.
     committed: BTreeSet<i64>,
     /// COMMITTED transactions per table.
@@ -153,6 +161,7 @@ impl TxnStatus {
     pub fn name(self) -> &'static str {
         match self {
             Self::Prepare => "PREPARE",
+            Self::Precommitted => "PRECOMMITTED",
             Self::Committed => "COMMITTED",
             Self::Visible => "VISIBLE",
             Self::Aborted => "ABORTED",
@@ -190,7 +199,7 @@ impl TxnManager {
         ids.into_iter().flatten().filter_map(|id| self.get(db_id, *id)).collect()
     }
 
-    /// PREPARE and COMMITTED transactions of a database, in no order.
+    /// The transactions of a database that have not ended, in no order.
     pub fn running(&self, db_id: i64) -> impl Iterator<Item = &Txn> {
         self.databases.get(&db_id).into_iter().flat_map(|db| db.running.values())
     }
@@ -220,7 +229,8 @@ impl TxnManager {
                     db.forget_label(&txn);
                 }
             }
-            db.deadlines.clear();
+            let precommitted = &db.precommitted;
+            db.deadlines.retain(|(_, id)| precommitted.contains(id));
         }
     }
 }
@@ -230,6 +240,7 @@ impl DbTxns {
         // Kept for hours, so without what only the running transaction needs.
         txn.published = HashSet::new();
         txn.planned_indexes = None;
+        txn.precommitted = Vec::new();
         txn.versions.shrink_to_fit();
         self.finished_count += 1;
         self.forget_order.push_back((txn.finish_time, txn.id));

@@ -1,5 +1,5 @@
-//! Transactions that survive a restart of the frontends: committed ones, which go on to be published, and
-//! finished ones with their labels. PREPARE transactions live in the master's memory only.
+//! Transactions that survive a restart of the frontends: precommitted ones, which wait on, committed ones, which
+//! go on to be published, and finished ones with their labels. PREPARE transactions live in the master's memory only.
 
 use std::sync::Arc;
 
@@ -27,8 +27,10 @@ impl TxnManager {
         newest.filter_map(|(_, id)| db.finished.get(id)).collect()
     }
 
+    /// PRECOMMITTED and COMMITTED.
     pub(crate) fn committed(&self) -> Vec<&Txn> {
-        let of_db = |db: &'_ super::DbTxns| db.committed.iter().copied().collect::<Vec<_>>();
+        let of_db =
+            |db: &'_ super::DbTxns| db.precommitted.iter().chain(&db.committed).copied().collect::<Vec<_>>();
         let ids = self.databases.iter().flat_map(|(db_id, db)| of_db(db).into_iter().map(|id| (*db_id, id)));
         ids.filter_map(|(db_id, id)| self.get(db_id, id)).collect()
     }
@@ -43,6 +45,11 @@ impl TxnManager {
             db.labels.entry(Arc::clone(&txn.label)).or_default().push(txn.id);
             match txn.status {
                 TxnStatus::Prepare => {}
+                TxnStatus::Precommitted => {
+                    db.precommitted.insert(txn.id);
+                    db.deadlines.insert((txn.prepare_time.saturating_add(txn.timeout_ms), txn.id));
+                    db.running.insert(txn.id, txn);
+                }
                 TxnStatus::Committed => {
                     db.committed.insert(txn.id);
                     for made in &txn.versions {

@@ -21,6 +21,7 @@ mod rpc_faults;
 mod schema;
 mod slt;
 mod stream_load;
+mod stream_load_more;
 mod tpch;
 mod transactions;
 mod transfer;

@@ -146,6 +146,8 @@ async fn a_new_master_does_not_know_open_transactions() {
     let table_id = downstream.table("d", "t").await.id.unwrap();
     let begun = downstream.begin("d", table_id, "open").await;
     target.restart_frontend(0).await.unwrap();
+    // The old connection died with the frontend.
+    let downstream = Wire::new(&target, 0);
     let status = downstream.commit("d", begun.txn_id.unwrap(), Vec::new()).await.unwrap();
     assert_eq!(status.status_code, TStatusCode::ANALYSIS_ERROR);
     assert!(format!("{:?}", status.error_msgs).contains("not found"), "{:?}", status.error_msgs);
