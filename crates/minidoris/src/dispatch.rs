@@ -108,6 +108,8 @@ pub async fn run(
         | Statement::AdminSetFrontendConfig(_)
         | Statement::Restore { .. }
         | Statement::CancelJobs(_)
+        | Statement::CreateResource(_)
+        | Statement::DropResource { .. }
         | Statement::Account(_)
         | Statement::Accepted(_) => exec::run(cluster, session, &statement),
     }
@@ -166,6 +168,8 @@ fn needs_master(statement: &Statement) -> bool {
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
         | Statement::CancelJobs(_)
+        | Statement::CreateResource(_)
+        | Statement::DropResource { .. }
         | Statement::Account(_)
         | Statement::Accepted(_)
         | Statement::Sync

@@ -169,6 +169,9 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
             load_on(state, session, db.as_deref())
         }
         Statement::Restore { .. } => load_on(state, session, None),
+        Statement::CreateResource(_) | Statement::DropResource { .. } => {
+            globally(state, session, Wanted::ADMIN)
+        }
         Statement::AdminSetFrontendConfig(_) => globally(state, session, Wanted::ADMIN),
         Statement::Account(account) => about_accounts(state, session, account),
         Statement::Accepted(words) => accepted(state, session, words),
@@ -240,6 +243,8 @@ fn show(state: &FeState, session: &Session, show: &Show) -> SqlResult<()> {
         ShowKind::Databases
         | ShowKind::Variables { .. }
         | ShowKind::ProcessList
+        | ShowKind::Resources
+        | ShowKind::StoragePolicies
         | ShowKind::Empty { .. }
         | ShowKind::Grants { all: false, user: None } => Ok(()),
         ShowKind::Grants { user: Some(user), .. } if *user == identity_of(session) => Ok(()),

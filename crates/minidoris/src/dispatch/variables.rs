@@ -49,6 +49,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("query_cache_size", "1048576"),
     ("query_cache_type", "0"),
     ("query_timeout", "900"),
+    ("require_sequence_in_insert", "true"),
     ("resource_group", ""),
     ("show_hidden_columns", "false"),
     ("socket", ""),

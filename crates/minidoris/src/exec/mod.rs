@@ -22,7 +22,10 @@ pub mod records;
 mod recover;
 mod rename;
 pub mod replace;
+mod resource;
 mod rollup;
+#[cfg(test)]
+mod round_trip;
 mod state;
 mod table_property;
 #[cfg(test)]
@@ -32,6 +35,7 @@ mod view;
 
 pub use context::database_id;
 pub use database::config as binlog_config;
+pub use resource::Resource;
 pub use state::{AlterJob, BuildIndexJob, DdlState, Recycled, RecycledObject};
 
 use crate::access;
@@ -100,6 +104,8 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
                 index_job::cancel(cluster, state, session, &cancel.table, &cancel.ids)
             }
         },
+        Statement::CreateResource(create) => resource::create(state, create),
+        Statement::DropResource { kind, name, if_exists } => resource::drop(state, *kind, name, *if_exists),
         Statement::CreateMaterializedView { name, query } => {
             job::submit::materialized_view(cluster, state, session, name, query)
         }

@@ -1,10 +1,13 @@
 //! What DDL keeps beside the catalogue: the recycle bin, schema change jobs.
 
+use std::collections::BTreeMap;
+
 use doris_types::record::IndexChangeJobRecord;
 use serde::{Deserialize, Serialize};
 
 use super::dynamic::DynamicState;
 use super::job::SchemaJob;
+use super::resource::Resource;
 use crate::model::{Database, Partition, Table};
 
 /// The part of the frontend's state that belongs to DDL.
@@ -19,6 +22,9 @@ pub struct DdlState {
     /// Finished and running jobs of SHOW BUILD INDEX, oldest first.
     pub build_index_jobs: Vec<BuildIndexJob>,
     pub dynamic: DynamicState,
+    /// By name.
+    pub resources: BTreeMap<String, Resource>,
+    pub storage_policies: BTreeMap<String, Resource>,
 }
 
 /// A dropped object that RECOVER can bring back.

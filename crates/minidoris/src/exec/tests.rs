@@ -119,7 +119,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ),
     (
         "create table t (p int, price decimal(10,2), n int, total decimal(10,2) generated always as (price * n)) duplicate key(p) distributed by hash(p)",
-        &["  `total` decimal(10,2) AS ((`price` * `n`)) NULL\n", "BUCKETS 10"],
+        &["  `total` decimal(10,2) AS ((`price` * CAST(`n` AS decimalv3(10,0)))) NULL\n", "BUCKETS 10"],
     ),
     (
         "create table t (`id` bigint not null auto_increment(100), `v` int(11) not null) engine=olap duplicate key(`id`)",

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Document, json};
 
 use crate::cluster::ClusterInner;
+use crate::query::insert::missing_sequence;
 use crate::query::load::{self, Load};
 use crate::query::target::LoadTarget;
 use crate::query::writer::Writer;
@@ -21,7 +22,7 @@ use crate::txn::{CommitOutcome, CommitTxn, TxnError, TxnStatus, precommit};
 use super::auth::Denial;
 use super::listener::Connection;
 use super::load_expressions::{self, Computed};
-use super::load_options::LoadOptions;
+use super::load_options::{LoadOptions, Merge};
 use super::load_text::TextLoad;
 use super::{BackendHttp, FrontendHttp, auth};
 
@@ -243,6 +244,7 @@ async fn stage(
 ) -> Result<Staged, Failure> {
     let (cluster, load) = (Arc::clone(cluster), load.clone());
     let work = move || {
+        check_sequence(&target, &options)?;
         let computed = match load_expressions::is_needed(&options, &target.schema.columns) {
             true => {
                 Some(load_expressions::compute(&cluster, &target, &options, &bytes).map_err(Failure::text)?)
@@ -254,6 +256,21 @@ async fn stage(
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|_| Err(Failure::text("[INTERNAL_ERROR]the load was stopped")))
+}
+
+/// A load into a table with a sequence column must have it; a line without names has all visible columns.
+fn check_sequence(target: &LoadTarget, options: &LoadOptions) -> Result<(), Failure> {
+    let Some(sequence) = target.schema.sequence else { return Ok(()) };
+    let column = &target.schema.columns[sequence];
+    let is_named = |name: &String| name.eq_ignore_ascii_case(&column.name);
+    let is_given = options.sequence.is_some()
+        || options.columns.iter().any(is_named)
+        || options.expressions.iter().any(|(name, _)| is_named(name))
+        || (options.columns.is_empty() && column.visible);
+    if is_given || options.merge == Merge::Delete {
+        return Ok(());
+    }
+    Err(Failure::sql(crate::error::SqlError::general(missing_sequence(&target.table))))
 }
 
 fn write(

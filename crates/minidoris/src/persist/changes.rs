@@ -10,7 +10,7 @@ use crate::be::Backend;
 use crate::be::TxnState;
 use crate::be::save::pack;
 use crate::cluster::ClusterInner;
-use crate::exec::RecycledObject;
+use crate::exec::{RecycledObject, Resource};
 use crate::state::FeState;
 use crate::txn::TxnStatus;
 use crate::txn::save::{ID_BLOCK, Seen as SeenTxns};
@@ -60,6 +60,10 @@ pub(super) struct Head {
     pub restoring: Vec<i64>,
     /// (tablet, backend) of replicas that wait for repair.
     pub lagging: Vec<(i64, i64)>,
+    #[serde(default)]
+    pub resources: BTreeMap<String, Resource>,
+    #[serde(default)]
+    pub storage_policies: BTreeMap<String, Resource>,
 }
 
 /// A database without its tables.
@@ -168,6 +172,8 @@ impl Seen {
             clock_offset_ms: cluster.clock.offset_ms(),
             restoring: state.snapshots.restoring_partitions(),
             lagging: state.txns.lagging().collect(),
+            resources: state.ddl.resources.clone(),
+            storage_policies: state.ddl.storage_policies.clone(),
         };
         self.small(changes, Kind::Head, 0, json(&head));
     }

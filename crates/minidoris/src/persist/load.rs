@@ -168,6 +168,8 @@ impl Saved {
             clock_offset_ms,
             restoring,
             lagging,
+            resources,
+            storage_policies,
         } = self.head;
         cluster.clock.advance_ms(clock_offset_ms);
         state.ids = Ids::starting_at(next_id);
@@ -176,6 +178,8 @@ impl Saved {
         state.accounts = accounts;
         state.databases = self.databases;
         state.ddl.recycle_bin = self.recycle_bin;
+        state.ddl.resources = resources;
+        state.ddl.storage_policies = storage_policies;
         (state.ddl.alter_jobs, state.ddl.running_jobs, state.ddl.build_index_jobs) = self.jobs;
         state.snapshots.load_restoring(restoring);
         for ((db_id, id), saved) in self.snapshots {

@@ -19,7 +19,7 @@ use crate::cluster::ClusterInner;
 use crate::data::cast::{self, CastError};
 use crate::data::{Value, cast::coerce};
 use crate::error::{SqlError, SqlResult};
-use crate::model::Column;
+use crate::model::{Column, DefaultValue};
 use crate::session::{Answer, Session};
 
 pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) -> SqlResult<Answer> {
@@ -28,6 +28,7 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
     check::table(&cluster.fe.lock(), session, &db, &table, Wanted::LOAD, "LOAD")?;
     let target = LoadTarget::plan(cluster, &db, &table, head.partitions.clone())?;
     let positions = positions(&target, &head)?;
+    check_sequence(session, &target, &positions)?;
     let is_values = head.source.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("values"));
     let rows = if is_values {
         values(cluster, session, &target, &positions, &head.source)?
@@ -35,6 +36,9 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
         let found = select(cluster, session, parse_query(&head.source)?).await?;
         if found.columns.len() != positions.len() {
             return Err(wrong_count());
+        }
+        if let Some(at) = positions.iter().find(|at| target.schema.columns[**at].generated.is_some()) {
+            return Err(given_to_generated(&target, &target.schema.columns[*at]));
         }
         fill(cluster, &target, &positions, found)?
     };
@@ -77,6 +81,36 @@ fn positions(target: &LoadTarget, head: &InsertHead) -> SqlResult<Vec<usize>> {
     }
 }
 
+fn given_to_generated(target: &LoadTarget, column: &Column) -> SqlError {
+    SqlError::general(format!(
+        "The value specified for generated column '{}' in table '{}' is not allowed.",
+        column.name, target.table
+    ))
+}
+
+/// Rows of a table with a sequence column say where in the sequence they are, unless the session does not
+/// ask for it or the column fills itself.
+fn check_sequence(session: &Session, target: &LoadTarget, positions: &[usize]) -> SqlResult<()> {
+    let Some(sequence) = target.schema.sequence else { return Ok(()) };
+    let is_off = |value: &String| value.eq_ignore_ascii_case("false") || value == "0";
+    let fills_itself = matches!(
+        &target.schema.columns[sequence].default,
+        Some(DefaultValue::Function(function)) if function.to_ascii_uppercase().starts_with("CURRENT_TIMESTAMP")
+    );
+    if positions.contains(&sequence)
+        || fills_itself
+        || session.variables.get("require_sequence_in_insert").is_some_and(is_off)
+    {
+        return Ok(());
+    }
+    Err(SqlError::general(missing_sequence(&target.table)))
+}
+
+/// The refusal of a load without the sequence column.
+pub fn missing_sequence(table: &str) -> String {
+    format!("Table {table} has sequence column, need to specify the sequence column")
+}
+
 fn wrong_count() -> SqlError {
     SqlError::general("insert into cols should be corresponding to the query output")
 }
@@ -109,6 +143,7 @@ fn values(
             let column = &columns[*position];
             let value = match simple(expr, column) {
                 Some(Given::Default) => continue,
+                _ if column.generated.is_some() => return Err(given_to_generated(target, column)),
                 Some(Given::Value(value)) => value,
                 None => coerce(evaluate(cluster, session, expr)?, column),
             };

@@ -65,6 +65,8 @@ pub fn check_allowed(statement: &Statement) -> SqlResult<()> {
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
         | Statement::CancelJobs(_)
+        | Statement::CreateResource(_)
+        | Statement::DropResource { .. }
         | Statement::Account(_)
         | Statement::Accepted(_) => Err(SqlError::general(ONLY_DML)),
     }

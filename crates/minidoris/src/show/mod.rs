@@ -12,6 +12,7 @@ mod jobs;
 mod nodes;
 mod partitions;
 mod proc;
+mod resources;
 pub mod table_properties;
 mod tables;
 #[cfg(test)]
@@ -104,6 +105,8 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::Proc(path) => proc::run(cluster, path),
         ShowKind::AlterTable { kind, db } => jobs::alter(&state(), session, *kind, db.as_deref()),
         ShowKind::BuildIndex { db } => jobs::build_index(&state(), session, db.as_deref()),
+        ShowKind::Resources => Ok(resources::resources(&state())),
+        ShowKind::StoragePolicies => Ok(resources::storage_policies(&state())),
         ShowKind::DynamicPartitions { db } => dynamic::rows(&state(), session, db.as_deref()),
         ShowKind::Backup { db } => jobs::backup(&state(), session, db.as_deref()),
         ShowKind::Restore { db, brief } => jobs::restore(&state(), session, db.as_deref(), *brief),

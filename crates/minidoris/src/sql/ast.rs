@@ -76,6 +76,12 @@ pub enum Statement {
     },
     /// CANCEL ALTER TABLE, CANCEL BUILD INDEX.
     CancelJobs(CancelJobs),
+    CreateResource(CreateResource),
+    DropResource {
+        kind: ResourceKind,
+        name: String,
+        if_exists: bool,
+    },
     /// Users, roles, GRANT and REVOKE.
     Account(AccountStatement),
     /// Accepted and journalled, without an effect that replication could see (ANALYZE, resources, storage policies, functions…). Holds the leading keywords.
@@ -106,6 +112,21 @@ pub enum QueryKind {
     Delete,
     Update,
     Explain,
+}
+
+/// CREATE RESOURCE, CREATE STORAGE POLICY.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateResource {
+    pub kind: ResourceKind,
+    pub name: String,
+    pub if_not_exists: bool,
+    pub properties: Properties,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceKind {
+    Resource,
+    StoragePolicy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

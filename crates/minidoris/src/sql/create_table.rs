@@ -4,7 +4,7 @@ use super::ast::{ColumnDef, CreateTable, IndexDef, Properties, RollupDef, Statem
 use super::lexer::{Token, TokenKind};
 use super::parser::Parser;
 use crate::error::{SqlError, SqlResult};
-use crate::model::{AggregateKind, DefaultValue, KeysType};
+use crate::model::{AggregateKind, DataType, DefaultValue, KeysType};
 
 impl Parser<'_> {
     /// Behind CREATE TABLE.
@@ -96,7 +96,8 @@ impl Parser<'_> {
                 break;
             }
         }
-        let names: Vec<String> = create.columns.iter().map(|column| column.name.clone()).collect();
+        let names: Vec<(String, DataType)> =
+            create.columns.iter().map(|column| (column.name.clone(), column.data_type.clone())).collect();
         for column in &mut create.columns {
             if let Some(expression) = &column.generated {
                 column.generated = Some(print_expression(expression, &names)?);
@@ -277,7 +278,7 @@ impl Parser<'_> {
 
 /// Prints an expression as Doris would: column names in back quotes, an operation in parentheses. The
 /// result prints as itself.
-fn print_expression(expression: &str, columns: &[String]) -> SqlResult<String> {
+fn print_expression(expression: &str, columns: &[(String, DataType)]) -> SqlResult<String> {
     let tokens = super::lexer::tokenize(expression)?;
     let mut text = String::new();
     let mut depth = 0usize;
@@ -286,9 +287,13 @@ fn print_expression(expression: &str, columns: &[String]) -> SqlResult<String> {
         let next = tokens.get(at + 1);
         let piece = match &token.kind {
             TokenKind::End => break,
-            TokenKind::Word(word) if is_column(word, next, columns) => format!("`{word}`"),
+            TokenKind::Word(word) if column_type(token, next, columns).is_some() => {
+                as_decimal(format!("`{word}`"), &tokens, at, columns)
+            }
             TokenKind::Word(word) => word.clone(),
-            TokenKind::Quoted(name) => format!("`{}`", name.replace('`', "``")),
+            TokenKind::Quoted(name) => {
+                as_decimal(format!("`{}`", name.replace('`', "``")), &tokens, at, columns)
+            }
             TokenKind::Text(value) => format!("'{}'", value.replace('\'', "''")),
             TokenKind::Number(number) => number.clone(),
             TokenKind::Symbol(symbol) => {
@@ -309,9 +314,42 @@ fn print_expression(expression: &str, columns: &[String]) -> SqlResult<String> {
     Ok(if has_operator { format!("({text})") } else { text })
 }
 
-fn is_column(word: &str, next: Option<&Token>, columns: &[String]) -> bool {
-    !next.is_some_and(|token| token.is_symbol('('))
-        && columns.iter().any(|column| column.eq_ignore_ascii_case(word))
+/// The type of the column that a token names.
+fn column_type<'c>(
+    token: &Token,
+    next: Option<&Token>,
+    columns: &'c [(String, DataType)],
+) -> Option<&'c DataType> {
+    let (TokenKind::Word(name) | TokenKind::Quoted(name)) = &token.kind else { return None };
+    if next.is_some_and(|token| token.is_symbol('(')) {
+        return None;
+    }
+    columns.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map(|(_, data_type)| data_type)
+}
+
+/// An integer column that is combined with a decimal one is cast to a decimal of its width.
+fn as_decimal(text: String, tokens: &[Token], at: usize, columns: &[(String, DataType)]) -> String {
+    let digits = match column_type(&tokens[at], tokens.get(at + 1), columns) {
+        Some(DataType::TinyInt) => 3,
+        Some(DataType::SmallInt) => 5,
+        Some(DataType::Int) => 10,
+        Some(DataType::BigInt) => 20,
+        Some(DataType::LargeInt) => 38,
+        Some(_) | None => return text,
+    };
+    let is_operator = |token: Option<&Token>| {
+        token.is_some_and(|token| ['+', '-', '*', '/', '%'].iter().any(|symbol| token.is_symbol(*symbol)))
+    };
+    let is_decimal = |at: Option<usize>| {
+        let token = at.and_then(|at| Some((tokens.get(at)?, tokens.get(at + 1))));
+        token.is_some_and(|(token, next)| {
+            matches!(column_type(token, next, columns), Some(DataType::Decimal { .. }))
+        })
+    };
+    let behind =
+        is_operator(at.checked_sub(1).and_then(|before| tokens.get(before))) && is_decimal(at.checked_sub(2));
+    let before = is_operator(tokens.get(at + 1)) && is_decimal(Some(at + 2));
+    if behind || before { format!("CAST({text} AS decimalv3({digits},0))") } else { text }
 }
 
 fn needs_blank(before: Option<&Token>, token: &Token) -> bool {

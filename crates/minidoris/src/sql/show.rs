@@ -6,7 +6,7 @@ use super::show_ast::{AlterJobKind, Condition, Operator, OrderBy, Show, ShowFilt
 use crate::error::SqlResult;
 
 /// Statements that never have rows here: leading words and Doris's columns.
-const EMPTY: [(&[&str], &[&str]); 19] = [
+const EMPTY: [(&[&str], &[&str]); 17] = [
     (&["warnings"], &["Level", "Code", "Message"]),
     (&["errors"], &["Level", "Code", "Message"]),
     (&["load"], &["JobId", "Label", "State", "Progress", "Type", "EtlInfo", "TaskInfo", "ErrorMsg"]),
@@ -15,11 +15,6 @@ const EMPTY: [(&[&str], &[&str]); 19] = [
     (
         &["repositories"],
         &["RepoId", "RepoName", "CreateTime", "IsReadOnly", "Location", "Broker", "Type", "ErrMsg"],
-    ),
-    (&["resources"], &["Name", "ResourceType", "Item", "Value"]),
-    (
-        &["storage", "policy"],
-        &["PolicyName", "Id", "Version", "Type", "StorageResource", "CooldownDatetime", "CooldownTtl"],
     ),
     (
         &["catalogs"],
@@ -63,6 +58,12 @@ impl Parser<'_> {
             self.accept_words(words);
             self.optional_from()?;
             return Ok(ShowKind::Empty { columns: columns.to_vec() });
+        }
+        if self.accept_word("resources") {
+            return Ok(ShowKind::Resources);
+        }
+        if self.accept_words(&["storage", "policy"]) {
+            return Ok(ShowKind::StoragePolicies);
         }
         if self.accept_words(&["dynamic", "partition", "tables"]) {
             return Ok(ShowKind::DynamicPartitions { db: self.optional_from()? });

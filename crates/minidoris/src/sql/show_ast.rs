@@ -98,6 +98,8 @@ pub enum ShowKind {
     BuildIndex {
         db: Option<String>,
     },
+    Resources,
+    StoragePolicies,
     DynamicPartitions {
         db: Option<String>,
     },

@@ -1,7 +1,8 @@
 //! The first words of a statement decide who parses the rest; short statements are parsed here.
 
 use super::ast::{
-    CreateTableLike, CreateView, Query, QueryKind, Recover, SetItem, Statement, TableName, Truncate,
+    CreateResource, CreateTableLike, CreateView, Query, QueryKind, Recover, ResourceKind, SetItem, Statement,
+    TableName, Truncate,
 };
 use super::lexer::TokenKind;
 use super::parser::Parser;
@@ -110,11 +111,15 @@ impl Parser<'_> {
         if self.at_words(&["materialized", "view"]) && !external {
             return self.create_materialized_view();
         }
+        if let Some(kind) = self.resource_kind() {
+            let if_not_exists = self.if_not_exists();
+            let name = self.name_or_text()?;
+            let properties = self.optional_properties()?;
+            return Ok(Statement::CreateResource(CreateResource { kind, name, if_not_exists, properties }));
+        }
         self.rewind(start);
         if [
             "repository",
-            "resource",
-            "storage",
             "function",
             "alias",
             "global",
@@ -170,11 +175,13 @@ impl Parser<'_> {
         if self.at_words(&["materialized", "view"]) {
             return self.drop_materialized_view();
         }
+        if let Some(kind) = self.resource_kind() {
+            let if_exists = self.if_exists();
+            return Ok(Statement::DropResource { kind, name: self.name_or_text()?, if_exists });
+        }
         self.rewind(start);
         if [
             "repository",
-            "resource",
-            "storage",
             "function",
             "global",
             "catalog",
@@ -244,6 +251,13 @@ impl Parser<'_> {
         }
         self.advance();
         Err(self.unexpected("{'DATABASE', 'TABLE', 'VIEW', …}"))
+    }
+
+    fn resource_kind(&mut self) -> Option<ResourceKind> {
+        if self.accept_word("resource") {
+            return Some(ResourceKind::Resource);
+        }
+        self.accept_words(&["storage", "policy"]).then_some(ResourceKind::StoragePolicy)
     }
 
     /// `[internal.]d`.

@@ -223,8 +223,11 @@ const STATEMENTS: &[(&str, &str)] = &[
         "alter user if exists u@'%' identified by 'x' PASSWORD_EXPIRE NEVER",
         "Account(AlterUser { user: UserIdentity { user: \"u\", host: \"%\" }, password: Some(Plain(…)), if_exists: true })",
     ),
-    ("create resource \"r\" properties (\"type\"=\"s3\")", "Accepted(\"CREATE RESOURCE\")"),
-    ("drop storage policy p", "Accepted(\"DROP STORAGE\")"),
+    (
+        "create resource \"r\" properties (\"type\"=\"s3\")",
+        "CreateResource(CreateResource { kind: Resource, name: \"r\", if_not_exists: false",
+    ),
+    ("drop storage policy p", "DropResource { kind: StoragePolicy, name: \"p\", if_exists: false }"),
     ("CREATE ALIAS FUNCTION f(int) WITH PARAMETER(a) AS a + 1", "Accepted"),
     ("select /*+ SET_VAR(x = 0) */ * from ix where s match_any \"11\"", "Query(Query { kind: Select"),
     ("with a as (select 1) select * from a", "Query(Query { kind: Select"),
@@ -282,8 +285,8 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("show table 5", "Show(Show { kind: TableById(5)"),
     ("show catalog recycle bin", "Show(Show { kind: CatalogRecycleBin"),
     ("show full functions like 'x'", "Show(Show { kind: Empty"),
-    ("show storage policy", "Show(Show { kind: Empty"),
-    ("show resources where name = 'x'", "Show(Show { kind: Empty"),
+    ("show storage policy", "Show(Show { kind: StoragePolicies"),
+    ("show resources where name = 'x'", "Show(Show { kind: Resources"),
 ];
 
 #[test]
