@@ -144,6 +144,7 @@ async fn tables_of_the_target_database_are_overwritten_or_left_alone() {
     }
     let mut syncer = Syncer::start().await;
     syncer.allow("target database d1 already has 3 tables");
+    syncer.allow("CCR0312");
     syncer.create(&pair.database_job(JOB)).await;
     syncer.wait_for(JOB, Target::InSync).await;
     for table in ["same", "other"] {
@@ -151,11 +152,15 @@ async fn tables_of_the_target_database_are_overwritten_or_left_alone() {
     }
     syncer.wait_for(JOB, Target::InSync).await;
     in_database(&pair.up, DB, "CREATE TABLE foreign_one (x DATE) DUPLICATE KEY(x) DISTRIBUTED BY HASH(x) BUCKETS 1 PROPERTIES (\"binlog.enable\" = \"true\")").await;
+    wait_until("the name that is taken blocks the job", BOUND, || async {
+        let progress = syncer.progress(JOB).await;
+        if progress["blocked"]["code"] == "CCR0312" { Ok(()) } else { Err(progress.to_string()) }
+    })
+    .await;
     let kept = pair.down.sql_in(DB, "SELECT x FROM foreign_one").await.unwrap();
     assert_eq!(kept.rows.len(), 1, "it is left alone");
     in_database(&pair.up, DB, "DROP TABLE foreign_one FORCE").await;
     in_database(&pair.down, DB, "DROP TABLE foreign_one FORCE").await;
-    syncer.allow("CCR0312");
     syncer.resume(JOB).await;
     syncer.wait_for(JOB, Target::InSync).await;
     assert_same_database(&pair).await;

@@ -48,6 +48,12 @@ const LIVES: &[Case] = &[
         &["INSERT INTO {t}_x VALUES (5, 'alike', 5)"],
     ),
     case(
+        "from_rows",
+        PLAIN,
+        &["CREATE TABLE {t}_x PROPERTIES (\"binlog.enable\" = \"true\") AS SELECT k, v FROM {t}"],
+        &["INSERT INTO {t}_x VALUES (5, 'selected')"],
+    ),
+    case(
         "recovered",
         WITH_OTHER,
         &["DROP TABLE {t}_x", "RECOVER TABLE {t}_x"],
