@@ -49,6 +49,8 @@ pub struct Error {
     pub message: String,
     /// What would resolve it; empty when it resolves itself.
     pub hint: String,
+    /// The one upstream table that it concerns, where the call was about several.
+    pub table: Option<i64>,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -106,7 +108,7 @@ impl Error {
             Cause::Sql { code, .. } => by_sql(*code, &text),
             Cause::Status { code, .. } => by_status(*code, &text),
         };
-        Self { origin, disposition, code, message: failure.to_string(), hint }
+        Self { origin, disposition, code, message: failure.to_string(), hint, table: None }
     }
 
     pub fn blocked(
@@ -115,17 +117,25 @@ impl Error {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self { origin, disposition: Disposition::Block, code, message: message.into(), hint: hint.into() }
+        let (message, hint) = (message.into(), hint.into());
+        Self { origin, disposition: Disposition::Block, code, message, hint, table: None }
     }
 
     /// The two sides of a table do not match; only a copy can mend that.
     pub fn partial_sync(origin: Origin, code: &'static str, message: impl Into<String>) -> Self {
         let disposition = Disposition::PartialSync;
-        Self { origin, disposition, code, message: message.into(), hint: String::new() }
+        Self { origin, disposition, code, message: message.into(), hint: String::new(), table: None }
     }
 
     pub fn retry(origin: Origin, code: &'static str, message: impl Into<String>) -> Self {
-        Self { origin, disposition: Disposition::Retry, code, message: message.into(), hint: String::new() }
+        let (disposition, hint) = (Disposition::Retry, String::new());
+        Self { origin, disposition, code, message: message.into(), hint, table: None }
+    }
+
+    /// The same error, about this upstream table only.
+    pub fn of_table(mut self, source_id: i64) -> Self {
+        self.table = Some(source_id);
+        self
     }
 }
 
@@ -197,7 +207,14 @@ impl From<StoreError> for Error {
                 (Disposition::Block, "CCR0403", "restore the metadata store from a backup")
             }
         };
-        Self { origin: Origin::Store, disposition, code, message: error.to_string(), hint: hint.to_owned() }
+        Self {
+            origin: Origin::Store,
+            disposition,
+            code,
+            message: error.to_string(),
+            hint: hint.to_owned(),
+            table: None,
+        }
     }
 }
 

@@ -38,7 +38,8 @@ const ASYNC_LIMIT_MS: i64 = 3600 * 1000;
 pub(crate) struct TabletWork {
     pub tablet: TabletRoute,
     pub source_version: i64,
-    /// The downstream table.
+    /// The upstream table, and the downstream one.
+    pub source_id: i64,
     pub table_id: i64,
     /// The upstream sub-transaction that made the version; -1 in an ordinary transaction.
     pub stid: i64,
@@ -106,7 +107,7 @@ fn settle(
         let majority = replicas / 2 + 1;
         let enough = filled.get(&position).copied().unwrap_or(0) >= majority;
         if !(missed.backend_down && enough) {
-            return Err(missed.error);
+            return Err(missed.error.of_table(work[position].source_id));
         }
         tracing::info!(tablet = work[position].tablet.tablet_id, error = %missed.error,
             "a downstream backend is down, going on with the majority of the replicas");
@@ -237,6 +238,7 @@ fn elsewhere(request: &IngestRequest, problem: &str) -> Missed {
         code: "CCR0311",
         message: format!("ingest of tablet {}: {problem}", request.tablet_id),
         hint: String::new(),
+        table: None,
     };
     Missed { error, backend_down: false }
 }
@@ -253,7 +255,7 @@ mod tests {
             source_tablet_id: 6,
             source_backends: vec![9],
         };
-        vec![TabletWork { tablet, source_version: 2, table_id: 3, stid: -1 }]
+        vec![TabletWork { tablet, source_version: 2, source_id: 3, table_id: 3, stid: -1 }]
     }
 
     fn failed(backend_down: bool) -> std::result::Result<(), Missed> {

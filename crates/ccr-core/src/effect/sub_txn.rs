@@ -67,7 +67,7 @@ mod tests {
             source_tablet_id: 6,
             source_backends: vec![9],
         };
-        TabletWork { tablet, source_version: 2, table_id, stid }
+        TabletWork { tablet, source_version: 2, source_id: table_id, table_id, stid }
     }
 
     fn filled(position: usize, tablet_id: i64) -> Filled {

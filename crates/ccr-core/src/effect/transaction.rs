@@ -9,6 +9,7 @@
 //! ago (`untried_since_ms`), the partition versions decide instead: snapshot and replay keep them equal on both
 //! sides, so a downstream version that has reached the upstream one means the commit took place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use doris_types::call::{BeginAnswer, BeginTxn, CommitTxn, LabelState, MetaFilter};
@@ -16,7 +17,7 @@ use doris_types::record::PartitionRecord;
 use sha2::{Digest, Sha256};
 
 use super::ingest::{self, TabletWork};
-use super::routes::{Found, Looked, Routes, is_proven_gone};
+use super::routes::{Found, Looked, Routes, is_proven_gone, table_names};
 use super::{downstream, sub_txn, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::plan::{Ingest, TableIngest, TrackId};
@@ -92,7 +93,7 @@ pub(crate) async fn prepare(
             // Neither there nor dropped: what became of it cannot be found out any more. Or the rowset is
             // not kept: an index that a schema change has made since holds no binlogs of what came before
             // it. A copy of the table holds whatever came of it.
-            return Err(Error::partial_sync(error.origin, error.code, error.message));
+            return Err(Error { disposition: Disposition::PartialSync, ..error });
         }
         shell.pause(&error, tries).await;
     }
@@ -150,7 +151,8 @@ async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction, tries: u
     let mut work = Vec::new();
     let mut table_ids = Vec::new();
     for table in &txn.ingest.tables {
-        let tablets = route_table(shell, routes, txn.commit_seq, table).await?;
+        let tablets = route_table(shell, routes, txn.commit_seq, table).await;
+        let tablets = tablets.map_err(|error| error.of_table(table.source_id))?;
         if !tablets.is_empty() {
             table_ids.push(table.target_id);
             work.extend(tablets);
@@ -245,6 +247,49 @@ async fn displace(shell: &Shell, label: &str, txn_id: Option<i64>, state: LabelS
     )
 }
 
+/// Whether the transaction of the main track for this commit seq was committed; if not, it cannot be any more.
+/// `None` when that cannot be told: the label may have been forgotten, or none of the job's tables is there to
+/// ask with.
+pub(crate) async fn is_committed(
+    shell: &Shell,
+    commit_seq: i64,
+    untried_since_ms: i64,
+    target_ids: &BTreeSet<i64>,
+) -> Result<Option<bool>> {
+    let present = table_names(shell).await?;
+    let Some(table_id) = target_ids.iter().find(|id| present.contains_key(id)) else { return Ok(None) };
+    if shell.now_ms() - untried_since_ms > LABEL_TRUST_MS {
+        return Ok(None);
+    }
+    let label = label(shell.job_id(), TrackId::Main, commit_seq);
+    let request = BeginTxn {
+        database: shell.target_database().to_owned(),
+        table_ids: vec![*table_id],
+        request_id: request_id(&label),
+        label,
+        timeout_s: shell.ctx.options.txn_timeout_s,
+        sub_txn_num: 0,
+    };
+    // To begin it is the only way to ask for a label.
+    let txn_id = match shell.ctx.downstream.begin_txn(&request).await.map_err(downstream)? {
+        BeginAnswer::LabelUsed { state: LabelState::Finished, .. } => return Ok(Some(true)),
+        BeginAnswer::Opened { txn_id, .. } | BeginAnswer::LabelUsed { txn_id: Some(txn_id), .. } => txn_id,
+        BeginAnswer::LabelUsed { txn_id: None, .. } => return Ok(None),
+    };
+    let db = shell.target_database();
+    let rollback = shell.ctx.downstream.rollback_txn(db, txn_id, "its tables leave the stream").await;
+    match rollback.map_err(downstream) {
+        Ok(()) => Ok(Some(false)),
+        // Asked again, the label tells what became of it.
+        Err(error) if error.disposition == Disposition::RestartTxn => {
+            Err(Error { disposition: Disposition::Retry, ..error })
+        }
+        // One of its tables is gone, so it can be neither committed nor rolled back.
+        Err(error) if error.disposition == Disposition::RefreshMeta => Ok(Some(false)),
+        Err(error) => Err(error),
+    }
+}
+
 /// The tablets a table's part of the transaction fills; partitions that were dropped upstream later are
 /// left out, for nothing of them remains to be fetched.
 async fn route_table(
@@ -298,6 +343,7 @@ fn partitions_work<'a>(
             work.push(TabletWork {
                 tablet,
                 source_version: partition.version,
+                source_id: table.source_id,
                 table_id: table.target_id,
                 stid: partition.stid,
             });

@@ -68,6 +68,17 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         return Plan::Skip(SkipReason::InSnapshot);
     }
     let (Some(old), Some(new)) = (view.tables.get(&old_id), view.tables.get(&new_id)) else {
+        if let Some(new) = view.tables.get(&new_id)
+            && !record.orig_table_name.is_empty()
+        {
+            // The replaced table was gone when the snapshot came to it; what is left is a new name.
+            return Plan::Statement(Statement::RenameTable {
+                source_id: new_id,
+                target_id: new.target_id,
+                source_name: record.orig_table_name.clone(),
+                target_name: record.orig_table_name.clone(),
+            });
+        }
         let missing = if view.tables.contains_key(&old_id) { new_id } else { old_id };
         return Plan::Block(Block {
             code: "CCR0204",
@@ -132,8 +143,16 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_took_the_place_of_one_never_seen_gets_its_name() {
+        assert!(
+            matches!(replace(60, 99, 10), Plan::Statement(Statement::RenameTable { source_id: 10, target_name, .. })
+                if target_name == "a")
+        );
+    }
+
+    #[test]
     fn a_table_that_was_never_seen_blocks() {
-        for plan in [replace(60, 99, 10), replace(45, 98, 99)] {
+        for plan in [replace(60, 10, 99), replace(45, 98, 99)] {
             assert!(matches!(plan, Plan::Block(Block { code: "CCR0204", .. })), "{plan:?}");
         }
     }

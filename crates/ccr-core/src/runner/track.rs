@@ -47,6 +47,8 @@ pub(super) enum TrackEvent {
         tables: Vec<i64>,
         /// Tables of the transaction that the job has no link to.
         unlinked: Vec<i64>,
+        /// No commit of it was tried before this moment.
+        untried_since_ms: i64,
         error: Error,
     },
     /// The list holds nothing more, and nothing is under way.
@@ -483,15 +485,17 @@ impl Track {
 }
 
 fn failed(slot: Slot, error: Error) -> TrackEvent {
-    let (tables, unlinked) = match &slot.work {
+    let (tables, unlinked, untried_since_ms) = match &slot.work {
         Work::Filling(txn) | Work::Filled(txn, _) | Work::Failed(txn, _) => {
-            let tables = txn.ingest.tables.iter().map(|table| table.source_id).collect();
-            (tables, txn.ingest.unlinked.clone())
+            let tables = txn.ingest.tables.iter().map(|table| table.source_id);
+            // The others go on without it.
+            let concerned = tables.filter(|id| error.table.is_none_or(|table| table == *id)).collect();
+            (concerned, txn.ingest.unlinked.clone(), txn.untried_since_ms)
         }
-        Work::Skip => (Vec::new(), Vec::new()),
+        Work::Skip => (Vec::new(), Vec::new(), i64::MAX),
     };
     let Done { commit_seq, binlog_type, .. } = slot.done;
-    TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, error }
+    TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, untried_since_ms, error }
 }
 
 /// The future in the option, or one that never ends.

@@ -144,6 +144,7 @@ impl Run {
         let began = tokio::time::Instant::now();
         loop {
             let status = self.status();
+            self.check_lag();
             if world.with(|inner| condition(inner, &status)) {
                 return;
             }
@@ -184,6 +185,21 @@ impl Run {
         }
         if let Some(difference) = difference {
             self.fail(&difference);
+        }
+    }
+
+    /// Whoever sees no lag must see the rows: at any moment, not just at the end.
+    fn check_lag(&self) {
+        let is_table = self.record.spec.sync_type() == SyncType::Table;
+        let difference = self.world.with(|world| {
+            // A table's own list never tells of its drop, so that is found out some seconds later.
+            let tables = world.store.state.iter().flat_map(|state| state.tables.keys());
+            let is_gone = is_table && tables.copied().any(|id| !world.source.tables.contains_key(&id));
+            let has_lag = !is_caught_up(world, is_table);
+            if has_lag || is_gone { None } else { world.difference() }
+        });
+        if let Some(difference) = difference {
+            self.fail(&format!("no lag, but {difference}"));
         }
     }
 

@@ -114,6 +114,38 @@ async fn a_commit_that_was_answered_into_the_void_is_not_repeated() {
     assert_eq!(run.world.with(|world| world.transactions.committed), 2);
 }
 
+/// A transaction on two tables is committed, and nobody knows; then the target of one of them is dropped. The
+/// other must not get its rows a second time, whatever track they come on next.
+#[tokio::test(start_paused = true)]
+async fn a_commit_in_doubt_is_settled_before_its_tables_leave_the_stream() {
+    let mut run = following(&["t1", "t2"]).await;
+    fault(&run, "target.commit", &[Fault::CrashAfter]);
+    run.world.with(|world| world.load(&[("t1", &["p1"]), ("t2", &["p1"])]));
+    run.world.crashed.notified().await;
+    run.stop().await;
+    let dropped = run.world.with(|world| {
+        let id = world.target.table("t1").expect("it was replicated").id;
+        world.load_all("t2");
+        world.load_all("t1");
+        world.target.tables.remove(&id).expect("just seen")
+    });
+    run.start();
+    assert_eq!(run.blocked().await.code, "CCR0302");
+    let newest = run.world.with(|world| world.newest());
+    run.until("the other table", |world, _| world.store.position.commit_seq >= newest).await;
+    run.stop().await;
+    run.world.with(|world| {
+        // Recovered by the operator, who made the commits since look as if a table was missing.
+        world.target.tables.insert(dropped.id, dropped);
+        world.violations.clear();
+    });
+    run.start();
+    run.until("resuming", |_, status| status.blocked.is_none()).await;
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.transactions.committed), 3);
+}
+
 /// The upstream answers slowly and the downstream is quick: commits still follow the upstream's order,
 /// which the world checks after each of them.
 #[tokio::test(start_paused = true)]

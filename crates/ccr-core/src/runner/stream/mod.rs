@@ -29,6 +29,7 @@ use super::shell::Shell;
 use super::track::{Barrier, Done, Track, TrackEvent, or_pending};
 use crate::change::Change;
 use crate::effect::routes::Routes;
+use crate::effect::transaction;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
 use crate::job::{Blocked, Event, FullSyncReason, Leaving, PartialSyncReason, Position, SyncType, holds};
@@ -208,7 +209,7 @@ impl<'a> Stream<'a> {
             }
             TrackEvent::CaughtUp => {}
             TrackEvent::SourceFailed(error) => return Err(error),
-            TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, error } => {
+            TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, untried_since_ms, error } => {
                 self.settle_recording().await?;
                 self.job.handling = Some((commit_seq, binlog_type.to_owned()));
                 if error.code == UNKNOWN_TABLE {
@@ -216,7 +217,14 @@ impl<'a> Stream<'a> {
                     self.main.rewind();
                     return Ok(Flow::GoOn);
                 }
-                self.isolate(&tables, commit_seq - 1, error).await?;
+                if error.disposition == Disposition::Block
+                    && self.is_committed(commit_seq, untried_since_ms, &error).await?
+                {
+                    self.main.passed_barrier(commit_seq);
+                    self.move_position(commit_seq, self.job.position.timestamp_ms);
+                } else {
+                    self.isolate(&tables, commit_seq - 1, error).await?;
+                }
                 self.main.rewind();
             }
             TrackEvent::Barrier(barrier) => return self.pass(barrier).await,
@@ -280,6 +288,20 @@ impl<'a> Stream<'a> {
         self.job.save().await?;
         self.recorded = self.job.position;
         Ok(())
+    }
+
+    /// Whether a transaction of the main track that fails now was committed by an earlier try. Its tables would
+    /// get it a second time on their own tracks, where it has other labels; so while this cannot be told the
+    /// job as a whole is concerned.
+    async fn is_committed(&mut self, commit_seq: i64, untried_since_ms: i64, error: &Error) -> Result<bool> {
+        let shell = Arc::clone(&self.shell);
+        let target_ids = self.job.state.tables.values().map(|link| link.target_id).collect();
+        shell
+            .retry(async || {
+                transaction::is_committed(&shell, commit_seq, untried_since_ms, &target_ids).await
+            })
+            .await?
+            .ok_or_else(|| error.clone())
     }
 
     /// Takes tables that cannot go on out of the stream. When there are none to take out, the whole job

@@ -66,6 +66,8 @@ pub struct Plan {
     pub next: BTreeMap<&'static str, VecDeque<Fault>>,
     /// Percent of all calls that fail, drawn from here, and how many faults are left to draw.
     pub random: Option<(Random, usize, usize)>,
+    /// The network is cut: so many of the next calls are refused.
+    pub cut: usize,
     /// Milliseconds each call takes, at most, before and after its work; drawn when `random` is set.
     pub latency_ms: usize,
 }
@@ -80,8 +82,15 @@ impl Plan {
         let mut latency = || u64::try_from(random.below(self.latency_ms + 1)).expect("latencies are small");
         let latencies = [latency(), latency()];
         let mut fault = fixed;
+        if fault.is_none() && self.cut > 0 {
+            self.cut -= 1;
+            return (Some(Fault::Refused), latencies);
+        }
         if fault.is_none() && *left > 0 && random.chance(*percent) {
             *left -= 1;
+            if random.chance(4) {
+                self.cut = random.below(40);
+            }
             fault = Some(*random.pick(&[
                 Fault::Refused,
                 Fault::Busy,

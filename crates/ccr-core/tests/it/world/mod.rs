@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod check;
+pub mod demand;
 pub mod faults;
 pub mod ports;
 pub mod restore;

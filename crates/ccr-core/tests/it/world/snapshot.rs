@@ -23,6 +23,9 @@ pub struct Backups {
     pub accepted: u32,
     /// How many of the next getSnapshot say that there is none.
     pub forget: u32,
+    /// How often either has happened.
+    pub cancelled: u32,
+    pub forgotten: u32,
 }
 
 impl std::fmt::Debug for Backups {
@@ -39,7 +42,9 @@ pub struct Backup {
     started_ms: i64,
     /// The barrier of the database.
     pub commit_seq: i64,
-    /// Tables chosen when it was accepted, still without a barrier.
+    /// Tables that were listed; who has the name when the work begins is backed up.
+    listed: Vec<String>,
+    /// Tables still without a barrier.
     waiting: VecDeque<i64>,
     /// Table id to its barrier.
     pub barriers: BTreeMap<i64, i64>,
@@ -51,6 +56,12 @@ pub struct Backup {
 /// How long a job takes until it starts on the tables, and until it ends.
 const START_MS: i64 = 200;
 const END_MS: i64 = 400;
+
+impl Backups {
+    pub fn is_running(&self) -> bool {
+        self.jobs.iter().any(Backup::is_running)
+    }
+}
 
 impl Backup {
     fn is_running(&self) -> bool {
@@ -84,10 +95,8 @@ impl Inner {
             return Err(another_is_running(label, &running.label));
         }
         let mut waiting = VecDeque::new();
-        for name in tables {
-            let table =
-                self.source.table(name).ok_or_else(|| refusal(1051, format!("Unknown table '{name}'")))?;
-            waiting.push_back(table.id);
+        if let Some(name) = tables.iter().find(|name| self.source.table(name).is_none()) {
+            return Err(refusal(1051, format!("Unknown table '{name}'")));
         }
         let commit_seq = self.journal_id();
         if tables.is_empty() {
@@ -102,6 +111,7 @@ impl Inner {
             status: "[OK]".to_owned(),
             started_ms: self.now_ms,
             commit_seq,
+            listed: tables.to_vec(),
             waiting,
             barriers: BTreeMap::new(),
             tables: Vec::new(),
@@ -122,6 +132,10 @@ impl Inner {
         let Some(at) = self.backups.jobs.iter().position(Backup::is_running) else { return };
         let age = now - self.backups.jobs[at].started_ms;
         if age >= START_MS {
+            let listed = std::mem::take(&mut self.backups.jobs[at].listed);
+            let found = listed.iter().filter_map(|name| self.source.table(name)).map(|table| table.id);
+            let found: Vec<i64> = found.collect();
+            self.backups.jobs[at].waiting.extend(found);
             while let Some(id) = self.backups.jobs[at].waiting.pop_front() {
                 // A table that was dropped meanwhile is left out.
                 if let Some(table) = self.source.tables.get(&id).cloned() {
@@ -138,6 +152,7 @@ impl Inner {
             let job = &mut self.backups.jobs[at];
             if self.backups.cancel > 0 && job.label.starts_with("ccr") {
                 self.backups.cancel -= 1;
+                self.backups.cancelled += 1;
                 job.state = "CANCELLED";
                 job.status = "[COMMON_ERROR, msg: user cancelled]".to_owned();
             } else {
@@ -149,6 +164,7 @@ impl Inner {
     pub fn snapshot(&mut self, label: &str) -> SnapshotAnswer {
         if self.backups.forget > 0 {
             self.backups.forget -= 1;
+            self.backups.forgotten += 1;
             self.backups.jobs.retain(|job| job.label != label);
         }
         let found = self.backups.jobs.iter().find(|job| job.label == label && job.state == "FINISHED");

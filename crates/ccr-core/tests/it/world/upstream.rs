@@ -26,6 +26,10 @@ pub struct Journal {
     /// Tables and partitions dropped ever, also when the binlog no longer knows of it.
     pub gone: BTreeSet<i64>,
     pub last_txn: i64,
+    /// Changes that only a copy of their table can bring over.
+    pub demands_copy: BTreeSet<i64>,
+    /// The newest schema change of each table.
+    pub schema_changed_at: BTreeMap<i64, i64>,
 }
 
 /// A table and the partitions of it that a statement writes.
@@ -399,6 +403,7 @@ impl Inner {
         };
         self.source.dropped_partitions.insert(gone.id, seq);
         self.journal.gone.insert(gone.id);
+        self.journal.demands_copy.insert(seq);
         self.emit(seq, &Record::ReplacePartitions(record));
     }
 

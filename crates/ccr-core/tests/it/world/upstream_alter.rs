@@ -32,6 +32,10 @@ impl Inner {
             self.journal.gone.insert(orig_table_id);
         }
         self.source.tables.get_mut(&new_table_id).expect("the table exists").set_name(name);
+        if self.backups.is_running() {
+            // A snapshot may have one table from before this and the other from after it.
+            self.journal.demands_copy.insert(seq);
+        }
         self.emit(seq, &Record::ReplaceTable(record));
     }
 
@@ -73,6 +77,8 @@ impl Inner {
         let number = table.columns.len();
         table.columns.push(format!("heavy{number}"));
         self.source.dropped_indexes.insert(table.index_id, seq);
+        self.journal.demands_copy.insert(seq);
+        self.journal.schema_changed_at.insert(table.id, seq);
         table.index_id = shadow_id;
         self.source.tables.insert(table.id, table);
         let view = super::check::View::of(&self.source);

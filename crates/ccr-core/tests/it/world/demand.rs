@@ -1,0 +1,48 @@
+//! Whether the copies that were made had to be: a copy is never the answer to a fault.
+
+use ccr_core::job::{FullSyncReason, PartialSyncReason};
+
+use super::Inner;
+
+impl Inner {
+    /// The first copy, of a table or of everything, that nothing upstream demanded.
+    pub fn undemanded_copy(&self) -> Option<String> {
+        let full = self.store.full_syncs.iter().find(|(_, reason)| !self.demands_full(reason));
+        if let Some((label, reason)) = full {
+            return Some(format!("full sync {label}: {}", reason.describe()));
+        }
+        let copy = self.store.partial_syncs.iter().find(|(_, id, reason)| !self.demands(*id, reason));
+        copy.map(|(label, id, reason)| format!("copy {label} of table {id}: {}", reason.describe()))
+    }
+
+    fn demands_full(&self, reason: &FullSyncReason) -> bool {
+        match reason {
+            FullSyncReason::Created => true,
+            FullSyncReason::BinlogExpired { .. } => self.journal.expired_to.is_some(),
+            // The run has told the upstream to lose it.
+            FullSyncReason::BackupCancelled { .. } => self.backups.cancelled > 0,
+            // The name that was backed up was another table's by then, or nobody's.
+            FullSyncReason::SnapshotLost { detail, .. } => {
+                detail.contains("name") || self.backups.forgotten > 0
+            }
+            FullSyncReason::SourceTableReplaced { old_id, .. } => self.journal.gone.contains(old_id),
+            FullSyncReason::Requested { .. } => false,
+        }
+    }
+
+    fn demands(&self, id: i64, reason: &PartialSyncReason) -> bool {
+        match reason {
+            PartialSyncReason::Change { commit_seq, .. } => self.journal.demands_copy.contains(commit_seq),
+            // Rows that were loaded before a schema change cannot be fetched any more.
+            PartialSyncReason::Mismatch { commit_seq, .. } => {
+                self.journal.schema_changed_at.get(&id).is_some_and(|changed| changed > commit_seq)
+            }
+            PartialSyncReason::BinlogExpired { .. } => self.journal.expired_to.is_some(),
+            // The name that was backed up was another table's by then, or the backup was cancelled.
+            PartialSyncReason::SnapshotLost { detail, .. } => {
+                detail.contains("name") || self.backups.cancelled + self.backups.forgotten > 0
+            }
+            PartialSyncReason::Appeared { .. } | PartialSyncReason::Requested { .. } => false,
+        }
+    }
+}
