@@ -22,7 +22,7 @@ use crate::be::Backend;
 use crate::binlog::BinlogStore;
 use crate::clock::Clock;
 use crate::exec::DdlState;
-use crate::fault::{Counters, Faults};
+use crate::fault::{Counters, DebugPoints, Faults, NodeId};
 use crate::options::ClusterOptions;
 use crate::persist::Store;
 use crate::snapshot::SnapshotJobs;
@@ -42,6 +42,7 @@ pub struct ClusterInner {
     pub backend_nodes: RwLock<BTreeMap<i64, BackendNode>>,
     pub frontends: RwLock<Vec<FrontendNode>>,
     pub faults: Faults,
+    pub debug_points: DebugPoints,
     pub counters: Counters,
     pub clock: Clock,
     /// Runs SELECT over copies of the tables.
@@ -114,6 +115,7 @@ impl ClusterInner {
             backend_nodes: RwLock::default(),
             frontends: RwLock::default(),
             faults: Faults::new(options.seed),
+            debug_points: DebugPoints::default(),
             counters: Counters::default(),
             clock: Clock::default(),
             queries: crate::query::Engine::default(),
@@ -144,6 +146,18 @@ impl ClusterInner {
     /// Whether that frontend is the master now.
     pub fn is_master(&self, fe: usize) -> bool {
         self.frontends.read().get(fe).is_some_and(|node| node.is_master)
+    }
+
+    /// Whether that debug point of the master is on for a job or transaction of that label.
+    pub fn is_paused(&self, point: &str, label: &str) -> bool {
+        if self.debug_points.is_empty() {
+            return false;
+        }
+        let master = self.frontends.read().iter().position(|node| node.is_master);
+        let meant = |parameters: &BTreeMap<String, String>| {
+            parameters.get("value").is_none_or(|value| value.is_empty() || value == label)
+        };
+        master.is_some_and(|fe| self.debug_points.hits(NodeId::Fe(fe), point, self.clock.now_ms(), meant))
     }
 
     /// The master frontend while one is alive.

@@ -36,7 +36,7 @@ pub(crate) mod testkit;
 pub mod txn;
 
 pub use cluster::{BackendNode, Cluster, ClusterInner, FrontendNode};
-pub use fault::{Counters, Fault, FaultAction, FaultKind, Faults, NodeId};
+pub use fault::{Counters, Fault, FaultAction, FaultKind, Faults, Latency, NodeId};
 pub use options::{ClusterOptions, IngestMode};
 pub use release::Release;
 pub use session::{Answer, ColumnType, ResultSet, Session};

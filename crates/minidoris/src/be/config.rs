@@ -20,7 +20,7 @@ pub struct BackendConfig {
     items: RwLock<BTreeMap<String, ConfigItem>>,
 }
 
-const DEFAULTS: [(&str, &str, &str, bool); 11] = [
+const DEFAULTS: [(&str, &str, &str, bool); 12] = [
     ("enable_feature_binlog", "bool", "false", false),
     ("ingest_binlog_work_pool_size", "int32_t", "-1", false),
     ("download_binlog_rate_limit_kbs", "int64_t", "0", true),
@@ -30,6 +30,7 @@ const DEFAULTS: [(&str, &str, &str, bool); 11] = [
     ("enable_download_md5sum_check", "bool", "false", true),
     ("max_download_speed_kbps", "int32_t", "50000", true),
     ("enable_token_check", "bool", "true", true),
+    ("enable_debug_points", "bool", "false", false),
     ("enable_all_http_auth", "bool", "false", false),
     // Ours: Doris waits one second between tries.
     ("minidoris_download_retry_interval_ms", "int32_t", "100", true),

@@ -46,6 +46,9 @@ fn router(cluster: Cluster) -> Router {
         .route("/binlog/gc", post(gc_binlogs))
         .route("/binlog/expire/{db}", post(expire_binlogs))
         .route("/clock/advance/{ms}", post(advance_clock))
+        .route("/fail_job/{db}", post(fail_job))
+        .route("/publish_delay/{ms}", post(delay_publish))
+        .route("/be/{index}/drop_tablet/{tablet}", post(drop_tablet))
         .route("/size/{db}/{bytes}", post(claim_size))
         .with_state(cluster)
 }
@@ -136,6 +139,34 @@ async fn gc_binlogs(State(cluster): State<Cluster>) -> Json<Value> {
 
 async fn expire_binlogs(State(cluster): State<Cluster>, Path(db): Path<String>) -> Response {
     outcome(cluster.expire_binlogs(&db).map_err(anyhow::Error::new))
+}
+
+/// Ends the running backup or restore of a database with the message in the body.
+async fn fail_job(State(cluster): State<Cluster>, Path(db): Path<String>, message: String) -> Response {
+    match crate::snapshot::fail_running_job(cluster.inner(), &db, &message) {
+        Ok(true) => done().into_response(),
+        Ok(false) => failure(StatusCode::BAD_REQUEST, "no backup or restore is running"),
+        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+/// Commits wait that long for their publishing from now on.
+async fn delay_publish(State(cluster): State<Cluster>, Path(ms): Path<i64>) -> Json<Value> {
+    cluster.inner().fe.lock().txns.publish_delay_ms = ms;
+    done()
+}
+
+/// The backend forgets a tablet, as a lost disk would.
+async fn drop_tablet(State(cluster): State<Cluster>, Path((index, tablet)): Path<(usize, i64)>) -> Response {
+    if index >= cluster.backend_count() {
+        return failure(StatusCode::BAD_REQUEST, &format!("no backend {index}"));
+    }
+    let backend = cluster.backend(index);
+    if !backend.has_tablet(tablet) {
+        return failure(StatusCode::BAD_REQUEST, &format!("backend {index} has no tablet {tablet}"));
+    }
+    backend.drop_tablet(tablet);
+    done().into_response()
 }
 
 async fn claim_size(State(cluster): State<Cluster>, Path((db, bytes)): Path<(String, u64)>) -> Response {

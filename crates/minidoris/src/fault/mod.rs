@@ -10,6 +10,8 @@
 
 pub mod admin;
 mod counters;
+pub mod debug_points;
+mod latency;
 mod rule;
 mod timer;
 
@@ -22,6 +24,8 @@ use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 pub use counters::Counters;
+pub use debug_points::{DebugPoint, DebugPoints};
+pub use latency::Latency;
 pub use rule::{Fault, FaultAction, FaultKind};
 
 /// A node of one cluster.
@@ -81,16 +85,17 @@ impl Faults {
         if !self.armed.load(Ordering::Acquire) {
             return FaultAction::Proceed;
         }
-        let Some(kind) = self.take(node, call, detail) else { return FaultAction::Proceed };
+        let Some((kind, drawn)) = self.take(node, call, detail) else { return FaultAction::Proceed };
         tracing::info!(?node, call, fault = ?kind, "fault taken");
         match kind {
-            FaultKind::Delay(ms) => {
-                timer::wait(Duration::from_millis(ms).min(LONGEST_DELAY)).await;
+            FaultKind::Delay(_) | FaultKind::Latency(_) => {
+                timer::wait(drawn.min(LONGEST_DELAY)).await;
                 FaultAction::Proceed
             }
             FaultKind::CutBefore => FaultAction::CutBefore,
             FaultKind::CutAfter => FaultAction::CutAfter,
             FaultKind::CutMidReply => FaultAction::CutMidReply,
+            FaultKind::Truncate => FaultAction::Truncate,
             FaultKind::Status { code, text } => FaultAction::Status { code, text },
             FaultKind::NotMaster => FaultAction::NotMaster,
             FaultKind::Refuse => FaultAction::Refuse,
@@ -98,8 +103,13 @@ impl Faults {
         }
     }
 
-    /// Finds the first rule that meets the call and uses it up by one.
-    fn take(&self, node: NodeId, call: &str, detail: impl FnOnce() -> String) -> Option<FaultKind> {
+    /// Finds the first rule that meets the call and uses it up by one; tells how long the call waits.
+    fn take(
+        &self,
+        node: NodeId,
+        call: &str,
+        detail: impl FnOnce() -> String,
+    ) -> Option<(FaultKind, Duration)> {
         let detail = detail();
         let mut rules = self.rules.lock();
         let Rules { list, random } = &mut *rules;
@@ -108,6 +118,18 @@ impl Faults {
                 && (rule.probability >= 1.0 || random.random::<f64>() < rule.probability)
         })?;
         let kind = list[hit].kind.clone();
+        let wait = match &kind {
+            FaultKind::Delay(ms) => Duration::from_millis(*ms),
+            FaultKind::Latency(latency) => latency.draw(random),
+            FaultKind::CutBefore
+            | FaultKind::CutAfter
+            | FaultKind::CutMidReply
+            | FaultKind::Truncate
+            | FaultKind::Status { .. }
+            | FaultKind::NotMaster
+            | FaultKind::Refuse
+            | FaultKind::Empty => Duration::ZERO,
+        };
         if let Some(remaining) = &mut list[hit].remaining {
             *remaining = remaining.saturating_sub(1);
             if *remaining == 0 {
@@ -117,7 +139,7 @@ impl Faults {
         if list.is_empty() {
             self.armed.store(false, Ordering::Release);
         }
-        Some(kind)
+        Some((kind, wait))
     }
 }
 

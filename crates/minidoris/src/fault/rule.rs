@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::NodeId;
+use super::{Latency, NodeId};
 
 /// What a server does with the call it asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,9 @@ pub enum FaultAction {
     CutAfter,
     /// Do the work, send a part of the answer, then close the connection.
     CutMidReply,
+    /// Do the work, and send half of the answer as if it were the whole one. Only HTTP answers have such halves;
+    /// elsewhere as [`FaultAction::CutMidReply`].
+    Truncate,
     /// Do not do the work; answer this status (a TStatusCode, a MySQL error code or an HTTP status).
     Status { code: i32, text: String },
     /// Do not do the work; answer NOT_MASTER as a follower does.
@@ -31,9 +34,12 @@ pub enum FaultAction {
 pub enum FaultKind {
     /// Milliseconds before the work.
     Delay(u64),
+    /// As a delay, of another length for each call.
+    Latency(Latency),
     CutBefore,
     CutAfter,
     CutMidReply,
+    Truncate,
     Status {
         code: i32,
         text: String,

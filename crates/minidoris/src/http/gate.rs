@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -41,6 +42,9 @@ pub(super) async fn pass(
             next.run(request).await;
             cut(&connection).await
         }
+        // A HEAD tells the true size.
+        FaultAction::Truncate if request.method() == Method::HEAD => next.run(request).await,
+        FaultAction::Truncate => truncate(next.run(request).await).await,
         FaultAction::CutMidReply => cut_mid_reply(next.run(request).await).await,
         FaultAction::Status { code, text: message } => text(u16::try_from(code).unwrap_or(500), message),
         FaultAction::NotMaster => text(503, "not master"),
@@ -57,6 +61,7 @@ fn call_name(path: &str) -> &'static str {
         "/api/update_config" => "http:/api/update_config",
         "/api/health" => "http:/api/health",
         path if path.ends_with("/_stream_load_2pc") => "http:/api/_stream_load_2pc",
+        path if path.starts_with("/api/debug_point/") => "http:/api/debug_point",
         path if path.ends_with("/_stream_load") => "http:/api/_stream_load",
         _ => "http:other",
     }
@@ -67,6 +72,18 @@ async fn cut(connection: &Connection) -> Response {
     connection.cut();
     // The connection's task notices at its next read or write and drops this future with it.
     std::future::pending().await
+}
+
+/// Sends half of the answer as a whole one. An answer without a body stays as it is.
+async fn truncate(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, MID_REPLY_LIMIT).await.unwrap_or_default();
+    if bytes.is_empty() {
+        return Response::from_parts(parts, Body::empty());
+    }
+    let half = bytes.slice(..bytes.len() / 2);
+    parts.headers.insert("content-length", half.len().into());
+    Response::from_parts(parts, Body::from(half))
 }
 
 /// Announces the whole answer, sends half of it, then breaks the connection.

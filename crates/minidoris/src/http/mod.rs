@@ -6,6 +6,7 @@
 mod auth;
 mod binlog_download;
 mod config;
+mod debug_point;
 mod gate;
 mod json_path;
 mod listener;
@@ -45,6 +46,8 @@ pub(crate) struct BackendHttp {
 #[derive(Debug, Clone)]
 pub(crate) struct FrontendHttp {
     pub cluster: Arc<ClusterInner>,
+    /// Position of the frontend.
+    pub fe: usize,
 }
 
 /// Serves a backend until `shutdown` resolves.
@@ -67,6 +70,9 @@ pub async fn serve_be(
         )
         .route("/api/show_config", get(config::show))
         .route("/api/update_config", post(config::update))
+        .route("/api/debug_point/add/{name}", post(debug_point::add_be))
+        .route("/api/debug_point/remove/{name}", post(debug_point::remove_be))
+        .route("/api/debug_point/clear", post(debug_point::clear_be))
         .route("/api/health", get(backend_health))
         .route("/api/{db}/{table}/_stream_load", put(stream_load::perform))
         .route("/api/{db}/_stream_load_2pc", put(two_phase::perform_in_database))
@@ -82,8 +88,11 @@ pub async fn serve_fe(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let state = FrontendHttp { cluster: Arc::clone(&cluster) };
+    let state = FrontendHttp { cluster: Arc::clone(&cluster), fe };
     let routes = Router::new()
+        .route("/api/debug_point/add/{name}", post(debug_point::add_fe))
+        .route("/api/debug_point/remove/{name}", post(debug_point::remove_fe))
+        .route("/api/debug_point/clear", post(debug_point::clear_fe))
         .route("/api/health", get(frontend_health))
         .route("/api/{db}/{table}/_stream_load", put(stream_load::redirect))
         .route("/api/{db}/_stream_load_2pc", put(two_phase::redirect_in_database))

@@ -73,7 +73,7 @@ pub async fn run(
             return Ok(());
         }
         FaultAction::Status { code, text } => Some(status_error(code, text)),
-        FaultAction::Proceed | FaultAction::CutMidReply | FaultAction::Empty => None,
+        FaultAction::Proceed | FaultAction::CutMidReply | FaultAction::Empty | FaultAction::Truncate => None,
     };
     if let Some(error) = refused {
         return reply(&mut writer, limits, 0, |output| encode::error(output, &error)).await;
@@ -299,7 +299,8 @@ impl Connection<'_> {
                 FaultAction::Proceed
                 | FaultAction::CutAfter
                 | FaultAction::CutMidReply
-                | FaultAction::Empty => {
+                | FaultAction::Empty
+                | FaultAction::Truncate => {
                     let result = dispatch::run(self.cluster, self.fe, &mut self.session, statement).await;
                     self.cluster.save().map_err(SqlError::general).and(result)
                 }
@@ -318,7 +319,7 @@ impl Connection<'_> {
                     Err(error) => encode::error(&mut output, error),
                 }
             }
-            if fault == FaultAction::CutMidReply {
+            if matches!(fault, FaultAction::CutMidReply | FaultAction::Truncate) {
                 output.tear();
                 flow = Flow::Close;
             }

@@ -76,7 +76,9 @@ impl BackendRpc {
                 work().await;
                 Err(HandlerError::Cut)
             }
-            FaultAction::CutMidReply => Err(HandlerError::cut_mid_reply(&work().await)),
+            FaultAction::CutMidReply | FaultAction::Truncate => {
+                Err(HandlerError::cut_mid_reply(&work().await))
+            }
             FaultAction::Status { code, text } => Ok(refuse(TStatus::new(TStatusCode(code), text))),
             FaultAction::NotMaster => Ok(refuse(TStatus::new(TStatusCode::NOT_MASTER, "not master"))),
         }

@@ -10,6 +10,7 @@ use super::meta::SnapshotMeta;
 use super::properties::BackupProperties;
 use crate::binlog::{BinlogType, html_safe_json};
 use crate::cluster::ClusterInner;
+use crate::fault::debug_points::PAUSE_PENDING_BACKUP;
 use crate::model::{IndexState, OlapTable, Table, Tracked};
 use crate::state::FeState;
 use doris_types::record::BarrierRecord;
@@ -233,6 +234,9 @@ pub(super) fn step(cluster: &ClusterInner, db_id: i64, job_id: i64, now_ms: i64)
             return finish_cancelled(cluster, &mut fe, db_id, job_id, status, now_ms);
         }
         let Some(job) = fe.snapshots.backup_mut(db_id, job_id) else { return };
+        if job.state == BackupState::Pending && cluster.is_paused(PAUSE_PENDING_BACKUP, &job.label) {
+            return;
+        }
         match job.state {
             BackupState::Pending => return fix_versions(cluster, &mut fe, db_id, job_id, now_ms),
             BackupState::Snapshoting => (job.state, tasks(job)),

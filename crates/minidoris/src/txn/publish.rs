@@ -9,6 +9,7 @@ use super::{PartitionCommit, Txn, TxnStatus, upsert};
 use crate::be::Backend;
 use crate::catalog_ops::olap_table;
 use crate::cluster::ClusterInner;
+use crate::fault::debug_points::STOP_PUBLISH;
 use crate::model::{OlapTable, Partition, Table};
 use crate::state::FeState;
 
@@ -26,6 +27,9 @@ pub(super) fn publish_ready(
     txn_id: i64,
     now_ms: i64,
 ) -> bool {
+    if cluster.is_paused(STOP_PUBLISH, "") {
+        return false;
+    }
     let alive = alive_backends(cluster);
     let mut ready = vec![txn_id];
     let mut any = false;

@@ -148,3 +148,124 @@ async fn the_admin_api_breaks_and_mends() {
     assert_eq!(post("/binlog/gc", "").await.unwrap().status(), 200);
     cluster.stop().await;
 }
+
+async fn debug_point(port: u16, path: &str, user: Option<&str>) -> (u16, String) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.post(format!("http://127.0.0.1:{port}/api/debug_point/{path}"));
+    let request = match user {
+        Some(user) => request.basic_auth(user, Some("")),
+        None => request,
+    };
+    let response = bounded(request.send()).await.unwrap();
+    (response.status().as_u16(), bounded(response.text()).await.unwrap())
+}
+
+#[tokio::test]
+async fn debug_points_hold_up_backups_and_publishing() {
+    let cluster = cluster().await;
+    let (fe, be) = (cluster.fe(0), cluster.be(0));
+    let text = "Disable debug points. please check Config.enable_debug_points";
+    assert!(debug_point(fe.http_port, "clear", Some("root")).await.1.contains(text));
+    assert!(debug_point(be.http_port, "clear", None).await.1.contains("config::enable_debug_points"));
+    bounded(cluster.sql("ADMIN SET FRONTEND CONFIG (\"enable_debug_points\" = \"true\"); CREATE USER u"))
+        .await
+        .unwrap();
+    cluster.backend(0).config.set("enable_debug_points", "true");
+    assert_eq!(debug_point(fe.http_port, "clear", None).await.0, 401);
+    assert_eq!(debug_point(fe.http_port, "clear", Some("u")).await.0, 401);
+    let (status, body) = debug_point(be.http_port, "add/Any.point?execute=3", None).await;
+    assert_eq!((status, body.as_str()), (200, "{\"msg\":\"\",\"status\":\"OK\"}"));
+    let bad = debug_point(fe.http_port, "add/a?execute=often", Some("root")).await.1;
+    assert!(bad.contains("Invalid execute format: often"), "{bad}");
+
+    bounded(cluster.sql(
+        "CREATE DATABASE d; CREATE DATABASE e; USE d; CREATE TABLE t (k int) DISTRIBUTED BY HASH(k) BUCKETS 1 \
+         PROPERTIES (\"replication_num\" = \"1\")",
+    ))
+    .await
+    .unwrap();
+    // Only the backup of that label is held up.
+    let add = "add/FE.PAUSE_PENDING_BACKUP_JOB?value=held";
+    assert!(debug_point(fe.http_port, add, Some("root")).await.1.contains("success"));
+    bounded(
+        cluster.sql(
+            "BACKUP SNAPSHOT d.held TO `__keep_on_local__`; BACKUP SNAPSHOT e.free TO `__keep_on_local__`",
+        ),
+    )
+    .await
+    .unwrap();
+    let state = async |db: &str| {
+        let rows = bounded(cluster.sql(&format!("SHOW BACKUP FROM {db}"))).await.unwrap().rows;
+        rows[0][3].clone().unwrap()
+    };
+    let finished = async |db: &str| {
+        while state(db).await != "FINISHED" {
+            tokio::task::yield_now().await;
+        }
+    };
+    bounded(finished("e")).await;
+    assert_eq!(state("d").await, "PENDING");
+    assert_eq!(debug_point(fe.http_port, "remove/FE.PAUSE_PENDING_BACKUP_JOB", Some("root")).await.0, 200);
+    bounded(finished("d")).await;
+
+    assert_eq!(debug_point(fe.http_port, "add/PublishVersionDaemon.stop_publish", Some("root")).await.0, 200);
+    let insert = tokio::spawn({
+        let cluster = cluster.clone();
+        async move { cluster.sql("INSERT INTO d.t WITH LABEL l VALUES (1)").await }
+    });
+    let status = |inner: &minidoris::ClusterInner| {
+        let state = inner.fe.lock();
+        let db = state.database_named("d").unwrap().id;
+        state.txns.with_label(db, "l").last().map(|txn| txn.status)
+    };
+    let committed =
+        |inner: &minidoris::ClusterInner| status(inner) == Some(minidoris::txn::TxnStatus::Committed);
+    assert!(cluster.wait_until(LIMIT, committed).await);
+    assert_eq!(bounded(cluster.sql("SELECT * FROM d.t")).await.unwrap().rows.len(), 0);
+    assert_eq!(debug_point(fe.http_port, "clear", Some("root")).await.0, 200);
+    bounded(insert).await.unwrap().unwrap();
+    assert_eq!(bounded(cluster.sql("SELECT * FROM d.t")).await.unwrap().rows.len(), 1);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn the_admin_api_ends_jobs_loses_tablets_and_slows_publishing() {
+    let cluster = cluster().await;
+    bounded(cluster.sql(
+        "CREATE DATABASE d; USE d; CREATE TABLE t (k int) DISTRIBUTED BY HASH(k) BUCKETS 1 \
+         PROPERTIES (\"replication_num\" = \"1\"); INSERT INTO t VALUES (1)",
+    ))
+    .await
+    .unwrap();
+    let (host, port) = cluster.admin_address();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = async |path: &str, body: &'static str| {
+        let url = format!("http://{host}:{port}/{path}");
+        bounded(client.post(url).body(body).send()).await.unwrap().status().as_u16()
+    };
+    let latency = r#"{"call": "sql:SELECT", "kind": {"latency": {"distribution": "log_normal", "median_us": 10, "p99_us": 50}}}"#;
+    assert_eq!(post("faults", latency).await, 200);
+    assert_eq!(rows(&mut connect(&cluster).await, "SELECT 1").await.len(), 1);
+    cluster.faults().clear();
+
+    assert_eq!(post("fail_job/d", "disk is full").await, 400);
+    // Held up, so that there is a running job to end.
+    let point = minidoris::fault::DebugPoint::default();
+    cluster.inner().debug_points.add(NodeId::Fe(0), "FE.PAUSE_PENDING_BACKUP_JOB", point);
+    bounded(cluster.sql("BACKUP SNAPSHOT d.s TO `__keep_on_local__`")).await.unwrap();
+    assert_eq!(post("fail_job/d", "disk is full").await, 200);
+    let row = bounded(cluster.sql("SHOW BACKUP FROM d")).await.unwrap().rows.remove(0);
+    assert_eq!(row[3].as_deref(), Some("CANCELLED"));
+    assert!(row.iter().flatten().any(|cell| cell.contains("disk is full")), "{row:?}");
+    assert_eq!(post("publish_delay/3600000", "").await, 200);
+    assert_eq!(cluster.inner().fe.lock().txns.publish_delay_ms, 3_600_000);
+    let tablet = {
+        let state = cluster.inner().fe.lock();
+        let table = state.database_named("d").unwrap().table_named("t").unwrap().as_olap().unwrap();
+        table.partitions.values().next().unwrap().tablets().next().unwrap().id
+    };
+    assert_eq!(post(&format!("be/0/drop_tablet/{tablet}"), "").await, 200);
+    assert_eq!(post(&format!("be/0/drop_tablet/{tablet}"), "").await, 400);
+    assert!(bounded(cluster.sql("SELECT * FROM d.t")).await.is_err());
+    cluster.stop().await;
+}

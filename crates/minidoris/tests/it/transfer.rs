@@ -350,3 +350,25 @@ async fn settings_and_health() {
     bounded(up.stop()).await;
     bounded(down.stop()).await;
 }
+
+#[tokio::test]
+async fn a_truncated_segment_is_noticed() {
+    let (up, down) = with_table().await;
+    bounded(up.sql("INSERT INTO d.t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')")).await.unwrap();
+    let pairs: Vec<(Place, Place)> = places(&up).into_iter().zip(places(&down)).collect();
+    let filled = |place: &Place| !up.backend(place.backend).read(place.tablet, 2).unwrap().is_empty();
+    let (from, to) = pairs.into_iter().find(|(from, _)| filled(from)).unwrap();
+    let fault = Fault::new(FaultKind::Truncate).call("http:/api/_binlog/_download");
+    up.faults().add(fault.containing("get_segment_file"));
+    let ask = async || {
+        let request = request(&up, from, to, 2, 7);
+        bounded(client(&down, to.backend).ingest_binlog(&request)).await.unwrap().status.unwrap()
+    };
+    let status = ask().await;
+    assert_eq!(status.status_code, TStatusCode::RUNTIME_ERROR, "{}", status.text());
+    assert!(status.text().contains("downloaded file size is not equal"), "{}", status.text());
+    up.faults().clear();
+    assert!(ask().await.is_ok());
+    bounded(up.stop()).await;
+    bounded(down.stop()).await;
+}

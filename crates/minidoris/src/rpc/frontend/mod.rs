@@ -132,7 +132,11 @@ impl FrontendRpc {
         self.cluster.counters.count(node, call);
         let action = self.cluster.faults.before(node, call, detail).await;
         match &action {
-            FaultAction::Proceed | FaultAction::CutAfter | FaultAction::CutMidReply | FaultAction::Empty => {}
+            FaultAction::Proceed
+            | FaultAction::CutAfter
+            | FaultAction::CutMidReply
+            | FaultAction::Empty
+            | FaultAction::Truncate => {}
             FaultAction::CutBefore | FaultAction::Refuse => return Err(HandlerError::Cut),
             FaultAction::Status { code, text } => {
                 return Ok(R::from_status(TStatus::new(TStatusCode(*code), text.clone())));
@@ -148,7 +152,7 @@ impl FrontendRpc {
         };
         match action {
             FaultAction::CutAfter => Err(HandlerError::Cut),
-            FaultAction::CutMidReply => Err(HandlerError::cut_mid_reply(&result)),
+            FaultAction::CutMidReply | FaultAction::Truncate => Err(HandlerError::cut_mid_reply(&result)),
             FaultAction::Empty => {
                 result.empty();
                 Ok(result)

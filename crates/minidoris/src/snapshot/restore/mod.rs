@@ -22,6 +22,7 @@ use super::job_info::JobInfo;
 use super::meta::SnapshotMeta;
 use super::properties::RestoreProperties;
 use crate::cluster::ClusterInner;
+use crate::fault::debug_points::{PAUSE_OTHER_RESTORE, PAUSE_PENDING_RESTORE};
 use crate::state::FeState;
 
 /// The name that a table is built under until it takes another's place.
@@ -132,7 +133,11 @@ impl RestoreJob {
 pub(super) fn step(cluster: &Arc<ClusterInner>, db_id: i64, job_id: i64, now_ms: i64) {
     let mut fe = cluster.fe.lock();
     let Some((at, mut job)) = fe.snapshots.take_restore(db_id, job_id) else { return };
-    if !job.is_done() {
+    let point = match job.state {
+        RestoreState::Pending => PAUSE_PENDING_RESTORE,
+        _started => PAUSE_OTHER_RESTORE,
+    };
+    if !job.is_done() && !cluster.is_paused(point, &job.label) {
         let outcome = if job.create_time.saturating_add(job.properties.timeout_ms) <= now_ms {
             Err(JobStatus::timeout(format!("restore job with label: {}  timeout.", job.label)))
         } else {
