@@ -5,12 +5,17 @@
 //! that the label is finished, which proves the commit. `commitTxn` can be repeated likewise. A
 //! transaction that a new master has forgotten is begun again under the same label.
 //!
+//! A transaction that an earlier try opened for more tables than are left of it can be finished in no way once one
+//! of the others is gone downstream: FEs refuse to commit it and to roll it back, until it times out. The next
+//! try then takes a second label, and whoever does not know about that tries this one first.
+//!
 //! A label is forgotten some hours after its transaction finished. When a commit may have been tried so long
 //! ago (`untried_since_ms`), the partition versions decide instead: snapshot and replay keep them equal on both
 //! sides, so a downstream version that has reached the upstream one means the commit took place.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use doris_types::call::{BeginAnswer, BeginTxn, CommitTxn, LabelState, MetaFilter};
 use doris_types::record::PartitionRecord;
@@ -47,6 +52,8 @@ pub(crate) struct Transaction {
     /// No commit of it was tried before this moment, in milliseconds.
     pub untried_since_ms: i64,
     pub earlier: Arc<EarlierCommits>,
+    /// Whether the transaction of the first label can be finished in no way.
+    pub is_stuck: Arc<AtomicBool>,
 }
 
 /// How far a transaction is.
@@ -139,6 +146,12 @@ pub(crate) async fn commit(
                 for table in &txn.ingest.tables {
                     routes.forget(table.source_id);
                 }
+                if misses_other_table(&txn, &error) {
+                    let db = shell.target_database();
+                    let reason = "a table of it is gone";
+                    let rollback = shell.ctx.downstream.rollback_txn(db, request.txn_id, reason).await;
+                    txn.is_stuck.fetch_or(rollback.is_err(), Ordering::Relaxed);
+                }
                 shell.pause(&error, tries).await;
                 prepared = prepare(Arc::clone(&shell), Arc::clone(&routes), Arc::clone(&txn)).await?;
             }
@@ -170,7 +183,16 @@ async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction, tries: u
         }
     }
     let order = sub_txn::order(&txn.ingest.stids, &work);
-    let label = label(shell.job_id(), txn.track, txn.commit_seq);
+    let first_label = label(shell.job_id(), txn.track, txn.commit_seq);
+    let is_stuck = txn.is_stuck.load(Ordering::Relaxed);
+    let may_have_been_stuck = txn.ingest.is_shared && txn.earlier.since_ms().is_some();
+    if !is_stuck
+        && may_have_been_stuck
+        && settle_label(shell, second_label(&first_label), table_ids[0]).await? == Some(true)
+    {
+        return Ok(Prepared::Committed);
+    }
+    let label = if is_stuck { second_label(&first_label) } else { first_label };
     let request = BeginTxn {
         database: shell.target_database().to_owned(),
         table_ids,
@@ -179,7 +201,10 @@ async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction, tries: u
         timeout_s: shell.ctx.options.txn_timeout_s,
         sub_txn_num: order.len() as i64,
     };
-    let (txn_id, sub_txn_ids) = match open(shell, &request).await? {
+    let opened = open(shell, &request).await.inspect_err(|error| {
+        txn.is_stuck.fetch_or(misses_other_table(txn, error), Ordering::Relaxed);
+    });
+    let (txn_id, sub_txn_ids) = match opened? {
         BeginAnswer::Opened { txn_id, sub_txn_ids } => {
             if trusts_label {
                 txn.earlier.settle();
@@ -262,9 +287,17 @@ pub(crate) async fn is_committed(
         return Ok(None);
     }
     let label = label(shell.job_id(), TrackId::Main, commit_seq);
+    match settle_label(shell, second_label(&label), *table_id).await? {
+        Some(false) => settle_label(shell, label, *table_id).await,
+        settled => Ok(settled),
+    }
+}
+
+/// Whether the transaction of a label was committed; if not, it cannot be any more. `None` when that cannot be told.
+async fn settle_label(shell: &Shell, label: String, table_id: i64) -> Result<Option<bool>> {
     let request = BeginTxn {
         database: shell.target_database().to_owned(),
-        table_ids: vec![*table_id],
+        table_ids: vec![table_id],
         request_id: request_id(&label),
         label,
         timeout_s: shell.ctx.options.txn_timeout_s,
@@ -277,7 +310,7 @@ pub(crate) async fn is_committed(
         BeginAnswer::LabelUsed { txn_id: None, .. } => return Ok(None),
     };
     let db = shell.target_database();
-    let rollback = shell.ctx.downstream.rollback_txn(db, txn_id, "its tables leave the stream").await;
+    let rollback = shell.ctx.downstream.rollback_txn(db, txn_id, "asked for its state").await;
     match rollback.map_err(downstream) {
         Ok(()) => Ok(Some(false)),
         // Asked again, the label tells what became of it.
@@ -521,6 +554,20 @@ pub(crate) fn label(job_id: &str, track: TrackId, commit_seq: i64) -> String {
     }
 }
 
+/// The label of a transaction whose first one is stuck.
+fn second_label(label: &str) -> String {
+    format!("{label}-a2")
+}
+
+/// Whether an FE misses a table that is not one of those that are left of the transaction.
+fn misses_other_table(txn: &Transaction, error: &Error) -> bool {
+    const MISSES: &str = "table not found, tableId=";
+    let Some((_, rest)) = error.message.split_once(MISSES) else { return false };
+    let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    let missed = rest[..digits].parse::<i64>();
+    missed.is_ok_and(|missed| txn.ingest.tables.iter().all(|table| table.target_id != missed))
+}
+
 /// The same for the same label, so that a repeated `beginTxn` finds the transaction it opened before.
 fn request_id(label: &str) -> (i64, i64) {
     let digest = Sha256::digest(label.as_bytes());
@@ -540,6 +587,7 @@ mod tests {
     fn label_and_request_id_are_functions_of_job_and_seq() {
         assert_eq!(label("00ff", TrackId::Main, 7), "ccrj-00ff-7");
         assert_eq!(label("00ff", TrackId::Table(5), 7), "ccrj-00ff-7-t5");
+        assert_eq!(second_label("ccrj-00ff-7"), "ccrj-00ff-7-a2");
         assert_eq!(request_id("a"), request_id("a"));
         assert_ne!(request_id("a"), request_id("b"));
     }

@@ -117,6 +117,8 @@ pub struct Ingest {
     /// The upstream sub-transactions of a transaction of several statements, in statement order; the partition
     /// records tell which of them made each version. Empty for an ordinary transaction.
     pub stids: Vec<i64>,
+    /// The upstream transaction wrote to several tables, whether or not they are left to this track.
+    pub is_shared: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,6 +279,7 @@ fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a Tab
             tables: Vec::new(),
             unlinked: vec![source_id],
             stids: Vec::new(),
+            is_shared: false,
         }))),
     }
 }

@@ -119,7 +119,12 @@ mod tests {
         let data = r#"{"dbId":1,"db":"d1","tblId":77,"table":"t","isEntireTable":true,"rawSql":"","op":{}}"#;
         assert_eq!(
             plan_of(60, BinlogType::TRUNCATE_TABLE, data),
-            Plan::Ingest(Ingest { tables: Vec::new(), unlinked: vec![77], stids: Vec::new() })
+            Plan::Ingest(Ingest {
+                tables: Vec::new(),
+                unlinked: vec![77],
+                stids: Vec::new(),
+                is_shared: false
+            })
         );
     }
 

@@ -48,7 +48,8 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
     if tables.is_empty() && unlinked.is_empty() {
         return Plan::Skip(reason);
     }
-    Plan::Ingest(Ingest { tables, unlinked, stids: record.stids.clone() })
+    let is_shared = record.table_records.len() > 1;
+    Plan::Ingest(Ingest { tables, unlinked, stids: record.stids.clone(), is_shared })
 }
 
 #[cfg(test)]
@@ -107,7 +108,12 @@ mod tests {
         let tables = format!(r#"{{"99":{{"partitionRecords":[{PARTITION}]}}}}"#);
         assert_eq!(
             upsert(60, &tables),
-            Plan::Ingest(Ingest { tables: Vec::new(), unlinked: vec![99], stids: Vec::new() })
+            Plan::Ingest(Ingest {
+                tables: Vec::new(),
+                unlinked: vec![99],
+                stids: Vec::new(),
+                is_shared: false
+            })
         );
     }
 

@@ -350,6 +350,7 @@ impl Track {
                     ingest,
                     untried_since_ms: self.earlier.since_ms().unwrap_or_else(|| self.shell.now_ms()),
                     earlier: Arc::clone(&self.earlier),
+                    is_stuck: Arc::default(),
                 });
                 let prepare =
                     transaction::prepare(Arc::clone(&self.shell), Arc::clone(&self.routes), Arc::clone(&txn));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ccr_core::control::Request;
+
 use super::run::Run;
 use super::world::World;
 use super::world::faults::Fault;
@@ -144,6 +146,42 @@ async fn a_commit_in_doubt_is_settled_before_its_tables_leave_the_stream() {
     run.caught_up().await;
     run.check();
     assert_eq!(run.world.with(|world| world.transactions.committed), 3);
+}
+
+/// A transaction on two tables is open when one of them is copied: its old target goes, and the FE can neither
+/// commit nor roll back what was begun for it. The other table does not wait for the end of that.
+#[tokio::test(start_paused = true)]
+async fn a_transaction_with_a_table_that_is_gone_is_begun_under_another_label() {
+    // A crash after the commit that worked, and an absence in which the FE gives up what was stuck.
+    for crashes in [false, true] {
+        let mut run = following(&["t1", "t2"]).await;
+        fault(&run, "target.commit", &[Fault::CrashBefore]);
+        let table_id = run.world.with(|world| {
+            world.load(&[("t1", &["p1"]), ("t2", &["p1"])]);
+            world.source_id("t1")
+        });
+        run.world.crashed.notified().await;
+        // Until the copy is there the commit does not reach the FE; an empty answer is an ordinary one to it.
+        fault(&run, "target.commit", &[Fault::Refused; 4]);
+        if crashes {
+            fault(&run, "target.commit", &[Fault::Empty, Fault::CrashAfter]);
+        }
+        let detail = "a test".to_owned();
+        run.request(Request::PartialSync { table: "t1".to_owned(), table_id, detail }).await;
+        if crashes {
+            run.world.crashed.notified().await;
+            run.stop().await;
+            tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+            run.start();
+        }
+        run.caught_up().await;
+        run.check();
+        run.world.with(|world| {
+            let stuck = world.transactions.all.values().filter(|txn| txn.state == TxnState::Prepare).count();
+            assert_eq!(stuck, usize::from(!crashes), "nobody has waited for its end");
+            assert_eq!(world.transactions.committed, 1);
+        });
+    }
 }
 
 /// The upstream answers slowly and the downstream is quick: commits still follow the upstream's order,

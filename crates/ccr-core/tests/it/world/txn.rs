@@ -324,10 +324,10 @@ impl Inner {
 
     /// Checks that the target is the source as of the transaction's commit seq.
     fn check_after(&mut self, id: i64) {
-        // `ccrj-<job>-<seq>`, and `-t<table>` behind it on a table's own track.
+        // `ccrj-<job>-<seq>`, and `-t<table>` behind it on a table's own track. A second label ends in `-a2`.
         let mut parts = self.transactions.all[&id].label.split('-').skip(2);
         let seq = parts.next().and_then(|seq| seq.parse().ok()).unwrap_or(0);
-        if parts.next().is_none() {
+        if parts.next().is_none_or(|part| !part.starts_with('t')) {
             self.check_at(seq);
         }
     }
