@@ -14,10 +14,8 @@ use doris_types::sql::{qualified_name, quote_identifier};
 use super::downstream;
 use super::routes::table_names;
 use crate::error::{Error, Origin, Result};
+use crate::job::NO_TARGET;
 use crate::runner::shell::Shell;
-
-/// The id of a target that is not there yet.
-const NO_TARGET: i64 = 0;
 
 type Names = BTreeMap<i64, String>;
 

@@ -28,6 +28,9 @@ const APPLIED_BEFORE: &[&str] = &[
     "Unknown column",
 ];
 
+/// The code of a table that is in the way of a new one.
+pub(crate) const NAME_TAKEN: &str = "CCR0312";
+
 /// Looks for what is in the way of a statement that has never been sent. The intent must not be persisted
 /// before this has passed: a table found after a crash, or after a block was lifted, counts as our own.
 pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
@@ -50,7 +53,7 @@ pub(crate) async fn ensure_absent(shell: &Shell, name: &str) -> Result<()> {
     }
     Err(Error::blocked(
         Origin::DownstreamFe,
-        "CCR0312",
+        NAME_TAKEN,
         format!("table {} is to be created, but the target has one of that name", quote_identifier(name)),
         "drop or rename the downstream table, then resume the job",
     ))

@@ -49,6 +49,8 @@ pub enum PartialSyncReason {
     Mismatch { message: String, commit_seq: i64 },
     /// The table is upstream although no binlog created it: it was restored or recovered.
     Appeared { commit_seq: i64 },
+    /// It could not be created, because the target had a table of its name.
+    NameTaken { commit_seq: i64 },
     /// The table's own binlog has expired beyond its cursor.
     BinlogExpired { cursor: i64 },
     /// The snapshot being used is gone, or was of another table of the same name.
@@ -82,6 +84,11 @@ impl PartialSyncReason {
             }
             PartialSyncReason::Appeared { commit_seq } => {
                 format!("the table appeared upstream by commit seq {commit_seq} without being created")
+            }
+            PartialSyncReason::NameTaken { commit_seq } => {
+                format!(
+                    "the table was not created at commit seq {commit_seq}, as the target had one of its name"
+                )
             }
             PartialSyncReason::BinlogExpired { cursor } => {
                 format!("the table's binlog after commit seq {cursor} has expired")

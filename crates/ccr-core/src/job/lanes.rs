@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::state::{partial_label, restore_label};
 use super::transition::illegal;
 use super::{
-    Apart, ApartWork, Event, IllegalEvent, JobState, Lane, Leaving, LinkEffect, SnapshotStep, TableLink,
-    ViewApart,
+    Apart, ApartWork, Event, IllegalEvent, JobState, Lane, Leaving, LinkEffect, NO_TARGET, PartialSyncReason,
+    SnapshotStep, TableLink, ViewApart,
 };
 
 /// The state after an event of one table.
@@ -32,7 +32,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let link = TableLink {
                 source_name: name.clone(),
                 target_name: name,
-                target_id: 0,
+                target_id: NO_TARGET,
                 synced_to: 0,
                 named_to: None,
                 lane: Lane::Flowing,
@@ -133,13 +133,20 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
     Ok(())
 }
 
-/// Lets every blocked table try again from its cursor.
-pub(super) fn unblock(state: &mut JobState) {
+/// Lets every blocked table try again from its cursor; one that was never copied has to be.
+pub(super) fn unblock(job_id: &str, state: &mut JobState) {
     for link in state.tables.values_mut() {
         if let Lane::Apart(apart) = &mut link.lane
             && matches!(apart.work, ApartWork::Blocked(_))
         {
-            apart.work = ApartWork::CatchUp { statement_in_doubt: None };
+            apart.work = if link.target_id == NO_TARGET {
+                state.snapshots_taken += 1;
+                let label = partial_label(job_id, state.snapshots_taken);
+                let reason = PartialSyncReason::NameTaken { commit_seq: apart.cursor + 1 };
+                ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
+            } else {
+                ApartWork::CatchUp { statement_in_doubt: None }
+            };
         }
     }
 }

@@ -14,7 +14,8 @@ pub use spec::{
     SyncType,
 };
 pub use state::{
-    Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState, Phase,
-    Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink, ViewApart,
+    Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState,
+    NO_TARGET, Phase, Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView,
+    TableLink, ViewApart,
 };
 pub use transition::{Event, IllegalEvent, Leaving, LinkEffect, transition};

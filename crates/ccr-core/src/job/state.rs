@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Apart, ApartWork, HeldFullSync, JobSpec, Lane, SyncType};
 
+/// The id of a target that is not there yet: its table is to be copied for the first time.
+pub const NO_TARGET: i64 = 0;
+
 /// Version of the JSON of [`JobState`].
 pub const STATE_VERSION: u32 = 1;
 

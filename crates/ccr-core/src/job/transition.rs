@@ -281,7 +281,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             // What is held is looked at again: it may have become needless, or been allowed.
             next.held_full_sync = None;
             next.blocked = None;
-            lanes::unblock(&mut next);
+            lanes::unblock(job_id, &mut next);
         }
         (
             Phase::FullSync(_) | Phase::Incremental(_),

@@ -12,9 +12,11 @@ use futures::future::BoxFuture;
 
 use super::shell::Shell;
 use crate::effect::routes::is_proven_gone;
-use crate::effect::{Scope, backup, look_for, restore, upstream};
+use crate::effect::{Scope, backup, look_for, restore, statement, upstream};
 use crate::error::{Error, Origin, Result};
-use crate::job::{FullSyncReason, PartialSyncReason, SnapshotInfo, SnapshotStep, SyncType, TableLink};
+use crate::job::{
+    FullSyncReason, NO_TARGET, PartialSyncReason, SnapshotInfo, SnapshotStep, SyncType, TableLink,
+};
 
 /// Tries to restore one snapshot before an operator is asked.
 const MAX_RESTORE_ATTEMPTS: u32 = 3;
@@ -46,6 +48,10 @@ pub(super) fn run(shell: Arc<Shell>, source_id: i64, link: TableLink, step: Snap
 }
 
 async fn take(shell: Arc<Shell>, source_id: i64, link: TableLink, label: String) -> Result<CopyStep> {
+    if link.target_id == NO_TARGET {
+        // What has its name now is not ours, and would be replaced.
+        statement::ensure_absent(&shell, &link.target_name).await?;
+    }
     let mut tries = 0;
     loop {
         // The name may change at any time; what counts is which table the snapshot then holds.

@@ -92,6 +92,65 @@ async fn a_foreign_table_is_never_taken_for_our_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_name_that_is_taken_holds_up_its_table_only() {
+    let mut run = following().await;
+    let foreign = run.world.with(|world| {
+        let table = world.new_table("t2", &[], 1, 1);
+        let id = table.id;
+        world.target.tables.insert(id, table);
+        world.create("t2", &[], 1);
+        world.load_all("t2");
+        id
+    });
+    assert_eq!(run.blocked().await.code, "CCR0312");
+    let (newest, committed) = run.world.with(|world| {
+        world.load_all("t1");
+        world.create("t3", &[], 1);
+        world.load(&[("t2", &["t2"]), ("t3", &["t3"])]);
+        (world.newest(), world.transactions.committed)
+    });
+    run.until("the others go on", |world, _| world.store.position.commit_seq == newest).await;
+    let (after, target) = run.world.with(|world| {
+        let found = world.target.table("t2").map(|table| table.id);
+        (world.transactions.committed, found)
+    });
+    assert_eq!(after - committed, 2, "a load of t1, and the part of t3");
+    assert_eq!(target, Some(foreign), "what is not ours is left alone");
+    let status = run.status();
+    assert_eq!(status.apart.iter().map(|table| table.table.as_str()).collect::<Vec<_>>(), ["t2"]);
+    run.stop().await;
+    run.world.with(|world| world.target.tables.remove(&foreign));
+    run.start();
+    run.caught_up().await;
+    run.check();
+    assert!(run.history().iter().any(|(_, reason, _)| reason.contains("as the target had one of its name")));
+}
+
+/// Dropped upstream while its name is taken: nothing is left to wait for.
+#[tokio::test(start_paused = true)]
+async fn a_table_whose_name_was_taken_can_go_again() {
+    let mut run = following().await;
+    let foreign = run.world.with(|world| {
+        let table = world.new_table("t2", &[], 1, 1);
+        let id = table.id;
+        world.target.tables.insert(id, table);
+        world.create("t2", &[], 1);
+        id
+    });
+    assert_eq!(run.blocked().await.code, "CCR0312");
+    run.world.with(|world| world.drop_table("t2"));
+    run.until("being free", |_, status| status.blocked.is_none()).await;
+    let kept = run.world.with(|world| {
+        let kept = world.target.tables.remove(&foreign).is_some();
+        world.load_all("t1");
+        kept
+    });
+    assert!(kept, "what is not ours is left alone");
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_target_that_was_dropped_blocks() {
     let mut run = following().await;
     run.world.with(|world| {

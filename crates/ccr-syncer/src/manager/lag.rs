@@ -1,17 +1,20 @@
 //! How far a job is behind, asked from the upstream frontend.
 
 use ccr_core::job::SyncType;
-use ccr_core::status::ProgressState;
+use ccr_core::status::{ProgressState, TableStatus};
 use doris_types::call::{BinlogLag, BinlogScope, MetaFilter};
 use doris_types::failure::Failure;
 
 use super::{JobView, Manager, ManagerError, ManagerResult};
 
+/// Tables apart that are asked for, those furthest behind first.
+const MAX_TABLES: usize = 32;
+
 /// The lag of a job. All times are milliseconds since the epoch by the upstream's clock; not positive when
 /// there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lag {
-    /// Binlogs not yet applied. Zero only when the target equals the source.
+    /// Binlogs not yet applied, of the job or of the table apart that has most. Zero only when the target equals the source.
     pub binlogs: i64,
     pub first_commit_seq: i64,
     pub last_commit_seq: i64,
@@ -60,6 +63,16 @@ impl Manager {
         let scope = BinlogScope { database: spec.database.clone(), table_id };
         // No list means that nothing was written since the binlog was enabled.
         let answer = upstream.binlog_lag(&scope, view.status.position.commit_seq).await.map_err(failed)?;
+        let mut answer = answer.unwrap_or_default();
+        // Tables apart have positions of their own, and lists of their own.
+        let mut apart: Vec<&TableStatus> = view.status.apart.iter().collect();
+        apart.sort_by_key(|table| table.cursor);
+        for table in apart.into_iter().take(MAX_TABLES) {
+            let scope = BinlogScope { table_id: Some(table.source_id), ..scope.clone() };
+            if let Some(own) = upstream.binlog_lag(&scope, table.cursor).await.map_err(failed)? {
+                answer = further_behind(answer, own);
+            }
+        }
         let BinlogLag {
             lag,
             first_commit_seq,
@@ -68,7 +81,7 @@ impl Manager {
             first_timestamp_ms,
             last_timestamp_ms,
             next_timestamp_ms,
-        } = answer.unwrap_or_default();
+        } = answer;
         Ok(Lag {
             // Without a finished snapshot the target is not equal, however short the binlog is; nor is it
             // while a table has left the stream.
@@ -87,6 +100,22 @@ impl Manager {
     }
 }
 
+/// The longer of two lags, with the older of the binlogs to be applied next.
+fn further_behind(job: BinlogLag, table: BinlogLag) -> BinlogLag {
+    if table.lag <= 0 {
+        return job;
+    }
+    let next = if job.lag > 0 && job.next_commit_seq <= table.next_commit_seq { &job } else { &table };
+    BinlogLag {
+        lag: job.lag.max(table.lag),
+        next_commit_seq: next.next_commit_seq,
+        next_timestamp_ms: next.next_timestamp_ms,
+        last_commit_seq: job.last_commit_seq.max(table.last_commit_seq),
+        last_timestamp_ms: job.last_timestamp_ms.max(table.last_timestamp_ms),
+        ..job
+    }
+}
+
 fn is_copying(progress: ProgressState) -> bool {
     match progress {
         ProgressState::DBFullSync
@@ -96,5 +125,40 @@ fn is_copying(progress: ProgressState) -> bool {
         ProgressState::DBTablesIncrementalSync
         | ProgressState::DBIncrementalSync
         | ProgressState::TableIncrementalSync => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lag(lag: i64, next: i64, last: i64) -> BinlogLag {
+        BinlogLag {
+            lag,
+            first_commit_seq: 1,
+            last_commit_seq: last,
+            next_commit_seq: next,
+            first_timestamp_ms: 10,
+            last_timestamp_ms: last * 10,
+            next_timestamp_ms: next * 10,
+        }
+    }
+
+    #[test]
+    fn a_table_apart_counts_from_its_own_position() {
+        for (job, table, expected) in [
+            // The job has applied everything, the table is far behind.
+            (lag(0, -1, 90), lag(40, 20, 80), (40, 20, 200, 90)),
+            // Both are behind; the older binlog is next.
+            (lag(50, 30, 90), lag(3, 20, 25), (50, 20, 200, 90)),
+            (lag(5, 30, 90), lag(9, 60, 95), (9, 30, 300, 95)),
+            // The table has nothing left to apply.
+            (lag(5, 30, 90), lag(0, -1, 95), (5, 30, 300, 90)),
+        ] {
+            let found = further_behind(job, table);
+            let shown = (found.lag, found.next_commit_seq, found.next_timestamp_ms, found.last_commit_seq);
+            assert_eq!(shown, expected);
+            assert_eq!(found.first_commit_seq, 1);
+        }
     }
 }

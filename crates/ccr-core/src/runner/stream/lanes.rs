@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use doris_types::call::{BinlogScope, MetaFilter};
-use doris_types::record::Record;
+use doris_types::record::{BinlogType, Record};
 
 use super::{Stream, copy_reason};
 use crate::change::Change;
-use crate::effect::{look_for, statement, upstream};
+use crate::effect::statement::NAME_TAKEN;
+use crate::effect::{look_for, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{ApartWork, Event, Lane, Leaving, PartialSyncReason};
 use crate::plan::TrackId;
@@ -68,18 +69,25 @@ impl Stream<'_> {
             })
             .await?;
         for table in db.into_iter().flat_map(|db| db.tables).filter(|table| table.kind == "OLAP") {
-            self.adopt(table.id, table.name, commit_seq).await?;
+            self.adopt(table.id, table.name, PartialSyncReason::Appeared { commit_seq }, commit_seq).await?;
         }
         Ok(())
     }
 
-    /// Links a table that is upstream although no binlog created it, and copies it.
-    pub(super) async fn adopt(&mut self, source_id: i64, name: String, commit_seq: i64) -> Result<()> {
-        if let Some(old_id) = self.replaced_by_restore(&name).await? {
+    /// Links a table that is upstream and that no statement created downstream, and copies it. Where the target
+    /// has a table of its name, it waits for an operator, and the others go on.
+    pub(super) async fn adopt(
+        &mut self,
+        source_id: i64,
+        name: String,
+        reason: PartialSyncReason,
+        commit_seq: i64,
+    ) -> Result<()> {
+        if matches!(reason, PartialSyncReason::Appeared { .. })
+            && let Some(old_id) = self.replaced_by_restore(&name).await?
+        {
             return self.take_over(old_id, source_id, name, commit_seq).await;
         }
-        statement::ensure_absent(&self.shell, &name).await?;
-        let reason = PartialSyncReason::Appeared { commit_seq };
         let (cursor, text, at_ms) = (commit_seq - 1, reason.describe(), self.shell.now_ms());
         tracing::info!(table = source_id, name, reason = %text, "the table is adopted");
         self.job.apply(Event::TableAdopted { source_id, name, cursor, reason, at_ms }).await?;
@@ -173,7 +181,13 @@ impl Stream<'_> {
                 self.shell.pause(&error, 1).await;
                 self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
             }
-            Err(error) => self.leave_again(source_id, error).await?,
+            Err(error) => {
+                if error.code == NAME_TAKEN {
+                    // What came before its copy is where it stands, whatever the others do meanwhile.
+                    self.job.handling = Some((cursor + 1, BinlogType::CREATE_TABLE.to_string()));
+                }
+                self.leave_again(source_id, error).await?;
+            }
         }
         Ok(())
     }

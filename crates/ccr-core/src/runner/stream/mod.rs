@@ -253,7 +253,8 @@ impl<'a> Stream<'a> {
             }
             Barrier::AdoptTable { change, source_id, name } => {
                 self.job.handling = Some((change.commit_seq, change.record.binlog_type().to_string()));
-                self.adopt(source_id, name, change.commit_seq).await?;
+                let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
+                self.adopt(source_id, name, reason, change.commit_seq).await?;
                 self.pass_change(&change).await?;
             }
             Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error } => {

@@ -7,7 +7,7 @@ use crate::change::Change;
 use crate::effect::statement;
 use crate::error::{Disposition, Result};
 use crate::failpoint::Moment;
-use crate::job::{ApartWork, Event, LinkEffect, Phase, SnapshotStep};
+use crate::job::{ApartWork, Event, LinkEffect, PartialSyncReason, Phase, SnapshotStep};
 use crate::plan::{Statement, TrackId};
 use crate::runner::track::{Barrier, Track};
 
@@ -28,7 +28,18 @@ impl Stream<'_> {
         }
         if !in_doubt {
             self.job.handling = Some((commit_seq, change.record.binlog_type().to_string()));
-            statement::check(&self.shell, &statement).await?;
+            match (statement::check(&self.shell, &statement).await, &statement) {
+                (Ok(()), _) => {}
+                (Err(error), Statement::CreateTable { source_id, name, .. })
+                    if track == TrackId::Main && error.code == statement::NAME_TAKEN =>
+                {
+                    let (source_id, name) = (*source_id, name.clone());
+                    self.adopt(source_id, name, PartialSyncReason::NameTaken { commit_seq }, commit_seq)
+                        .await?;
+                    return self.pass_change(&change).await;
+                }
+                (Err(error), _) => return Err(error),
+            }
             let event = match track {
                 TrackId::Main => Event::StatementStarted { commit_seq },
                 TrackId::Table(source_id) => Event::ApartStatementStarted { source_id, commit_seq },
