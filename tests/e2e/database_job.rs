@@ -163,3 +163,42 @@ async fn two_jobs_run_side_by_side() {
     assert_eq!(listed["jobs"], serde_json::json!(["a", "b"]));
     syncer.finish().await;
 }
+
+/// The target may keep fewer copies than the source, in tables that were restored, created and altered alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_target_has_as_many_replicas_as_the_job_asks_for() {
+    let pair = Pair::replicated(2).await;
+    pair.create_database().await;
+    let partitioned = |name: &str| {
+        format!(
+            "CREATE TABLE {name} (k INT NOT NULL, v VARCHAR(64)) DUPLICATE KEY(k) PARTITION BY RANGE(k) \
+             (PARTITION p1 VALUES LESS THAN (\"100\")) DISTRIBUTED BY HASH(k) BUCKETS 2 \
+             PROPERTIES (\"binlog.enable\" = \"true\")"
+        )
+    };
+    pair.run(&partitioned("restored")).await;
+    pair.insert("restored", 0..5).await;
+    let syncer = Syncer::start().await;
+    let mut job = pair.database_job("replicas");
+    job["replication_num"] = serde_json::json!(1);
+    syncer.create(&job).await;
+    syncer.wait_for("replicas", Target::InSync).await;
+    pair.run(&partitioned("created")).await;
+    for table in ["restored", "created"] {
+        pair.run(&format!("ALTER TABLE {table} ADD PARTITION p2 VALUES LESS THAN (\"200\")")).await;
+        pair.insert(table, 95..105).await;
+    }
+    syncer.wait_for("replicas", Target::InSync).await;
+    for (table, rows) in [("restored", 15), ("created", 10)] {
+        assert_eq!(pair.downstream_rows(table).await, rows);
+        for (cluster, replicas) in [(&pair.up, 2), (&pair.down, 1)] {
+            let shown = cluster.sql_in("d1", &format!("SHOW PARTITIONS FROM {table}")).await.unwrap();
+            let at = shown.columns.iter().position(|column| column == "ReplicationNum").expect("the column");
+            assert_eq!(shown.rows.len(), 2);
+            for row in &shown.rows {
+                assert_eq!(row[at].as_deref(), Some(replicas.to_string().as_str()), "{table} {row:?}");
+            }
+        }
+    }
+    syncer.finish().await;
+}

@@ -26,6 +26,8 @@ pub struct JobStatus {
     pub statements: u64,
     /// Binlogs skipped since this task started.
     pub skipped: u64,
+    /// Binlogs fetched and not yet applied or skipped, of all lists: what a lag costs in memory.
+    pub buffered: usize,
 }
 
 /// A table that has left the stream.
@@ -151,6 +153,7 @@ impl JobStatus {
             transactions: 0,
             statements: 0,
             skipped: 0,
+            buffered: 0,
         }
     }
 }

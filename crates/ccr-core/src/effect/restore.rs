@@ -119,12 +119,24 @@ fn request(
         label: label.to_owned(),
         snapshot,
         tables,
-        properties: BTreeMap::from([("reserve_replica".to_owned(), "true".to_owned())]),
+        properties: replicas(shell.ctx.record.spec.options.replication_num),
         // Compares names in the snapshot, not aliases, and drops views: only for a whole database.
         clean_tables: options.clean_tables && *scope == Scope::Database,
         clean_partitions: false,
         atomic_restore: options.atomic_restore,
         force_replace: options.force_replace,
+    }
+}
+
+/// As many replicas as upstream, or as the job asks for.
+fn replicas(replication_num: u32) -> BTreeMap<String, String> {
+    let property = |key: &str, value: String| (key.to_owned(), value);
+    match replication_num {
+        0 => BTreeMap::from([property("reserve_replica", "true".to_owned())]),
+        number => BTreeMap::from([
+            property("reserve_replica", "false".to_owned()),
+            property("replication_num", number.to_string()),
+        ]),
     }
 }
 

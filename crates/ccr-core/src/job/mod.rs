@@ -10,8 +10,8 @@ mod transition;
 pub use guard::{HELD_CODE, HeldBy, HeldFullSync, holds};
 pub use lane::{Apart, ApartWork, Lane, PartialSyncReason};
 pub use spec::{
-    ClusterSpec, FrontendSpec, FullSyncGuard, JobOptions, JobSpec, MAX_FULL_SYNCS_PER_DAY, SpecError,
-    SyncType,
+    ClusterSpec, FrontendSpec, FullSyncGuard, JobOptions, JobSpec, MAX_FULL_SYNCS_PER_DAY,
+    MAX_REPLICATION_NUM, SpecError, SyncType,
 };
 pub use state::{
     Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState,

@@ -13,6 +13,9 @@ pub const MAX_NAME_LENGTH: usize = 512;
 /// The most that `full_syncs_per_day` may be.
 pub const MAX_FULL_SYNCS_PER_DAY: u32 = 1000;
 
+/// The most replicas that Doris allows.
+pub const MAX_REPLICATION_NUM: u32 = 32767;
+
 /// A job as requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -65,6 +68,9 @@ pub struct JobOptions {
     /// How many full syncs the job may start by itself within 24 hours; 0 for any number.
     #[serde(default, skip_serializing_if = "is_default")]
     pub full_syncs_per_day: u32,
+    /// Replicas of each tablet downstream; 0 for as many as upstream. Fixed for the life of the job.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub replication_num: u32,
 }
 
 /// Whether a job starts a full sync by itself; see [`super::holds`].
@@ -128,6 +134,10 @@ impl JobOptions {
         if self.full_syncs_per_day > MAX_FULL_SYNCS_PER_DAY {
             let problem = format!("must be from 0 to {MAX_FULL_SYNCS_PER_DAY}");
             return Err(SpecError::new("full_syncs_per_day", problem));
+        }
+        if self.replication_num > MAX_REPLICATION_NUM {
+            let problem = format!("must be from 0 to {MAX_REPLICATION_NUM}");
+            return Err(SpecError::new("replication_num", problem));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! the target refused it, costs that copy.
 
 use doris_types::record::{AddPartitionRecord, DropPartitionRecord};
-use doris_types::sql::{add_partition_sql, drop_partition_sql};
+use doris_types::sql::{add_partition_sql_without, drop_partition_sql};
 
 use super::alter::{alter_table, link_or_return, statement};
 use super::{Block, Plan, Refused, SkipReason, Statement, View, linked};
@@ -14,7 +14,13 @@ use crate::job::LinkEffect;
 
 pub(super) fn add(change: &Change, record: &AddPartitionRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
-    match add_partition_sql(record) {
+    // With a number of its own, a partition has as many replicas as its table.
+    let removed: &[&str] = if view.spec.options.replication_num > 0 {
+        &["replication_num", "replication_allocation"]
+    } else {
+        &[]
+    };
+    match add_partition_sql_without(record, removed) {
         Ok(clause) if record.is_temp_partition => {
             let (source_id, name) = (record.table_id, record.partition.name.clone());
             let effect = LinkEffect::TemporaryAdded { source_id, partition_id: record.partition.id, name };

@@ -1,5 +1,7 @@
 //! CREATE_TABLE, DROP_TABLE and TRUNCATE_TABLE.
 
+use std::collections::BTreeMap;
+
 use doris_types::record::{CreateTableRecord, DropTableRecord, TruncateTableRecord};
 use doris_types::sql::{CreateRewrite, qualified_name, rewrite_create_table, truncate_sql_tail};
 
@@ -22,8 +24,14 @@ pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>
         "VIEW" => true,
         _ => return Plan::Skip(SkipReason::NotReplicatedKind),
     };
+    let mut property_overrides = BTreeMap::new();
+    if !is_view && view.spec.options.replication_num > 0 {
+        let replicas = view.spec.options.replication_num.to_string();
+        property_overrides.insert("replication_num".to_owned(), replicas);
+    }
     let rewrite = CreateRewrite {
         target_db: Some(view.spec.dest.database.clone()),
+        property_overrides,
         ..CreateRewrite::new(&view.spec.src.database)
     };
     let sql = match rewrite_create_table(&record.sql, &rewrite) {

@@ -217,6 +217,15 @@ impl Track {
         self.acting.is_some()
     }
 
+    /// Binlogs fetched and not yet done.
+    pub fn buffered(&self) -> usize {
+        self.queue.len()
+            + self.window.len()
+            + usize::from(self.committing.is_some())
+            + usize::from(self.acting.is_some())
+            + usize::from(self.barrier.is_some())
+    }
+
     /// Transactions and statements under way.
     pub fn in_flight(&self) -> usize {
         let waiting = self.window.iter().filter(|slot| !matches!(slot.work, Work::Skip)).count();

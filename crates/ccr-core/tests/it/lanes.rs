@@ -1,5 +1,7 @@
 //! Tables that leave the stream while the others go on.
 
+use ccr_core::status::JobStatus;
+
 use super::run::Run;
 use super::world::World;
 
@@ -174,4 +176,72 @@ async fn the_table_of_a_table_job_is_copied_beside_its_stream() {
     assert!(history.iter().any(|(plan, ..)| plan == "join"), "{history:?}");
     // The first one, of the new job.
     assert_eq!(history.iter().filter(|(plan, ..)| plan == "full_sync").count(), 1, "{history:?}");
+}
+
+/// A table that lags a long list behind costs no more memory than one that lags a page: its list is read again
+/// page by page, on both tracks.
+#[tokio::test(start_paused = true)]
+async fn what_a_long_lag_keeps_in_memory_is_bounded() {
+    const LOADS: usize = 400;
+    const OTHERS: usize = 20_000;
+    const PLANNED: usize = 1024;
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[], 1);
+        world.create("t2", &[], 1);
+        world.load_all("t1");
+        world.load_all("t2");
+    });
+    let mut run = Run::database(world);
+    run.options.binlog_batch_size = 64;
+    run.start();
+    run.caught_up().await;
+    let (at, newest) = run.world.with(|world| {
+        let id = world.source.table("t2").expect("it is there").id;
+        let at = world.journal_id();
+        world.emit_raw(at, 99, vec![id], Some("{}".to_owned()));
+        for _ in 0..LOADS {
+            world.load_all("t2");
+        }
+        // Sequence points without content: long lists that the simulated clusters need not keep rows for.
+        let template = world.journal.entries.last().cloned().expect("a load");
+        for _ in 0..OTHERS {
+            let commit_seq = world.journal_id();
+            let mut entry = template.clone();
+            (entry.commit_seq, entry.binlog_type, entry.data) = (commit_seq, 8, Some("{}".to_owned()));
+            world.journal.entries.push(entry);
+        }
+        (at, world.newest())
+    });
+    let page = usize::from(run.options.binlog_batch_size);
+    // Of each of the two tracks: a page that is being planned, one that waits behind it, and what is planned:
+    // the engine lets `PLANNED` changes wait for the transactions before them.
+    let bound = 2 * (2 * page + PLANNED + 2);
+    assert!(bound < (LOADS + OTHERS) / 8, "the list is much longer than what may be kept of it");
+    let most = std::cell::Cell::new(0);
+    let look = |status: &JobStatus| most.set(most.get().max(status.buffered));
+    run.until("the main track has passed it", |world, status| {
+        look(status);
+        world.store.position.commit_seq == newest
+    })
+    .await;
+    assert!(run.status().blocked.is_some(), "the table has not moved");
+    assert!(most.get() <= bound, "{} binlogs in memory, not {bound}", most.get());
+    run.stop().await;
+    run.world.with(|world| {
+        let entry = world.journal.entries.iter_mut().find(|entry| entry.commit_seq == at);
+        entry.expect("it is still kept").binlog_type = 8;
+    });
+    let before = run.world.count("source.binlogs");
+    run.start();
+    run.until("the table has caught up", |world, status| {
+        look(status);
+        world.store.state.as_ref().is_some_and(|state| state.tables.values().all(|t| t.lane.is_flowing()))
+    })
+    .await;
+    run.caught_up().await;
+    assert!(most.get() > 1 && most.get() <= bound, "{} binlogs in memory, not {bound}", most.get());
+    let pages = run.world.count("source.binlogs") - before;
+    assert!(pages as usize >= (LOADS + OTHERS) / page, "its list was read again: {pages} pages");
+    run.check();
 }

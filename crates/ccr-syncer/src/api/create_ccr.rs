@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use ccr_core::job::{ClusterSpec, FrontendSpec, JobOptions, JobSpec, SpecError};
+use ccr_core::job::{ClusterSpec, FrontendSpec, JobOptions, JobSpec, MAX_REPLICATION_NUM, SpecError};
 use serde_json::json;
 
 use super::fields::{FieldResult, Fields};
@@ -58,6 +58,7 @@ fn read(mut fields: Fields) -> FieldResult<JobSpec> {
     let mut options = JobOptions {
         allow_table_exists: fields.boolean("allow_table_exists")?.unwrap_or_default(),
         reuse_binlog_label: fields.boolean("reuse_binlog_label")?.unwrap_or_default(),
+        replication_num: fields.number("replication_num", MAX_REPLICATION_NUM)?.unwrap_or_default(),
         ..JobOptions::default()
     };
     job_options::Change::read(&mut fields)?.apply(&mut options);

@@ -39,11 +39,18 @@ impl Change {
 
 /// As shown by `/job_detail` and `/job_status`.
 pub(super) fn render(options: &JobOptions) -> Value {
-    let JobOptions { allow_table_exists: _, reuse_binlog_label, full_sync, full_syncs_per_day } = options;
+    let JobOptions {
+        allow_table_exists: _,
+        reuse_binlog_label,
+        full_sync,
+        full_syncs_per_day,
+        replication_num,
+    } = options;
     json!({
         "reuse_binlog_label": reuse_binlog_label,
         "full_sync": full_sync.name(),
         "full_syncs_per_day": full_syncs_per_day,
+        "replication_num": replication_num,
     })
 }
 

@@ -106,6 +106,7 @@ fn render(progress: &JobProgress) -> Value {
         "transactions": status.transactions,
         "statements": status.statements,
         "skipped": status.skipped,
+        "buffered": status.buffered,
     });
     if let Value::Object(extra) = extra {
         fields.extend(extra);

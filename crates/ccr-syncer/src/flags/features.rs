@@ -15,8 +15,6 @@ const fn feature(name: &'static str, default: bool, help: &'static str) -> Featu
     Feature { name, default, help }
 }
 
-const KEPT: &str = "Accepted for compatibility; no effect";
-
 /// A number of its own, because the length of [`Features`] would otherwise need the flags evaluated, which
 /// an optimising compiler reports as a cycle.
 const COUNT: usize = 18;
@@ -24,27 +22,71 @@ const COUNT: usize = 18;
 /// Sorted by name.
 pub const FEATURES: [Feature; COUNT] = [
     feature("feature_atomic_restore", true, "Keep target tables readable while a snapshot is restored"),
-    feature("feature_cancel_conflict_backup_restore_job", false, KEPT),
+    feature(
+        "feature_cancel_conflict_backup_restore_job",
+        false,
+        "No effect: another's backup or restore is waited for, never cancelled",
+    ),
     feature(
         "feature_clean_table_and_partitions",
         false,
         "Drop target tables and partitions that are not in the snapshot; drops views too",
     ),
-    feature("feature_compressed_snapshot", true, KEPT),
-    feature("feature_create_view_drop_exists", true, KEPT),
-    feature("feature_filter_shadow_indexes_upsert", true, KEPT),
-    feature("feature_filter_storage_medium", true, KEPT),
-    feature("feature_idempotent_ddl", true, KEPT),
-    feature("feature_pipeline_commit", true, KEPT),
-    feature("feature_replace_not_matched_with_alias", true, KEPT),
+    feature("feature_compressed_snapshot", true, "Send the description of a large snapshot compressed"),
+    feature("feature_create_view_drop_exists", true, "No effect: always on, for a view holds no rows"),
+    feature(
+        "feature_filter_shadow_indexes_upsert",
+        true,
+        "No effect: always on, for a running schema change ends in a copy of its table",
+    ),
+    feature(
+        "feature_filter_storage_medium",
+        true,
+        "No effect: always on, for each cluster chooses its media",
+    ),
+    feature(
+        "feature_idempotent_ddl",
+        true,
+        "No effect: always on, for a crash may leave any statement in doubt",
+    ),
+    feature(
+        "feature_pipeline_commit",
+        true,
+        "No effect: always on; max_pipeline_ingesting_num=1 ingests one transaction after the other",
+    ),
+    feature(
+        "feature_replace_not_matched_with_alias",
+        true,
+        "No effect: a restore replaces such tables itself, see feature_restore_replace_diff_schema",
+    ),
     feature("feature_restore_replace_diff_schema", true, "Let a restore replace tables whose schema differs"),
-    feature("feature_reuse_running_backup_restore_job", true, KEPT),
-    feature("feature_schema_change_partial_sync", true, KEPT),
-    feature("feature_seperated_handles", true, KEPT),
-    feature("feature_skip_check_async_mv_table", true, KEPT),
-    feature("feature_skip_rollup_binlogs", false, KEPT),
-    feature("feature_skip_waiting_txn_publish", true, KEPT),
-    feature("feature_txn_insert", true, KEPT),
+    feature(
+        "feature_reuse_running_backup_restore_job",
+        true,
+        "No effect: always on, for labels say which are the job's own",
+    ),
+    feature(
+        "feature_schema_change_partial_sync",
+        true,
+        "No effect: always on: only the changed table is copied",
+    ),
+    feature("feature_seperated_handles", true, "No effect: it chose between two implementations"),
+    feature(
+        "feature_skip_check_async_mv_table",
+        true,
+        "No effect: asynchronous materialised views are not looked at",
+    ),
+    feature(
+        "feature_skip_rollup_binlogs",
+        false,
+        "No effect: rollups are always replicated, else later loads would not fit",
+    ),
+    feature(
+        "feature_skip_waiting_txn_publish",
+        true,
+        "No effect: always on: a committed transaction is not waited for",
+    ),
+    feature("feature_txn_insert", true, "No effect: always on: explicit transactions are replayed as such"),
 ];
 
 /// The value of each of [`FEATURES`], in its order.
@@ -91,6 +133,23 @@ pub(super) fn arguments() -> impl Iterator<Item = Arg> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What `--help` calls without effect is explained in the documentation, with the same reason.
+    #[test]
+    fn flags_without_effect_are_documented_with_their_reason() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/migration.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let mut kept = 0;
+        for feature in FEATURES {
+            if let Some(reason) = feature.help.strip_prefix("No effect: ") {
+                kept += 1;
+                assert!(page.contains(&format!("| `{}` | {reason} |", feature.name)), "{}", feature.name);
+            } else {
+                assert!(!page.contains(&format!("| `{}` | ", feature.name)), "{}", feature.name);
+            }
+        }
+        assert_eq!(kept, 14);
+    }
 
     #[test]
     fn sorted_and_named_alike() {

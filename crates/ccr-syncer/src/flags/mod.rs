@@ -152,7 +152,7 @@ pub struct Flags {
     #[arg(long = "fe_max_open_conns", value_name = "N", default_value_t = 20, help_heading = "Doris")]
     pub fe_max_open_conns: u32,
 
-    /// Age at which a MySQL connection to a frontend is replaced; 0 for never
+    /// Accepted for compatibility; no effect
     #[arg(long = "fe_max_conn_lifetime", value_name = "DURATION", default_value = "0",
           value_parser = parse_go_duration, help_heading = "Doris")]
     pub fe_max_conn_lifetime: Duration,

@@ -380,8 +380,14 @@ async fn refused_options_name_their_field_and_change_nothing() {
         assert!(text.starts_with(expected), "{change}: {text}");
     }
     assert!(node.refused("update_job", json!({ "name": "j" })).await.contains("must name an option"));
-    let text = node.refused("update_job", json!({ "name": "j", "reuse_binlog_label": true })).await;
-    assert!(text.starts_with("reuse_binlog_label: is not a known field"), "{text}");
+    for fixed in ["reuse_binlog_label", "replication_num"] {
+        let text = node.refused("update_job", json!({ "name": "j", fixed: 1 })).await;
+        assert_eq!(text, format!("{fixed}: is not a known field"));
+    }
+    let mut create = database_job("k");
+    create["replication_num"] = json!(32768);
+    let text = node.refused("create_ccr", create).await;
+    assert!(text.starts_with("replication_num: must be from 0 to 32767"), "{text}");
     assert_eq!(
         node.refused("update_job", json!({ "name": "x", "full_sync": "ask" })).await,
         "job x not exist"

@@ -377,6 +377,8 @@ impl<'a> Stream<'a> {
 
     fn show_step(&self) {
         let in_flight = self.main.in_flight() + self.replays.values().map(Track::in_flight).sum::<usize>();
+        let buffered = self.main.buffered() + self.replays.values().map(Track::buffered).sum::<usize>();
+        self.shell.update_status(|status| status.buffered = buffered);
         let copies = self.copies.len();
         match (in_flight, copies) {
             // A copy says itself what it does.

@@ -22,6 +22,17 @@ const STATEMENT: &str = "ADD PARTITION";
 /// # Errors
 /// When the recorded statement is no ADD PARTITION, or the record does not say how rows are distributed.
 pub fn add_partition_sql(record: &AddPartitionRecord) -> Result<String, RewriteError> {
+    add_partition_sql_without(record, &[])
+}
+
+/// The same without these properties of the partition, whose values are then those of its table.
+///
+/// # Errors
+/// As those of [`add_partition_sql`].
+pub fn add_partition_sql_without(
+    record: &AddPartitionRecord,
+    removed: &[&str],
+) -> Result<String, RewriteError> {
     let mut statement = Statement::new(STATEMENT, &record.sql)?;
     let name_at = behind_head(&statement)?;
     if !statement.is_word(name_at.saturating_sub(1), "EXISTS") {
@@ -34,7 +45,7 @@ pub fn add_partition_sql(record: &AddPartitionRecord) -> Result<String, RewriteE
     while at <= last {
         if depth == 0 && PropertyGroup::starts_at(&statement, at) {
             let group = PropertyGroup::parse(&statement, at)?;
-            let is_removed = |key: &str| REMOVED_PROPERTIES.contains(&key);
+            let is_removed = |key: &str| REMOVED_PROPERTIES.contains(&key) || removed.contains(&key);
             let text = group.render(statement.sql, is_removed, &BTreeMap::new()).unwrap_or_default();
             statement.replace(group.bytes.clone(), text);
             at = group.close + 1;
@@ -293,5 +304,14 @@ mod tests {
             assert_eq!(add_partition_range(&record).unwrap().to_string(), expected);
         }
         assert_eq!(add_partition_range(&record("ADD TEMPORARY PARTITION `p`", None)), None);
+    }
+
+    #[test]
+    fn a_property_can_be_left_to_the_table() {
+        let sql = "ADD PARTITION `p1` VALUES LESS THAN (\"5\") (\"replication_num\" = \"1\", \"version_info\" = \"1\")";
+        let record = record(sql, hash(&["k"], 3));
+        assert!(add_partition_sql(&record).unwrap().contains("replication_num"));
+        let without = add_partition_sql_without(&record, &["replication_num"]).unwrap();
+        assert!(!without.contains("replication_num") && without.contains("version_info"), "{without}");
     }
 }

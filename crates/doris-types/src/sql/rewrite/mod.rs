@@ -13,7 +13,7 @@ mod partition;
 mod properties;
 mod view;
 
-pub use add_partition::{add_partition_range, add_partition_sql};
+pub use add_partition::{add_partition_range, add_partition_sql, add_partition_sql_without};
 pub use alter::retarget_alter_table;
 pub use create::{CreateRewrite, REMOVED_PROPERTIES, rewrite_create_table};
 pub use error::RewriteError;
