@@ -42,7 +42,10 @@ impl Inner {
             PartialSyncReason::SnapshotLost { detail, .. } => {
                 detail.contains("name") || self.backups.cancelled + self.backups.forgotten > 0
             }
-            PartialSyncReason::Appeared { .. } | PartialSyncReason::Requested { .. } => false,
+            // No run puts a foreign table into the target while it looks at copies.
+            PartialSyncReason::Appeared { .. }
+            | PartialSyncReason::NameTaken { .. }
+            | PartialSyncReason::Requested { .. } => false,
         }
     }
 }
