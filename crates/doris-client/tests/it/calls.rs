@@ -45,6 +45,8 @@ async fn begin() {
     let expected = TBeginTxnRequest {
         user: Some("root".into()),
         passwd: Some("s3cret".into()),
+        // The address of this side, as the frontend sees it.
+        user_ip: Some("127.0.0.1".into()),
         db: Some("d".into()),
         table_ids: Some(vec![3, 4]),
         label: Some("ccr-1".into()),
