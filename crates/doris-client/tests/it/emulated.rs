@@ -72,7 +72,12 @@ async fn the_master_is_followed_through_its_death() {
     let opened = client.begin_txn(&begin("before", vec![table_id])).await.unwrap();
     assert!(matches!(opened, BeginAnswer::Opened { .. }));
     cluster.kill_frontend(0).await.unwrap();
-    let failure = client.begin_txn(&begin("between", vec![table_id])).await.unwrap_err();
+    let between = begin("between", vec![table_id]);
+    let mut failure = client.begin_txn(&between).await.unwrap_err();
+    if matches!(failure.cause, Cause::Lost { .. }) {
+        // A pooled connection that has died under the call tells nothing about the call.
+        failure = client.begin_txn(&between).await.unwrap_err();
+    }
     assert!(matches!(failure.cause, Cause::NoMaster { .. }), "{failure}");
     cluster.make_master(2).unwrap();
     let opened = client.begin_txn(&begin("after", vec![table_id])).await.unwrap();
