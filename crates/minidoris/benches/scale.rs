@@ -25,7 +25,7 @@ const MEMORY_BOUND: f64 = 2.0 * 1024.0 * 1024.0 * 1024.0;
 const META_BOUND: Duration = Duration::from_secs(1);
 /// From BACKUP to the payloads in the client's hands. Nearly all of it is the disk, which makes three directories
 /// and a file per tablet.
-const SNAPSHOT_BOUND: Duration = Duration::from_secs(60);
+const SNAPSHOT_BOUND: Duration = Duration::from_secs(30);
 const REPORTED_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 const BACKENDS: usize = 3;
 
