@@ -5,8 +5,8 @@
 //! ([`runner`], [`effect`]) carries out, persists, and starts again from what it persisted.
 //!
 //! A reader's path: [`job`] (what is stored and how it moves), [`change`] and [`plan`] (what a binlog
-//! requires), [`runner`] (the loop), [`effect`] (one file per thing done to a
-//! cluster), [`control`] (what an operator may ask).
+//! requires), [`runner`] (the loop), [`effect`] (one file per thing done to a cluster), [`control`] (what an
+//! operator may ask), [`failpoint`] (where tests may let the process die).
 
 pub mod change;
 pub mod control;

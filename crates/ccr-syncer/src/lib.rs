@@ -1,7 +1,7 @@
 //! The daemon: flags, HTTP API, jobs of this process, metrics, logs.
 //!
-//! It ties the engine (`ccr-core`) to its ports: the clusters over `doris-client` ([`ports_impl`]), the
-//! store (`ccr-store`), the clock. It decides nothing about replication.
+//! It ties the engine (`ccr-core`) to its ports: the clusters over `doris-client` ([`ports_impl`],
+//! with failpoints around them in [`failpoint_ports`]), the store (`ccr-store`), the clock. It decides nothing about replication.
 //!
 //! A reader's path: [`cli`] (from arguments to a running process), [`daemon`] (what is started in which
 //! order), [`manager`] (the jobs and the operations on them), [`api`] (one file per route).

@@ -121,7 +121,8 @@ fn replace_sql(shell: &Shell, old_name: &str, new_name: &str, swap: bool) -> Str
     )
 }
 
-fn target_dropped(table: &str, target_id: i64) -> Error {
+/// The target of a table is gone, and not by the job.
+pub(crate) fn target_dropped(table: &str, target_id: i64) -> Error {
     Error::blocked(
         Origin::DownstreamFe,
         "CCR0302",

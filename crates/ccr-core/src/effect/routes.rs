@@ -13,6 +13,7 @@ use doris_types::call::MetaFilter;
 use doris_types::meta::{Backend, DatabaseMeta, TableMeta};
 use parking_lot::Mutex;
 
+use super::names::target_dropped;
 use super::{downstream, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::plan::TableIngest;
@@ -135,14 +136,7 @@ impl Routes {
             Some(table) => Some(table),
             None => look_again(shell, target_id).await?,
         };
-        let target = target.ok_or_else(|| {
-            Error::blocked(
-                Origin::DownstreamFe,
-                "CCR0302",
-                format!("the target of table {} ({target_id}) was dropped downstream", source.name),
-                "recover the table downstream and resume, or delete the job and create it again",
-            )
-        })?;
+        let target = target.ok_or_else(|| target_dropped(&source.name, target_id))?;
         let mut temporary: Vec<String> = table.temporary.values().cloned().collect();
         if has_equal_ranges(&target, &temporary) {
             // The target has temporary partitions that are not the job's.
@@ -213,8 +207,8 @@ pub(crate) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> 
 /// Whether a range text stands for more than one partition that is not known to be temporary.
 fn has_equal_ranges(table: &TableMeta, temporary: &[String]) -> bool {
     let mut ranges = HashSet::new();
-    let formal = table.partitions.iter().filter(|partition| !temporary.contains(&partition.name));
-    formal.into_iter().any(|partition| !ranges.insert(partition.range.as_str()))
+    let mut formal = table.partitions.iter().filter(|partition| !temporary.contains(&partition.name));
+    formal.any(|partition| !ranges.insert(partition.range.as_str()))
 }
 
 fn by_id(backends: Vec<Backend>) -> Arc<BackendMap> {

@@ -5,8 +5,7 @@ use super::world::World;
 
 const LOADS: u64 = 40;
 
-#[tokio::test(start_paused = true)]
-async fn an_upsert_costs_begin_commit_and_one_ingest_per_replica() {
+async fn following() -> Run {
     let world = World::new();
     world.with(|world| {
         world.create("t1", &[1], 2);
@@ -15,6 +14,12 @@ async fn an_upsert_costs_begin_commit_and_one_ingest_per_replica() {
     let mut run = Run::database(world);
     run.start();
     run.caught_up().await;
+    run
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upsert_costs_begin_commit_and_one_ingest_per_replica() {
+    let mut run = following().await;
     // The first load after a start reads the metadata.
     run.world.with(|world| world.load_all("t1"));
     run.caught_up().await;
@@ -45,14 +50,7 @@ async fn an_upsert_costs_begin_commit_and_one_ingest_per_replica() {
 
 #[tokio::test(start_paused = true)]
 async fn transactions_that_miss_the_same_route_read_it_once() {
-    let world = World::new();
-    world.with(|world| {
-        world.create("t1", &[1], 2);
-        world.load_all("t1");
-    });
-    let mut run = Run::database(world);
-    run.start();
-    run.caught_up().await;
+    let mut run = following().await;
     run.stop().await;
     run.world.with(|world| (0..LOADS).for_each(|_| world.load_all("t1")));
     let before = run.world.with(|world| world.counts.clone());
