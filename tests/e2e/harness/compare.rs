@@ -62,12 +62,17 @@ async fn schema(place: Place<'_>, table: &str) -> String {
     shown.rows[0][1].clone().expect("the statement is a text")
 }
 
-/// Without what may differ: the name of a table job's target, and whether it is one.
+/// Without what may differ: the name of a table job's target, whether it is one, and of partitions made by
+/// the calendar whether they are, which a restore switches off, and the policy, which it removes.
 fn normalised(create: &str, table: &str) -> String {
-    create
-        .replacen(&format!("`{table}`"), "`T`", 1)
-        .replace("\"is_being_synced\" = \"true\"", "\"is_being_synced\" = \"…\"")
-        .replace("\"is_being_synced\" = \"false\"", "\"is_being_synced\" = \"…\"")
+    let text = create.replacen(&format!("`{table}`"), "`T`", 1);
+    let mut text = text.replace("\"dynamic_partition.storage_policy\" = \"\",\n", "");
+    for property in ["is_being_synced", "dynamic_partition.enable"] {
+        for value in ["true", "false"] {
+            text = text.replace(&format!("\"{property}\" = \"{value}\""), &format!("\"{property}\" = \"…\""));
+        }
+    }
+    text
 }
 
 impl Pair {

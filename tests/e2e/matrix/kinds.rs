@@ -83,6 +83,12 @@ const COLUMNS: &[Case] = &[
         "VALUES (1, '{\"a\": [1, 2]}'), (2, NULL)"
     ),
     kind!(
+        "numbered",
+        "(id BIGINT NOT NULL AUTO_INCREMENT(100), v INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 2 \
+         PROPERTIES (\"binlog.enable\" = \"true\")",
+        "(v) VALUES (10), (NULL), (30)"
+    ),
+    kind!(
         "named",
         "(`key` INT NOT NULL, `group by` INT, `it``s` INT) DUPLICATE KEY(`key`) \
          DISTRIBUTED BY HASH(`key`) BUCKETS 2 PROPERTIES (\"binlog.enable\" = \"true\")",
@@ -129,14 +135,39 @@ const PROPERTIES: &[Case] = &[
     ),
 ];
 
+/// The source's frontend adds and drops partitions by the calendar; the target follows its binlog and makes
+/// none of its own.
+const DYNAMIC: &[Case] = &[
+    kind!(
+        "by_day",
+        "(d DATE NOT NULL, k INT) DUPLICATE KEY(d) PARTITION BY RANGE(d) \
+         (PARTITION old VALUES LESS THAN (\"2020-01-01\")) DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES \
+         (\"binlog.enable\" = \"true\", \"dynamic_partition.enable\" = \"true\", \
+         \"dynamic_partition.time_unit\" = \"DAY\", \"dynamic_partition.end\" = \"3\", \
+         \"dynamic_partition.prefix\" = \"p\", \"dynamic_partition.buckets\" = \"3\")",
+        "VALUES ('2019-01-01', 1), (CURDATE(), 2)"
+    ),
+    kind!(
+        "by_week_with_history",
+        "(d DATE NOT NULL, k INT) DUPLICATE KEY(d) PARTITION BY RANGE(d) () DISTRIBUTED BY HASH(k) BUCKETS 2 \
+         PROPERTIES (\"binlog.enable\" = \"true\", \"dynamic_partition.enable\" = \"true\", \
+         \"dynamic_partition.time_unit\" = \"WEEK\", \"dynamic_partition.start\" = \"-2\", \
+         \"dynamic_partition.end\" = \"2\", \"dynamic_partition.prefix\" = \"w\", \
+         \"dynamic_partition.create_history_partition\" = \"true\")",
+        "VALUES (CURDATE(), 2)"
+    ),
+];
+
 families! { IN_DATABASE_JOBS, in_database_job:
     tables_of_all_key_models_are_followed => KEYS, [CREATE_TABLE, UPSERT];
     columns_of_all_kinds_are_followed => COLUMNS, [CREATE_TABLE, UPSERT];
     properties_of_tables_are_followed => PROPERTIES, [CREATE_TABLE, UPSERT];
+    dynamic_partitions_are_followed => DYNAMIC, [CREATE_TABLE, ADD_PARTITION, UPSERT];
 }
 
 families! { IN_TABLE_JOBS, in_table_jobs:
     table_jobs_follow_all_key_models => KEYS, [UPSERT];
     table_jobs_follow_columns_of_all_kinds => COLUMNS, [UPSERT];
     table_jobs_follow_properties_of_tables => PROPERTIES, [UPSERT];
+    table_jobs_follow_dynamic_partitions => DYNAMIC, [UPSERT];
 }
