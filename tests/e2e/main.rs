@@ -23,6 +23,7 @@ mod harness_itself;
 mod isolation;
 mod lost_replies;
 mod matrix;
+mod media;
 mod overwrite;
 mod shutdown;
 mod sources;

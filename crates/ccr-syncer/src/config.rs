@@ -56,6 +56,7 @@ impl Config {
             atomic_restore: flags.features.get("feature_atomic_restore"),
             force_replace: flags.features.get("feature_restore_replace_diff_schema"),
             clean_tables: flags.features.get("feature_clean_table_and_partitions"),
+            follow_storage_medium: !flags.features.get("feature_filter_storage_medium"),
             ..EngineOptions::default()
         };
         Ok(Self {
@@ -87,10 +88,14 @@ mod tests {
             "-connect_timeout=2s",
             "-feature_atomic_restore=false",
             "-feature_clean_table_and_partitions",
+            "-feature_filter_storage_medium=false",
         ];
         let config = Config::from_flags(&Flags::parse_from_args(arguments).unwrap()).unwrap();
         assert_eq!((config.engine.binlog_batch_size, config.engine.max_transactions_in_flight), (7, 3));
         assert!(!config.engine.atomic_restore && config.engine.clean_tables && config.engine.force_replace);
+        assert!(config.engine.follow_storage_medium);
+        let default = Config::from_flags(&Flags::parse_from_args(["-port=1"]).unwrap()).unwrap();
+        assert!(!default.engine.follow_storage_medium);
         assert_eq!(config.client.ingests_per_backend, 5);
         let timeouts =
             [config.client.connect_timeout, config.client.rpc_timeout, config.client.commit_timeout];

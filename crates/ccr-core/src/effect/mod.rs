@@ -6,6 +6,7 @@
 mod absence;
 pub(crate) mod backup;
 pub(crate) mod ingest;
+mod medium;
 mod names;
 pub(crate) mod restore;
 pub(crate) mod routes;

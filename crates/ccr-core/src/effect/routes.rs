@@ -115,26 +115,10 @@ impl Routes {
     pub async fn read(&self, shell: &Shell, table: &TableIngest) -> Result<Looked> {
         let (source_id, target_id) = (table.source_id, table.target_id);
         let ctx = &shell.ctx;
-        let (source, target) = futures::future::join(
-            ctx.upstream.meta(shell.source_database(), MetaFilter::Tables(vec![source_id])),
-            ctx.downstream.meta(shell.target_database(), MetaFilter::Tables(vec![target_id])),
-        )
-        .await;
-        let source = source.map_err(upstream)?.ok_or_else(|| {
-            Error::retry(
-                Origin::UpstreamFe,
-                "CCR0301",
-                format!("upstream database {} is not there", shell.source_database()),
-            )
-        })?;
-        let target = target.map_err(downstream)?.and_then(|db| with_id(db, target_id));
-        let Some(source) = take(source, source_id)? else {
+        let (source, target) = look_at(shell, source_id, target_id).await?;
+        let Some(source) = source else {
             self.tables.lock().entry(source_id).or_default().is_gone = true;
             return Ok(Looked::SourceGone);
-        };
-        let target = match target {
-            Some(table) => Some(table),
-            None => look_again(shell, target_id).await?,
         };
         let target = target.ok_or_else(|| target_dropped(&source.name, target_id))?;
         let mut temporary: Vec<String> = table.temporary.values().cloned().collect();
@@ -171,6 +155,33 @@ impl Routes {
 /// just started, or lags behind, may answer without it.
 const ABSENCE_LOOKS: u32 = 5;
 
+/// A table as both sides have it now. Without the first it was dropped upstream; without the second, which is
+/// then looked for several times, its target is gone.
+pub(super) async fn look_at(
+    shell: &Shell,
+    source_id: i64,
+    target_id: i64,
+) -> Result<(Option<TableMeta>, Option<TableMeta>)> {
+    let ctx = &shell.ctx;
+    let (source, target) = futures::future::join(
+        ctx.upstream.meta(shell.source_database(), MetaFilter::Tables(vec![source_id])),
+        ctx.downstream.meta(shell.target_database(), MetaFilter::Tables(vec![target_id])),
+    )
+    .await;
+    let source = source.map_err(upstream)?.ok_or_else(|| {
+        Error::retry(
+            Origin::UpstreamFe,
+            "CCR0301",
+            format!("upstream database {} is not there", shell.source_database()),
+        )
+    })?;
+    let target = target.map_err(downstream)?.and_then(|db| with_id(db, target_id));
+    match (take(source, source_id)?, target) {
+        (Some(source), None) => Ok((Some(source), look_again(shell, target_id).await?)),
+        found => Ok(found),
+    }
+}
+
 fn with_id(db: DatabaseMeta, id: i64) -> Option<TableMeta> {
     db.tables.into_iter().find(|table| table.id == id)
 }
@@ -205,7 +216,7 @@ pub(crate) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> 
 }
 
 /// Whether a range text stands for more than one partition that is not known to be temporary.
-fn has_equal_ranges(table: &TableMeta, temporary: &[String]) -> bool {
+pub(super) fn has_equal_ranges(table: &TableMeta, temporary: &[String]) -> bool {
     let mut ranges = HashSet::new();
     let mut formal = table.partitions.iter().filter(|partition| !temporary.contains(&partition.name));
     formal.any(|partition| !ranges.insert(partition.range.as_str()))

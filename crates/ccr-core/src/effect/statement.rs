@@ -12,7 +12,7 @@ use doris_types::failure::Cause;
 use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::routes::table_names;
-use super::{downstream, names};
+use super::{downstream, medium, names};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Lane, LinkEffect, TableLink};
 use crate::plan::{Refused, Statement};
@@ -42,7 +42,8 @@ pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
         | Statement::RenameTable { .. }
         | Statement::ReplaceTable { .. }
         | Statement::Execute { .. }
-        | Statement::Try { .. } => Ok(()),
+        | Statement::Try { .. }
+        | Statement::SetMedium { .. } => Ok(()),
     }
 }
 
@@ -128,6 +129,12 @@ pub(crate) async fn run(
                 Refused::Copy => Err(Error::partial_sync(error.origin, error.code, error.message)),
             }
         }
+        Statement::SetMedium { tables } => {
+            for table in tables {
+                medium::set(shell, table, in_doubt).await?;
+            }
+            Ok(LinkEffect::None)
+        }
     }
 }
 
@@ -167,7 +174,7 @@ async fn create_table(
 
 /// Sends a statement until the FE has answered it. When an earlier answer was lost, or may have been, an
 /// FE that says it was applied before is believed.
-async fn execute(shell: &Shell, sql: &str, in_doubt: bool) -> Result<()> {
+pub(super) async fn execute(shell: &Shell, sql: &str, in_doubt: bool) -> Result<()> {
     let lost = AtomicBool::new(in_doubt);
     shell
         .retry(async || match shell.ctx.downstream.execute(Some(shell.target_database()), sql).await {

@@ -11,7 +11,7 @@ pub use guard::{HELD_CODE, HeldBy, HeldFullSync, holds};
 pub use lane::{Apart, ApartWork, Lane, PartialSyncReason};
 pub use spec::{
     ClusterSpec, FrontendSpec, FullSyncGuard, JobOptions, JobSpec, MAX_FULL_SYNCS_PER_DAY,
-    MAX_REPLICATION_NUM, SpecError, SyncType,
+    MAX_REPLICATION_NUM, MediumPolicy, SpecError, SyncType,
 };
 pub use state::{
     Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState,

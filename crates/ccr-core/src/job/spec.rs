@@ -71,6 +71,22 @@ pub struct JobOptions {
     /// Replicas of each tablet downstream; 0 for as many as upstream. Fixed for the life of the job.
     #[serde(default, skip_serializing_if = "is_default")]
     pub replication_num: u32,
+    /// Where tables and partitions of the target live.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub storage_medium: MediumPolicy,
+}
+
+/// What decides whether a table or a partition of the target lives on HDD or SSD.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediumPolicy {
+    /// The process: [`crate::runner::EngineOptions::follow_storage_medium`].
+    #[default]
+    Default,
+    /// The upstream: statements and changes of media are followed.
+    Upstream,
+    /// The target: it places what the job creates as its own settings say.
+    Target,
 }
 
 /// Whether a job starts a full sync by itself; see [`super::holds`].
@@ -129,7 +145,47 @@ impl FullSyncGuard {
     }
 }
 
+impl MediumPolicy {
+    /// By its name in requests.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn parse(name: &str) -> Result<Self, SpecError> {
+        match name {
+            "default" => Ok(MediumPolicy::Default),
+            "upstream" => Ok(MediumPolicy::Upstream),
+            "target" => Ok(MediumPolicy::Target),
+            other => {
+                let problem = format!("must be default, upstream or target, not {other:?}");
+                Err(SpecError::new("storage_medium", problem))
+            }
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            MediumPolicy::Default => "default",
+            MediumPolicy::Upstream => "upstream",
+            MediumPolicy::Target => "target",
+        }
+    }
+
+    /// The policy where the process follows the upstream or not.
+    pub fn or_default(self, follow: bool) -> Self {
+        match (self, follow) {
+            (MediumPolicy::Default, true) => MediumPolicy::Upstream,
+            (MediumPolicy::Default, false) => MediumPolicy::Target,
+            (MediumPolicy::Upstream | MediumPolicy::Target, _) => self,
+        }
+    }
+}
+
 impl JobOptions {
+    /// Whether the target's media follow the upstream; `Default` has been resolved when a job runs.
+    pub fn follows_media(&self) -> bool {
+        self.storage_medium == MediumPolicy::Upstream
+    }
+
     fn validate(&self) -> Result<(), SpecError> {
         if self.full_syncs_per_day > MAX_FULL_SYNCS_PER_DAY {
             let problem = format!("must be from 0 to {MAX_FULL_SYNCS_PER_DAY}");

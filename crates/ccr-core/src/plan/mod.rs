@@ -6,6 +6,7 @@
 
 mod alter;
 mod copy;
+mod medium;
 mod names;
 mod partition;
 mod policy;
@@ -183,6 +184,19 @@ pub enum Statement {
         effect: LinkEffect,
         refused: Refused,
     },
+    /// Partitions live elsewhere; those that the target does not have are passed over.
+    SetMedium {
+        tables: Vec<TableMedia>,
+    },
+}
+
+/// Where partitions of a table are to live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableMedia {
+    pub source_id: i64,
+    pub target_id: i64,
+    /// Medium to upstream partition ids.
+    pub media: BTreeMap<String, Vec<i64>>,
 }
 
 /// What follows when the target refuses a statement that is only a shorter way.
@@ -228,7 +242,7 @@ pub fn plan(change: &Change, view: View<'_>) -> Plan {
         Record::ModifyTableProperty(record) => alter::properties(change, record, view),
         Record::AlterJob(record) => copy::alter_job(change, record, view),
         Record::ModifyColumns(record) => alter::columns(change, record, view),
-        Record::ModifyPartitions(_) => Plan::Skip(SkipReason::StorageMedium),
+        Record::ModifyPartitions(record) => medium::modify_partitions(change, record, view),
         Record::ReplacePartitions(record) => copy::replace_partitions(change, record, view),
         Record::RenameTable(record) => names::rename_table(change, record, view),
         Record::RenameColumn(record) => alter::rename_column(change, record, view),

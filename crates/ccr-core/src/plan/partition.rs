@@ -4,8 +4,10 @@
 //! no copy of the table. One that is not there when it replaces others, because a snapshot came in between or
 //! the target refused it, costs that copy.
 
+use std::collections::BTreeMap;
+
 use doris_types::record::{AddPartitionRecord, DropPartitionRecord};
-use doris_types::sql::{add_partition_sql_without, drop_partition_sql};
+use doris_types::sql::{STORAGE_MEDIUM, add_partition_sql_with, drop_partition_sql};
 
 use super::alter::{alter_table, link_or_return, statement};
 use super::{Block, Plan, Refused, SkipReason, Statement, View, linked};
@@ -20,7 +22,13 @@ pub(super) fn add(change: &Change, record: &AddPartitionRecord, view: View<'_>) 
     } else {
         &[]
     };
-    match add_partition_sql_without(record, removed) {
+    let medium = record.data_property.as_ref().map(|property| &property.storage_medium);
+    let set: BTreeMap<String, String> = medium
+        .filter(|medium| view.spec.options.follows_media() && !medium.is_empty())
+        .map(|medium| (STORAGE_MEDIUM.to_owned(), medium.clone()))
+        .into_iter()
+        .collect();
+    match add_partition_sql_with(record, removed, &set) {
         Ok(clause) if record.is_temp_partition => {
             let (source_id, name) = (record.table_id, record.partition.name.clone());
             let effect = LinkEffect::TemporaryAdded { source_id, partition_id: record.partition.id, name };

@@ -61,7 +61,11 @@ pub const POLICIES: [Policy; 27] = [
         "properties that each cluster has for itself (binlog, replication, dynamic partition, colocation, storage policy)",
     ),
     policy(BinlogType::BARRIER, "the change wrapped in it is applied", "nothing is wrapped in it"),
-    policy(BinlogType::MODIFY_PARTITIONS, "nothing: storage media are chosen per cluster", "always"),
+    policy(
+        BinlogType::MODIFY_PARTITIONS,
+        "`ALTER TABLE … MODIFY PARTITION … SET (\"storage_medium\" = …)`",
+        "`storage_medium` of the job is not `upstream`, for media are chosen per cluster; partitions that are gone",
+    ),
     policy(
         BinlogType::REPLACE_PARTITIONS,
         "`ALTER TABLE … REPLACE PARTITION`; without the temporary partitions in the target the table is copied again",

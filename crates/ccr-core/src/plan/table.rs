@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use doris_types::record::{CreateTableRecord, DropTableRecord, TruncateTableRecord};
-use doris_types::sql::{CreateRewrite, qualified_name, rewrite_create_table, truncate_sql_tail};
+use doris_types::sql::{
+    CreateRewrite, STORAGE_MEDIUM, qualified_name, rewrite_create_table, truncate_sql_tail,
+};
 
 use super::alter::link_or_return;
 use super::partition::unreadable;
@@ -29,11 +31,14 @@ pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>
         let replicas = view.spec.options.replication_num.to_string();
         property_overrides.insert("replication_num".to_owned(), replicas);
     }
-    let rewrite = CreateRewrite {
+    let mut rewrite = CreateRewrite {
         target_db: Some(view.spec.dest.database.clone()),
         property_overrides,
         ..CreateRewrite::new(&view.spec.src.database)
     };
+    if view.spec.options.follows_media() {
+        rewrite.properties_to_remove.retain(|key| key != STORAGE_MEDIUM);
+    }
     let sql = match rewrite_create_table(&record.sql, &rewrite) {
         Ok(sql) => sql,
         Err(error) => {

@@ -88,7 +88,9 @@ impl std::fmt::Debug for JobContext {
 }
 
 /// Starts the task of a job. A block recorded earlier is lifted: starting is the operator's "go on".
-pub fn spawn(context: JobContext) -> JobHandle {
+pub fn spawn(mut context: JobContext) -> JobHandle {
+    let options = &mut context.record.spec.options;
+    options.storage_medium = options.storage_medium.or_default(context.options.follow_storage_medium);
     let status = Arc::new(Mutex::new(JobStatus::starting(&context.record)));
     let cancel = CancellationToken::new();
     let span = tracing::info_span!("job", job = %context.record.spec.name);

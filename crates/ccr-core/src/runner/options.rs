@@ -25,6 +25,8 @@ pub struct EngineOptions {
     pub force_replace: bool,
     /// Drop target tables that are not in the snapshot of a database job.
     pub clean_tables: bool,
+    /// Let storage media of targets follow the upstream in jobs that do not say.
+    pub follow_storage_medium: bool,
 }
 
 impl Default for EngineOptions {
@@ -41,6 +43,7 @@ impl Default for EngineOptions {
             atomic_restore: true,
             force_replace: true,
             clean_tables: false,
+            follow_storage_medium: false,
         }
     }
 }

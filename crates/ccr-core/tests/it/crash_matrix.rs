@@ -26,6 +26,7 @@ async fn play(scenario: &Scenario, at: Option<(u64, Fault)>) -> bool {
         None => Run::database(world),
         Some((source, target)) => Run::table(world, source, target),
     };
+    (scenario.options)(&mut run.record.spec.options);
     run.start();
     (scenario.play)(&mut run).await;
     run.caught_up().await;

@@ -8,6 +8,7 @@ mod failpoints;
 mod full_sync;
 mod guard;
 mod lanes;
+mod options;
 mod pauses;
 mod random;
 mod replay;

@@ -1,9 +1,11 @@
 //! What the crash matrix goes through: everything that a job replicates, each in a short scenario.
 
 use ccr_core::control::Request;
+use ccr_core::job::JobOptions;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
+use super::options;
 use super::run::Run;
 use super::world::snapshot::Work;
 use super::world::{Inner, World};
@@ -13,6 +15,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// The source and target of a table job; `None` for a database job.
     pub table: Option<(&'static str, &'static str)>,
+    /// Sets options of the job.
+    pub options: fn(&mut JobOptions),
     /// What is upstream before the job.
     pub prepare: fn(&World),
     /// What is done while it runs; all is replicated soon after it returns.
@@ -26,7 +30,7 @@ const fn database(
     snapshots: u32,
     play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
 ) -> Scenario {
-    Scenario { name, table: None, prepare: two_tables, play, snapshots }
+    Scenario { name, table: None, options: |_| {}, prepare: two_tables, play, snapshots }
 }
 
 const fn table(
@@ -34,13 +38,14 @@ const fn table(
     snapshots: u32,
     play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
 ) -> Scenario {
-    Scenario { name, table: Some(("t1", "x1")), prepare: two_tables, play, snapshots }
+    Scenario { name, table: Some(("t1", "x1")), options: |_| {}, prepare: two_tables, play, snapshots }
 }
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "everything",
         table: None,
+        options: |_| {},
         prepare: busy_database,
         play: |run| everything(run).boxed_local(),
         snapshots: 1,
@@ -59,6 +64,10 @@ pub const SCENARIOS: &[Scenario] = &[
     database("appeared_and_renamed", 2, |run| appeared_and_renamed(run).boxed_local()),
     database("truncate", 1, |run| truncate(run).boxed_local()),
     database("partitions", 1, |run| partitions(run).boxed_local()),
+    Scenario {
+        options: options::follow_media,
+        ..database("media", 1, |run| options::media(run).boxed_local())
+    },
     database("views", 1, |run| views(run).boxed_local()),
     database("statements", 1, |run| statements(run).boxed_local()),
     database("statements_apart", 2, |run| statements_apart(run).boxed_local()),
@@ -84,7 +93,7 @@ fn two_tables(world: &World) {
 }
 
 /// Does something upstream and waits until it is replicated.
-async fn then(run: &mut Run, work: impl FnOnce(&mut Inner)) {
+pub async fn then(run: &mut Run, work: impl FnOnce(&mut Inner)) {
     run.caught_up().await;
     run.world.with(work);
     run.caught_up().await;

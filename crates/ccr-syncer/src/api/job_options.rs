@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use ccr_core::job::{FullSyncGuard, JobOptions, MAX_FULL_SYNCS_PER_DAY, SpecError};
+use ccr_core::job::{FullSyncGuard, JobOptions, MAX_FULL_SYNCS_PER_DAY, MediumPolicy, SpecError};
 use serde_json::{Value, json};
 
 use super::fields::{FieldResult, Fields};
@@ -17,6 +17,7 @@ use super::{Answer, Api, body};
 pub(super) struct Change {
     full_sync: Option<FullSyncGuard>,
     full_syncs_per_day: Option<u32>,
+    storage_medium: Option<MediumPolicy>,
 }
 
 impl Change {
@@ -24,6 +25,11 @@ impl Change {
         Ok(Self {
             full_sync: fields.string("full_sync")?.as_deref().map(FullSyncGuard::parse).transpose()?,
             full_syncs_per_day: fields.number("full_syncs_per_day", MAX_FULL_SYNCS_PER_DAY)?,
+            storage_medium: fields
+                .string("storage_medium")?
+                .as_deref()
+                .map(MediumPolicy::parse)
+                .transpose()?,
         })
     }
 
@@ -33,6 +39,9 @@ impl Change {
         }
         if let Some(limit) = self.full_syncs_per_day {
             options.full_syncs_per_day = limit;
+        }
+        if let Some(policy) = self.storage_medium {
+            options.storage_medium = policy;
         }
     }
 }
@@ -45,12 +54,14 @@ pub(super) fn render(options: &JobOptions) -> Value {
         full_sync,
         full_syncs_per_day,
         replication_num,
+        storage_medium,
     } = options;
     json!({
         "reuse_binlog_label": reuse_binlog_label,
         "full_sync": full_sync.name(),
         "full_syncs_per_day": full_syncs_per_day,
         "replication_num": replication_num,
+        "storage_medium": storage_medium.name(),
     })
 }
 

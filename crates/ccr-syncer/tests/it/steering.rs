@@ -348,13 +348,16 @@ async fn options_are_given_at_creation_changed_later_and_kept() {
     let node = paused_and_flowing(body).await;
     let shown = options(&node).await;
     assert_eq!((&shown["full_sync"], &shown["full_syncs_per_day"]), (&json!("ask"), &json!(0)));
+    assert_eq!(shown["storage_medium"], "default");
     node.call("update_job", json!({ "name": "j", "full_syncs_per_day": 3 })).await;
+    node.call("update_job", json!({ "name": "j", "storage_medium": "upstream" })).await;
     node.call("resume", json!({ "name": "j" })).await;
     node.call("update_job", json!({ "name": "j", "full_sync": "auto" })).await;
     assert!(node.manager.is_running("j"), "a running job goes on with its new options");
     let node = node.restart(|_| {}).await;
     let shown = options(&node).await;
     assert_eq!((&shown["full_sync"], &shown["full_syncs_per_day"]), (&json!("auto"), &json!(3)));
+    assert_eq!(shown["storage_medium"], "upstream");
 }
 
 #[tokio::test]
@@ -366,6 +369,10 @@ async fn refused_options_name_their_field_and_change_nothing() {
         (json!({ "full_sync": true }), "full_sync: must be a string, not a boolean"),
         (json!({ "full_syncs_per_day": -1 }), "full_syncs_per_day: must be from 0 to 1000, not -1"),
         (json!({ "full_syncs_per_day": 1001 }), "full_syncs_per_day: must be from 0 to 1000"),
+        (
+            json!({ "storage_medium": "ssd" }),
+            "storage_medium: must be default, upstream or target, not \"ssd\"",
+        ),
         (json!({ "full_syncs_per_day": "3" }), "full_syncs_per_day: must be an integer"),
     ] {
         let mut update = change.clone();

@@ -123,7 +123,8 @@ impl Stream<'_> {
             | Statement::CreateView { .. }
             | Statement::DropView { .. }
             | Statement::Execute { .. }
-            | Statement::Try { .. } => {}
+            | Statement::Try { .. }
+            | Statement::SetMedium { .. } => {}
         }
     }
 
@@ -212,7 +213,8 @@ fn ends(statement: &Statement) -> Option<i64> {
         | Statement::DropView { .. }
         | Statement::RenameTable { .. }
         | Statement::Execute { .. }
-        | Statement::Try { .. } => None,
+        | Statement::Try { .. }
+        | Statement::SetMedium { .. } => None,
     }
 }
 
@@ -225,6 +227,7 @@ fn named_tables(statement: &Statement) -> Vec<i64> {
         | Statement::CreateView { .. }
         | Statement::DropView { .. }
         | Statement::Execute { .. }
-        | Statement::Try { .. } => Vec::new(),
+        | Statement::Try { .. }
+        | Statement::SetMedium { .. } => Vec::new(),
     }
 }

@@ -53,6 +53,8 @@ pub struct Partition {
     /// Lower end (in) and upper end (out).
     pub bounds: Option<(i64, i64)>,
     pub is_temporary: bool,
+    /// HDD or SSD.
+    pub medium: &'static str,
     pub version: i64,
     pub tablets: Vec<Tablet>,
 }

@@ -32,6 +32,7 @@ pub struct TableView {
 pub struct PartitionView {
     pub id: i64,
     pub version: i64,
+    pub medium: &'static str,
     pub buckets: Vec<Vec<Cell>>,
 }
 
@@ -45,7 +46,7 @@ impl Eq for TableView {}
 
 impl PartialEq for PartitionView {
     fn eq(&self, other: &Self) -> bool {
-        self.version == other.version && self.buckets == other.buckets
+        self.version == other.version && self.medium == other.medium && self.buckets == other.buckets
     }
 }
 
@@ -56,7 +57,8 @@ impl View {
         let tables = catalog.tables.values().map(|table| {
             let partitions = table.partitions.iter().filter(|p| !p.is_temporary).map(|partition| {
                 let buckets = partition.tablets.iter().map(|tablet| tablet.cells.clone()).collect();
-                let view = PartitionView { id: partition.id, version: partition.version, buckets };
+                let (id, version, medium) = (partition.id, partition.version, partition.medium);
+                let view = PartitionView { id, version, medium, buckets };
                 (partition.range(), view)
             });
             let columns = table.columns.clone();

@@ -57,6 +57,11 @@ pub enum Ddl {
         table: String,
         partitions: Vec<String>,
     },
+    SetMedium {
+        table: String,
+        partitions: Vec<String>,
+        medium: &'static str,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,13 +99,7 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
     }
     if words.take("TRUNCATE TABLE") {
         let table = words.qualified()?;
-        let mut partitions = Vec::new();
-        if words.take("PARTITIONS (") {
-            while let Some(name) = words.identifier() {
-                partitions.push(name);
-                words.take(",");
-            }
-        }
+        let partitions = if words.take("PARTITIONS (") { words.identifiers() } else { Vec::new() };
         return Some(Ddl::Truncate { table, partitions });
     }
     if words.take("ALTER TABLE") {
@@ -116,6 +115,13 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
             let name = words.identifier()?;
             let by = words.take(") WITH TEMPORARY PARTITION (").then(|| words.identifier())??;
             return Some(Ddl::ReplacePartition { table, name, by });
+        }
+        if words.take("MODIFY PARTITION (") {
+            let partitions = words.identifiers();
+            let medium = [("\"SSD", "SSD"), ("\"HDD", "HDD")]
+                .into_iter()
+                .find(|(text, _)| words.take(&format!(") SET ( \"storage_medium = {text} )")))?;
+            return Some(Ddl::SetMedium { table, partitions, medium: medium.1 });
         }
         if words.take("DROP PARTITION IF EXISTS") || words.take("DROP TEMPORARY PARTITION IF EXISTS") {
             return Some(Ddl::DropPartition { table, name: words.identifier()? });
@@ -163,6 +169,16 @@ impl Words {
         };
         self.at += 1;
         Some(name)
+    }
+
+    /// Names with commas between them.
+    fn identifiers(&mut self) -> Vec<String> {
+        let mut names = Vec::new();
+        while let Some(name) = self.identifier() {
+            names.push(name);
+            self.take(",");
+        }
+        names
     }
 
     /// The name behind the database's.

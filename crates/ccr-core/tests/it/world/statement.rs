@@ -33,6 +33,7 @@ impl Inner {
             | Ddl::DropPartition { table, .. }
             | Ddl::ReplacePartition { table, .. }
             | Ddl::RenameTable { table, .. }
+            | Ddl::SetMedium { table, .. }
             | Ddl::Truncate { table, .. } => (table, false),
         };
         let Some(table) = self.target.table(name).filter(|table| self.is_being_restored(table.id)) else {
@@ -119,6 +120,14 @@ impl Inner {
             Ddl::DropPartition { table, name } => {
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
                 table.partitions.retain(|partition| partition.name != name);
+            }
+            Ddl::SetMedium { table, partitions, medium } => {
+                let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
+                for name in partitions {
+                    let found = table.partitions.iter_mut().find(|partition| partition.name == name);
+                    let missing = || refusal(1105, format!("Partition[{name}] does not exist"));
+                    found.ok_or_else(missing)?.medium = medium;
+                }
             }
             Ddl::RenameTable { table, name } => {
                 if self.target.table(&name).is_some() {

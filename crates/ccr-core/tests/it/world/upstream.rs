@@ -110,7 +110,15 @@ impl Inner {
         let id = self.id();
         let tablets =
             (0..buckets).map(|_| Tablet { id: self.id(), cells: Vec::new(), kept_from: 0 }).collect();
-        Partition { id, name: name.to_owned(), bounds, is_temporary: false, version: 1, tablets }
+        Partition {
+            id,
+            name: name.to_owned(),
+            bounds,
+            is_temporary: false,
+            medium: "HDD",
+            version: 1,
+            tablets,
+        }
     }
 
     /// A table in neither catalogue yet; partition `p<n>` spans from 10·n to 10·(n+1).

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use doris_types::record::{
-    AlterJobKind, AlterJobRecord, AlterJobState, Column, ModifyColumnsRecord, ModifyViewDefRecord, Record,
-    ReplaceTableRecord,
+    AlterJobKind, AlterJobRecord, AlterJobState, Column, DataProperty, ModifyColumnsRecord,
+    ModifyPartitionInfo, ModifyPartitionsRecord, ModifyViewDefRecord, Record, ReplaceTableRecord,
 };
 
 use super::catalog::Tablet;
@@ -37,6 +37,23 @@ impl Inner {
             self.journal.demands_copy.insert(seq);
         }
         self.emit(seq, &Record::ReplaceTable(record));
+    }
+
+    /// ALTER TABLE … MODIFY PARTITION … SET ("storage_medium" = …).
+    pub fn set_medium(&mut self, name: &str, partitions: &[&str], medium: &'static str) {
+        let seq = self.journal_id();
+        let table = self.source.table_mut(name).expect("the table exists");
+        let table_id = table.id;
+        let mut infos = Vec::new();
+        for partition in partitions {
+            let partition = table.partition_mut(partition);
+            partition.medium = medium;
+            let property = DataProperty { storage_medium: medium.to_owned(), ..DataProperty::default() };
+            let partition_id = partition.id;
+            let data_property = Some(property);
+            infos.push(ModifyPartitionInfo { table_id, partition_id, data_property, ..Default::default() });
+        }
+        self.emit(seq, &Record::ModifyPartitions(ModifyPartitionsRecord { infos }));
     }
 
     pub fn source_id(&self, name: &str) -> i64 {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::RewriteError;
 use super::create::REMOVED_PROPERTIES;
 use super::edit::Statement;
-use super::properties::PropertyGroup;
+use super::properties::{PropertyGroup, item};
 use crate::range::{PartitionKey, PartitionRange};
 use crate::record::{AddPartitionRecord, DistributionInfo, PartitionKeyValue};
 use crate::sql::{TokenKind, quote_identifiers, unquote_string};
@@ -22,16 +22,18 @@ const STATEMENT: &str = "ADD PARTITION";
 /// # Errors
 /// When the recorded statement is no ADD PARTITION, or the record does not say how rows are distributed.
 pub fn add_partition_sql(record: &AddPartitionRecord) -> Result<String, RewriteError> {
-    add_partition_sql_without(record, &[])
+    add_partition_sql_with(record, &[], &BTreeMap::new())
 }
 
-/// The same without these properties of the partition, whose values are then those of its table.
+/// The same without the `removed` properties of the partition, whose values are then those of its table, and
+/// with others `set`.
 ///
 /// # Errors
 /// As those of [`add_partition_sql`].
-pub fn add_partition_sql_without(
+pub fn add_partition_sql_with(
     record: &AddPartitionRecord,
     removed: &[&str],
+    set: &BTreeMap<String, String>,
 ) -> Result<String, RewriteError> {
     let mut statement = Statement::new(STATEMENT, &record.sql)?;
     let name_at = behind_head(&statement)?;
@@ -39,15 +41,16 @@ pub fn add_partition_sql_without(
         statement.insert(statement.tokens[name_at].start, "IF NOT EXISTS ");
     }
     let last = statement.tokens.iter().rposition(|token| !token.is_punctuation(';')).unwrap_or(name_at);
-    let mut has_distribution = false;
+    let (mut has_distribution, mut has_properties) = (false, false);
     let mut depth = 0_isize;
     let mut at = name_at + 1;
     while at <= last {
         if depth == 0 && PropertyGroup::starts_at(&statement, at) {
             let group = PropertyGroup::parse(&statement, at)?;
             let is_removed = |key: &str| REMOVED_PROPERTIES.contains(&key) || removed.contains(&key);
-            let text = group.render(statement.sql, is_removed, &BTreeMap::new()).unwrap_or_default();
+            let text = group.render(statement.sql, is_removed, set).unwrap_or_default();
             statement.replace(group.bytes.clone(), text);
+            has_properties = true;
             at = group.close + 1;
             continue;
         }
@@ -62,8 +65,15 @@ pub fn add_partition_sql_without(
         let missing = RewriteError::Missing { statement: STATEMENT, what: "distribution" };
         format!(" {}", distribution_clause(info.ok_or(missing)?)?)
     };
+    // A recorded distribution stands behind the properties, and there are always some in front of it.
+    let properties = if has_properties || has_distribution || set.is_empty() {
+        String::new()
+    } else {
+        let items: Vec<String> = set.iter().map(|(key, value)| item(key, value)).collect();
+        format!(" ({})", items.join(", "))
+    };
     let end = statement.tokens[last].end();
-    statement.replace(end..statement.sql.len(), distribution);
+    statement.replace(end..statement.sql.len(), format!("{properties}{distribution}"));
     Ok(statement.finish())
 }
 
@@ -311,7 +321,26 @@ mod tests {
         let sql = "ADD PARTITION `p1` VALUES LESS THAN (\"5\") (\"replication_num\" = \"1\", \"version_info\" = \"1\")";
         let record = record(sql, hash(&["k"], 3));
         assert!(add_partition_sql(&record).unwrap().contains("replication_num"));
-        let without = add_partition_sql_without(&record, &["replication_num"]).unwrap();
+        let without = add_partition_sql_with(&record, &["replication_num"], &BTreeMap::new()).unwrap();
         assert!(!without.contains("replication_num") && without.contains("version_info"), "{without}");
+    }
+
+    #[test]
+    fn a_property_can_be_given() {
+        let set = BTreeMap::from([("storage_medium".to_owned(), "SSD".to_owned())]);
+        for (sql, expected) in [
+            (
+                "ADD PARTITION `p` VALUES LESS THAN (\"5\") (\"version_info\" = \"1\", \"storage_medium\" = \"HDD\");",
+                "ADD PARTITION IF NOT EXISTS `p` VALUES LESS THAN (\"5\") (\"version_info\" = \"1\", \
+                 \"storage_medium\" = \"SSD\")",
+            ),
+            (
+                "ADD TEMPORARY PARTITION `p`",
+                "ADD TEMPORARY PARTITION IF NOT EXISTS `p` (\"storage_medium\" = \"SSD\")",
+            ),
+        ] {
+            let done = add_partition_sql_with(&record(sql, hash(&["k"], 1)), &[], &set).unwrap();
+            assert_eq!(done, format!("{expected} DISTRIBUTED BY HASH(`k`) BUCKETS 1"));
+        }
     }
 }

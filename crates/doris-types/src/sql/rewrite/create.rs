@@ -12,9 +12,12 @@ use super::properties::{PropertyGroup, item};
 use super::view::rewrite_qualifiers;
 use crate::sql::{TokenKind, quote_identifier, unquote_string};
 
+/// Where a table or a partition lives, `HDD` or `SSD`.
+pub const STORAGE_MEDIUM: &str = "storage_medium";
+
 /// Properties that name resources or groups of the source cluster.
 pub const REMOVED_PROPERTIES: [&str; 4] =
-    ["storage_medium", "storage_policy", "dynamic_partition.storage_policy", "colocate_with"];
+    [STORAGE_MEDIUM, "storage_policy", "dynamic_partition.storage_policy", "colocate_with"];
 
 const REPLICATION_NUM: &str = "replication_num";
 const REPLICATION_ALLOCATION: &str = "replication_allocation";

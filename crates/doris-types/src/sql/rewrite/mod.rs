@@ -13,9 +13,9 @@ mod partition;
 mod properties;
 mod view;
 
-pub use add_partition::{add_partition_range, add_partition_sql, add_partition_sql_without};
+pub use add_partition::{add_partition_range, add_partition_sql, add_partition_sql_with};
 pub use alter::retarget_alter_table;
-pub use create::{CreateRewrite, REMOVED_PROPERTIES, rewrite_create_table};
+pub use create::{CreateRewrite, REMOVED_PROPERTIES, STORAGE_MEDIUM, rewrite_create_table};
 pub use error::RewriteError;
 pub use partition::{drop_partition_sql, truncate_sql_tail};
 pub use properties::{is_replicated_property, set_properties_sql};
