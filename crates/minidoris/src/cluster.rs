@@ -130,6 +130,11 @@ impl ClusterInner {
         self.store.as_ref().map_or(Ok(()), |store| store.save(self))
     }
 
+    /// Where the repositories' snapshots of a cluster that keeps its state lie.
+    pub fn repository_dir(&self) -> Option<std::path::PathBuf> {
+        self.options.data_dir.as_ref().map(|dir| dir.join(&self.name).join("repositories"))
+    }
+
     /// Ids of the backends that are alive, in order.
     pub fn alive_backends(&self) -> Vec<i64> {
         self.backend_nodes.read().values().filter(|node| node.alive).map(|node| node.id).collect()

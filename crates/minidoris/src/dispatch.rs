@@ -79,6 +79,10 @@ pub async fn run(
             let db = named_or_current(backup.db.as_deref(), session)?;
             snapshot::submit_backup(cluster, &db, backup).map(|()| Answer::ok())
         }
+        Statement::Restore(restore) => {
+            let db = named_or_current(restore.db.as_deref(), session)?;
+            snapshot::restore_from_repository(cluster, &db, restore).map(|()| Answer::ok())
+        }
         Statement::CancelBackup { db } => {
             let db = named_or_current(db.as_deref(), session)?;
             snapshot::cancel_backup(cluster, &db).map(|()| Answer::ok())
@@ -106,10 +110,10 @@ pub async fn run(
         | Statement::AlterTable(_)
         | Statement::Recover(_)
         | Statement::AdminSetFrontendConfig(_)
-        | Statement::Restore { .. }
         | Statement::CancelJobs(_)
         | Statement::CreateResource(_)
         | Statement::DropResource { .. }
+        | Statement::Repository(_)
         | Statement::Account(_)
         | Statement::Accepted(_) => exec::run(cluster, session, &statement),
     }
@@ -164,12 +168,13 @@ fn needs_master(statement: &Statement) -> bool {
         | Statement::Recover(_)
         | Statement::AdminSetFrontendConfig(_)
         | Statement::Backup(_)
-        | Statement::Restore { .. }
+        | Statement::Restore(_)
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
         | Statement::CancelJobs(_)
         | Statement::CreateResource(_)
         | Statement::DropResource { .. }
+        | Statement::Repository(_)
         | Statement::Account(_)
         | Statement::Accepted(_)
         | Statement::Sync

@@ -168,8 +168,8 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
         Statement::CancelBackup { db } | Statement::CancelRestore { db } => {
             load_on(state, session, db.as_deref())
         }
-        Statement::Restore { .. } => load_on(state, session, None),
-        Statement::CreateResource(_) | Statement::DropResource { .. } => {
+        Statement::Restore(restore) => load_on(state, session, restore.db.as_deref()),
+        Statement::CreateResource(_) | Statement::DropResource { .. } | Statement::Repository(_) => {
             globally(state, session, Wanted::ADMIN)
         }
         Statement::AdminSetFrontendConfig(_) => globally(state, session, Wanted::ADMIN),
@@ -203,7 +203,7 @@ fn accepted(state: &FeState, session: &Session, words: &str) -> SqlResult<()> {
     let of_cluster = match first {
         "ADMIN" | "CLEAN" | "INSTALL" | "UNINSTALL" | "WARM" | "UNSET" => true,
         "CREATE" | "ALTER" | "DROP" => {
-            ["REPOSITORY", "RESOURCE", "STORAGE", "CATALOG", "WORKLOAD", "SYSTEM", "SQL_BLOCK_RULE", "ROLE"]
+            ["RESOURCE", "STORAGE", "CATALOG", "WORKLOAD", "SYSTEM", "SQL_BLOCK_RULE", "ROLE"]
                 .contains(&second)
         }
         _ => false,
@@ -245,6 +245,7 @@ fn show(state: &FeState, session: &Session, show: &Show) -> SqlResult<()> {
         | ShowKind::ProcessList
         | ShowKind::Resources
         | ShowKind::StoragePolicies
+        | ShowKind::Repositories
         | ShowKind::Empty { .. }
         | ShowKind::Grants { all: false, user: None } => Ok(()),
         ShowKind::Grants { user: Some(user), .. } if *user == identity_of(session) => Ok(()),
@@ -281,7 +282,8 @@ fn show(state: &FeState, session: &Session, show: &Show) -> SqlResult<()> {
         },
         ShowKind::Snapshot { .. } => globally(state, session, Wanted::LOAD),
         ShowKind::Frontends | ShowKind::Backends => globally(state, session, Wanted::NODE),
-        ShowKind::TableById(_)
+        ShowKind::CreateRepository(_)
+        | ShowKind::TableById(_)
         | ShowKind::Tablet(_)
         | ShowKind::Proc(_)
         | ShowKind::CatalogRecycleBin

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::data::codec::{self, CodecError, Reader};
 use crate::data::{Rowset, RowsetMeta};
 
-use super::{Backend, BackendError};
+use super::{Backend, BackendError, Tablet};
 
 const MAGIC: &[u8; 4] = b"MDH1";
 
@@ -126,7 +126,59 @@ impl Backend {
                 let size = self.fetch_size(&file).await?;
                 segments.push(self.fetch_file(&file, size).await?);
             }
-            let own = self.new_meta(&tablet, meta.txn_id, tablet.partition_id);
+            rowsets.push((meta, segments));
+        }
+        self.replace_rowsets(&tablet, header.version, rowsets);
+        Ok(())
+    }
+
+    /// The files of one tablet's snapshot, for a repository.
+    pub fn read_snapshot(
+        &self,
+        path: &str,
+        tablet_id: i64,
+        schema_hash: i32,
+    ) -> Result<Vec<(String, Bytes)>, BackendError> {
+        let directory = Path::new(path).join(tablet_id.to_string()).join(schema_hash.to_string());
+        let failed =
+            |error: std::io::Error| BackendError::Internal(format!("read {}: {error}", directory.display()));
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let bytes = std::fs::read(entry.path()).map_err(failed)?;
+            files.push((entry.file_name().to_string_lossy().into_owned(), Bytes::from(bytes)));
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// Replaces a tablet's data with the files that [`Self::read_snapshot`] gave, here or in another cluster.
+    pub fn install_snapshot(&self, tablet_id: i64, files: &[(String, Bytes)]) -> Result<(), BackendError> {
+        let tablet = self.tablet(tablet_id)?;
+        let missing =
+            |what: &str| BackendError::Internal(format!("snapshot of tablet {tablet_id} lacks {what}"));
+        let header = files.iter().find(|(name, _)| name.ends_with(".hdr"));
+        let (_, header) = header.ok_or_else(|| missing("its hdr file"))?;
+        let header = Header::decode(header)
+            .map_err(|error| BackendError::Internal(format!("failed to read snapshot header: {error}")))?;
+        let mut rowsets = Vec::new();
+        for meta in header.rowsets {
+            let mut segments = Vec::new();
+            for index in 0..meta.segment_sizes.len() {
+                let wanted = segment_name(&meta.rowset_id, index);
+                let file = files.iter().find(|(name, _)| *name == wanted);
+                segments.push(file.map(|(_, bytes)| bytes.clone()).ok_or_else(|| missing(&wanted))?);
+            }
+            rowsets.push((meta, segments));
+        }
+        self.replace_rowsets(&tablet, header.version, rowsets);
+        Ok(())
+    }
+
+    /// Gives a tablet the rowsets of another one, under ids of this backend.
+    fn replace_rowsets(&self, tablet: &Tablet, version: i64, rowsets: Vec<(RowsetMeta, Vec<Bytes>)>) {
+        let adopted = rowsets.into_iter().map(|(meta, segments)| {
+            let own = self.new_meta(tablet, meta.txn_id, tablet.partition_id);
             let meta = RowsetMeta {
                 rowset_id: own.rowset_id,
                 tablet_id: own.tablet_id,
@@ -134,10 +186,9 @@ impl Backend {
                 schema_hash: own.schema_hash,
                 ..meta
             };
-            rowsets.push(Arc::new(Rowset { meta, segments }));
-        }
-        tablet.replace(header.version, rowsets);
-        Ok(())
+            Arc::new(Rowset { meta, segments })
+        });
+        tablet.replace(version, adopted.collect());
     }
 }
 

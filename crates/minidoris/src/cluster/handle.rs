@@ -65,6 +65,9 @@ impl Cluster {
                 backends = backends.max(inner.backends.read().len());
             }
             inner.store = Some(store);
+            if let Some(repositories) = inner.repository_dir() {
+                crate::snapshot::repository::load(&repositories).context("read the repositories")?;
+            }
         }
         let inner = Arc::new(inner);
         let own = Servers::new();

@@ -42,6 +42,7 @@ use crate::access;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::session::{Answer, Session};
+use crate::snapshot;
 use crate::sql::{CancelledJobs, Statement};
 
 /// Runs a DDL or ADMIN statement. Errors carry Doris's codes and texts. Statements that are not DDL
@@ -86,12 +87,6 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
             Ok(())
         }
         Statement::Account(account) => access::statement::run(state, session, account),
-        Statement::Restore { repository } if repository == "__keep_on_local__" => {
-            Err(SqlError::common("restore from the local repo via SQL call is not supported"))
-        }
-        Statement::Restore { repository } => {
-            Err(SqlError::common(format!("Repository {repository} does not exist")))
-        }
         Statement::Accepted(_) => {
             state.journal();
             Ok(())
@@ -106,6 +101,9 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         },
         Statement::CreateResource(create) => resource::create(state, create),
         Statement::DropResource { kind, name, if_exists } => resource::drop(state, *kind, name, *if_exists),
+        Statement::Repository(repository) => {
+            snapshot::repository::run(state, repository, cluster.clock.now_ms())
+        }
         Statement::CreateMaterializedView { name, query } => {
             job::submit::materialized_view(cluster, state, session, name, query)
         }
@@ -113,6 +111,7 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         | Statement::Use(_)
         | Statement::Set(_)
         | Statement::Backup(_)
+        | Statement::Restore(_)
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
         | Statement::Sync

@@ -401,11 +401,6 @@ fn refusals_have_doriss_codes_and_texts() {
             1105,
             "Key columns should be a ordered prefix of the schema.",
         ),
-        (
-            "restore snapshot d.s from `__keep_on_local__`",
-            5064,
-            "restore from the local repo via SQL call is not supported",
-        ),
     ] {
         let error = execute(&cluster, sql).expect_err(sql);
         assert_eq!(error.code, code, "{sql}: {}", error.message);

@@ -11,6 +11,7 @@ use crate::be::TxnState;
 use crate::be::save::pack;
 use crate::cluster::ClusterInner;
 use crate::exec::{RecycledObject, Resource};
+use crate::snapshot::Repositories;
 use crate::state::FeState;
 use crate::txn::TxnStatus;
 use crate::txn::save::{ID_BLOCK, Seen as SeenTxns};
@@ -64,6 +65,8 @@ pub(super) struct Head {
     pub resources: BTreeMap<String, Resource>,
     #[serde(default)]
     pub storage_policies: BTreeMap<String, Resource>,
+    #[serde(default)]
+    pub repositories: Repositories,
 }
 
 /// A database without its tables.
@@ -174,6 +177,7 @@ impl Seen {
             lagging: state.txns.lagging().collect(),
             resources: state.ddl.resources.clone(),
             storage_policies: state.ddl.storage_policies.clone(),
+            repositories: state.snapshots.repositories.clone(),
         };
         self.small(changes, Kind::Head, 0, json(&head));
     }

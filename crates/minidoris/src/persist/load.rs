@@ -170,6 +170,7 @@ impl Saved {
             lagging,
             resources,
             storage_policies,
+            repositories,
         } = self.head;
         cluster.clock.advance_ms(clock_offset_ms);
         state.ids = Ids::starting_at(next_id);
@@ -180,6 +181,7 @@ impl Saved {
         state.ddl.recycle_bin = self.recycle_bin;
         state.ddl.resources = resources;
         state.ddl.storage_policies = storage_policies;
+        state.snapshots.repositories = repositories;
         (state.ddl.alter_jobs, state.ddl.running_jobs, state.ddl.build_index_jobs) = self.jobs;
         state.snapshots.load_restoring(restoring);
         for ((db_id, id), saved) in self.snapshots {

@@ -61,12 +61,13 @@ pub fn check_allowed(statement: &Statement) -> SqlResult<()> {
         | Statement::Recover(_)
         | Statement::AdminSetFrontendConfig(_)
         | Statement::Backup(_)
-        | Statement::Restore { .. }
+        | Statement::Restore(_)
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
         | Statement::CancelJobs(_)
         | Statement::CreateResource(_)
         | Statement::DropResource { .. }
+        | Statement::Repository(_)
         | Statement::Account(_)
         | Statement::Accepted(_) => Err(SqlError::general(ONLY_DML)),
     }

@@ -12,6 +12,7 @@ mod jobs;
 mod nodes;
 mod partitions;
 mod proc;
+mod repositories;
 mod resources;
 pub mod table_properties;
 mod tables;
@@ -38,6 +39,9 @@ pub fn run(cluster: &ClusterInner, session: &Session, show: &Show) -> SqlResult<
         ShowKind::Variables { .. } => Ok(crate::dispatch::variables::rows(cluster, session, &show.filter)),
         ShowKind::Transaction { db } => {
             jobs::transaction(&cluster.fe.lock(), session, db.as_deref(), &show.filter)
+        }
+        ShowKind::Snapshot { repository } => {
+            repositories::snapshots(&cluster.fe.lock(), repository, &show.filter)
         }
         ShowKind::Empty { columns } => Ok(ResultSet::new(columns)),
         kind => {
@@ -110,9 +114,8 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::DynamicPartitions { db } => dynamic::rows(&state(), session, db.as_deref()),
         ShowKind::Backup { db } => jobs::backup(&state(), session, db.as_deref()),
         ShowKind::Restore { db, brief } => jobs::restore(&state(), session, db.as_deref(), *brief),
-        ShowKind::Snapshot { repository } => {
-            Err(SqlError::common(format!("Repository {repository} does not exist")))
-        }
+        ShowKind::Repositories => Ok(repositories::rows(&state())),
+        ShowKind::CreateRepository(name) => repositories::create_text(&state(), name),
         ShowKind::CatalogRecycleBin => Ok(jobs::recycle_bin(cluster, &state())),
         ShowKind::FrontendConfig => Ok(nodes::frontend_config(cluster)),
         ShowKind::BackendConfig { backend } => Ok(nodes::backend_config(cluster, *backend)),
@@ -136,9 +139,10 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
             grants::of(&state().accounts, &identity)
         }
         ShowKind::Roles => Ok(grants::roles(&state().accounts)),
-        ShowKind::Variables { .. } | ShowKind::Transaction { .. } | ShowKind::Empty { .. } => {
-            Err(SqlError::general("the statement filters its own rows"))
-        }
+        ShowKind::Variables { .. }
+        | ShowKind::Transaction { .. }
+        | ShowKind::Snapshot { .. }
+        | ShowKind::Empty { .. } => Err(SqlError::general("the statement filters its own rows")),
     }
 }
 

@@ -8,7 +8,8 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::be::DownloadTask;
+use super::repository::StoredSnapshot;
+use crate::be::{BackendError, DownloadTask};
 use crate::cluster::ClusterInner;
 
 /// Transfers of one restore that run at a time.
@@ -20,10 +21,21 @@ pub(super) struct DownloadPlan {
     pub backend_id: i64,
     pub local_tablet_id: i64,
     pub remote_tablet_id: i64,
+    /// Host, port and path are empty when the snapshot lies in a repository.
     pub remote_host: String,
     pub remote_port: u16,
     pub remote_path: String,
     pub remote_schema_hash: i32,
+}
+
+/// Where the files come from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// Backends of the plan, with the token of their cluster.
+    Backends {
+        token: String,
+    },
+    Repository(Arc<StoredSnapshot>),
 }
 
 /// Progress of the transfers. Dropping it stops them.
@@ -37,7 +49,7 @@ pub(super) struct Downloads {
 
 impl Downloads {
     /// Starts all transfers. Must be called within the runtime.
-    pub fn start(cluster: &Arc<ClusterInner>, plans: Vec<DownloadPlan>, token: &str) -> Arc<Self> {
+    pub fn start(cluster: &Arc<ClusterInner>, plans: Vec<DownloadPlan>, source: Source) -> Arc<Self> {
         let downloads = Arc::new(Self {
             total: plans.len(),
             done: AtomicUsize::new(0),
@@ -51,9 +63,8 @@ impl Downloads {
         // Weak, so that a forgotten job ends its transfers.
         let progress = Arc::downgrade(&downloads);
         let cluster = Arc::clone(cluster);
-        let token = token.to_owned();
         tokio::spawn(async move {
-            let transfers = futures::stream::iter(plans).map(|plan| transfer(&cluster, plan, &token));
+            let transfers = futures::stream::iter(plans).map(|plan| transfer(&cluster, plan, &source));
             let mut transfers = std::pin::pin!(transfers.buffer_unordered(CONCURRENCY));
             loop {
                 let finished = tokio::select! {
@@ -95,11 +106,21 @@ impl Drop for Downloads {
     }
 }
 
-async fn transfer(cluster: &ClusterInner, plan: DownloadPlan, token: &str) -> Result<(), String> {
+async fn transfer(cluster: &ClusterInner, plan: DownloadPlan, source: &Source) -> Result<(), String> {
     let (tablet, backend_id) = (plan.local_tablet_id, plan.backend_id);
     let backend = cluster.backend(backend_id).filter(|_| cluster.is_backend_alive(backend_id));
     let Some(backend) = backend else {
         return Err(format!("backend {backend_id} is not alive, tablet {tablet}"));
+    };
+    let failed = |error: BackendError| {
+        format!("download snapshot of tablet {tablet} on backend {backend_id} failed: {error}")
+    };
+    let token = match source {
+        Source::Backends { token } => token,
+        Source::Repository(snapshot) => {
+            let files = snapshot.tablets.get(&plan.remote_tablet_id).map(Vec::as_slice).unwrap_or_default();
+            return backend.install_snapshot(tablet, files).map_err(failed);
+        }
     };
     let task = DownloadTask {
         local_tablet_id: plan.local_tablet_id,
@@ -108,9 +129,7 @@ async fn transfer(cluster: &ClusterInner, plan: DownloadPlan, token: &str) -> Re
         remote_http_port: plan.remote_port,
         remote_path: plan.remote_path,
         remote_schema_hash: plan.remote_schema_hash,
-        token: token.to_owned(),
+        token: token.clone(),
     };
-    backend.download_snapshot(task).await.map_err(|error| {
-        format!("download snapshot of tablet {tablet} on backend {backend_id} failed: {error}")
-    })
+    backend.download_snapshot(task).await.map_err(failed)
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::backup::BackupJob;
+use super::repository::StoredPlace;
 use super::restore::RestoreJob;
 
 /// A job of a database. Large, so on the heap.
@@ -60,6 +61,14 @@ impl Job {
         match self {
             Job::Backup(job) => &job.label,
             Job::Restore(job) => &job.label,
+        }
+    }
+
+    /// Where the snapshot lies, unless on the backends.
+    pub fn repository(&self) -> Option<&StoredPlace> {
+        match self {
+            Job::Backup(job) => job.repository.as_ref(),
+            Job::Restore(job) => job.repository.as_ref(),
         }
     }
 

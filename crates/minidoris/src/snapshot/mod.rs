@@ -1,4 +1,4 @@
-//! Backup and restore jobs of local snapshots.
+//! Backup and restore jobs, of local snapshots and of snapshots in repositories.
 //!
 //! A database runs one job at a time. Jobs advance by one state per [`tick`], as Doris's daemon does on
 //! its slower rhythm, so every state can be observed and cancelled in. A backup keeps its files on the
@@ -13,6 +13,7 @@ mod job_info;
 mod local;
 mod meta;
 mod properties;
+pub mod repository;
 mod restore;
 mod save;
 mod show;
@@ -26,8 +27,9 @@ use std::sync::Arc;
 pub use job::{JobStatus, StatusCode};
 pub use job_info::{ExtraInfo, IndexInfo, JobInfo, NetworkAddress, PartitionInfo, TableInfo, ViewInfo};
 pub use local::{LocalSnapshot, SnapshotLookup, find_snapshot};
-pub use restore::{RestoreRequest, TableReference, submit_restore};
-pub use show::{LabelFilter, show_backup, show_restore};
+pub use repository::{Repositories, Repository};
+pub use restore::{RestoreRequest, TableReference, restore_from_repository, submit_restore};
+pub use show::{LabelFilter, objects, show_backup, show_restore};
 pub use submit_backup::submit_backup;
 
 use crate::cluster::ClusterInner;
@@ -38,7 +40,7 @@ use backup::BackupJob;
 use job::Job;
 use restore::RestoreJob;
 
-/// The one repository there is: nothing is uploaded.
+/// The repository that is always there: nothing is uploaded.
 pub const LOCAL_REPOSITORY: &str = "__keep_on_local__";
 /// `max_backup_restore_job_num_per_db`: backups and restores together.
 const KEPT_JOBS: usize = 10;
@@ -50,6 +52,7 @@ pub struct SnapshotJobs {
     databases: BTreeMap<i64, VecDeque<Job>>,
     /// Existing partitions that a running restore overwrites.
     restoring: HashSet<i64>,
+    pub repositories: Repositories,
 }
 
 impl SnapshotJobs {

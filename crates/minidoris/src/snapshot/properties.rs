@@ -29,6 +29,9 @@ pub struct RestoreProperties {
     pub clean_partitions: bool,
     pub atomic_restore: bool,
     pub force_replace: bool,
+    /// Marks new tables as those of a replication's target.
+    #[serde(default)]
+    pub is_being_synced: bool,
 }
 
 pub fn backup_properties(properties: &Properties) -> SqlResult<BackupProperties> {
@@ -63,6 +66,7 @@ pub fn restore_properties(properties: &BTreeMap<String, String>) -> SqlResult<Re
         clean_partitions: false,
         atomic_restore: false,
         force_replace: false,
+        is_being_synced: false,
     };
     let mut unknown = Vec::new();
     for (key, value) in properties {
@@ -82,10 +86,7 @@ pub fn restore_properties(properties: &BTreeMap<String, String>) -> SqlResult<Re
             "clean_partitions" => parsed.clean_partitions = flag()?,
             "atomic_restore" => parsed.atomic_restore = flag()?,
             "force_replace" => parsed.force_replace = flag()?,
-            "is_being_synced" => {
-                // Restored tables are always marked so, whatever is asked for.
-                flag()?;
-            }
+            "is_being_synced" => parsed.is_being_synced = flag()?,
             "backup_timestamp" | "meta_version" | "storage_vault_name" => {}
             other => unknown.push(other),
         }

@@ -57,6 +57,7 @@ impl SnapshotJobs {
                 if let Some((meta, job_info)) = payload {
                     job.set_payload(meta, job_info);
                 }
+                job.resume();
             }
             Job::Restore(job) => resume(job),
         }

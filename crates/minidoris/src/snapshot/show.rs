@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::backup::BackupJob;
 use super::job::Job;
+use super::job_info::JobInfo;
 use super::restore::{RestoreJob, RestoreState};
 use crate::error::SqlResult;
 use crate::session::ResultSet;
@@ -159,7 +160,7 @@ fn restore_row(job: &RestoreJob) -> Vec<Option<String>> {
         Some(format!("tag.location.default: {}", properties.replication_num)),
         Some(properties.reserve_replica.to_string()),
         Some(properties.reserve_dynamic_partition.to_string()),
-        Some(restore_objects(job)),
+        Some(objects(&job.job_info)),
         time(job.create_time),
         time(job.meta_prepared_time),
         time(job.snapshot_finished_time),
@@ -173,8 +174,8 @@ fn restore_row(job: &RestoreJob) -> Vec<Option<String>> {
     ]
 }
 
-fn restore_objects(job: &RestoreJob) -> String {
-    let info = &job.job_info;
+/// What a snapshot holds, as pretty JSON.
+pub fn objects(info: &JobInfo) -> String {
     let tables: Vec<_> = info
         .backup_objects
         .iter()
@@ -201,7 +202,8 @@ fn time(ms: i64) -> Option<String> {
     (ms > 0).then(|| formatted(ms, "%Y-%m-%d %H:%M:%S"))
 }
 
-fn backup_timestamp(ms: i64) -> String {
+/// `yyyy-MM-dd-HH-mm-ss`, which tells snapshots of one label apart.
+pub(super) fn backup_timestamp(ms: i64) -> String {
     formatted(ms, "%Y-%m-%d-%H-%M-%S")
 }
 

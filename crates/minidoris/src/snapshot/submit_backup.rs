@@ -3,11 +3,13 @@
 use super::backup::{BackupJob, BackupObject};
 use super::job::Job;
 use super::properties::backup_properties;
-use super::{LOCAL_REPOSITORY, local};
+use super::repository::{self, StoredPlace, storage};
+use super::{local, show};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{Database, Table};
 use crate::sql::Backup;
+use crate::state::FeState;
 
 /// Accepts a BACKUP statement; the job then advances with [`super::tick`]. The journal id that the
 /// acceptance takes is the snapshot's commit seq, and precedes everything the job writes.
@@ -16,9 +18,7 @@ pub fn submit_backup(cluster: &ClusterInner, db: &str, backup: &Backup) -> SqlRe
     let forgotten = {
         let mut state = cluster.fe.lock();
         let db_id = super::database_id(&state, db)?;
-        if backup.repository != LOCAL_REPOSITORY {
-            return Err(SqlError::common(format!("Repository {} does not exist", backup.repository)));
-        }
+        let place = place(&state, backup, now_ms)?;
         let properties = backup_properties(&backup.properties)?;
         if let Some(aliased) = backup.tables.iter().flatten().find(|table| table.alias.is_some()) {
             return Err(SqlError::common(format!(
@@ -27,17 +27,40 @@ pub fn submit_backup(cluster: &ClusterInner, db: &str, backup: &Backup) -> SqlRe
             )));
         }
         state.snapshots.check_idle(db_id, &backup.label)?;
+        if let Some(place) = &place
+            && storage::list(&place.location).iter().any(|(label, _)| *label == place.label)
+        {
+            return Err(SqlError::common(format!(
+                "Snapshot with name '{}' already exist in repository",
+                place.label
+            )));
+        }
         let commit_seq = state.journal();
         let ignores_temporary = state.config_flag("ignore_backup_tmp_partitions");
         let catalogue = state.databases.get(&db_id).ok_or_else(|| SqlError::unknown_database(db))?;
         let objects = objects(catalogue, backup, ignores_temporary)?;
         let id = state.ids.allocate();
-        let job = BackupJob::new(id, db_id, db, &backup.label, objects, properties, commit_seq, now_ms);
+        let mut job = BackupJob::new(id, db_id, db, &backup.label, objects, properties, commit_seq, now_ms);
+        job.repository = place;
         state.snapshots.add(db_id, Job::Backup(Box::new(job)))
     };
     local::release_files(cluster, &local::files_of(&forgotten));
     cluster.changed.notify_waiters();
     Ok(())
+}
+
+/// Where the snapshot goes; `None` when it stays on the backends.
+fn place(state: &FeState, backup: &Backup, now_ms: i64) -> SqlResult<Option<StoredPlace>> {
+    let Some(repository) = repository::named(state, &backup.repository)? else { return Ok(None) };
+    if repository.is_read_only {
+        return Err(SqlError::common(format!("Repository {} is read only", backup.repository)));
+    }
+    Ok(Some(StoredPlace {
+        repository: backup.repository.clone(),
+        location: repository.location.clone(),
+        label: backup.label.clone(),
+        timestamp: show::backup_timestamp(now_ms),
+    }))
 }
 
 /// The tables to back up: those listed, or all that EXCLUDE does not name.

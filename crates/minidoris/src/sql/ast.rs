@@ -5,6 +5,7 @@
 use indexmap::IndexMap;
 
 use super::account_ast::AccountStatement;
+use super::repository::RepositoryStatement;
 use super::show_ast::{AlterJobKind, Show};
 use crate::model::{AggregateKind, DataType, DefaultValue, Distribution, KeysType, PartitionValue};
 
@@ -64,10 +65,7 @@ pub enum Statement {
     Set(Vec<SetItem>),
     AdminSetFrontendConfig(Properties),
     Backup(Backup),
-    /// `RESTORE SNAPSHOT …`: only the repository matters, the statement is always refused.
-    Restore {
-        repository: String,
-    },
+    Restore(Restore),
     CancelBackup {
         db: Option<String>,
     },
@@ -82,9 +80,10 @@ pub enum Statement {
         name: String,
         if_exists: bool,
     },
+    Repository(RepositoryStatement),
     /// Users, roles, GRANT and REVOKE.
     Account(AccountStatement),
-    /// Accepted and journalled, without an effect that replication could see (ANALYZE, resources, storage policies, functions…). Holds the leading keywords.
+    /// Accepted and journalled, without an effect that replication could see (ANALYZE, catalogs, workload groups…). Holds the leading keywords.
     Accepted(String),
     Sync,
     /// BEGIN, START TRANSACTION.
@@ -291,6 +290,19 @@ pub struct Backup {
     pub label: String,
     pub repository: String,
     /// Tables of the ON clause with their partitions.
+    pub tables: Option<Vec<BackupTable>>,
+    /// Tables of the EXCLUDE clause.
+    pub exclude: Vec<String>,
+    pub properties: Properties,
+}
+
+/// `RESTORE SNAPSHOT …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    pub db: Option<String>,
+    pub label: String,
+    pub repository: String,
+    /// Tables of the ON clause.
     pub tables: Option<Vec<BackupTable>>,
     /// Tables of the EXCLUDE clause.
     pub exclude: Vec<String>,

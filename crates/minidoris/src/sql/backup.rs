@@ -1,9 +1,12 @@
 //! BACKUP, RESTORE and their CANCEL forms.
 
-use super::ast::{Backup, BackupTable, CancelJobs, CancelledJobs, Statement};
+use super::ast::{Backup, BackupTable, CancelJobs, CancelledJobs, Properties, Restore, Statement, TableName};
 use super::parser::Parser;
 use super::show_ast::AlterJobKind;
 use crate::error::SqlResult;
+
+/// Repository, included and excluded tables, properties.
+type SnapshotTail = (String, Option<Vec<BackupTable>>, Vec<String>, Properties);
 
 impl Parser<'_> {
     /// `BACKUP [GLOBAL] SNAPSHOT [db.]label TO repo [ON | EXCLUDE (…)] [PROPERTIES (…)]`.
@@ -13,6 +16,13 @@ impl Parser<'_> {
         self.expect_word("snapshot")?;
         let label = self.table_name()?;
         self.expect_word("to")?;
+        let (repository, tables, exclude, properties) = self.snapshot_tail()?;
+        let TableName { db, name: label } = label;
+        Ok(Statement::Backup(Backup { db, label, repository, tables, exclude, properties }))
+    }
+
+    /// `repo [ON | EXCLUDE (…)] [PROPERTIES (…)]`.
+    fn snapshot_tail(&mut self) -> SqlResult<SnapshotTail> {
         let repository = self.name()?;
         let mut tables = None;
         let mut exclude = Vec::new();
@@ -21,15 +31,7 @@ impl Parser<'_> {
         } else if self.accept_word("exclude") {
             exclude = self.backup_tables()?.into_iter().map(|table| table.name).collect();
         }
-        let properties = self.optional_properties()?;
-        Ok(Statement::Backup(Backup {
-            db: label.db,
-            label: label.name,
-            repository,
-            tables,
-            exclude,
-            properties,
-        }))
+        Ok((repository, tables, exclude, self.optional_properties()?))
     }
 
     fn backup_tables(&mut self) -> SqlResult<Vec<BackupTable>> {
@@ -42,15 +44,15 @@ impl Parser<'_> {
         })
     }
 
+    /// `RESTORE [GLOBAL] SNAPSHOT [db.]label FROM repo [ON | EXCLUDE (…)] PROPERTIES (…)`.
     pub(super) fn restore(&mut self) -> SqlResult<Statement> {
         self.expect_word("restore")?;
         self.accept_word("global");
         self.expect_word("snapshot")?;
-        self.table_name()?;
+        let TableName { db, name: label } = self.table_name()?;
         self.expect_word("from")?;
-        let repository = self.name()?;
-        self.rest_text();
-        Ok(Statement::Restore { repository })
+        let (repository, tables, exclude, properties) = self.snapshot_tail()?;
+        Ok(Statement::Restore(Restore { db, label, repository, tables, exclude, properties }))
     }
 
     pub(super) fn cancel(&mut self) -> SqlResult<Statement> {

@@ -13,6 +13,7 @@ mod create_table;
 pub mod lexer;
 mod parser;
 mod partition;
+mod repository;
 mod show;
 pub mod show_ast;
 mod statement;
@@ -22,6 +23,7 @@ pub use account_ast::*;
 pub use ast::*;
 pub use lexer::split_statements;
 pub use partition::DEFAULT_BUCKETS;
+pub use repository::{CreateRepository, RepositoryKind, RepositoryStatement};
 pub use show_ast::*;
 pub use types::parse_data_type;
 

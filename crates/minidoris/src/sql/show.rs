@@ -6,16 +6,12 @@ use super::show_ast::{AlterJobKind, Condition, Operator, OrderBy, Show, ShowFilt
 use crate::error::SqlResult;
 
 /// Statements that never have rows here: leading words and Doris's columns.
-const EMPTY: [(&[&str], &[&str]); 17] = [
+const EMPTY: [(&[&str], &[&str]); 16] = [
     (&["warnings"], &["Level", "Code", "Message"]),
     (&["errors"], &["Level", "Code", "Message"]),
     (&["load"], &["JobId", "Label", "State", "Progress", "Type", "EtlInfo", "TaskInfo", "ErrorMsg"]),
     (&["routine", "load"], &["Id", "Name", "CreateTime", "State"]),
     (&["export"], &["JobId", "Label", "State", "Progress"]),
-    (
-        &["repositories"],
-        &["RepoId", "RepoName", "CreateTime", "IsReadOnly", "Location", "Broker", "Type", "ErrMsg"],
-    ),
     (
         &["catalogs"],
         &["CatalogId", "CatalogName", "Type", "IsCurrent", "CreateTime", "LastUpdateTime", "Comment"],
@@ -147,9 +143,12 @@ impl Parser<'_> {
         if self.accept_word("restore") {
             return Ok(ShowKind::Restore { db: self.optional_from()?, brief });
         }
+        if self.accept_word("repositories") {
+            return Ok(ShowKind::Repositories);
+        }
         if self.accept_word("snapshot") {
             self.expect_word("on")?;
-            return Ok(ShowKind::Snapshot { repository: self.name()? });
+            return Ok(ShowKind::Snapshot { repository: self.name_or_text()? });
         }
         if self.accept_words(&["catalog", "recycle", "bin"]) {
             return Ok(ShowKind::CatalogRecycleBin);
@@ -203,6 +202,9 @@ impl Parser<'_> {
         }
         if self.accept_word("view") {
             return Ok(ShowKind::CreateView(self.table_name()?));
+        }
+        if self.accept_words(&["repository", "for"]) {
+            return Ok(ShowKind::CreateRepository(self.name_or_text()?));
         }
         if self.accept_words(&["materialized", "view"]) {
             let view = self.table_name()?;

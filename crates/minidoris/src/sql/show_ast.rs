@@ -113,6 +113,8 @@ pub enum ShowKind {
         db: Option<String>,
         brief: bool,
     },
+    Repositories,
+    CreateRepository(String),
     Snapshot {
         repository: String,
     },

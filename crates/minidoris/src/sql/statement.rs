@@ -111,6 +111,10 @@ impl Parser<'_> {
         if self.at_words(&["materialized", "view"]) && !external {
             return self.create_materialized_view();
         }
+        let is_read_only = self.accept_words(&["read", "only"]);
+        if self.accept_word("repository") {
+            return self.create_repository(is_read_only);
+        }
         if let Some(kind) = self.resource_kind() {
             let if_not_exists = self.if_not_exists();
             let name = self.name_or_text()?;
@@ -119,7 +123,6 @@ impl Parser<'_> {
         }
         self.rewind(start);
         if [
-            "repository",
             "function",
             "alias",
             "global",
@@ -134,8 +137,6 @@ impl Parser<'_> {
             "tables",
             "stage",
             "dictionary",
-            "readonly",
-            "read",
         ]
         .iter()
         .any(|word| self.peek_at(1).is_word(word))
@@ -175,13 +176,15 @@ impl Parser<'_> {
         if self.at_words(&["materialized", "view"]) {
             return self.drop_materialized_view();
         }
+        if self.accept_word("repository") {
+            return self.drop_repository();
+        }
         if let Some(kind) = self.resource_kind() {
             let if_exists = self.if_exists();
             return Ok(Statement::DropResource { kind, name: self.name_or_text()?, if_exists });
         }
         self.rewind(start);
         if [
-            "repository",
             "function",
             "global",
             "catalog",
@@ -229,6 +232,9 @@ impl Parser<'_> {
         if self.accept_word("user") {
             return self.alter_user();
         }
+        if self.accept_word("repository") {
+            return self.alter_repository();
+        }
         self.rewind(start);
         if [
             "resource",
@@ -238,7 +244,6 @@ impl Parser<'_> {
             "routine",
             "materialized",
             "workload",
-            "repository",
             "role",
             "job",
             "colocate",

@@ -16,6 +16,7 @@ mod protocol;
 mod random_sql;
 mod raw;
 mod replicate;
+mod repositories;
 mod rows;
 mod rpc_faults;
 mod schema;

@@ -121,6 +121,7 @@ pub(super) fn restore(
     };
     let table_refs = req.table_refs.iter().flatten().map(|one| TableReference {
         table: one.table.clone().unwrap_or_default(),
+        partitions: None,
         alias: one.alias_name.clone().filter(|alias| !alias.is_empty()),
     });
     let request = RestoreRequest {

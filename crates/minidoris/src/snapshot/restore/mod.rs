@@ -5,6 +5,7 @@
 //! states between have nothing to do here but are passed, since clients watch them.
 
 mod finish;
+mod from_repository;
 mod prepare;
 mod signature;
 mod submit;
@@ -14,13 +15,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use from_repository::restore_from_repository;
 pub use submit::{RestoreRequest, TableReference, submit_restore};
 
-use super::download::{DownloadPlan, Downloads};
+use super::download::{DownloadPlan, Downloads, Source};
 use super::job::JobStatus;
 use super::job_info::JobInfo;
 use super::meta::SnapshotMeta;
 use super::properties::RestoreProperties;
+use super::repository::{StoredPlace, storage};
 use crate::cluster::ClusterInner;
 use crate::fault::debug_points::{PAUSE_OTHER_RESTORE, PAUSE_PENDING_RESTORE};
 use crate::state::FeState;
@@ -52,6 +55,9 @@ pub(super) struct RestoreJob {
     pub properties: RestoreProperties,
     /// Reduced to the tables that are wanted.
     pub job_info: JobInfo,
+    /// `None`: the files are on the backends of the other cluster.
+    #[serde(default)]
+    pub repository: Option<StoredPlace>,
     meta: SnapshotMeta,
     /// Milliseconds since the epoch; 0 while not reached.
     pub create_time: i64,
@@ -171,10 +177,16 @@ fn advance(
             RestoreState::Download
         }
         RestoreState::Download => {
-            let token = job.job_info.extra_info.as_ref().and_then(|extra| extra.token.clone());
+            let source = match &job.repository {
+                Some(place) => Source::Repository(storage::find(place).ok_or_else(|| place.missing())?),
+                None => {
+                    let token = job.job_info.extra_info.as_ref().and_then(|extra| extra.token.clone());
+                    Source::Backends { token: token.unwrap_or_default() }
+                }
+            };
             // A copy: after a restart the transfers start again.
             let plans = job.plan.downloads.clone();
-            job.downloads = Some(Downloads::start(cluster, plans, &token.unwrap_or_default()));
+            job.downloads = Some(Downloads::start(cluster, plans, source));
             RestoreState::Downloading
         }
         RestoreState::Downloading => match &job.downloads {

@@ -324,7 +324,7 @@ fn blank_copy(
     table.name = name;
     table.state = TableState::Restore;
     table.in_atomic_restore = false;
-    table.is_being_synced = true;
+    table.is_being_synced |= job.properties.is_being_synced;
     table.create_time = now_ms;
     if !job.properties.reserve_replica {
         table.replication_num = job.properties.replication_num;
@@ -401,7 +401,10 @@ fn plan_downloads(
             return Err(format!("Table {} already exist but with different schema", job.local_name(table)));
         }
         for (ours, theirs) in local_index.tablets.iter().zip(&index.tablets_order) {
-            let source = source_of(job, *theirs)?;
+            let source = match &job.repository {
+                Some(_) => Default::default(),
+                None => source_of(job, *theirs)?,
+            };
             for replica in &ours.replicas {
                 if seen.insert((ours.id, replica.backend_id)) {
                     job.plan.downloads.push(DownloadPlan {

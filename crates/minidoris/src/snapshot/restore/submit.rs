@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{RestoreJob, RestorePlan, RestoreState};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
+use crate::model::Table;
 use crate::snapshot::job::{Job, JobStatus};
 use crate::snapshot::job_info::JobInfo;
 use crate::snapshot::meta::SnapshotMeta;
-use crate::snapshot::properties::restore_properties;
+use crate::snapshot::properties::{RestoreProperties, restore_properties};
+use crate::snapshot::repository::StoredPlace;
 use crate::snapshot::{LOCAL_REPOSITORY, database_id, local};
+use crate::state::FeState;
 
 /// A decoded restoreSnapshot request.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct RestoreRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableReference {
     pub table: String,
+    /// `None`: all of the snapshot's.
+    pub partitions: Option<Vec<String>>,
     pub alias: Option<String>,
 }
 
@@ -69,36 +74,56 @@ pub fn submit_restore(cluster: &ClusterInner, request: RestoreRequest) -> SqlRes
         if request.repository != LOCAL_REPOSITORY {
             return Err(SqlError::common(format!("Repository {} does not exist", request.repository)));
         }
-        let properties = restore_properties(&request.properties)?;
+        let mut properties = restore_properties(&request.properties)?;
+        // The RPC marks its tables, whatever is asked for.
+        properties.is_being_synced = true;
         state.snapshots.check_idle(db_id, &request.label)?;
-        let RestoreRequest { db, label, table_refs, mut job_info, meta, .. } = request;
+        let RestoreRequest { db, label, table_refs, mut job_info, mut meta, .. } = request;
         check_extra_info(&job_info)?;
-        include(&mut job_info, &table_refs)?;
-        let id = state.ids.allocate();
-        state.journal();
-        let job = RestoreJob {
-            id,
-            db_id,
-            db_name: db,
-            label,
-            state: RestoreState::Pending,
-            status: JobStatus::ok(),
-            properties,
-            job_info,
-            meta,
-            create_time: now_ms,
-            meta_prepared_time: 0,
-            snapshot_finished_time: 0,
-            download_finished_time: 0,
-            finished_time: 0,
-            plan: RestorePlan::default(),
-            downloads: None,
-        };
-        state.snapshots.add(db_id, Job::Restore(Box::new(job)))
+        include(&mut job_info, &mut meta, &table_refs)?;
+        add_job(&mut state, NewJob { db_id, db, label, properties, job_info, meta, repository: None }, now_ms)
     };
     local::release_files(cluster, &local::files_of(&forgotten));
     cluster.changed.notify_waiters();
     Ok(())
+}
+
+/// What a restore starts from.
+pub(super) struct NewJob {
+    pub db_id: i64,
+    pub db: String,
+    pub label: String,
+    pub properties: RestoreProperties,
+    pub job_info: JobInfo,
+    pub meta: SnapshotMeta,
+    pub repository: Option<StoredPlace>,
+}
+
+/// Queues the job and returns those that are forgotten for it.
+pub(super) fn add_job(state: &mut FeState, new: NewJob, now_ms: i64) -> Vec<Job> {
+    let NewJob { db_id, db, label, properties, job_info, meta, repository } = new;
+    let id = state.ids.allocate();
+    state.journal();
+    let job = RestoreJob {
+        id,
+        db_id,
+        db_name: db,
+        label,
+        state: RestoreState::Pending,
+        status: JobStatus::ok(),
+        properties,
+        job_info,
+        repository,
+        meta,
+        create_time: now_ms,
+        meta_prepared_time: 0,
+        snapshot_finished_time: 0,
+        download_finished_time: 0,
+        finished_time: 0,
+        plan: RestorePlan::default(),
+        downloads: None,
+    };
+    state.snapshots.add(db_id, Job::Restore(Box::new(job)))
 }
 
 fn check_extra_info(job_info: &JobInfo) -> SqlResult<()> {
@@ -114,8 +139,12 @@ fn check_extra_info(job_info: &JobInfo) -> SqlResult<()> {
     Ok(())
 }
 
-/// Reduces the job info to the include list and notes the aliases.
-fn include(job_info: &mut JobInfo, refs: &[TableReference]) -> SqlResult<()> {
+/// Reduces the snapshot to the include list and notes the aliases.
+pub(super) fn include(
+    job_info: &mut JobInfo,
+    meta: &mut SnapshotMeta,
+    refs: &[TableReference],
+) -> SqlResult<()> {
     if refs.is_empty() {
         return Ok(());
     }
@@ -128,6 +157,9 @@ fn include(job_info: &mut JobInfo, refs: &[TableReference]) -> SqlResult<()> {
                 one.table, job_info.name
             )));
         }
+        if let Some(wanted) = &one.partitions {
+            include_partitions(job_info, meta, &one.table, wanted)?;
+        }
         if let Some(alias) = one.alias.as_ref().filter(|alias| !alias.is_empty()) {
             if !aliases.insert(alias.clone()) {
                 return Err(SqlError::common(format!("Duplicated alias name: {alias}")));
@@ -138,5 +170,25 @@ fn include(job_info: &mut JobInfo, refs: &[TableReference]) -> SqlResult<()> {
     let is_wanted = |name: &str| refs.iter().any(|one| one.table == name);
     job_info.backup_objects.retain(|name, _| is_wanted(name));
     job_info.new_backup_objects.views.retain(|view| is_wanted(&view.name));
+    Ok(())
+}
+
+fn include_partitions(
+    job_info: &mut JobInfo,
+    meta: &mut SnapshotMeta,
+    table: &str,
+    wanted: &[String],
+) -> SqlResult<()> {
+    let label = job_info.name.clone();
+    let Some(info) = job_info.backup_objects.get_mut(table) else { return Ok(()) };
+    if let Some(missing) = wanted.iter().find(|name| !info.partitions.contains_key(*name)) {
+        return Err(SqlError::common(format!(
+            "Partition {missing} of table {table} does not exist in snapshot {label}"
+        )));
+    }
+    info.partitions.retain(|name, _| wanted.contains(name));
+    if let Some(table) = meta.tables.get_mut(table).and_then(Table::as_olap_mut) {
+        table.partitions.retain(|_, partition| wanted.contains(&partition.name));
+    }
     Ok(())
 }

@@ -178,6 +178,7 @@ async fn include_lists_and_aliases_choose_what_is_restored() {
     let pair = Pair::new().await;
     let reference = |table: &str, alias: Option<&str>| TableReference {
         table: table.to_owned(),
+        partitions: None,
         alias: alias.map(str::to_owned),
     };
     let refuse = |refs: Vec<TableReference>| {

@@ -12,6 +12,7 @@
 //! | `query [COLUMNS]` | SQL, `----`, rows | answers these rows; cells are joined by a bar |
 //! | `wait [COLUMNS]` | the same | answers these rows within a bounded time |
 //! | `contains` | SQL, `----`, lines | the answer contains each line, and none of those behind `!` |
+//! | `let NAME COLUMN` | SQL | keeps that cell of the first row; `$NAME` stands for it in later SQL |
 //! | `binlogs [DB]` | lines | these entries, and no others, were written since the last such record; a line `TYPE TEXT` asks for the text in the data too |
 //!
 //! `COLUMNS` names the columns to compare, joined by commas; without it all are.
@@ -54,6 +55,7 @@ files!(
     partitions,
     properties,
     rename_replace,
+    repositories,
     resources,
     rollup,
     show_create_table,

@@ -21,6 +21,8 @@ pub enum Kind {
     Query(Vec<String>),
     Wait(Vec<String>),
     Contains,
+    /// Keeps the first cell under a name.
+    Let(String),
     Binlogs(String),
 }
 
@@ -67,6 +69,7 @@ fn record(line: usize, block: &[&str]) -> Record {
         "query" => Kind::Query(columns()),
         "wait" => Kind::Wait(columns()),
         "contains" => Kind::Contains,
+        "let" => Kind::Let(rest.to_owned()),
         "binlogs" => Kind::Binlogs(if rest.is_empty() { "d" } else { rest }.to_owned()),
         other => panic!("line {line}: unknown record {other}"),
     };

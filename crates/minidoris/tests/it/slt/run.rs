@@ -23,6 +23,7 @@ pub async fn file(name: &str) {
         connections: BTreeMap::new(),
         current: String::new(),
         seen: BTreeMap::new(),
+        kept: BTreeMap::new(),
     };
     let mut failures = Vec::new();
     for record in parse::read(name) {
@@ -42,6 +43,8 @@ struct Runner<'a> {
     current: String,
     /// Highest commit seq that a `binlogs` record has looked at, by database.
     seen: BTreeMap<String, i64>,
+    /// Cells of `let` records by name.
+    kept: BTreeMap<String, String>,
 }
 
 impl Runner<'_> {
@@ -67,6 +70,13 @@ impl Runner<'_> {
                     None => Ok(()),
                 }
             }
+            Kind::Let(what) => {
+                let (name, column) = what.split_once(' ').unwrap();
+                let rows = self.ask(&record.sql, &[column.to_owned()]).await?;
+                let cell = rows.into_iter().next().ok_or("no row")?;
+                self.kept.insert(format!("${name}"), cell);
+                Ok(())
+            }
             Kind::Binlogs(db) => self.binlogs(db, &record.expected),
         }
     }
@@ -77,6 +87,11 @@ impl Runner<'_> {
             let mut conn = connect(self.cluster).await;
             bounded(conn.query_drop("USE d")).await.unwrap();
             self.connections.insert(self.current.clone(), conn);
+        }
+        let mut sql = sql.to_owned();
+        // Longer names before those that they begin with.
+        for (name, cell) in self.kept.iter().rev() {
+            sql = sql.replace(name, cell);
         }
         let conn = self.connections.get_mut(&self.current).unwrap();
         let rows = bounded(conn.query::<Row, _>(sql)).await.map_err(|error| match error {

@@ -1,5 +1,7 @@
 //! The backup job: fix versions, snapshot tablets, describe them.
 
+mod upload;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use super::job_info::{IndexInfo, JobInfo, NewBackupObjects, PartitionInfo, Table
 use super::local::{self, LocalSnapshot, SnapshotFile};
 use super::meta::SnapshotMeta;
 use super::properties::BackupProperties;
+use super::repository::{StoredFile, StoredPlace, StoredSnapshot};
 use crate::binlog::{BinlogType, html_safe_json};
 use crate::cluster::ClusterInner;
 use crate::fault::debug_points::PAUSE_PENDING_BACKUP;
@@ -65,8 +68,22 @@ pub(super) struct BackupJob {
     tablet_paths: BTreeMap<i64, String>,
     /// What lies on the backends for this job.
     pub files: Vec<SnapshotFile>,
+    /// `None` when nothing is uploaded.
+    #[serde(default)]
+    pub repository: Option<StoredPlace>,
+    /// What UPLOADING read on the backends, until all of it is in the repository.
+    #[serde(skip)]
+    uploaded: BTreeMap<i64, Vec<StoredFile>>,
     #[serde(skip)]
     payload: Option<Payload>,
+}
+
+/// What a step does without the catalogue's lock.
+#[derive(Debug)]
+enum Work {
+    Snapshot(Vec<SnapshotTask>),
+    Upload(Vec<upload::Task>),
+    Store(StoredPlace, StoredSnapshot),
 }
 
 /// One tablet to snapshot: any of the backends can do it.
@@ -124,6 +141,8 @@ impl BackupJob {
             tablet_backends: BTreeMap::new(),
             tablet_paths: BTreeMap::new(),
             files: Vec::new(),
+            repository: None,
+            uploaded: BTreeMap::new(),
             payload: None,
         }
     }
@@ -224,7 +243,7 @@ fn table_info(table: &OlapTable) -> TableInfo {
 
 /// Advances one job by one state.
 pub(super) fn step(cluster: &ClusterInner, db_id: i64, job_id: i64, now_ms: i64) {
-    let (state, tasks) = {
+    let work = {
         let mut fe = cluster.fe.lock();
         let is_late = fe.snapshots.backup_mut(db_id, job_id).is_some_and(|job| job.expires_at() <= now_ms);
         if is_late {
@@ -239,12 +258,13 @@ pub(super) fn step(cluster: &ClusterInner, db_id: i64, job_id: i64, now_ms: i64)
         }
         match job.state {
             BackupState::Pending => return fix_versions(cluster, &mut fe, db_id, job_id, now_ms),
-            BackupState::Snapshoting => (job.state, tasks(job)),
+            BackupState::Snapshoting => Work::Snapshot(tasks(job)),
             BackupState::UploadSnapshot => {
-                // Nothing leaves the backends.
                 job.state = BackupState::Uploading;
                 return;
             }
+            BackupState::Uploading if job.repository.is_some() => Work::Upload(upload::tasks(job)),
+            // Nothing leaves the backends.
             BackupState::Uploading => {
                 job.upload_finished_time = now_ms;
                 job.state = BackupState::SaveMeta;
@@ -253,10 +273,17 @@ pub(super) fn step(cluster: &ClusterInner, db_id: i64, job_id: i64, now_ms: i64)
             BackupState::SaveMeta => {
                 let job_info = serde_json::to_vec(&job.job_info()).expect("keys are strings or integers");
                 job.payload = Some((Arc::new(job.meta.to_bytes()), Arc::new(job_info)));
-                job.meta = SnapshotMeta::default();
+                // What goes to a repository is read again after a restart, so the meta is still needed.
+                if job.repository.is_none() {
+                    job.meta = SnapshotMeta::default();
+                }
                 job.state = BackupState::UploadInfo;
                 return;
             }
+            BackupState::UploadInfo if job.repository.is_some() => match job.take_stored() {
+                Some((place, snapshot)) => Work::Store(place, snapshot),
+                None => return,
+            },
             BackupState::UploadInfo => {
                 job.state = BackupState::Finished;
                 job.finished_time = now_ms;
@@ -265,8 +292,11 @@ pub(super) fn step(cluster: &ClusterInner, db_id: i64, job_id: i64, now_ms: i64)
             BackupState::Finished | BackupState::Cancelled => return,
         }
     };
-    debug_assert_eq!(state, BackupState::Snapshoting);
-    snapshot_tablets(cluster, db_id, job_id, &tasks, now_ms);
+    match work {
+        Work::Snapshot(tasks) => snapshot_tablets(cluster, db_id, job_id, &tasks, now_ms),
+        Work::Upload(tasks) => upload::read(cluster, db_id, job_id, &tasks, now_ms),
+        Work::Store(place, snapshot) => upload::store(cluster, db_id, job_id, &place, snapshot, now_ms),
+    }
 }
 
 /// PENDING: a barrier per table, and the versions visible at that point of the journal.
