@@ -114,6 +114,7 @@ pub async fn run(
         | Statement::CreateResource(_)
         | Statement::DropResource { .. }
         | Statement::Repository(_)
+        | Statement::Function(_)
         | Statement::Account(_)
         | Statement::Accepted(_) => exec::run(cluster, session, &statement),
     }
@@ -175,6 +176,7 @@ fn needs_master(statement: &Statement) -> bool {
         | Statement::CreateResource(_)
         | Statement::DropResource { .. }
         | Statement::Repository(_)
+        | Statement::Function(_)
         | Statement::Account(_)
         | Statement::Accepted(_)
         | Statement::Sync

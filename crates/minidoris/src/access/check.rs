@@ -169,9 +169,10 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
             load_on(state, session, db.as_deref())
         }
         Statement::Restore(restore) => load_on(state, session, restore.db.as_deref()),
-        Statement::CreateResource(_) | Statement::DropResource { .. } | Statement::Repository(_) => {
-            globally(state, session, Wanted::ADMIN)
-        }
+        Statement::CreateResource(_)
+        | Statement::DropResource { .. }
+        | Statement::Repository(_)
+        | Statement::Function(_) => globally(state, session, Wanted::ADMIN),
         Statement::AdminSetFrontendConfig(_) => globally(state, session, Wanted::ADMIN),
         Statement::Account(account) => about_accounts(state, session, account),
         Statement::Accepted(words) => accepted(state, session, words),
@@ -253,6 +254,7 @@ fn show(state: &FeState, session: &Session, show: &Show) -> SqlResult<()> {
         ShowKind::Tables { db, .. }
         | ShowKind::Views { db }
         | ShowKind::TableStatus { db }
+        | ShowKind::Functions { db, .. }
         | ShowKind::AlterTable { db, .. }
         | ShowKind::DynamicPartitions { db }
         | ShowKind::BuildIndex { db } => match db_of(session, db.as_deref()) {
@@ -282,7 +284,8 @@ fn show(state: &FeState, session: &Session, show: &Show) -> SqlResult<()> {
         },
         ShowKind::Snapshot { .. } => globally(state, session, Wanted::LOAD),
         ShowKind::Frontends | ShowKind::Backends => globally(state, session, Wanted::NODE),
-        ShowKind::CreateRepository(_)
+        ShowKind::CreateFunction(_)
+        | ShowKind::CreateRepository(_)
         | ShowKind::TableById(_)
         | ShowKind::Tablet(_)
         | ShowKind::Proc(_)

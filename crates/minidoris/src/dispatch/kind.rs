@@ -13,6 +13,7 @@ const KINDS: &[&str] = &[
     "sql:SHOW RESTORE",
     "sql:SHOW SNAPSHOT",
     "sql:SHOW REPOSITORIES",
+    "sql:SHOW FUNCTIONS",
     "sql:SHOW DATABASES",
     "sql:SHOW TABLES",
     "sql:SHOW PARTITIONS",

@@ -11,6 +11,7 @@ mod create_table;
 mod database;
 mod drop;
 pub mod dynamic;
+pub mod function;
 mod index;
 mod index_job;
 pub mod job;
@@ -35,6 +36,7 @@ mod view;
 
 pub use context::database_id;
 pub use database::config as binlog_config;
+pub use function::Function;
 pub use resource::Resource;
 pub use state::{AlterJob, BuildIndexJob, DdlState, Recycled, RecycledObject};
 
@@ -101,6 +103,7 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         },
         Statement::CreateResource(create) => resource::create(state, create),
         Statement::DropResource { kind, name, if_exists } => resource::drop(state, *kind, name, *if_exists),
+        Statement::Function(statement) => function::run(state, session, statement),
         Statement::Repository(repository) => {
             snapshot::repository::run(state, repository, cluster.clock.now_ms())
         }

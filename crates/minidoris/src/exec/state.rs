@@ -6,6 +6,7 @@ use doris_types::record::IndexChangeJobRecord;
 use serde::{Deserialize, Serialize};
 
 use super::dynamic::DynamicState;
+use super::function::Function;
 use super::job::SchemaJob;
 use super::resource::Resource;
 use crate::model::{Database, Partition, Table};
@@ -25,6 +26,8 @@ pub struct DdlState {
     /// By name.
     pub resources: BTreeMap<String, Resource>,
     pub storage_policies: BTreeMap<String, Resource>,
+    /// In the order of their creation.
+    pub functions: Vec<Function>,
 }
 
 /// A dropped object that RECOVER can bring back.

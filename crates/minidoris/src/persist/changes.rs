@@ -10,7 +10,7 @@ use crate::be::Backend;
 use crate::be::TxnState;
 use crate::be::save::pack;
 use crate::cluster::ClusterInner;
-use crate::exec::{RecycledObject, Resource};
+use crate::exec::{Function, RecycledObject, Resource};
 use crate::snapshot::Repositories;
 use crate::state::FeState;
 use crate::txn::TxnStatus;
@@ -65,6 +65,8 @@ pub(super) struct Head {
     pub resources: BTreeMap<String, Resource>,
     #[serde(default)]
     pub storage_policies: BTreeMap<String, Resource>,
+    #[serde(default)]
+    pub functions: Vec<Function>,
     #[serde(default)]
     pub repositories: Repositories,
 }
@@ -177,6 +179,7 @@ impl Seen {
             lagging: state.txns.lagging().collect(),
             resources: state.ddl.resources.clone(),
             storage_policies: state.ddl.storage_policies.clone(),
+            functions: state.ddl.functions.clone(),
             repositories: state.snapshots.repositories.clone(),
         };
         self.small(changes, Kind::Head, 0, json(&head));

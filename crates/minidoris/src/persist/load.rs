@@ -170,6 +170,7 @@ impl Saved {
             lagging,
             resources,
             storage_policies,
+            functions,
             repositories,
         } = self.head;
         cluster.clock.advance_ms(clock_offset_ms);
@@ -181,6 +182,7 @@ impl Saved {
         state.ddl.recycle_bin = self.recycle_bin;
         state.ddl.resources = resources;
         state.ddl.storage_policies = storage_policies;
+        state.ddl.functions = functions;
         state.snapshots.repositories = repositories;
         (state.ddl.alter_jobs, state.ddl.running_jobs, state.ddl.build_index_jobs) = self.jobs;
         state.snapshots.load_restoring(restoring);

@@ -68,6 +68,7 @@ pub fn check_allowed(statement: &Statement) -> SqlResult<()> {
         | Statement::CreateResource(_)
         | Statement::DropResource { .. }
         | Statement::Repository(_)
+        | Statement::Function(_)
         | Statement::Account(_)
         | Statement::Accepted(_) => Err(SqlError::general(ONLY_DML)),
     }

@@ -7,6 +7,7 @@ mod create_table;
 mod dynamic;
 mod filter;
 mod format;
+mod functions;
 mod information_schema;
 mod jobs;
 mod nodes;
@@ -114,6 +115,10 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::DynamicPartitions { db } => dynamic::rows(&state(), session, db.as_deref()),
         ShowKind::Backup { db } => jobs::backup(&state(), session, db.as_deref()),
         ShowKind::Restore { db, brief } => jobs::restore(&state(), session, db.as_deref(), *brief),
+        ShowKind::Functions { is_global, is_full, db } => {
+            functions::rows(&state(), session, *is_global, *is_full, db.as_deref())
+        }
+        ShowKind::CreateFunction(name) => functions::create_text(&state(), session, name),
         ShowKind::Repositories => Ok(repositories::rows(&state())),
         ShowKind::CreateRepository(name) => repositories::create_text(&state(), name),
         ShowKind::CatalogRecycleBin => Ok(jobs::recycle_bin(cluster, &state())),

@@ -5,6 +5,7 @@
 use indexmap::IndexMap;
 
 use super::account_ast::AccountStatement;
+use super::function::FunctionStatement;
 use super::repository::RepositoryStatement;
 use super::show_ast::{AlterJobKind, Show};
 use crate::model::{AggregateKind, DataType, DefaultValue, Distribution, KeysType, PartitionValue};
@@ -81,6 +82,7 @@ pub enum Statement {
         if_exists: bool,
     },
     Repository(RepositoryStatement),
+    Function(FunctionStatement),
     /// Users, roles, GRANT and REVOKE.
     Account(AccountStatement),
     /// Accepted and journalled, without an effect that replication could see (ANALYZE, catalogs, workload groups…). Holds the leading keywords.

@@ -10,6 +10,7 @@ mod alter_table;
 pub mod ast;
 mod backup;
 mod create_table;
+mod function;
 pub mod lexer;
 mod parser;
 mod partition;
@@ -21,6 +22,7 @@ mod types;
 
 pub use account_ast::*;
 pub use ast::*;
+pub use function::{FunctionBody, FunctionName, FunctionStatement};
 pub use lexer::split_statements;
 pub use partition::DEFAULT_BUCKETS;
 pub use repository::{CreateRepository, RepositoryKind, RepositoryStatement};

@@ -6,7 +6,7 @@ use super::show_ast::{AlterJobKind, Condition, Operator, OrderBy, Show, ShowFilt
 use crate::error::SqlResult;
 
 /// Statements that never have rows here: leading words and Doris's columns.
-const EMPTY: [(&[&str], &[&str]); 16] = [
+const EMPTY: [(&[&str], &[&str]); 13] = [
     (&["warnings"], &["Level", "Code", "Message"]),
     (&["errors"], &["Level", "Code", "Message"]),
     (&["load"], &["JobId", "Label", "State", "Progress", "Type", "EtlInfo", "TaskInfo", "ErrorMsg"]),
@@ -16,12 +16,6 @@ const EMPTY: [(&[&str], &[&str]); 16] = [
         &["catalogs"],
         &["CatalogId", "CatalogName", "Type", "IsCurrent", "CreateTime", "LastUpdateTime", "Comment"],
     ),
-    (&["functions"], &["Function Name"]),
-    (
-        &["full", "functions"],
-        &["Signature", "Return Type", "Function Type", "Intermediate Type", "Properties"],
-    ),
-    (&["global", "functions"], &["Function Name"]),
     (&["plugins"], &["Name", "Type", "Description", "Version", "Status"]),
     (&["triggers"], &["Trigger", "Event", "Table", "Statement", "Timing", "Created"]),
     (&["events"], &["Db", "Name", "Definer", "Time", "Type"]),
@@ -54,6 +48,9 @@ impl Parser<'_> {
             self.accept_words(words);
             self.optional_from()?;
             return Ok(ShowKind::Empty { columns: columns.to_vec() });
+        }
+        if let Some(functions) = self.show_functions()? {
+            return Ok(functions);
         }
         if self.accept_word("resources") {
             return Ok(ShowKind::Resources);
@@ -110,6 +107,24 @@ impl Parser<'_> {
             return Ok(ShowKind::Data { table });
         }
         self.show_cluster()
+    }
+
+    /// `[GLOBAL] [FULL] [BUILTIN] FUNCTIONS [FROM d]`; `None`, and no step, when something else follows.
+    fn show_functions(&mut self) -> SqlResult<Option<ShowKind>> {
+        let start = self.position();
+        let is_global = self.accept_word("global");
+        let is_full = self.accept_word("full");
+        let is_builtin = self.accept_word("builtin");
+        if !self.accept_word("functions") {
+            self.rewind(start);
+            return Ok(None);
+        }
+        let db = self.optional_from()?;
+        Ok(Some(if is_builtin {
+            ShowKind::Empty { columns: vec!["Function Name"] }
+        } else {
+            ShowKind::Functions { is_global, is_full, db }
+        }))
     }
 
     fn show_cluster(&mut self) -> SqlResult<ShowKind> {
@@ -202,6 +217,13 @@ impl Parser<'_> {
         }
         if self.accept_word("view") {
             return Ok(ShowKind::CreateView(self.table_name()?));
+        }
+        if let Some((_, is_global)) = self.function_words() {
+            let mut function = self.function_name(is_global)?;
+            if let Some(db) = self.optional_from()? {
+                function.db = Some(db);
+            }
+            return Ok(ShowKind::CreateFunction(function));
         }
         if self.accept_words(&["repository", "for"]) {
             return Ok(ShowKind::CreateRepository(self.name_or_text()?));

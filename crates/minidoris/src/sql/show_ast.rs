@@ -1,9 +1,10 @@
 //! SHOW statements and their filters.
 
 use super::ast::TableName;
+use super::function::FunctionName;
 use crate::access::UserIdentity;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Show {
     pub kind: ShowKind,
     pub filter: ShowFilter,
@@ -47,7 +48,7 @@ pub struct OrderBy {
     pub descending: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ShowKind {
     Databases,
     Tables {
@@ -113,6 +114,12 @@ pub enum ShowKind {
         db: Option<String>,
         brief: bool,
     },
+    Functions {
+        is_global: bool,
+        is_full: bool,
+        db: Option<String>,
+    },
+    CreateFunction(FunctionName),
     Repositories,
     CreateRepository(String),
     Snapshot {

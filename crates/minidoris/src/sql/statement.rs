@@ -115,6 +115,9 @@ impl Parser<'_> {
         if self.accept_word("repository") {
             return self.create_repository(is_read_only);
         }
+        if let Some((kind, is_global)) = self.function_words() {
+            return self.create_function(&kind, is_global);
+        }
         if let Some(kind) = self.resource_kind() {
             let if_not_exists = self.if_not_exists();
             let name = self.name_or_text()?;
@@ -123,9 +126,6 @@ impl Parser<'_> {
         }
         self.rewind(start);
         if [
-            "function",
-            "alias",
-            "global",
             "catalog",
             "workload",
             "encryptkey",
@@ -133,8 +133,6 @@ impl Parser<'_> {
             "sql_block_rule",
             "row",
             "file",
-            "aggregate",
-            "tables",
             "stage",
             "dictionary",
         ]
@@ -179,14 +177,15 @@ impl Parser<'_> {
         if self.accept_word("repository") {
             return self.drop_repository();
         }
+        if let Some((_, is_global)) = self.function_words() {
+            return self.drop_function(is_global);
+        }
         if let Some(kind) = self.resource_kind() {
             let if_exists = self.if_exists();
             return Ok(Statement::DropResource { kind, name: self.name_or_text()?, if_exists });
         }
         self.rewind(start);
         if [
-            "function",
-            "global",
             "catalog",
             "workload",
             "encryptkey",
@@ -194,7 +193,6 @@ impl Parser<'_> {
             "sql_block_rule",
             "row",
             "file",
-            "aggregate",
             "stats",
             "analyze",
             "stage",

@@ -228,7 +228,7 @@ const STATEMENTS: &[(&str, &str)] = &[
         "CreateResource(CreateResource { kind: Resource, name: \"r\", if_not_exists: false",
     ),
     ("drop storage policy p", "DropResource { kind: StoragePolicy, name: \"p\", if_exists: false }"),
-    ("CREATE ALIAS FUNCTION f(int) WITH PARAMETER(a) AS a + 1", "Accepted"),
+    ("CREATE ALIAS FUNCTION f(int) WITH PARAMETER(a) AS a + 1", "Function(Create"),
     ("select /*+ SET_VAR(x = 0) */ * from ix where s match_any \"11\"", "Query(Query { kind: Select"),
     ("with a as (select 1) select * from a", "Query(Query { kind: Select"),
     ("(select 1) union (select 2)", "Query(Query { kind: Select"),
@@ -284,7 +284,21 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("show tablet 10005", "Show(Show { kind: Tablet(10005)"),
     ("show table 5", "Show(Show { kind: TableById(5)"),
     ("show catalog recycle bin", "Show(Show { kind: CatalogRecycleBin"),
-    ("show full functions like 'x'", "Show(Show { kind: Empty"),
+    (
+        "show full functions like 'x'",
+        "Show(Show { kind: Functions { is_global: false, is_full: true, db: None }",
+    ),
+    ("SHOW GLOBAL FUNCTIONS", "Show(Show { kind: Functions { is_global: true, is_full: false, db: None }"),
+    ("SHOW FULL BUILTIN FUNCTIONS IN d", "Show(Show { kind: Empty"),
+    (
+        "drop global function if exists f(int, ...)",
+        "Function(Drop { function: FunctionName { is_global: true",
+    ),
+    (
+        "create read only repository `r` with broker `b` on location 'x' properties ('a'='b')",
+        "Repository(Create(CreateRepository { name: \"r\", is_read_only: true, kind: Broker(\"b\")",
+    ),
+    ("drop repository r", "Repository(Drop { name: \"r\" })"),
     ("show storage policy", "Show(Show { kind: StoragePolicies"),
     ("show resources where name = 'x'", "Show(Show { kind: Resources"),
 ];

@@ -14,7 +14,9 @@ use crate::query::types::Type;
 
 impl Compiler<'_> {
     pub(super) fn function(&mut self, scope: &Scope<'_>, function: &Function) -> SqlResult<Typed> {
-        let name = name_parts(&function.name)?.pop().unwrap_or_default().to_ascii_lowercase();
+        let mut parts = name_parts(&function.name)?;
+        let name = parts.pop().unwrap_or_default().to_ascii_lowercase();
+        let db = parts.pop();
         if function.over.is_some() || function.filter.is_some() {
             return Err(unsupported(function));
         }
@@ -43,6 +45,10 @@ impl Compiler<'_> {
         let mut values = Vec::new();
         for argument in &arguments {
             values.push(self.expression(scope, unnamed(argument)?)?);
+        }
+        if let Some(db) = &db {
+            let found = self.user_function(Some(db), &name, &values);
+            return found.unwrap_or_else(|| Err(unknown_function(&name)));
         }
         match aggregate(&name, &values, distinct) {
             Some(typed) => Ok(typed),
@@ -211,9 +217,7 @@ impl Compiler<'_> {
             "match_any" | "match_all" | "match_phrase" | "match_phrase_prefix" | "match_phrase_edge" => {
                 self.matching(name, arg(0)?, arg(1)?)
             }
-            other => {
-                Err(SqlError::general(format!("Can not found function '{}'", other.to_ascii_uppercase())))
-            }
+            other => self.user_function(None, other, values).unwrap_or_else(|| Err(unknown_function(other))),
         }
     }
 
@@ -311,6 +315,10 @@ fn unnamed(argument: &FunctionArg) -> SqlResult<&Expr> {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
         other => Err(unsupported(other)),
     }
+}
+
+fn unknown_function(name: &str) -> SqlError {
+    SqlError::general(format!("Can not found function '{}'", name.to_ascii_uppercase()))
 }
 
 fn wrong_arguments(name: &str) -> SqlError {

@@ -4,6 +4,7 @@
 //! of Doris's: decimals become scaled integers, dates texts, and arithmetic, comparisons and functions are
 //! spelled out accordingly. What it does not know it refuses; nothing is passed on unread.
 
+mod alias;
 mod convert;
 mod dialect;
 mod expression;
@@ -29,6 +30,7 @@ use crate::state::FeState;
 use super::engine::TableSource;
 use super::types::Type;
 
+pub use alias::alias_expression;
 pub use expression::value_text;
 pub use matching::text_matches;
 pub use scope::{Relation, RelationColumn, Scope};
