@@ -120,6 +120,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             next.views_apart.remove(&source_id).ok_or(refused)?;
         }
         Event::FullSyncNeeded { .. }
+        | Event::SourceTableFound { .. }
         | Event::FullSyncHeld { .. }
         | Event::SnapshotReady { .. }
         | Event::RestoreCancelled

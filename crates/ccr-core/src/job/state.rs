@@ -59,6 +59,9 @@ pub struct JobState {
     /// Views whose definition the downstream has refused, by upstream id; they are in `views` too.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub views_apart: BTreeMap<i64, ViewApart>,
+    /// The upstream id of the table of a table job that is not linked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_table: Option<i64>,
     /// Commit seqs that an operator has asked to pass over.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub skips: BTreeSet<i64>,
@@ -226,6 +229,7 @@ impl JobState {
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
             views_apart: BTreeMap::new(),
+            source_table: None,
             skips: BTreeSet::new(),
             blocked: None,
             last_full_sync: Some(FullSyncRecord {

@@ -30,6 +30,10 @@ pub enum Event {
         from_commit_seq: i64,
         at_ms: i64,
     },
+    /// The table of a table job was found by its name.
+    SourceTableFound {
+        source_id: i64,
+    },
     /// The snapshot is there and has been read.
     SnapshotReady {
         info: SnapshotInfo,
@@ -273,6 +277,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::ViewLeft { .. }
             | Event::ViewCopied { .. }),
         ) => lanes::step(job_id, &mut next, event)?,
+        (_, Event::SourceTableFound { source_id }) => next.source_table = Some(source_id),
         (_, Event::SkipRequested { commit_seq }) => {
             next.skips.insert(commit_seq);
         }
@@ -317,6 +322,7 @@ impl Event {
         match self {
             Event::FullSyncNeeded { .. } => "FullSyncNeeded",
             Event::FullSyncHeld { .. } => "FullSyncHeld",
+            Event::SourceTableFound { .. } => "SourceTableFound",
             Event::SnapshotReady { .. } => "SnapshotReady",
             Event::RestoreCancelled => "RestoreCancelled",
             Event::Restored { .. } => "Restored",

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use doris_types::call::MetaFilter;
+
 use super::job::Job;
-use crate::effect::{Scope, backup, restore};
+use super::lane::{self, Presence};
+use crate::effect::{Scope, backup, restore, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType};
 
@@ -26,7 +29,11 @@ pub(super) async fn run(job: &mut Job) -> Result<()> {
 async fn take(job: &mut Job, full_sync: &FullSync, label: &str) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     tracing::info!(label, reason = %full_sync.reason.describe(), "full sync: backup");
-    match backup::run(&shell, label, &scope(job)).await? {
+    let outcome = match shell.ctx.record.spec.sync_type() {
+        SyncType::Database => backup::run(&shell, label, &Scope::Database).await?,
+        SyncType::Table => back_up_table(job, label).await?,
+    };
+    match outcome {
         backup::Outcome::Ready(info) => {
             tracing::info!(
                 label,
@@ -50,7 +57,7 @@ async fn put(
 ) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     tracing::info!(label = restore_label, "full sync: restore");
-    match restore::run(&shell, backup_label, restore_label, info, &scope(job)).await? {
+    match restore::run(&shell, backup_label, restore_label, info, &scope(job, info)).await? {
         restore::Outcome::Restored(links) => {
             let dropped = restore::drop_stale(&shell, &job.state.tables, &links).await?;
             for table in dropped {
@@ -101,17 +108,73 @@ async fn put(
     }
 }
 
-/// What the job replicates. A table job follows its table under the name it has now.
-fn scope(job: &Job) -> Scope {
+/// Backs up the table of a table job, under whatever name it has now.
+async fn back_up_table(job: &mut Job, label: &str) -> Result<backup::Outcome> {
+    let shell = Arc::clone(&job.shell);
+    let target_name = shell.ctx.record.spec.dest.table.clone();
+    let mut tries = 0;
+    loop {
+        let found = find_table(job).await?;
+        let source_id = found.as_ref().map(|(source_id, _)| *source_id);
+        let source_name = found.map_or_else(|| table_name(job).to_owned(), |(_, name)| name);
+        let scope = Scope::Table { source_name, target_name: target_name.clone() };
+        match backup::run(&shell, label, &scope).await {
+            Ok(backup::Outcome::Ready(info))
+                if source_id.is_some_and(|id| info.tables.iter().all(|table| table.id != id)) =>
+            {
+                let detail = "another table took the name meanwhile".to_owned();
+                let label = label.to_owned();
+                return Ok(backup::Outcome::Lost(FullSyncReason::SnapshotLost { label, detail }));
+            }
+            // It was renamed after it was found.
+            Err(error) if source_id.is_some() && error.message.contains("nknown table") => {
+                tries += 1;
+                shell.pause(&error, tries).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The table of a table job and its name now: the one that has its name, or else the one that had it when it
+/// was last looked for. That one is remembered, since a table may get another name before the first snapshot
+/// holds it. `None` when there is neither.
+async fn find_table(job: &mut Job) -> Result<Option<(i64, String)>> {
+    let shell = Arc::clone(&job.shell);
+    let known = job.state.tables.keys().next().copied().or(job.state.source_table);
+    let filter = MetaFilter::Named(vec![table_name(job).to_owned()]);
+    let db = shell
+        .retry(async || {
+            shell.ctx.upstream.meta(shell.source_database(), filter.clone()).await.map_err(upstream)
+        })
+        .await?;
+    if let Some(table) = db.and_then(|db| db.tables.into_iter().next()) {
+        if known != Some(table.id) {
+            job.apply(Event::SourceTableFound { source_id: table.id }).await?;
+        }
+        return Ok(Some((table.id, table.name)));
+    }
+    let Some(source_id) = known else { return Ok(None) };
+    Ok(match shell.retry(async || lane::present(&shell, source_id).await).await? {
+        Some(Presence::Named(name)) => Some((source_id, name)),
+        Some(Presence::Dropped) | None => None,
+    })
+}
+
+/// The name of the table of a table job, as far as it is known.
+fn table_name(job: &Job) -> &str {
+    let link = job.state.tables.values().next();
+    link.map_or(&job.shell.ctx.record.spec.src.table, |link| &link.source_name)
+}
+
+/// What of the snapshot is restored. The table of a table job has the name there that it had upstream then.
+fn scope(job: &Job, info: &SnapshotInfo) -> Scope {
     let spec = &job.shell.ctx.record.spec;
     match spec.sync_type() {
         SyncType::Database => Scope::Database,
         SyncType::Table => {
-            let link = job.state.tables.values().next();
-            Scope::Table {
-                source_name: link.map_or(&spec.src.table, |link| &link.source_name).clone(),
-                target_name: spec.dest.table.clone(),
-            }
+            let source_name = info.tables.first().map_or(&spec.src.table, |table| &table.name).clone();
+            Scope::Table { source_name, target_name: spec.dest.table.clone() }
         }
     }
 }

@@ -7,7 +7,7 @@ use doris_types::call::{BinlogPage, BinlogScope, MetaFilter};
 
 use super::shell::Shell;
 use crate::effect::routes::is_proven_gone;
-use crate::effect::upstream;
+use crate::effect::{look_for, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::FullSyncReason;
 
@@ -77,8 +77,13 @@ impl Source {
         }
         let name = &shell.ctx.record.spec.src.table;
         let named = MetaFilter::Named(vec![name.clone()]);
-        let now = shell.ctx.upstream.meta(db_name, named).await.map_err(upstream)?;
-        match now.and_then(|db| db.tables.into_iter().next()) {
+        let look = async || {
+            let now = shell.ctx.upstream.meta(db_name, named.clone()).await.map_err(upstream)?;
+            Ok(now.and_then(|db| db.tables.into_iter().next()))
+        };
+        match look_for(shell, Origin::UpstreamFe, "CCR0303", &format!("table {name}"), look).await? {
+            // It is there after all: the answer without it was a stale one.
+            Some(table) if table.id == table_id => Ok(None),
             Some(table) => {
                 Ok(Some(FullSyncReason::SourceTableReplaced { old_id: table_id, new_id: table.id }))
             }

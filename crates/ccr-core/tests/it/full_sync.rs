@@ -139,6 +139,41 @@ async fn a_restore_cancelled_again_and_again_blocks_and_is_tried_when_resumed() 
     assert_eq!(found, (1, 4));
 }
 
+/// The table of a table job gets another name before the first snapshot holds it.
+#[tokio::test(start_paused = true)]
+async fn a_table_renamed_before_the_first_snapshot_is_found_again() {
+    for is_name_reused in [false, true] {
+        let world = World::new();
+        world.with(|world| {
+            world.create("t1", &[1, 2], 2);
+            world.load_all("t1");
+            world.backups.between_barriers.push_back(Box::new(move |world| {
+                world.rename_table("t1", "t9");
+                world.load_all("t9");
+                if is_name_reused {
+                    // It is this table then that the job was made for.
+                    world.create("t1", &[], 1);
+                    world.load_all("t1");
+                } else {
+                    world.only_table = Some(("t9".to_owned(), "x1".to_owned()));
+                }
+            }));
+        });
+        let mut run = Run::table(world, "t1", "x1");
+        run.start();
+        run.caught_up().await;
+        run.world.with(|world| {
+            world.load_all("t9");
+            if is_name_reused {
+                world.load_all("t1");
+            }
+        });
+        run.caught_up().await;
+        run.check();
+        assert_eq!(run.world.with(|world| (world.backups.accepted, world.restores.accepted)), (2, 1));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_table_that_was_made_anew_is_copied_anew() {
     let world = World::new();

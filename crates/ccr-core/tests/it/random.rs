@@ -144,7 +144,9 @@ fn work(world: &mut Inner, random: &mut Random) {
         }
         10 if random.chance(40) => {
             let to = *random.pick(NAMES);
-            if world.source.table(to).is_none() {
+            // Until the first snapshot a table job is about whichever table has the name.
+            let is_linked = world.store.state.as_ref().is_some_and(|state| !state.tables.is_empty());
+            if world.source.table(to).is_none() && (!followed || is_linked) {
                 world.rename_table(name, to);
                 if let Some((source, _)) = world.only_table.as_mut().filter(|_| followed) {
                     to.clone_into(source);

@@ -14,6 +14,8 @@ use super::{Answer, Inner, status};
 pub struct Restores {
     pub jobs: Vec<Restore>,
     pub cancel: u32,
+    /// Restores that run do not end.
+    pub is_held: bool,
     pub accepted: u32,
     pub finished: u32,
 }
@@ -101,7 +103,7 @@ impl Inner {
         if age >= 200 {
             self.restores.jobs[at].state = "DOWNLOADING";
         }
-        if age < 400 {
+        if age < 400 || self.restores.is_held {
             return;
         }
         let job = self.restores.jobs[at].clone();
