@@ -21,6 +21,7 @@ mod failpoints;
 mod gap;
 mod harness_itself;
 mod isolation;
+mod labels;
 mod lost_replies;
 mod matrix;
 mod media;

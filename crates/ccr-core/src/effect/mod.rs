@@ -6,6 +6,7 @@
 mod absence;
 pub(crate) mod backup;
 pub(crate) mod ingest;
+pub(crate) mod label;
 mod medium;
 mod names;
 pub(crate) mod restore;

@@ -1,37 +1,26 @@
 //! One upstream transaction, repeated downstream exactly once.
 //!
-//! The label is made of the job and the commit seq, the request id of the label. So `beginTxn` can be
-//! repeated after a lost reply or a crash: it answers with the transaction that is still open, or says
-//! that the label is finished, which proves the commit. `commitTxn` can be repeated likewise. A
-//! transaction that a new master has forgotten is begun again under the same label.
-//!
-//! A transaction that an earlier try opened for more tables than are left of it can be finished in no way once one
-//! of the others is gone downstream: FEs refuse to commit it and to roll it back, until it times out. The next
-//! try then takes a second label, and whoever does not know about that tries this one first.
+//! [`super::label`] tells whether an earlier try has committed it, or left it open. `commitTxn` can be repeated.
+//! A transaction that a new master has forgotten is begun again under the same label.
 //!
 //! A label is forgotten some hours after its transaction finished. When a commit may have been tried so long
 //! ago (`untried_since_ms`), the partition versions decide instead: snapshot and replay keep them equal on both
 //! sides, so a downstream version that has reached the upstream one means the commit took place.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use doris_types::call::{BeginAnswer, BeginTxn, CommitTxn, LabelState, MetaFilter};
+use doris_types::call::{CommitTxn, MetaFilter};
 use doris_types::record::PartitionRecord;
-use sha2::{Digest, Sha256};
 
 use super::ingest::{self, TabletWork};
-use super::routes::{Found, Looked, Routes, is_proven_gone, table_names};
+use super::label::{self, Begun, Choice, LABEL_TRUST_MS};
+use super::routes::{Found, Looked, Routes, is_proven_gone};
 use super::{downstream, sub_txn, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::shell::Shell;
-
-/// After this long the downstream may have forgotten a label; it keeps them for 12 hours by default.
-const LABEL_TRUST_MS: i64 = 10 * 3600 * 1000;
 
 /// The code of something that the upstream metadata neither lists nor reports as dropped.
 const MISSING: &str = "CCR0303";
@@ -52,8 +41,8 @@ pub(crate) struct Transaction {
     /// No commit of it was tried before this moment, in milliseconds.
     pub untried_since_ms: i64,
     pub earlier: Arc<EarlierCommits>,
-    /// Whether the transaction of the first label can be finished in no way.
-    pub is_stuck: Arc<AtomicBool>,
+    /// Which of its labels it carries.
+    pub choice: Arc<Choice>,
 }
 
 /// How far a transaction is.
@@ -146,11 +135,13 @@ pub(crate) async fn commit(
                 for table in &txn.ingest.tables {
                     routes.forget(table.source_id);
                 }
-                if misses_other_table(&txn, &error) {
+                if label::is_stuck(&txn, &error) {
                     let db = shell.target_database();
                     let reason = "a table of it is gone";
                     let rollback = shell.ctx.downstream.rollback_txn(db, request.txn_id, reason).await;
-                    txn.is_stuck.fetch_or(rollback.is_err(), Ordering::Relaxed);
+                    if rollback.is_err() {
+                        txn.choice.give_up();
+                    }
                 }
                 shell.pause(&error, tries).await;
                 prepared = prepare(Arc::clone(&shell), Arc::clone(&routes), Arc::clone(&txn)).await?;
@@ -183,144 +174,20 @@ async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction, tries: u
         }
     }
     let order = sub_txn::order(&txn.ingest.stids, &work);
-    let first_label = label(shell.job_id(), txn.track, txn.commit_seq);
-    let is_stuck = txn.is_stuck.load(Ordering::Relaxed);
-    let may_have_been_stuck = txn.ingest.is_shared && txn.earlier.since_ms().is_some();
-    if !is_stuck
-        && may_have_been_stuck
-        && settle_label(shell, second_label(&first_label), table_ids[0]).await? == Some(true)
-    {
-        return Ok(Prepared::Committed);
-    }
-    let label = if is_stuck { second_label(&first_label) } else { first_label };
-    let request = BeginTxn {
-        database: shell.target_database().to_owned(),
-        table_ids,
-        request_id: request_id(&label),
-        label,
-        timeout_s: shell.ctx.options.txn_timeout_s,
-        sub_txn_num: order.len() as i64,
-    };
-    let opened = open(shell, &request).await.inspect_err(|error| {
-        txn.is_stuck.fetch_or(misses_other_table(txn, error), Ordering::Relaxed);
-    });
-    let (txn_id, sub_txn_ids) = match opened? {
-        BeginAnswer::Opened { txn_id, sub_txn_ids } => {
-            if trusts_label {
-                txn.earlier.settle();
-            }
-            (txn_id, sub_txn_ids)
-        }
-        BeginAnswer::LabelUsed { state: LabelState::Finished, .. } => return Ok(Prepared::Committed),
-        BeginAnswer::LabelUsed { txn_id, state } => {
-            return Err(displace(shell, &request.label, txn_id, state).await);
-        }
-    };
-    let txn_of = |work: &TabletWork| sub_txn::txn_of(work, &order, &sub_txn_ids, txn_id);
-    let filled = ingest::fill(shell, routes, txn_of, request.request_id, &work).await?;
-    let mut commit =
-        CommitTxn { database: request.database, txn_id, commits: Vec::new(), sub_txns: Vec::new() };
+    let begun = label::begin(shell, txn, &table_ids, order.len() as i64, trusts_label).await?;
+    let Begun::Open(open) = begun else { return Ok(Prepared::Committed) };
+    let (txn_id, sub_txn_ids) = (open.txn_id, &open.sub_txn_ids);
+    let txn_of = |work: &TabletWork| sub_txn::txn_of(work, &order, sub_txn_ids, txn_id);
+    let filled = ingest::fill(shell, routes, txn_of, open.request_id, &work).await?;
+    label::claim(shell, txn, &open, &table_ids).await?;
+    let database = shell.target_database().to_owned();
+    let mut commit = CommitTxn { database, txn_id, commits: Vec::new(), sub_txns: Vec::new() };
     if order.is_empty() {
         commit.commits = filled.iter().map(|filled| filled.commit).collect();
     } else {
-        commit.sub_txns = sub_txn::commits(&order, &sub_txn_ids, &work, &filled);
+        commit.sub_txns = sub_txn::commits(&order, sub_txn_ids, &work, &filled);
     }
     Ok(Prepared::Ready(commit))
-}
-
-/// Begins the transaction. One that an earlier try opened is answered without its sub-transactions, so when it
-/// has some it is rolled back and begun again.
-async fn open(shell: &Shell, request: &BeginTxn) -> Result<BeginAnswer> {
-    let is_whole = |sub_txn_ids: &[i64]| sub_txn_ids.len() as i64 == request.sub_txn_num;
-    let answer = shell.ctx.downstream.begin_txn(request).await.map_err(downstream)?;
-    let txn_id = match &answer {
-        BeginAnswer::Opened { txn_id, sub_txn_ids } if !is_whole(sub_txn_ids) => *txn_id,
-        BeginAnswer::Opened { .. } | BeginAnswer::LabelUsed { .. } => return Ok(answer),
-    };
-    let reason = "begun again with its sub-transactions";
-    shell.ctx.downstream.rollback_txn(shell.target_database(), txn_id, reason).await.map_err(downstream)?;
-    match shell.ctx.downstream.begin_txn(request).await.map_err(downstream)? {
-        BeginAnswer::Opened { txn_id, sub_txn_ids } if !is_whole(&sub_txn_ids) => Err(Error::retry(
-            Origin::DownstreamFe,
-            "CCR0307",
-            format!(
-                "transaction {txn_id} was opened with {} of {} sub-transactions",
-                sub_txn_ids.len(),
-                request.sub_txn_num
-            ),
-        )),
-        answer => Ok(answer),
-    }
-}
-
-/// Our label on a transaction that is not ours to go on with: it is aborted, and begun again next time.
-async fn displace(shell: &Shell, label: &str, txn_id: Option<i64>, state: LabelState) -> Error {
-    if let (Some(txn_id), LabelState::Running | LabelState::Precommitted) = (txn_id, state) {
-        let rollback = shell
-            .ctx
-            .downstream
-            .rollback_txn(shell.target_database(), txn_id, "left open by the syncer")
-            .await;
-        if let Err(failure) = rollback {
-            return downstream(failure);
-        }
-    }
-    Error::retry(
-        Origin::DownstreamFe,
-        "CCR0307",
-        format!("label {label} was taken by transaction {txn_id:?} in state {state:?}"),
-    )
-}
-
-/// Whether the transaction of the main track for this commit seq was committed; if not, it cannot be any more.
-/// `None` when that cannot be told: the label may have been forgotten, or none of the job's tables is there to
-/// ask with.
-pub(crate) async fn is_committed(
-    shell: &Shell,
-    commit_seq: i64,
-    untried_since_ms: i64,
-    target_ids: &BTreeSet<i64>,
-) -> Result<Option<bool>> {
-    let present = table_names(shell).await?;
-    let Some(table_id) = target_ids.iter().find(|id| present.contains_key(id)) else { return Ok(None) };
-    if shell.now_ms() - untried_since_ms > LABEL_TRUST_MS {
-        return Ok(None);
-    }
-    let label = label(shell.job_id(), TrackId::Main, commit_seq);
-    match settle_label(shell, second_label(&label), *table_id).await? {
-        Some(false) => settle_label(shell, label, *table_id).await,
-        settled => Ok(settled),
-    }
-}
-
-/// Whether the transaction of a label was committed; if not, it cannot be any more. `None` when that cannot be told.
-async fn settle_label(shell: &Shell, label: String, table_id: i64) -> Result<Option<bool>> {
-    let request = BeginTxn {
-        database: shell.target_database().to_owned(),
-        table_ids: vec![table_id],
-        request_id: request_id(&label),
-        label,
-        timeout_s: shell.ctx.options.txn_timeout_s,
-        sub_txn_num: 0,
-    };
-    // To begin it is the only way to ask for a label.
-    let txn_id = match shell.ctx.downstream.begin_txn(&request).await.map_err(downstream)? {
-        BeginAnswer::LabelUsed { state: LabelState::Finished, .. } => return Ok(Some(true)),
-        BeginAnswer::Opened { txn_id, .. } | BeginAnswer::LabelUsed { txn_id: Some(txn_id), .. } => txn_id,
-        BeginAnswer::LabelUsed { txn_id: None, .. } => return Ok(None),
-    };
-    let db = shell.target_database();
-    let rollback = shell.ctx.downstream.rollback_txn(db, txn_id, "asked for its state").await;
-    match rollback.map_err(downstream) {
-        Ok(()) => Ok(Some(false)),
-        // Asked again, the label tells what became of it.
-        Err(error) if error.disposition == Disposition::RestartTxn => {
-            Err(Error { disposition: Disposition::Retry, ..error })
-        }
-        // One of its tables is gone, so it can be neither committed nor rolled back.
-        Err(error) if error.disposition == Disposition::RefreshMeta => Ok(Some(false)),
-        Err(error) => Err(error),
-    }
 }
 
 /// The tablets a table's part of the transaction fills; partitions that were dropped upstream later are
@@ -544,51 +411,4 @@ fn version_doubt(txn: &Transaction, partition: &PartitionRecord, target: i64) ->
         ),
         "something else wrote to the target: create the job again",
     )
-}
-
-/// The label of a job's transaction for an upstream commit seq.
-pub(crate) fn label(job_id: &str, track: TrackId, commit_seq: i64) -> String {
-    match track {
-        TrackId::Main => format!("ccrj-{job_id}-{commit_seq}"),
-        TrackId::Table(source_id) => format!("ccrj-{job_id}-{commit_seq}-t{source_id}"),
-    }
-}
-
-/// The label of a transaction whose first one is stuck.
-fn second_label(label: &str) -> String {
-    format!("{label}-a2")
-}
-
-/// Whether an FE misses a table that is not one of those that are left of the transaction.
-fn misses_other_table(txn: &Transaction, error: &Error) -> bool {
-    const MISSES: &str = "table not found, tableId=";
-    let Some((_, rest)) = error.message.split_once(MISSES) else { return false };
-    let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
-    let missed = rest[..digits].parse::<i64>();
-    missed.is_ok_and(|missed| txn.ingest.tables.iter().all(|table| table.target_id != missed))
-}
-
-/// The same for the same label, so that a repeated `beginTxn` finds the transaction it opened before.
-fn request_id(label: &str) -> (i64, i64) {
-    let digest = Sha256::digest(label.as_bytes());
-    let part = |from: usize| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&digest[from..from + 8]);
-        i64::from_be_bytes(bytes)
-    };
-    (part(0), part(8))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn label_and_request_id_are_functions_of_job_and_seq() {
-        assert_eq!(label("00ff", TrackId::Main, 7), "ccrj-00ff-7");
-        assert_eq!(label("00ff", TrackId::Table(5), 7), "ccrj-00ff-7-t5");
-        assert_eq!(second_label("ccrj-00ff-7"), "ccrj-00ff-7-a2");
-        assert_eq!(request_id("a"), request_id("a"));
-        assert_ne!(request_id("a"), request_id("b"));
-    }
 }

@@ -120,6 +120,8 @@ pub struct Ingest {
     pub stids: Vec<i64>,
     /// The upstream transaction wrote to several tables, whether or not they are left to this track.
     pub is_shared: bool,
+    /// The upstream's label, in a job that reuses it.
+    pub label: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -294,6 +296,7 @@ fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a Tab
             unlinked: vec![source_id],
             stids: Vec::new(),
             is_shared: false,
+            label: None,
         }))),
     }
 }

@@ -136,7 +136,8 @@ mod tests {
                 tables: Vec::new(),
                 unlinked: vec![77],
                 stids: Vec::new(),
-                is_shared: false
+                is_shared: false,
+                label: None,
             })
         );
     }

@@ -49,7 +49,8 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
         return Plan::Skip(reason);
     }
     let is_shared = record.table_records.len() > 1;
-    Plan::Ingest(Ingest { tables, unlinked, stids: record.stids.clone(), is_shared })
+    let label = view.spec.options.reuse_binlog_label.then(|| record.label.clone());
+    Plan::Ingest(Ingest { tables, unlinked, stids: record.stids.clone(), is_shared, label })
 }
 
 #[cfg(test)]
@@ -112,9 +113,35 @@ mod tests {
                 tables: Vec::new(),
                 unlinked: vec![99],
                 stids: Vec::new(),
-                is_shared: false
+                is_shared: false,
+                label: None,
             })
         );
+    }
+
+    #[test]
+    fn the_label_is_kept_where_the_job_reuses_it() {
+        let data = format!(
+            r#"{{"commitSeq":60,"txnId":1,"dbId":1,"label":"load_1","tableRecords":{{"10":{{"partitionRecords":[{PARTITION}]}}}}}}"#
+        );
+        let (mut spec, tables) = (spec("", ""), links());
+        let (views, skips) = (Default::default(), Default::default());
+        for (reuses, expected) in [(false, None), (true, Some("load_1".to_owned()))] {
+            spec.options.reuse_binlog_label = reuses;
+            let view = View {
+                spec: &spec,
+                tables: &tables,
+                views: &views,
+                skips: &skips,
+                commit_seq: 40,
+                track: TrackId::Main,
+            };
+            let Plan::Ingest(ingest) = super::super::plan(&change(60, BinlogType::UPSERT, &data), view)
+            else {
+                panic!("rows to ingest");
+            };
+            assert_eq!(ingest.label, expected);
+        }
     }
 
     #[test]

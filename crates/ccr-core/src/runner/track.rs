@@ -47,6 +47,8 @@ pub(super) enum TrackEvent {
         tables: Vec<i64>,
         /// Tables of the transaction that the job has no link to.
         unlinked: Vec<i64>,
+        /// The upstream's label, if the job reuses it.
+        label: Option<String>,
         /// No commit of it was tried before this moment.
         untried_since_ms: i64,
         error: Error,
@@ -359,7 +361,7 @@ impl Track {
                     ingest,
                     untried_since_ms: self.earlier.since_ms().unwrap_or_else(|| self.shell.now_ms()),
                     earlier: Arc::clone(&self.earlier),
-                    is_stuck: Arc::default(),
+                    choice: Arc::default(),
                 });
                 let prepare =
                     transaction::prepare(Arc::clone(&self.shell), Arc::clone(&self.routes), Arc::clone(&txn));
@@ -495,17 +497,17 @@ impl Track {
 }
 
 fn failed(slot: Slot, error: Error) -> TrackEvent {
-    let (tables, unlinked, untried_since_ms) = match &slot.work {
+    let (tables, unlinked, label, untried_since_ms) = match &slot.work {
         Work::Filling(txn) | Work::Filled(txn, _) | Work::Failed(txn, _) => {
             let tables = txn.ingest.tables.iter().map(|table| table.source_id);
             // The others go on without it.
             let concerned = tables.filter(|id| error.table.is_none_or(|table| table == *id)).collect();
-            (concerned, txn.ingest.unlinked.clone(), txn.untried_since_ms)
+            (concerned, txn.ingest.unlinked.clone(), txn.ingest.label.clone(), txn.untried_since_ms)
         }
-        Work::Skip => (Vec::new(), Vec::new(), i64::MAX),
+        Work::Skip => (Vec::new(), Vec::new(), None, i64::MAX),
     };
     let Done { commit_seq, binlog_type, .. } = slot.done;
-    TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, untried_since_ms, error }
+    TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, label, untried_since_ms, error }
 }
 
 /// The future in the option, or one that never ends.

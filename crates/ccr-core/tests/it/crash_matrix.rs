@@ -3,7 +3,7 @@
 //! All calls of the ports and all writes to the store go through one gate, which numbers them; so every
 //! crash point there is gets its number, whatever the engine calls. A run whose fault was never reached
 //! ends the enumeration. Every fifth point is taken unless `CCR_SIM_ALL=1` asks for all of them;
-//! `CCR_SIM_POINT=<scenario>,<fault>,<number>` runs one.
+//! `CCR_SIM_SCENARIO=<scenario>` leaves out the others, `CCR_SIM_POINT=<scenario>,<fault>,<number>` runs one point.
 
 use std::panic::AssertUnwindSafe;
 
@@ -49,7 +49,11 @@ async fn at_every_call(fault: Fault) {
         return;
     }
     let stride = if std::env::var_os("CCR_SIM_ALL").is_some() { 1 } else { STRIDE };
+    let only = std::env::var("CCR_SIM_SCENARIO").ok();
     for (position, scenario) in SCENARIOS.iter().enumerate() {
+        if only.as_deref().is_some_and(|only| only != scenario.name) {
+            continue;
+        }
         let offset = (position + fault as usize) as u64 % stride;
         let mut number = 1 + offset;
         while AssertUnwindSafe(play(scenario, Some((number, fault)))).catch_unwind().await.unwrap_or_else(

@@ -8,6 +8,7 @@ use futures::FutureExt;
 
 use super::run::Run;
 use super::world::faults::Random;
+use super::world::txn::TxnState;
 use super::world::upstream::Written;
 use super::world::{Inner, World};
 
@@ -72,6 +73,18 @@ async fn play(seed: u64) {
         Some((source, target)) => Run::table(world, source, target),
     };
     run.options.max_transactions_in_flight = random.below(8) + 1;
+    if seed % 3 == 1 {
+        run.record.spec.options.reuse_binlog_label = true;
+        let mut own = Random::new(seed ^ 0x1ABE1);
+        run.world.with(|world| {
+            for n in 1..40 {
+                let state = if own.chance(50) { TxnState::Visible } else { TxnState::Prepare };
+                if own.chance(15) {
+                    world.foreign_load(&format!("load_{n}"), state);
+                }
+            }
+        });
+    }
     run.start();
     for _ in 0..random.below(6) + 2 {
         run.world.with(|world| {

@@ -68,6 +68,10 @@ pub const SCENARIOS: &[Scenario] = &[
         options: options::follow_media,
         ..database("media", 1, |run| options::media(run).boxed_local())
     },
+    Scenario {
+        options: options::reuse_labels,
+        ..database("labels", 2, |run| options::labels(run).boxed_local())
+    },
     database("views", 1, |run| views(run).boxed_local()),
     database("statements", 1, |run| statements(run).boxed_local()),
     database("statements_apart", 2, |run| statements_apart(run).boxed_local()),
@@ -104,7 +108,7 @@ async fn copies_begun(run: &mut Run, number: usize) {
     run.until("a copy", |world, _| world.store.partial_syncs.len() >= number).await;
 }
 
-async fn restores_accepted(run: &mut Run, number: u32) {
+pub async fn restores_accepted(run: &mut Run, number: u32) {
     run.until("a restore", |world, _| world.restores.accepted >= number).await;
 }
 

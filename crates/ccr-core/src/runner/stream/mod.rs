@@ -28,8 +28,8 @@ use super::lane::{CopyFuture, CopyStep};
 use super::shell::Shell;
 use super::track::{Barrier, Done, Track, TrackEvent, or_pending};
 use crate::change::Change;
+use crate::effect::label;
 use crate::effect::routes::Routes;
-use crate::effect::transaction;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
 use crate::job::{Blocked, Event, FullSyncReason, Leaving, PartialSyncReason, Position, SyncType, holds};
@@ -209,7 +209,15 @@ impl<'a> Stream<'a> {
             }
             TrackEvent::CaughtUp => {}
             TrackEvent::SourceFailed(error) => return Err(error),
-            TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, untried_since_ms, error } => {
+            TrackEvent::Failed {
+                commit_seq,
+                binlog_type,
+                tables,
+                unlinked,
+                label,
+                untried_since_ms,
+                error,
+            } => {
                 self.settle_recording().await?;
                 self.job.handling = Some((commit_seq, binlog_type.to_owned()));
                 if error.code == UNKNOWN_TABLE {
@@ -218,7 +226,7 @@ impl<'a> Stream<'a> {
                     return Ok(Flow::GoOn);
                 }
                 if error.disposition == Disposition::Block
-                    && self.is_committed(commit_seq, untried_since_ms, &error).await?
+                    && self.is_committed(commit_seq, label.as_deref(), untried_since_ms, &error).await?
                 {
                     self.main.passed_barrier(commit_seq);
                     self.move_position(commit_seq, self.job.position.timestamp_ms);
@@ -294,12 +302,18 @@ impl<'a> Stream<'a> {
     /// Whether a transaction of the main track that fails now was committed by an earlier try. Its tables would
     /// get it a second time on their own tracks, where it has other labels; so while this cannot be told the
     /// job as a whole is concerned.
-    async fn is_committed(&mut self, commit_seq: i64, untried_since_ms: i64, error: &Error) -> Result<bool> {
+    async fn is_committed(
+        &mut self,
+        commit_seq: i64,
+        upstream: Option<&str>,
+        untried_since_ms: i64,
+        error: &Error,
+    ) -> Result<bool> {
         let shell = Arc::clone(&self.shell);
         let target_ids = self.job.state.tables.values().map(|link| link.target_id).collect();
         shell
             .retry(async || {
-                transaction::is_committed(&shell, commit_seq, untried_since_ms, &target_ids).await
+                label::is_committed(&shell, commit_seq, upstream, untried_since_ms, &target_ids).await
             })
             .await?
             .ok_or_else(|| error.clone())

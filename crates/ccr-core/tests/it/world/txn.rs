@@ -324,12 +324,39 @@ impl Inner {
 
     /// Checks that the target is the source as of the transaction's commit seq.
     fn check_after(&mut self, id: i64) {
-        // `ccrj-<job>-<seq>`, and `-t<table>` behind it on a table's own track. A second label ends in `-a2`.
-        let mut parts = self.transactions.all[&id].label.split('-').skip(2);
+        // `ccrj-<job>-<seq>`, and `-t<table>` behind it on a table's own track. A second label ends in `-a2`, that of
+        // an empty transaction which claims another one in `-c<id>`.
+        let label = &self.transactions.all[&id].label;
+        let Some(own) = label.strip_prefix("ccrj-") else {
+            let seq = self.journal.labels.get(label).copied();
+            seq.into_iter().for_each(|seq| self.check_at(seq));
+            return;
+        };
+        let mut parts = own.split('-').skip(1);
         let seq = parts.next().and_then(|seq| seq.parse().ok()).unwrap_or(0);
-        if parts.next().is_none_or(|part| !part.starts_with('t')) {
+        if parts.all(|part| !part.starts_with(['t', 'c'])) {
             self.check_at(seq);
         }
+    }
+
+    /// Somebody else loads into some other table of the target database under this label.
+    pub fn foreign_load(&mut self, label: &str, state: TxnState) {
+        let id = self.id();
+        let (finished_ms, expires_ms) = (self.now_ms, i64::MAX);
+        let txn = Txn {
+            label: label.to_owned(),
+            request_id: (0, 0),
+            state,
+            sub_txn_ids: Vec::new(),
+            table_ids: Vec::new(),
+            filled: BTreeMap::new(),
+            doing: BTreeMap::new(),
+            named: Vec::new(),
+            order: 0,
+            finished_ms,
+            expires_ms,
+        };
+        self.transactions.all.insert(id, txn);
     }
 
     pub fn rollback(&mut self, id: i64) -> Answer<()> {

@@ -26,6 +26,8 @@ pub struct Journal {
     /// Tables and partitions dropped ever, also when the binlog no longer knows of it.
     pub gone: BTreeSet<i64>,
     pub last_txn: i64,
+    /// Labels of loads to their commit seqs; the newest where one was used again.
+    pub labels: BTreeMap<String, i64>,
     /// Changes that only a copy of their table can bring over.
     pub demands_copy: BTreeSet<i64>,
     /// The newest schema change of each table.
@@ -243,6 +245,7 @@ impl Inner {
             table_records,
             stids,
         };
+        self.journal.labels.insert(record.label.clone(), seq);
         self.emit(seq, &Record::Upsert(record));
     }
 
