@@ -93,6 +93,15 @@ impl TableSource {
         }
     }
 
+    pub fn table_id(&self) -> i64 {
+        self.table_id
+    }
+
+    /// Whether the query looks into the partition.
+    pub fn reads(&self, partition_id: i64) -> bool {
+        self.partitions.iter().any(|partition| partition.id == partition_id)
+    }
+
     fn versions(&self) -> BTreeMap<i64, i64> {
         self.partitions.iter().map(|partition| (partition.id, partition.version)).collect()
     }

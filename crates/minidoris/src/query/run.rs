@@ -8,7 +8,7 @@ use sqlparser::ast::Query;
 use super::compile::{Compiled, Compiler, parser, syntax_error};
 use super::engine::TableSource;
 use super::types::Type;
-use super::{delete, insert, load, now, update};
+use super::{delete, explain, hint, insert, load, now, update};
 use crate::cluster::ClusterInner;
 use crate::data::Value;
 use crate::error::{SqlError, SqlResult};
@@ -46,17 +46,29 @@ async fn run_once(
         "insert" => insert::run(cluster, session, sql).await,
         "delete" => delete::run(cluster, session, sql).await,
         "update" => update::run(cluster, session, sql).await,
-        "explain" => {
-            let mut answer = ResultSet::new(&["Explain String(Nereids Planner)"]);
-            answer.rows.push(vec![Some("PLAN FRAGMENT 0".to_owned())]);
-            Ok(Answer::Rows(answer))
+        "explain" | "desc" | "describe" => {
+            explain(cluster, session, explain::explained(sql)).map(Answer::Rows)
         }
         _ => {
             let query = parse_query(sql)?;
-            let rows = select(cluster, session, query).await?;
+            let rows = match hint::session(session, sql) {
+                Some(hinted) => select(cluster, &hinted, query).await?,
+                None => select(cluster, session, query).await?,
+            };
             Ok(Answer::Rows(result_set(&rows)))
         }
     }
+}
+
+fn explain(cluster: &ClusterInner, session: &Session, sql: &str) -> SqlResult<ResultSet> {
+    let word: String = skip_comments(sql).chars().take_while(char::is_ascii_alphabetic).collect();
+    if ["insert", "update", "delete"].contains(&word.to_ascii_lowercase().as_str()) {
+        return Ok(explain::write_plan());
+    }
+    let query = parse_query(sql)?;
+    let (compiled, tables, _) =
+        compile_now(cluster, session, BTreeMap::new(), |compiler| compiler.query(None, &query))?;
+    Ok(explain::plan(cluster, &query, &compiled, &tables))
 }
 
 /// Parses one query that fills the whole text.

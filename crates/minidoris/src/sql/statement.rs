@@ -373,8 +373,10 @@ impl Parser<'_> {
     }
 
     fn describe(&mut self) -> SqlResult<Statement> {
+        let start = self.position();
         self.advance();
         if ["select", "with", "insert", "delete", "update"].iter().any(|word| self.at_word(word)) {
+            self.rewind(start);
             return Ok(self.query(QueryKind::Explain));
         }
         let _ = self.accept_word("table");

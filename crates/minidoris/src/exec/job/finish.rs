@@ -62,8 +62,12 @@ pub fn finish(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob) -> A
             for (shadow, origin_id) in shadows {
                 removed.extend(swap(table, shadow.id, *origin_id));
             }
-            if let Some(properties) = &patch.properties {
-                table.properties.clone_from(properties);
+            for (key, value) in patch.properties.iter().flatten() {
+                if value.is_empty() {
+                    table.properties.shift_remove(key);
+                } else {
+                    table.properties.insert(key.clone(), value.clone());
+                }
             }
             if let Some(indexes) = &patch.secondary_indexes {
                 table.secondary_indexes.clone_from(indexes);

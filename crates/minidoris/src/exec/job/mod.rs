@@ -64,6 +64,7 @@ pub enum JobKind {
 /// What else of the table changes when a schema change ends; `None` stays as it is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TablePatch {
+    /// Those that change; an empty value removes one.
     #[serde(with = "crate::model::ordered::optional")]
     pub properties: Option<Properties>,
     pub secondary_indexes: Option<Vec<SecondaryIndex>>,

@@ -39,8 +39,10 @@ pub fn storage_properties(
 ) -> SqlResult<()> {
     let table = context::olap(state, ids.0, ids.1);
     let mut after = table.properties.clone();
+    let mut changed = Properties::new();
     for (key, value) in given {
         let value = properties::normalize(key, value)?;
+        changed.insert(key.clone(), value.clone());
         if value.is_empty() {
             after.shift_remove(key)
         } else {
@@ -62,7 +64,7 @@ pub fn storage_properties(
         given.iter().map(|(key, value)| format!("{} = {}", quote_string(key), quote_string(value))).collect();
     let raw_sql = format!("ALTER TABLE {} SET ({})", full_name(state, ids), pairs.join(", "));
     let base = table.base_index().clone();
-    let patch = TablePatch { properties: Some(after), ..TablePatch::default() };
+    let patch = TablePatch { properties: Some(changed), ..TablePatch::default() };
     schema_change(cluster, state, ids, vec![base], patch, raw_sql);
     Ok(())
 }
@@ -90,6 +92,12 @@ pub fn enable_feature(
     given: &Properties,
 ) -> SqlResult<()> {
     let table = context::olap(state, ids.0, ids.1);
+    if name.eq_ignore_ascii_case("BATCH_DELETE") {
+        return Err(SqlError::general(match table.keys_type {
+            KeysType::Unique => "Can not enable batch delete support, already supported batch delete.",
+            KeysType::Duplicate | KeysType::Aggregate => "Batch delete only supported in unique tables.",
+        }));
+    }
     if !name.eq_ignore_ascii_case("SEQUENCE_LOAD") {
         return Err(SqlError::general(format!("unknown feature name: {name}")));
     }
@@ -103,8 +111,7 @@ pub fn enable_feature(
     let Some(kind) = given.get(key) else {
         return Err(SqlError::general("unknown properties: sequence_type is missing"));
     };
-    let mut after = table.properties.clone();
-    after.insert(key.to_owned(), properties::normalize(key, kind)?);
+    let changed = Properties::from([(key.to_owned(), properties::normalize(key, kind)?)]);
     let mut base = table.base_index().clone();
     let unique_id = table.next_column_unique_id;
     base.columns.push(sequence_column(parse_data_type(kind)?, unique_id));
@@ -116,7 +123,7 @@ pub fn enable_feature(
         quote_string(kind)
     );
     let patch = TablePatch {
-        properties: Some(after),
+        properties: Some(changed),
         next_column_unique_id: Some(unique_id + 1),
         ..TablePatch::default()
     };

@@ -1,6 +1,7 @@
-//! Doris's dialect: MySQL's, with the infix predicates over inverted indexes.
+//! Doris's dialect: MySQL's, with the infix predicates over inverted indexes and temporary partitions.
 
 use std::any::TypeId;
+use std::borrow::Cow;
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
@@ -9,16 +10,19 @@ use sqlparser::ast::{
 use sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::Token as SqlToken;
+
+use crate::sql::lexer::{Token, TokenKind, tokenize};
 
 /// `c MATCH_ANY 'x y'` and its relatives, as the functions that they become.
-const MATCHES: [(&str, &str); 6] = [
+const MATCHES: [(&str, &str); 7] = [
     ("MATCH", "match_any"),
     ("MATCH_ANY", "match_any"),
     ("MATCH_ALL", "match_all"),
     ("MATCH_PHRASE", "match_phrase"),
     ("MATCH_PHRASE_PREFIX", "match_phrase_prefix"),
     ("MATCH_PHRASE_EDGE", "match_phrase_edge"),
+    ("MATCH_REGEXP", "match_regexp"),
 ];
 
 #[derive(Debug)]
@@ -28,7 +32,7 @@ static MYSQL: MySqlDialect = MySqlDialect {};
 
 /// The function behind the word that comes next, when it is one of [`MATCHES`].
 fn next_match(parser: &Parser<'_>) -> Option<&'static str> {
-    let Token::Word(word) = &parser.peek_token_ref().token else { return None };
+    let SqlToken::Word(word) = &parser.peek_token_ref().token else { return None };
     if word.quote_style.is_some() {
         return None;
     }
@@ -51,6 +55,48 @@ fn call(function: &str, left: Expr, right: Expr) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+/// Stands before the names of temporary partitions, which MySQL does not have.
+pub const TEMPORARY: &str = "temporary partitions";
+
+/// Writes `PARTITION p`, `PARTITIONS (…)` and `TEMPORARY PARTITION (…)` as the `PARTITION (…)` of MySQL.
+pub fn plain_partitions(text: &str) -> Cow<'_, str> {
+    if !text.to_ascii_lowercase().contains("partition") {
+        return Cow::Borrowed(text);
+    }
+    // What is no sequence of tokens is refused by the parser.
+    let Ok(tokens) = tokenize(text) else { return Cow::Borrowed(text) };
+    let is_partition = |token: &Token| token.is_word("partition") || token.is_word("partitions");
+    let is_name = |token: &Token| match &token.kind {
+        TokenKind::Quoted(_) => true,
+        TokenKind::Word(word) => !word.eq_ignore_ascii_case("by"),
+        TokenKind::Text(_) | TokenKind::Number(_) | TokenKind::Symbol(_) | TokenKind::End => false,
+    };
+    let mut out = String::new();
+    let mut copied = 0;
+    for at in 1..tokens.len().saturating_sub(1) {
+        let (word, next) = (&tokens[at], &tokens[at + 1]);
+        let follows_table = is_name(&tokens[at - 1]);
+        if !is_partition(word) || !follows_table || !(next.is_symbol('(') || is_name(next)) {
+            continue;
+        }
+        let is_temporary = at > 1 && tokens[at - 1].is_word("temporary") && is_name(&tokens[at - 2]);
+        let start = if is_temporary { tokens[at - 1].start } else { word.start };
+        out.push_str(&text[copied..start]);
+        out.push_str("PARTITION (");
+        if is_temporary {
+            out.push_str(&format!("`{TEMPORARY}`, "));
+        }
+        if next.is_symbol('(') {
+            copied = next.end;
+        } else {
+            out.push_str(&format!("{})", &text[next.start..next.end]));
+            copied = next.end;
+        }
+    }
+    out.push_str(&text[copied..]);
+    Cow::Owned(out)
 }
 
 /// Answers as MySQL's dialect does.

@@ -214,9 +214,12 @@ impl Compiler<'_> {
             }
             "hll_hash" => typed(format!("hll_hash({})", text(0)?), Type::Object),
             "to_quantile_state" => typed(text(0)?, Type::Object),
-            "match_any" | "match_all" | "match_phrase" | "match_phrase_prefix" | "match_phrase_edge" => {
-                self.matching(name, arg(0)?, arg(1)?)
-            }
+            "match_any"
+            | "match_all"
+            | "match_phrase"
+            | "match_phrase_prefix"
+            | "match_phrase_edge"
+            | "match_regexp" => self.matching(name, arg(0)?, arg(1)?),
             other => self.user_function(None, other, values).unwrap_or_else(|| Err(unknown_function(other))),
         }
     }

@@ -142,7 +142,7 @@ impl Typed {
 /// A parser in Doris's dialect.
 pub fn parser(text: &str) -> SqlResult<Parser<'_>> {
     let parser = Parser::new(&dialect::DorisDialect).with_recursion_limit(80);
-    parser.try_with_sql(text).map_err(|error| syntax_error(&error))
+    parser.try_with_sql(&dialect::plain_partitions(text)).map_err(|error| syntax_error(&error))
 }
 
 pub fn syntax_error(error: &sqlparser::parser::ParserError) -> SqlError {

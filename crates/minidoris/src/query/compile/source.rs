@@ -7,6 +7,7 @@ use sqlparser::ast::{
     TableAlias, TableFactor, TableWithJoins,
 };
 
+use super::dialect::TEMPORARY;
 use super::expression::{compare, value_text};
 use super::matching::text_parser;
 use super::scope::RelationColumn;
@@ -129,10 +130,12 @@ impl Compiler<'_> {
                     let sql = self.table_function(&own, &args.args, scope, &shown)?;
                     return Ok(sql);
                 }
-                let choice = PartitionChoice {
-                    names: partitions.iter().map(|ident| ident.value.clone()).collect(),
-                    temporary: false,
-                };
+                let mut names: Vec<String> = partitions.iter().map(|ident| ident.value.clone()).collect();
+                let temporary = names.first().is_some_and(|first| first == TEMPORARY);
+                if temporary {
+                    names.remove(0);
+                }
+                let choice = PartitionChoice { names, temporary };
                 self.table(scope, &parts, &shown, alias.as_ref(), choice)
             }
             TableFactor::Function { name, args, alias, .. } => {

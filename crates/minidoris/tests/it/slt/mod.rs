@@ -48,6 +48,7 @@ files!(
     databases,
     delete_update,
     dynamic_partition,
+    explain,
     functions,
     indexes,
     insert_select,
