@@ -54,7 +54,7 @@ pub fn new_tablets(
     partition: &Partition,
     index: &IndexSchema,
 ) -> SqlResult<MaterializedIndex> {
-    let alive = cluster.alive_backends();
+    let alive = cluster.backends_for_tablets();
     let replicas = usize::from(partition.replication_num.max(1));
     if alive.len() < replicas {
         return Err(SqlError::general(format!(

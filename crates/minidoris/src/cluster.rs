@@ -5,17 +5,20 @@
 //! restarting nodes, switching the master, running statements in the process.
 
 mod handle;
+mod membership;
+mod node;
 mod servers;
 mod topology;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
-use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 pub use handle::Cluster;
+pub use membership::tag_text;
+pub use node::{BackendNode, DEFAULT_LOCATION, FrontendNode, FrontendRole, HostPort, NewAddress, SavedNodes};
 
 use crate::access::Accounts;
 use crate::be::Backend;
@@ -23,11 +26,12 @@ use crate::binlog::BinlogStore;
 use crate::clock::Clock;
 use crate::exec::DdlState;
 use crate::fault::{Counters, DebugPoints, Faults, NodeId};
+use crate::frontend_config;
 use crate::options::ClusterOptions;
 use crate::persist::Store;
 use crate::snapshot::SnapshotJobs;
 use crate::state::{FeState, Ids};
-use crate::txn::TxnManager;
+use crate::txn::{TabletMoves, TxnManager};
 
 /// What all parts of a cluster share. Locks are taken in the order of the fields and never held across
 /// an await.
@@ -40,7 +44,8 @@ pub struct ClusterInner {
     pub backends: RwLock<BTreeMap<i64, Arc<Backend>>>,
     /// Addresses and liveness of the backends, by backend id.
     pub backend_nodes: RwLock<BTreeMap<i64, BackendNode>>,
-    pub frontends: RwLock<Vec<FrontendNode>>,
+    /// The frontends by number, which is never used again.
+    pub frontends: RwLock<BTreeMap<usize, FrontendNode>>,
     pub faults: Faults,
     pub debug_points: DebugPoints,
     pub counters: Counters,
@@ -51,35 +56,8 @@ pub struct ClusterInner {
     pub store: Option<Store>,
     /// `notify_waiters()` after every visible change, for bounded waits.
     pub changed: Notify,
-}
-
-/// A frontend as SHOW FRONTENDS describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FrontendNode {
-    pub name: String,
-    pub host: String,
-    pub edit_log_port: u16,
-    pub http_port: u16,
-    pub query_port: u16,
-    pub rpc_port: u16,
-    pub is_master: bool,
-    pub alive: bool,
-    /// Milliseconds since the epoch.
-    pub start_time: i64,
-}
-
-/// A backend as SHOW BACKENDS describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackendNode {
-    pub id: i64,
-    pub host: String,
-    pub heartbeat_port: u16,
-    pub be_port: u16,
-    pub http_port: u16,
-    pub brpc_port: u16,
-    pub alive: bool,
-    /// Milliseconds since the epoch.
-    pub start_time: i64,
+    /// What starts and stops nodes on behalf of statements; unset without listeners.
+    running: OnceLock<Weak<handle::Shared>>,
 }
 
 impl ClusterInner {
@@ -88,12 +66,9 @@ impl ClusterInner {
         if options.version.is_empty() {
             options.version = options.release.version_text().to_owned();
         }
-        let mut config = IndexMap::from([
-            ("enable_feature_binlog".to_owned(), options.feature_binlog.to_string()),
-            // On in Doris. Here every process shares one address, so that a client of the frontend would
-            // always look like a process beside the backend that went down.
-            ("enable_abort_txn_by_checking_coordinator_be".to_owned(), "false".to_owned()),
-        ]);
+        let mut config = frontend_config::defaults();
+        config.insert("enable_feature_binlog".to_owned(), options.feature_binlog.to_string());
+        config.insert("qe_max_connection".to_owned(), options.max_connections.to_string());
         config.extend(options.frontend_config.clone());
         let fe = FeState {
             ids: Ids::starting_at(options.first_id),
@@ -103,7 +78,9 @@ impl ClusterInner {
             txns: TxnManager::new(options.first_txn_id),
             snapshots: SnapshotJobs::default(),
             ddl: DdlState::default(),
+            moves: TabletMoves::default(),
             config,
+            global_variables: BTreeMap::new(),
             accounts: Accounts::with_password(&options.root_password),
             token: cluster_token(options.seed, &options.name),
             release: options.release,
@@ -121,6 +98,7 @@ impl ClusterInner {
             queries: crate::query::Engine::default(),
             store: None,
             changed: Notify::new(),
+            running: OnceLock::new(),
             options,
         }
     }
@@ -150,7 +128,7 @@ impl ClusterInner {
 
     /// Whether that frontend is the master now.
     pub fn is_master(&self, fe: usize) -> bool {
-        self.frontends.read().get(fe).is_some_and(|node| node.is_master)
+        self.frontends.read().get(&fe).is_some_and(|node| node.is_master)
     }
 
     /// Whether that debug point of the master is on for a job or transaction of that label.
@@ -158,7 +136,7 @@ impl ClusterInner {
         if self.debug_points.is_empty() {
             return false;
         }
-        let master = self.frontends.read().iter().position(|node| node.is_master);
+        let master = self.master_number();
         let meant = |parameters: &BTreeMap<String, String>| {
             parameters.get("value").is_none_or(|value| value.is_empty() || value == label)
         };
@@ -167,7 +145,17 @@ impl ClusterInner {
 
     /// The master frontend while one is alive.
     pub fn master(&self) -> Option<FrontendNode> {
-        self.frontends.read().iter().find(|node| node.is_master && node.alive).cloned()
+        self.frontends.read().values().find(|node| node.is_master && node.alive).cloned()
+    }
+
+    /// The number of the frontend that is the master.
+    pub fn master_number(&self) -> Option<usize> {
+        self.frontends.read().iter().find(|(_, node)| node.is_master).map(|(number, _)| *number)
+    }
+
+    /// Ids of the backends that take new tablets, in order.
+    pub fn backends_for_tablets(&self) -> Vec<i64> {
+        self.backend_nodes.read().values().filter(|node| node.takes_tablets()).map(|node| node.id).collect()
     }
 }
 

@@ -1,5 +1,5 @@
 //! Work that a cluster does on its own: steps of backup, restore and schema change jobs, transaction
-//! timeouts, binlog gc.
+//! timeouts, binlog gc, tablets that move between backends.
 //!
 //! One task per kind of work, so that a slow one delays no other. Only a cluster with a living master
 //! works; every step is a bounded synchronous function.
@@ -8,9 +8,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::cluster::ClusterInner;
+use crate::cluster::{Cluster, ClusterInner};
 use crate::{binlog, exec, snapshot, txn};
 
 /// Pause between two looks for transactions past their time limit.
@@ -26,6 +26,19 @@ pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> 
     let snapshots = every(options.backup_interval, &cluster, snapshot::tick);
     let alters = every(options.backup_interval, &cluster, exec::job::tick);
     let txns = every(TXN_INTERVAL, &cluster, |cluster| txn::tick(cluster));
+    let moves = async {
+        let mut ticks = ticks(TXN_INTERVAL);
+        loop {
+            ticks.tick().await;
+            if cluster.master().is_none() {
+                continue;
+            }
+            let emptied = txn::relocate(&cluster);
+            if let Some(running) = Cluster::of(&cluster).filter(|_| !emptied.is_empty()) {
+                running.drop_emptied(emptied).await;
+            }
+        }
+    };
     let saves = every(SAVE_INTERVAL, &cluster, |cluster| {
         // A failure is logged, and told to the next client.
         drop(cluster.save());
@@ -33,7 +46,7 @@ pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> 
     let binlogs = every(options.binlog_gc_interval, &cluster, |cluster| collect_binlogs(cluster));
     tokio::select! {
         () = shutdown => {}
-        () = async { tokio::join!(snapshots, alters, txns, binlogs, saves); } => {}
+        () = async { tokio::join!(snapshots, alters, txns, binlogs, moves, saves); } => {}
     }
 }
 
@@ -44,12 +57,17 @@ pub fn collect_binlogs(cluster: &ClusterInner) {
 }
 
 async fn every(pause: Duration, cluster: &Arc<ClusterInner>, step: impl Fn(&Arc<ClusterInner>)) {
-    let mut ticks = tokio::time::interval(pause.max(SHORTEST));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = ticks(pause);
     loop {
         ticks.tick().await;
         if cluster.master().is_some() {
             step(cluster);
         }
     }
+}
+
+fn ticks(pause: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(pause.max(SHORTEST));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use kind::kind;
 
-use crate::cluster::ClusterInner;
+use crate::cluster::{Cluster, ClusterInner};
 use crate::error::{SqlError, SqlResult};
 use crate::query::transaction;
 use crate::session::{Answer, Session};
@@ -61,7 +61,7 @@ pub async fn run(
     tracing::debug!(cluster = %cluster.name, fe, statement = kind(text), "running");
     match &statement {
         Statement::Set(items) => {
-            variables::set(session, items);
+            variables::set(cluster, session, items);
             Ok(Answer::ok())
         }
         Statement::Use(name) => use_database(cluster, session, name).map(|()| Answer::ok()),
@@ -90,6 +90,11 @@ pub async fn run(
         Statement::CancelRestore { db } => {
             let db = named_or_current(db.as_deref(), session)?;
             snapshot::cancel_restore(cluster, &db).map(|()| Answer::ok())
+        }
+        Statement::System(system) => {
+            let running =
+                Cluster::of(cluster).ok_or_else(|| SqlError::general("the cluster has no nodes"))?;
+            running.alter_system(system).await.map(|()| Answer::ok())
         }
         Statement::CreateTable(create) if create.as_select.is_some() => {
             let query = create.as_select.as_deref().unwrap_or_default();
@@ -168,6 +173,7 @@ fn needs_master(statement: &Statement) -> bool {
         | Statement::AlterTable(_)
         | Statement::Recover(_)
         | Statement::AdminSetFrontendConfig(_)
+        | Statement::System(_)
         | Statement::Backup(_)
         | Statement::Restore(_)
         | Statement::CancelBackup { .. }

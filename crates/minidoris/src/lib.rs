@@ -19,6 +19,7 @@ pub mod dispatch;
 pub mod error;
 pub mod exec;
 pub mod fault;
+pub mod frontend_config;
 pub mod http;
 pub mod model;
 pub mod mysql;
@@ -36,7 +37,7 @@ pub mod state;
 pub(crate) mod testkit;
 pub mod txn;
 
-pub use cluster::{BackendNode, Cluster, ClusterInner, FrontendNode};
+pub use cluster::{BackendNode, Cluster, ClusterInner, FrontendNode, FrontendRole, HostPort, NewAddress};
 pub use fault::{Counters, Fault, FaultAction, FaultKind, Faults, Latency, NodeId};
 pub use options::{ClusterOptions, IngestMode};
 pub use release::Release;

@@ -14,7 +14,7 @@ use crate::exec::DdlState;
 use crate::model::Database;
 use crate::release::Release;
 use crate::snapshot::SnapshotJobs;
-use crate::txn::TxnManager;
+use crate::txn::{TabletMoves, TxnManager};
 
 /// The catalogue, counters, transactions, binlogs and jobs of one cluster.
 #[derive(Debug)]
@@ -28,8 +28,12 @@ pub struct FeState {
     pub snapshots: SnapshotJobs,
     /// Recycle bin and schema change jobs.
     pub ddl: DdlState,
+    /// Replicas on their way from one backend to another.
+    pub moves: TabletMoves,
     /// Frontend configuration by name, as text (`enable_feature_binlog` …).
     pub config: IndexMap<String, String>,
+    /// What SET GLOBAL set; new connections start with these.
+    pub global_variables: BTreeMap<String, String>,
     pub accounts: Accounts,
     /// The cluster-wide token that backends check on snapshot downloads.
     pub token: String,

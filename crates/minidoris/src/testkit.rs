@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::be::{Backend, BackendOptions};
 use crate::catalog_ops;
-use crate::cluster::{BackendNode, ClusterInner, FrontendNode};
+use crate::cluster::{BackendNode, ClusterInner, DEFAULT_LOCATION, FrontendNode, FrontendRole};
 use crate::data::{Row, Value};
 use crate::model::{
     BinlogConfig, Column, DataType, Database, Distribution, DistributionKind, IndexSchema, IndexState,
@@ -18,14 +18,15 @@ use crate::options::ClusterOptions;
 /// A master frontend and `backends` backends that listen nowhere.
 pub(crate) fn cluster(backends: usize) -> Arc<ClusterInner> {
     let inner = ClusterInner::new(ClusterOptions::replicating("unit"));
-    inner.frontends.write().push(frontend("fe1", 9020, true));
-    for _ in 0..backends {
+    inner.frontends.write().insert(0, frontend("fe1", 9020, true));
+    for slot in 0..backends {
         let id = inner.fe.lock().ids.allocate();
         let host = "127.0.0.1".to_owned();
         let backend = Backend::new(BackendOptions { id, host: host.clone(), data_dir: None });
         inner.backends.write().insert(id, Arc::new(backend));
         let node = BackendNode {
             id,
+            slot,
             host,
             heartbeat_port: 1,
             be_port: 2,
@@ -33,6 +34,11 @@ pub(crate) fn cluster(backends: usize) -> Arc<ClusterInner> {
             brpc_port: 4,
             alive: true,
             start_time: 0,
+            decommissioned: false,
+            location: DEFAULT_LOCATION.to_owned(),
+            query_disabled: false,
+            load_disabled: false,
+            moved: false,
         };
         inner.backend_nodes.write().insert(id, node);
     }
@@ -42,6 +48,7 @@ pub(crate) fn cluster(backends: usize) -> Arc<ClusterInner> {
 pub(crate) fn frontend(name: &str, rpc_port: u16, is_master: bool) -> FrontendNode {
     FrontendNode {
         name: name.to_owned(),
+        role: FrontendRole::Follower,
         host: "127.0.0.1".to_owned(),
         edit_log_port: 1,
         http_port: 2,
@@ -50,6 +57,7 @@ pub(crate) fn frontend(name: &str, rpc_port: u16, is_master: bool) -> FrontendNo
         is_master,
         alive: true,
         start_time: 0,
+        moved: false,
     }
 }
 

@@ -174,6 +174,7 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
         | Statement::Repository(_)
         | Statement::Function(_) => globally(state, session, Wanted::ADMIN),
         Statement::AdminSetFrontendConfig(_) => globally(state, session, Wanted::ADMIN),
+        Statement::System(_) => globally(state, session, Wanted::OPERATOR),
         Statement::Account(account) => about_accounts(state, session, account),
         Statement::Accepted(words) => accepted(state, session, words),
         Statement::Use(db) => entering(state, session, db.strip_prefix("internal.").unwrap_or(db)),

@@ -102,6 +102,8 @@ pub struct Wanted {
 impl Wanted {
     pub const ADMIN: Self = Self::new("ADMIN", &[Privilege::Admin]);
     pub const NODE: Self = Self::new("ADMIN/NODE", &[Privilege::Admin, Privilege::Node]);
+    /// To change which nodes there are, for which ADMIN is not enough.
+    pub const OPERATOR: Self = Self::new("NODE", &[Privilege::Node]);
     pub const GRANT: Self = Self::new("GRANT", &[Privilege::Admin, Privilege::Grant]);
     pub const SELECT: Self = Self::new("SELECT", &[Privilege::Admin, Privilege::Select]);
     pub const LOAD: Self = Self::new("LOAD", &[Privilege::Admin, Privilege::Load]);

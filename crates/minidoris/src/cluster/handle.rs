@@ -1,5 +1,6 @@
 //! The handle of a running cluster.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::servers::Servers;
 use super::topology::new_backend;
-use super::{BackendNode, ClusterInner, FrontendNode};
+use super::{BackendNode, ClusterInner, FrontendNode, FrontendRole};
 use crate::be::Backend;
 use crate::binlog;
 use crate::clock::Clock;
@@ -32,10 +33,11 @@ pub struct Cluster {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) inner: Arc<ClusterInner>,
-    /// The servers of every frontend, by position.
-    pub(super) frontends: Mutex<Vec<Servers>>,
-    /// The servers of every backend, in the order of their ids.
-    pub(super) backends: Mutex<Vec<(i64, Servers)>>,
+    /// The servers of every frontend that was started, by number.
+    pub(super) frontends: Mutex<BTreeMap<usize, Servers>>,
+    /// The servers of every backend that was started, by id, with the node as it was then: what is told of it may
+    /// differ since.
+    pub(super) backends: Mutex<BTreeMap<i64, (Servers, BackendNode)>>,
     /// The daemon and the admin port.
     own: Servers,
     admin_port: u16,
@@ -52,17 +54,18 @@ impl Cluster {
             options.default_replication_num
         );
         let name = options.name.clone();
-        let (frontends, mut backends) = (options.frontends, options.backends);
+        let (frontends, backends) = (options.frontends, options.backends);
         let admin_port = options.admin_port();
         let host = options.host.clone();
         let mut inner = ClusterInner::new(options);
+        let mut is_new = true;
         if let Some(directory) = inner.options.data_dir.clone() {
             let (store, saved) = Store::open(&directory.join(&name))?;
             if let Some(saved) = saved {
                 saved
                     .install(&inner, |id| new_backend(&inner.options, id))
                     .with_context(|| format!("restart {name}"))?;
-                backends = backends.max(inner.backends.read().len());
+                is_new = false;
             }
             inner.store = Some(store);
             if let Some(repositories) = inner.repository_dir() {
@@ -73,22 +76,29 @@ impl Cluster {
         let own = Servers::new();
         let listener = super::servers::bind(&host, admin_port).await?;
         let admin_port = listener.local_addr().context("admin port has no address")?.port();
-        let shared = Shared {
-            inner,
+        let shared = Arc::new(Shared {
+            inner: Arc::clone(&inner),
             frontends: Mutex::default(),
             backends: Mutex::default(),
             own: own.clone(),
             admin_port,
-        };
-        let cluster = Self { shared: Arc::new(shared) };
-        for index in 0..backends {
-            cluster.start_backend(index).await.with_context(|| format!("start backend {index} of {name}"))?;
+        });
+        // Set once, here.
+        let _ = inner.running.set(Arc::downgrade(&shared));
+        let cluster = Self { shared };
+        if !is_new {
+            cluster.serve_known().await.with_context(|| format!("restart {name}"))?;
         }
-        for index in 0..frontends {
-            cluster
-                .start_frontend(index)
-                .await
-                .with_context(|| format!("start frontend {index} of {name}"))?;
+        // The nodes that were there before are all there are; files of former versions do not tell frontends.
+        let knows_nodes = cluster.frontend_count() > 0;
+        let (frontends, backends) = if knows_nodes { (0, 0) } else { (frontends, backends) };
+        for index in cluster.backend_count()..backends {
+            let started = cluster.start_backend(None).await;
+            started.with_context(|| format!("start backend {index} of {name}"))?;
+        }
+        for index in cluster.frontend_count()..frontends {
+            let started = cluster.start_frontend(FrontendRole::Follower, None).await;
+            started.with_context(|| format!("start frontend {index} of {name}"))?;
         }
         own.spawn(daemon::run(Arc::clone(cluster.inner()), own.stopped()));
         own.spawn(admin::serve(cluster.clone(), listener, own.stopped()));
@@ -98,8 +108,8 @@ impl Cluster {
     /// Stops every node and waits, for a bounded time, until all listeners are closed.
     pub async fn stop(&self) {
         let mut all = vec![self.shared.own.clone()];
-        all.extend(self.shared.frontends.lock().iter().cloned());
-        all.extend(self.shared.backends.lock().iter().map(|(_, servers)| servers.clone()));
+        all.extend(self.shared.frontends.lock().values().cloned());
+        all.extend(self.shared.backends.lock().values().map(|(servers, _)| servers.clone()));
         for servers in &all {
             servers.cancel();
         }
@@ -109,6 +119,11 @@ impl Cluster {
         if let Some(store) = &self.inner().store {
             store.close();
         }
+    }
+
+    /// The handle of the cluster that a statement runs in; none once it has ended.
+    pub(crate) fn of(inner: &ClusterInner) -> Option<Self> {
+        inner.running.get()?.upgrade().map(|shared| Self { shared })
     }
 
     pub fn inner(&self) -> &Arc<ClusterInner> {
@@ -131,18 +146,18 @@ impl Cluster {
         &self.inner().clock
     }
 
-    /// The frontend at that position.
+    /// The frontend of that number; the first is 0.
     ///
     /// # Panics
-    /// When there is none; positions are fixed at start.
-    pub fn fe(&self, index: usize) -> FrontendNode {
-        self.inner().frontends.read()[index].clone()
+    /// When there is none.
+    pub fn fe(&self, number: usize) -> FrontendNode {
+        self.inner().frontends.read()[&number].clone()
     }
 
     /// The backend at that position, in the order of ids.
     ///
     /// # Panics
-    /// When there is none; positions are fixed at start.
+    /// When there is none.
     pub fn be(&self, index: usize) -> BackendNode {
         let nodes = self.inner().backend_nodes.read();
         nodes.values().nth(index).expect("the caller counts the backends it started").clone()
@@ -186,8 +201,7 @@ impl Cluster {
         if let Some(db) = db {
             dispatch::use_database(self.inner(), &mut session, db)?;
         }
-        let master = self.inner().frontends.read().iter().position(|node| node.is_master);
-        let fe = master.unwrap_or_default();
+        let fe = self.inner().master_number().unwrap_or_default();
         let mut answers = dispatch::execute(self.inner(), fe, &mut session, text).await;
         transaction::rollback(self.inner(), &mut session, "the session has ended");
         self.inner().save().map_err(SqlError::general)?;

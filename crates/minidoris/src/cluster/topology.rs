@@ -3,7 +3,7 @@
 //! A killed node closes its listeners and connections at once and is shown as dead. Its data stays: a
 //! restart is the same process with the same disk on the same ports. What only lives in the memory of a
 //! master (transactions opened over RPC and not committed, binlog locks) is lost when another frontend,
-//! or the same one restarted, becomes master.
+//! or the same one restarted, becomes master. Nodes that come and go are the subject of [`super::membership`].
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use anyhow::{Context, bail, ensure};
 use doris_thrift::ServerLimits;
 
 use super::handle::Cluster;
+use super::node::{BackendNode, DEFAULT_LOCATION, FrontendNode, FrontendRole, is_served};
 use super::servers::{Servers, bind};
-use super::{BackendNode, FrontendNode};
 use crate::be::{Backend, BackendOptions};
 use crate::http;
 use crate::mysql::{self, MysqlLimits};
@@ -20,104 +20,147 @@ use crate::options::{ClusterOptions, IngestMode, PortKind};
 use crate::rpc::{BackendRpc, FrontendRpc};
 use crate::txn;
 
-/// Announced ports that nobody listens on.
+/// Announced ports that nobody listens on, of the first node of its kind.
 const EDIT_LOG_PORT: u16 = 9010;
 const HEARTBEAT_PORT: u16 = 9050;
 const BRPC_PORT: u16 = 8060;
 
 impl Cluster {
-    /// Binds and serves a frontend, on its former ports when it had any.
-    pub(super) async fn start_frontend(&self, index: usize) -> anyhow::Result<()> {
+    /// Makes a frontend known under the next free number and serves it. Without an address it gets those of
+    /// the options.
+    pub(super) async fn start_frontend(
+        &self,
+        role: FrontendRole,
+        address: Option<(String, u16)>,
+    ) -> anyhow::Result<usize> {
         let inner = self.inner();
         let options = &inner.options;
-        let former = inner.frontends.read().get(index).cloned();
-        let port = |kind, of: fn(&FrontendNode) -> u16| {
-            former.as_ref().map_or_else(|| options.port(kind, index), of)
-        };
-        let http_listener = bind(&options.host, port(PortKind::FeHttp, |node| node.http_port)).await?;
-        let query = bind(&options.host, port(PortKind::FeQuery, |node| node.query_port)).await?;
-        let rpc = bind(&options.host, port(PortKind::FeRpc, |node| node.rpc_port)).await?;
-        let node = FrontendNode {
-            name: format!("fe_{}_{index}", inner.name),
-            host: options.host.clone(),
-            edit_log_port: EDIT_LOG_PORT + u16::try_from(index).unwrap_or_default(),
-            http_port: http_listener.local_addr().context("http port has no address")?.port(),
-            query_port: query.local_addr().context("query port has no address")?.port(),
-            rpc_port: rpc.local_addr().context("rpc port has no address")?.port(),
-            is_master: false,
-            alive: true,
-            start_time: inner.clock.now_ms(),
-        };
-        {
+        let number = {
             let mut nodes = inner.frontends.write();
-            match nodes.get_mut(index) {
-                Some(old) => *old = node,
-                None => nodes.push(node),
-            }
+            let number = nodes.keys().next_back().map_or(0, |last| last + 1);
+            let default = || {
+                let offset = u16::try_from(number).unwrap_or_default();
+                (options.host.clone(), EDIT_LOG_PORT.saturating_add(offset))
+            };
+            let (host, edit_log_port) = address.unwrap_or_else(default);
+            let node = FrontendNode {
+                name: format!("fe_{}_{number}", inner.name),
+                role,
+                host,
+                edit_log_port,
+                http_port: options.port(PortKind::FeHttp, number),
+                query_port: options.port(PortKind::FeQuery, number),
+                rpc_port: options.port(PortKind::FeRpc, number),
+                is_master: false,
+                alive: false,
+                start_time: 0,
+                moved: false,
+            };
+            nodes.insert(number, node);
+            number
+        };
+        self.serve_frontend(number).await?;
+        Ok(number)
+    }
+
+    /// Binds the ports of a known frontend (0: any) and serves them. One whose host is elsewhere stays dead.
+    pub(super) async fn serve_frontend(&self, number: usize) -> anyhow::Result<()> {
+        let inner = self.inner();
+        let options = &inner.options;
+        let node = inner.frontends.read().get(&number).cloned();
+        let node = node.with_context(|| format!("no frontend {number}"))?;
+        if !is_served(&node.host, &options.host) {
+            return Ok(());
+        }
+        let http_listener = bind(&node.host, node.http_port).await?;
+        let query = bind(&node.host, node.query_port).await?;
+        let rpc = bind(&node.host, node.rpc_port).await?;
+        if let Some(node) = inner.frontends.write().get_mut(&number) {
+            node.http_port = http_listener.local_addr().context("http port has no address")?.port();
+            node.query_port = query.local_addr().context("query port has no address")?.port();
+            node.rpc_port = rpc.local_addr().context("rpc port has no address")?.port();
+            node.is_master = false;
+            node.alive = true;
+            node.start_time = inner.clock.now_ms();
         }
         let servers = Servers::new();
         let limits = MysqlLimits { max_connections: options.max_connections, ..MysqlLimits::default() };
-        servers.spawn(mysql::serve(Arc::clone(inner), index, query, limits, servers.stopped()));
-        let handler = Arc::new(FrontendRpc { cluster: Arc::clone(inner), fe: index });
+        servers.spawn(mysql::serve(Arc::clone(inner), number, query, limits, servers.stopped()));
+        let handler = Arc::new(FrontendRpc { cluster: Arc::clone(inner), fe: number });
         let limits = ServerLimits::default();
         servers.spawn(doris_thrift::serve_frontend(rpc, handler, limits, servers.stopped()));
-        servers.spawn(http::serve_fe(Arc::clone(inner), index, http_listener, servers.stopped()));
-        let mut all = self.shared.frontends.lock();
-        match all.get_mut(index) {
-            Some(old) => *old = servers,
-            None => all.push(servers),
-        }
-        drop(all);
-        if !inner.frontends.read().iter().any(|node| node.is_master) {
-            self.make_master(index)?;
+        servers.spawn(http::serve_fe(Arc::clone(inner), number, http_listener, servers.stopped()));
+        self.shared.frontends.lock().insert(number, servers);
+        let has_master = inner.master_number().is_some();
+        if !has_master && node.role == FrontendRole::Follower {
+            self.make_master(number)?;
         }
         inner.changed.notify_waiters();
         Ok(())
     }
 
-    /// Makes a backend known to the frontends, then binds and serves it as [`Cluster::restart_backend`].
-    pub(super) async fn start_backend(&self, index: usize) -> anyhow::Result<()> {
+    /// Makes a new, empty backend known to the frontends and serves it. Without an address it gets those of
+    /// the options.
+    pub(super) async fn start_backend(&self, address: Option<(String, u16)>) -> anyhow::Result<i64> {
         let inner = self.inner();
-        // One that was there before a restart keeps its id and its data.
-        let former = inner.backends.read().keys().nth(index).copied();
-        let id = match former {
-            Some(id) => id,
-            None => {
-                let id = inner.fe.lock().ids.allocate();
-                inner.backends.write().insert(id, Arc::new(new_backend(&inner.options, id)));
-                id
-            }
-        };
-        let offset = u16::try_from(index).unwrap_or_default();
-        let node = BackendNode {
-            id,
-            host: inner.options.host.clone(),
-            heartbeat_port: HEARTBEAT_PORT + offset,
-            be_port: inner.options.port(PortKind::BeThrift, index),
-            http_port: inner.options.port(PortKind::BeHttp, index),
-            brpc_port: BRPC_PORT + offset,
-            alive: false,
-            start_time: 0,
-        };
-        inner.backend_nodes.write().insert(id, node);
-        self.serve_backend(id).await
+        let id = inner.fe.lock().ids.allocate();
+        let backend = Arc::new(new_backend(&inner.options, id));
+        inner.backends.write().insert(id, backend);
+        self.know_backend(id, address);
+        self.serve_backend(id).await?;
+        Ok(id)
     }
 
-    /// Binds the ports of a known backend (0: any) and serves them.
-    async fn serve_backend(&self, id: i64) -> anyhow::Result<()> {
-        let inner = self.inner();
-        let (host, be_port, http_port) = {
-            let nodes = inner.backend_nodes.read();
-            let node = nodes.get(&id).with_context(|| format!("no backend {id}"))?;
-            (node.host.clone(), node.be_port, node.http_port)
+    /// Puts a backend into the first free block of ports.
+    pub(super) fn know_backend(&self, id: i64, address: Option<(String, u16)>) {
+        let options = &self.inner().options;
+        let mut nodes = self.inner().backend_nodes.write();
+        let is_free = |slot: &usize| nodes.values().all(|node| node.slot != *slot);
+        let slot = (0..=nodes.len()).find(is_free).unwrap_or_default();
+        let offset = u16::try_from(slot).unwrap_or_default();
+        let default = || (options.host.clone(), HEARTBEAT_PORT.saturating_add(offset));
+        let (host, heartbeat_port) = address.unwrap_or_else(default);
+        let node = BackendNode {
+            id,
+            slot,
+            host,
+            heartbeat_port,
+            be_port: options.port(PortKind::BeThrift, slot),
+            http_port: options.port(PortKind::BeHttp, slot),
+            brpc_port: BRPC_PORT.saturating_add(offset),
+            alive: false,
+            start_time: 0,
+            decommissioned: false,
+            location: DEFAULT_LOCATION.to_owned(),
+            query_disabled: false,
+            load_disabled: false,
+            moved: false,
         };
-        let rpc = bind(&host, be_port).await?;
-        let http_listener = bind(&host, http_port).await?;
-        if let Some(node) = inner.backend_nodes.write().get_mut(&id) {
+        nodes.insert(id, node);
+    }
+
+    /// Binds the ports of a known backend (0: any) and serves them. One whose host is elsewhere stays dead.
+    pub(super) async fn serve_backend(&self, id: i64) -> anyhow::Result<()> {
+        let inner = self.inner();
+        let mut node = {
+            let nodes = inner.backend_nodes.read();
+            nodes.get(&id).cloned().with_context(|| format!("no backend {id}"))?
+        };
+        if let Some((_, former)) = self.shared.backends.lock().get(&id) {
+            (node.host, node.be_port, node.http_port) =
+                (former.host.clone(), former.be_port, former.http_port);
+        }
+        if !is_served(&node.host, &inner.options.host) {
+            return Ok(());
+        }
+        let rpc = bind(&node.host, node.be_port).await?;
+        let http_listener = bind(&node.host, node.http_port).await?;
+        if let Some(known) = inner.backend_nodes.write().get_mut(&id) {
             node.be_port = rpc.local_addr().context("be port has no address")?.port();
             node.http_port = http_listener.local_addr().context("http port has no address")?.port();
             node.alive = true;
             node.start_time = inner.clock.now_ms();
+            known.clone_from(&node);
         }
         let servers = Servers::new();
         let backend = inner.backend(id).with_context(|| format!("backend {id} has no data"))?;
@@ -125,76 +168,68 @@ impl Cluster {
         let limits = ServerLimits::default();
         servers.spawn(doris_thrift::serve_backend(rpc, Arc::new(handler), limits, servers.stopped()));
         servers.spawn(http::serve_be(Arc::clone(inner), backend, http_listener, servers.stopped()));
-        let mut all = self.shared.backends.lock();
-        match all.iter_mut().find(|(known, _)| *known == id) {
-            Some((_, old)) => *old = servers,
-            None => all.push((id, servers)),
-        }
-        drop(all);
+        self.shared.backends.lock().insert(id, (servers, node));
+        inner.fe.lock().moves.look_for_orphans();
         inner.changed.notify_waiters();
         Ok(())
     }
 
-    /// Adds a frontend as a follower and gives its position.
-    pub async fn add_frontend(&self) -> anyhow::Result<usize> {
-        let index = self.frontend_count();
-        self.start_frontend(index).await?;
-        Ok(index)
-    }
-
-    /// Adds an empty backend and gives its position.
-    pub async fn add_backend(&self) -> anyhow::Result<usize> {
-        let index = self.backend_count();
-        self.start_backend(index).await?;
-        Ok(index)
-    }
-
     /// Ends a frontend at once. A dead master leaves the cluster without one until
     /// [`Cluster::make_master`] or its restart.
-    pub async fn kill_frontend(&self, index: usize) -> anyhow::Result<()> {
-        let servers = self.shared.frontends.lock().get(index).cloned();
-        let servers = servers.with_context(|| format!("no frontend {index}"))?;
-        if let Some(node) = self.inner().frontends.write().get_mut(index) {
-            node.alive = false;
-            node.is_master = false;
+    pub async fn kill_frontend(&self, number: usize) -> anyhow::Result<()> {
+        match self.inner().frontends.write().get_mut(&number) {
+            Some(node) => {
+                node.alive = false;
+                node.is_master = false;
+            }
+            None => bail!("no frontend {number}"),
         }
-        servers.stop().await;
-        tracing::info!(cluster = self.name(), index, "frontend killed");
+        let servers = self.shared.frontends.lock().get(&number).cloned();
+        if let Some(servers) = servers {
+            servers.stop().await;
+        }
+        tracing::info!(cluster = self.name(), number, "frontend killed");
         self.inner().changed.notify_waiters();
         Ok(())
     }
 
     /// Starts a killed frontend again. It becomes master when there is none.
-    pub async fn restart_frontend(&self, index: usize) -> anyhow::Result<()> {
-        let known = self.inner().frontends.read().get(index).map(|node| node.alive);
+    pub async fn restart_frontend(&self, number: usize) -> anyhow::Result<()> {
+        let known = self.inner().frontends.read().get(&number).map(|node| node.alive);
         match known {
-            None => bail!("no frontend {index}"),
-            Some(true) => self.kill_frontend(index).await?,
+            None => bail!("no frontend {number}"),
+            Some(true) => self.kill_frontend(number).await?,
             Some(false) => {}
         }
-        self.start_frontend(index).await
+        self.serve_frontend(number).await
     }
 
     /// Ends a backend at once; its tablets stay.
     pub async fn kill_backend(&self, index: usize) -> anyhow::Result<()> {
         let id = self.backend_id(index)?;
-        let servers = self.shared.backends.lock().iter().find(|(known, _)| *known == id).cloned();
-        if let Some(node) = self.inner().backend_nodes.write().get_mut(&id) {
+        self.stop_backend(id).await;
+        tracing::info!(cluster = self.name(), backend = id, "backend killed");
+        Ok(())
+    }
+
+    /// Ends the process of a backend with what only its memory holds.
+    pub(super) async fn stop_backend(&self, id: i64) {
+        let servers = self.shared.backends.lock().get(&id).map(|(servers, _)| servers.clone());
+        let host = self.inner().backend_nodes.write().get_mut(&id).map(|node| {
             node.alive = false;
-        }
-        if let Some((_, servers)) = servers {
+            node.host.clone()
+        });
+        if let Some(servers) = servers {
             servers.stop().await;
         }
         if let Some(data) = self.inner().backend(id) {
             data.restart();
         }
         let aborts = self.inner().fe.lock().config_flag("enable_abort_txn_by_checking_coordinator_be");
-        if aborts {
-            txn::abort_by_coordinator(self.inner(), id, &self.inner().options.host);
+        if let Some(host) = host.filter(|_| aborts) {
+            txn::abort_by_coordinator(self.inner(), id, &host);
         }
-        tracing::info!(cluster = self.name(), backend = id, "backend killed");
         self.inner().changed.notify_waiters();
-        Ok(())
     }
 
     /// Starts a killed backend again.
@@ -206,29 +241,34 @@ impl Cluster {
         self.serve_backend(id).await
     }
 
-    /// Makes a living frontend the master. What only the old master's memory held is lost.
-    pub fn make_master(&self, index: usize) -> anyhow::Result<()> {
+    /// Makes a living follower the master. What only the old master's memory held is lost.
+    pub fn make_master(&self, number: usize) -> anyhow::Result<()> {
         let inner = self.inner();
         {
             // The frontend state comes first in the order of locks; holding it makes the switch and the
             // losses one step for every call.
             let mut state = inner.fe.lock();
             let mut nodes = inner.frontends.write();
-            ensure!(nodes.get(index).is_some_and(|node| node.alive), "frontend {index} is not alive");
-            for (at, node) in nodes.iter_mut().enumerate() {
-                node.is_master = at == index;
+            let node = nodes.get(&number).filter(|node| node.alive);
+            let role =
+                node.map(|node| node.role).with_context(|| format!("frontend {number} is not alive"))?;
+            ensure!(role == FrontendRole::Follower, "frontend {number} is an observer");
+            for (at, node) in nodes.iter_mut() {
+                node.is_master = *at == number;
             }
             state.txns.forget_rpc_prepared();
             state.binlogs.start_reign();
         }
-        tracing::info!(cluster = self.name(), index, "master switched");
+        tracing::info!(cluster = self.name(), number, "master switched");
         inner.changed.notify_waiters();
         Ok(())
     }
 
-    fn backend_id(&self, index: usize) -> anyhow::Result<i64> {
+    /// The id of the backend at a position in the order of ids, or an id itself.
+    pub(super) fn backend_id(&self, index: usize) -> anyhow::Result<i64> {
         let nodes = self.inner().backend_nodes.read();
-        nodes.keys().nth(index).copied().with_context(|| format!("no backend {index}"))
+        let named = i64::try_from(index).ok().filter(|id| nodes.contains_key(id));
+        named.or_else(|| nodes.keys().nth(index).copied()).with_context(|| format!("no backend {index}"))
     }
 }
 

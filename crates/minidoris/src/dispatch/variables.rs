@@ -76,16 +76,22 @@ fn default_value(cluster: &ClusterInner, name: &str) -> Option<String> {
     Some(DEFAULTS[at].1.to_owned())
 }
 
+fn global_value(cluster: &ClusterInner, name: &str) -> Option<String> {
+    let set = cluster.fe.lock().global_variables.get(name).cloned();
+    set.or_else(|| default_value(cluster, name))
+}
+
 fn current_value(cluster: &ClusterInner, session: &Session, name: &str) -> Option<String> {
     session.variables.get(name).cloned().or_else(|| default_value(cluster, name))
 }
 
-/// SHOW VARIABLES: name, value, default value and whether the session changed it.
-pub fn rows(cluster: &ClusterInner, session: &Session, filter: &ShowFilter) -> ResultSet {
+/// SHOW [GLOBAL] VARIABLES: name, value, default value and whether it differs.
+pub fn rows(cluster: &ClusterInner, session: &Session, global: bool, filter: &ShowFilter) -> ResultSet {
     let mut result = ResultSet::new(&["Variable_name", "Value", "Default_Value", "Changed"]);
     for (name, _) in DEFAULTS.iter().filter(|(name, _)| is_wanted(name, filter)) {
         let default = default_value(cluster, name).unwrap_or_default();
-        let value = current_value(cluster, session, name).unwrap_or_default();
+        let value = if global { global_value(cluster, name) } else { current_value(cluster, session, name) };
+        let value = value.unwrap_or_default();
         let changed = if value == default { "0" } else { "1" };
         let row = [(*name).to_owned(), value, default, changed.to_owned()];
         result.rows.push(row.map(Some).to_vec());
@@ -123,13 +129,20 @@ fn is_like(text: &str, pattern: &str) -> bool {
     }
 }
 
-/// Applies SET. Values that are expressions are not evaluated and leave the variable as it was.
-pub fn set(session: &mut Session, items: &[SetItem]) {
+/// Applies SET. Values that are expressions are not evaluated and leave the variable as it was. A global setting
+/// counts for this session and for those to come.
+pub fn set(cluster: &ClusterInner, session: &mut Session, items: &[SetItem]) {
     for item in items {
         let value = item.value.trim();
         let plain = value.trim_matches(|c| c == '\'' || c == '"');
         if !value.contains('(') && !value.contains("@@") {
-            session.variables.insert(item.name.to_ascii_lowercase(), plain.to_owned());
+            let name = item.name.to_ascii_lowercase();
+            if item.global {
+                let mut state = cluster.fe.lock();
+                state.global_variables.insert(name.clone(), plain.to_owned());
+                state.journal();
+            }
+            session.variables.insert(name, plain.to_owned());
         }
     }
 }
@@ -286,14 +299,18 @@ impl Items<'_> {
             system = true;
             name = bare.to_owned();
         }
+        let mut global = name.to_ascii_lowercase().starts_with("global.");
         if self.symbol('.') {
+            global = name.eq_ignore_ascii_case("global");
             name = self.name()?;
         }
         let name = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         if !system {
             return Some(Ok((None, ColumnType::Text)));
         }
-        let Some(value) = current_value(cluster, session, &name) else {
+        let value =
+            if global { global_value(cluster, &name) } else { current_value(cluster, session, &name) };
+        let Some(value) = value else {
             return Some(Err(unknown_variable(&name)));
         };
         // SELECT prints the switches as numbers, SHOW VARIABLES as words.

@@ -206,7 +206,7 @@ pub fn duplicate_partition(name: &str) -> SqlError {
 
 /// Doris's refusal when there are fewer alive backends than replicas.
 pub fn check_replication(cluster: &ClusterInner, replication_num: u16) -> SqlResult<()> {
-    let alive = cluster.alive_backends().len();
+    let alive = cluster.backends_for_tablets().len();
     if alive >= usize::from(replication_num) {
         return Ok(());
     }

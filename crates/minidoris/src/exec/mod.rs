@@ -111,6 +111,7 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
             job::submit::materialized_view(cluster, state, session, name, query)
         }
         Statement::Show(_)
+        | Statement::System(_)
         | Statement::Use(_)
         | Statement::Set(_)
         | Statement::Backup(_)

@@ -19,6 +19,7 @@ pub(crate) fn cluster(backends: i64) -> ClusterInner {
     let nodes = (1..=backends).map(|id| {
         let node = BackendNode {
             id,
+            slot: 0,
             host: "127.0.0.1".to_owned(),
             heartbeat_port: 1,
             be_port: 2,
@@ -26,6 +27,11 @@ pub(crate) fn cluster(backends: i64) -> ClusterInner {
             brpc_port: 4,
             alive: true,
             start_time: 0,
+            decommissioned: false,
+            location: "default".to_owned(),
+            query_disabled: false,
+            load_disabled: false,
+            moved: false,
         };
         (id, node)
     });

@@ -41,8 +41,13 @@ fn router(cluster: Cluster) -> Router {
         .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/counters", get(counters))
         .route("/counters/reset", post(reset_counters))
+        .route("/fe", post(add_frontend))
+        .route("/be", post(add_backend))
         .route("/fe/{index}/{operation}", post(frontend))
         .route("/be/{index}/{operation}", post(backend))
+        .route("/fe/{index}/move", post(move_frontend))
+        .route("/be/{index}/move", post(move_backend))
+        .route("/be/{index}/announce", post(announce_backend))
         .route("/binlog/gc", post(gc_binlogs))
         .route("/binlog/expire/{db}", post(expire_binlogs))
         .route("/clock/advance/{ms}", post(advance_clock))
@@ -59,8 +64,9 @@ async fn describe(State(cluster): State<Cluster>) -> Json<Value> {
         .frontends
         .read()
         .iter()
-        .map(|node| {
+        .map(|(number, node)| {
             json!({
+                "number": number, "role": node.role.name(), "edit_log_port": node.edit_log_port,
                 "name": node.name, "host": node.host, "http_port": node.http_port,
                 "query_port": node.query_port, "rpc_port": node.rpc_port,
                 "is_master": node.is_master, "alive": node.alive,
@@ -74,7 +80,8 @@ async fn describe(State(cluster): State<Cluster>) -> Json<Value> {
         .map(|node| {
             json!({
                 "id": node.id, "host": node.host, "http_port": node.http_port,
-                "be_port": node.be_port, "alive": node.alive,
+                "be_port": node.be_port, "heartbeat_port": node.heartbeat_port, "alive": node.alive,
+                "decommissioned": node.decommissioned,
             })
         })
         .collect();
@@ -117,7 +124,7 @@ async fn frontend(
         "make_master" => outcome(cluster.make_master(index)),
         "kill" => outcome(cluster.kill_frontend(index).await),
         "restart" => outcome(cluster.restart_frontend(index).await),
-        _ => failure(StatusCode::NOT_FOUND, "operations of a frontend: make_master, kill, restart"),
+        _ => failure(StatusCode::NOT_FOUND, "operations of a frontend: make_master, kill, restart, move"),
     }
 }
 
@@ -128,7 +135,54 @@ async fn backend(
     match operation.as_str() {
         "kill" => outcome(cluster.kill_backend(index).await),
         "restart" => outcome(cluster.restart_backend(index).await),
-        _ => failure(StatusCode::NOT_FOUND, "operations of a backend: kill, restart"),
+        "decommission" => outcome(cluster.decommission_backend(index)),
+        "drop" => outcome(cluster.drop_backend(index).await),
+        _ => failure(
+            StatusCode::NOT_FOUND,
+            "operations of a backend: kill, restart, move, announce, decommission, drop",
+        ),
+    }
+}
+
+async fn add_frontend(State(cluster): State<Cluster>) -> Response {
+    match cluster.add_frontend().await {
+        Ok(number) => Json(json!({ "success": true, "number": number })).into_response(),
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
+    }
+}
+
+async fn add_backend(State(cluster): State<Cluster>) -> Response {
+    match cluster.add_backend().await {
+        Ok(index) => {
+            let id = cluster.be(index).id;
+            Json(json!({ "success": true, "position": index, "id": id })).into_response()
+        }
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
+    }
+}
+
+async fn move_frontend(State(cluster): State<Cluster>, Path(number): Path<usize>, body: String) -> Response {
+    match serde_json::from_str(&body) {
+        Ok(address) => outcome(cluster.move_frontend(number, address).await),
+        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+async fn move_backend(State(cluster): State<Cluster>, Path(index): Path<usize>, body: String) -> Response {
+    match serde_json::from_str(&body) {
+        Ok(address) => outcome(cluster.move_backend(index, address).await),
+        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+async fn announce_backend(
+    State(cluster): State<Cluster>,
+    Path(index): Path<usize>,
+    body: String,
+) -> Response {
+    match serde_json::from_str(&body) {
+        Ok(address) => outcome(cluster.announce_backend(index, address)),
+        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }
 

@@ -174,6 +174,7 @@ fn admit(
         identity,
         address: Some(address.to_owned()),
         connection_id: id,
+        variables: cluster.fe.lock().global_variables.clone(),
         ..Session::default()
     };
     if let Some(name) = &response.database {

@@ -9,7 +9,7 @@ use crate::access::Accounts;
 use crate::be::Backend;
 use crate::be::TxnState;
 use crate::be::save::pack;
-use crate::cluster::ClusterInner;
+use crate::cluster::{ClusterInner, SavedNodes};
 use crate::exec::{Function, RecycledObject, Resource};
 use crate::snapshot::Repositories;
 use crate::state::FeState;
@@ -69,6 +69,11 @@ pub(super) struct Head {
     pub functions: Vec<Function>,
     #[serde(default)]
     pub repositories: Repositories,
+    /// The nodes as [`ClusterInner::saved_nodes`] gives them; none in files of former versions.
+    #[serde(default)]
+    pub nodes: SavedNodes,
+    #[serde(default)]
+    pub global_variables: BTreeMap<String, String>,
 }
 
 /// A database without its tables.
@@ -135,7 +140,9 @@ impl Seen {
             .flat_map(|txn| [txn.id].into_iter().chain(txn.sub_txn_ids.clone()))
             .collect();
         let mut staged = BTreeSet::new();
-        for backend in cluster.backends.read().values() {
+        let backends = cluster.backends.read().clone();
+        self.retain_tablets(changes, |be, _| backends.contains_key(&be));
+        for backend in backends.values() {
             self.tablets(changes, backend);
             self.staged(changes, backend, &committed, &mut staged);
         }
@@ -181,6 +188,8 @@ impl Seen {
             storage_policies: state.ddl.storage_policies.clone(),
             functions: state.ddl.functions.clone(),
             repositories: state.snapshots.repositories.clone(),
+            nodes: cluster.saved_nodes(),
+            global_variables: state.global_variables.clone(),
         };
         self.small(changes, Kind::Head, 0, json(&head));
     }
@@ -326,15 +335,20 @@ impl Seen {
             };
             *known = SeenTablet { rowsets: ids(&image.rowsets), binlogs: ids(&image.binlogs) };
         }
-        self.tablets.retain(|(of, id), known| {
-            let keeps = *of != be || all.contains(id);
+        self.retain_tablets(changes, |of, id| of != be || all.contains(&id));
+    }
+
+    /// Deletes the tablets that are not in `kept`, with their rowsets.
+    fn retain_tablets(&mut self, changes: &mut Changes, kept: impl Fn(i64, i64) -> bool) {
+        self.tablets.retain(|(be, id), known| {
+            let keeps = kept(*be, *id);
             if !keeps {
-                changes.delete(Kind::Tablet, [be, *id, 0]);
+                changes.delete(Kind::Tablet, [*be, *id, 0]);
                 for version in known.rowsets.keys() {
-                    changes.delete(Kind::Rowset, [be, *id, *version]);
+                    changes.delete(Kind::Rowset, [*be, *id, *version]);
                 }
                 for version in known.binlogs.keys() {
-                    changes.delete(Kind::TabletBinlog, [be, *id, *version]);
+                    changes.delete(Kind::TabletBinlog, [*be, *id, *version]);
                 }
             }
             keeps

@@ -172,12 +172,15 @@ impl Saved {
             storage_policies,
             functions,
             repositories,
+            nodes,
+            global_variables,
         } = self.head;
         cluster.clock.advance_ms(clock_offset_ms);
         state.ids = Ids::starting_at(next_id);
         state.journal_id = journal_id;
         state.token = token;
         state.accounts = accounts;
+        state.global_variables = global_variables;
         state.databases = self.databases;
         state.ddl.recycle_bin = self.recycle_bin;
         state.ddl.resources = resources;
@@ -240,6 +243,8 @@ impl Saved {
             }
         }
         cluster.backends.write().extend(all);
+        cluster.load_nodes(nodes);
+        state.moves.look_for_orphans();
         Ok(())
     }
 }

@@ -60,6 +60,7 @@ pub fn check_allowed(statement: &Statement) -> SqlResult<()> {
         | Statement::AlterTable(_)
         | Statement::Recover(_)
         | Statement::AdminSetFrontendConfig(_)
+        | Statement::System(_)
         | Statement::Backup(_)
         | Statement::Restore(_)
         | Statement::CancelBackup { .. }

@@ -37,7 +37,9 @@ use crate::state::FeState;
 pub fn run(cluster: &ClusterInner, session: &Session, show: &Show) -> SqlResult<ResultSet> {
     match &show.kind {
         // These look at their filter themselves.
-        ShowKind::Variables { .. } => Ok(crate::dispatch::variables::rows(cluster, session, &show.filter)),
+        ShowKind::Variables { global } => {
+            Ok(crate::dispatch::variables::rows(cluster, session, *global, &show.filter))
+        }
         ShowKind::Transaction { db } => {
             jobs::transaction(&cluster.fe.lock(), session, db.as_deref(), &show.filter)
         }

@@ -1,7 +1,8 @@
 //! SHOW FRONTENDS, SHOW BACKENDS and the settings of both.
 
 use super::format::{cell, size, time};
-use crate::cluster::ClusterInner;
+use crate::cluster::{ClusterInner, tag_text};
+use crate::frontend_config;
 use crate::session::ResultSet;
 
 /// `live_since` is the last column of SHOW FRONTENDS, which `frontends()` lacks.
@@ -32,7 +33,7 @@ pub fn frontends(cluster: &ClusterInner, live_since: bool) -> ResultSet {
     }
     let journal_id = cluster.fe.lock().journal_id;
     let now = cluster.clock.now_ms();
-    for (at, node) in cluster.frontends.read().iter().enumerate() {
+    for (at, node) in cluster.frontends.read().iter() {
         let mut row = vec![
             cell(&node.name),
             cell(&node.host),
@@ -41,7 +42,7 @@ pub fn frontends(cluster: &ClusterInner, live_since: bool) -> ResultSet {
             cell(node.query_port),
             cell(node.rpc_port),
             cell(-1),
-            cell("FOLLOWER"),
+            cell(node.role.name()),
             cell(node.is_master),
             cell(1),
             cell(true),
@@ -49,10 +50,10 @@ pub fn frontends(cluster: &ClusterInner, live_since: bool) -> ResultSet {
             cell(journal_id),
             time(node.start_time),
             time(now),
-            cell(at == 0),
+            cell(*at == 0),
             cell(""),
             cell(&cluster.options.version),
-            cell(if at == 0 { "Yes" } else { "No" }),
+            cell(if *at == 0 { "Yes" } else { "No" }),
         ];
         if live_since {
             row.push(time(node.start_time));
@@ -109,7 +110,7 @@ pub fn backends(cluster: &ClusterInner) -> ResultSet {
             time(node.start_time),
             time(now),
             cell(node.alive),
-            cell(false),
+            cell(node.decommissioned),
             cell(tablets.get(&node.id).copied().unwrap_or(0)),
             cell(size(0)),
             cell(size(0)),
@@ -118,10 +119,14 @@ pub fn backends(cluster: &ClusterInner) -> ResultSet {
             cell("0.00 %"),
             cell("0.00 %"),
             cell(size(0)),
-            cell("{\"location\" : \"default\"}"),
+            cell(tag_text(&node.location)),
             cell(if node.alive { "" } else { "connection refused" }),
             cell(&cluster.options.version),
-            cell("{\"lastSuccessReportTabletsTime\":\"N/A\",\"lastStreamLoadTime\":-1,\"isQueryDisabled\":false,\"isLoadDisabled\":false}"),
+            cell(format!(
+                "{{\"lastSuccessReportTabletsTime\":\"N/A\",\"lastStreamLoadTime\":-1,\"isQueryDisabled\":{},\
+                 \"isLoadDisabled\":{}}}",
+                node.query_disabled, node.load_disabled
+            )),
             cell(i32::from(!node.alive)),
             cell("mix"),
             cell(1),
@@ -152,12 +157,17 @@ fn tablets_per_backend(cluster: &ClusterInner) -> std::collections::HashMap<i64,
 pub fn frontend_config(cluster: &ClusterInner) -> ResultSet {
     let mut result = ResultSet::new(&["Key", "Value", "Type", "IsMutable", "MasterOnly", "Comment"]);
     for (key, value) in &cluster.fe.lock().config {
-        let kind = match value.as_str() {
-            "true" | "false" => "boolean",
-            number if number.parse::<i64>().is_ok() => "long",
-            _ => "String",
-        };
-        result.rows.push(vec![cell(key), cell(value), cell(kind), cell(true), cell(false), cell("")]);
+        let known = frontend_config::describe(key);
+        let kind = known.map_or("String", |known| known.kind);
+        let (mutable, master_only) = known.map_or((true, false), |known| (known.mutable, known.master_only));
+        result.rows.push(vec![
+            cell(key),
+            cell(value),
+            cell(kind),
+            cell(mutable),
+            cell(master_only),
+            cell(""),
+        ]);
     }
     result.rows.sort();
     result

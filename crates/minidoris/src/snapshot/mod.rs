@@ -65,6 +65,11 @@ impl SnapshotJobs {
         self.databases.get(&db_id).into_iter().flatten()
     }
 
+    /// Whether any database has an unfinished job.
+    pub fn has_running(&self) -> bool {
+        self.databases.values().flatten().any(|job| !job.is_done())
+    }
+
     /// The unfinished job of a database.
     fn running(&self, db_id: i64) -> Option<&Job> {
         self.of(db_id).find(|job| !job.is_done())

@@ -8,6 +8,7 @@ use super::account_ast::AccountStatement;
 use super::function::FunctionStatement;
 use super::repository::RepositoryStatement;
 use super::show_ast::{AlterJobKind, Show};
+use super::system_ast::SystemStatement;
 use crate::model::{AggregateKind, DataType, DefaultValue, Distribution, KeysType, PartitionValue};
 
 /// Property names and values in the order written.
@@ -65,6 +66,7 @@ pub enum Statement {
     Use(String),
     Set(Vec<SetItem>),
     AdminSetFrontendConfig(Properties),
+    System(SystemStatement),
     Backup(Backup),
     Restore(Restore),
     CancelBackup {

@@ -81,12 +81,15 @@ impl Parser<'_> {
             self.expect_word("on")?;
             return self.cancelled_jobs(CancelledJobs::BuildIndex);
         }
+        if self.accept_words(&["decommission", "backend"]) {
+            return self.cancel_decommission();
+        }
         if self.at_word("load") || self.at_word("export") {
             let text = self.rest_text();
             let words: Vec<_> = text.split_whitespace().take(3).collect();
             return Ok(Statement::Accepted(format!("CANCEL {}", words.join(" ").to_uppercase())));
         }
-        Err(self.unexpected("{'ALTER', 'BACKUP', 'EXPORT', 'LOAD', 'RESTORE'}"))
+        Err(self.unexpected("{'ALTER', 'BACKUP', 'DECOMMISSION', 'EXPORT', 'LOAD', 'RESTORE'}"))
     }
 
     /// `t [(job, …)]`.

@@ -18,6 +18,8 @@ mod repository;
 mod show;
 pub mod show_ast;
 mod statement;
+mod system;
+pub mod system_ast;
 mod types;
 
 pub use account_ast::*;
@@ -27,6 +29,7 @@ pub use lexer::split_statements;
 pub use partition::DEFAULT_BUCKETS;
 pub use repository::{CreateRepository, RepositoryKind, RepositoryStatement};
 pub use show_ast::*;
+pub use system_ast::*;
 pub use types::parse_data_type;
 
 use crate::error::SqlResult;

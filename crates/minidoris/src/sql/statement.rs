@@ -233,6 +233,11 @@ impl Parser<'_> {
         if self.accept_word("repository") {
             return self.alter_repository();
         }
+        if self.accept_word("system")
+            && let Some(statement) = self.alter_system()?
+        {
+            return Ok(statement);
+        }
         self.rewind(start);
         if [
             "resource",

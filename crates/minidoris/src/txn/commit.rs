@@ -232,7 +232,7 @@ fn check_quorum(state: &FeState, txn: &Txn, touched: &Touched) -> Result<(), Txn
     for index_id in required_indexes(txn.planned_indexes.as_ref(), table, partition) {
         let Some(index) = partition.indexes.get(&index_id) else { continue };
         for tablet in &index.tablets {
-            let required = required_replicas(table, tablet);
+            let required = required_replicas(table, partition, tablet);
             let written =
                 touched.writes.get(&tablet.id).map_or(0, |backends| good_replicas(tablet, backends));
             if written < required {
@@ -266,12 +266,14 @@ fn required_indexes(
     }
 }
 
-/// The majority, or the table's `min_load_replica_num`.
-pub(super) fn required_replicas(table: &OlapTable, tablet: &Tablet) -> usize {
+/// The majority of the replicas that the partition should have, or the table's `min_load_replica_num`. One more
+/// replica, while a tablet moves, changes nothing.
+pub(super) fn required_replicas(table: &OlapTable, partition: &Partition, tablet: &Tablet) -> usize {
+    let replicas = usize::from(partition.replication_num.max(1)).min(tablet.replicas.len());
     let configured = table.properties.get("min_load_replica_num").and_then(|value| value.parse::<i64>().ok());
     match configured.and_then(|number| usize::try_from(number).ok()) {
-        Some(number) if number > 0 => number.min(tablet.replicas.len()),
-        _ => tablet.replicas.len() / 2 + 1,
+        Some(number) if number > 0 => number.min(replicas),
+        _ => replicas / 2 + 1,
     }
 }
 

@@ -178,7 +178,7 @@ fn has_quorum(
                 .replicas
                 .iter()
                 .filter(|replica| published.contains(&(made.sub_txn_id, tablet.id, replica.backend_id)));
-            done.count() >= required_replicas(table, tablet)
+            done.count() >= required_replicas(table, partition, tablet)
         },
     )
 }

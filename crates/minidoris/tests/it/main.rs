@@ -23,6 +23,7 @@ mod schema;
 mod slt;
 mod stream_load;
 mod stream_load_more;
+mod topology;
 mod tpch;
 mod transactions;
 mod transfer;

@@ -200,6 +200,76 @@ async fn a_restore_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
+async fn nodes_that_came_and_went_are_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = start(directory.path()).await;
+    sql(&cluster, TABLES).await;
+    let gone = cluster.be(0).id;
+    sql(
+        &cluster,
+        &format!(
+            "ALTER SYSTEM ADD BACKEND '127.0.0.2:19050' PROPERTIES ('tag.location' = 'x'); \
+             ALTER SYSTEM ADD BACKEND '127.0.0.1:19051'; ALTER SYSTEM ADD OBSERVER '127.0.0.1:19010'; \
+             ALTER SYSTEM DROPP BACKEND '{gone}'"
+        ),
+    )
+    .await;
+    let whole = |inner: &ClusterInner| {
+        let state = inner.fe.lock();
+        let table = state.database_named("d").unwrap().table_named("t").unwrap().as_olap().unwrap();
+        let mut tablets = table.partitions.values().flat_map(|partition| partition.tablets());
+        tablets.all(|tablet| tablet.replicas.iter().all(|replica| replica.backend_id != gone))
+    };
+    assert!(cluster.wait_until(LIMIT, whole).await);
+    let any = minidoris::NewAddress { http_port: Some(0), ..Default::default() };
+    cluster.move_backend(2, any).await.unwrap();
+    let port = cluster.be(2).http_port;
+    const BACKENDS: &str = "SELECT BackendId, Host, HeartbeatPort, Tag, Alive FROM backends()";
+    const FRONTENDS: &str = "SELECT Name, EditLogPort, Role, IsMaster FROM frontends()";
+    let before = (sql(&cluster, BACKENDS).await, sql(&cluster, FRONTENDS).await);
+    assert_eq!((before.0.len(), before.1.len()), (3, 2));
+    let tablets = sql(&cluster, "SHOW TABLETS FROM d.t").await;
+    let cluster = restart(cluster, directory.path()).await;
+    assert_eq!((sql(&cluster, BACKENDS).await, sql(&cluster, FRONTENDS).await), before);
+    assert_eq!(cluster.be(2).http_port, port, "a backend that was moved stays there");
+    let ids = |rows: &[Vec<String>]| rows.iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>();
+    assert_eq!(ids(&sql(&cluster, "SHOW TABLETS FROM d.t").await), ids(&tablets));
+    assert_eq!(sql(&cluster, "SELECT * FROM d.t").await, [["1", "c"]]);
+    bounded(cluster.stop()).await;
+}
+
+#[tokio::test]
+async fn resources_and_global_variables_come_back_and_settings_do_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = start(directory.path()).await;
+    sql(
+        &cluster,
+        "CREATE RESOURCE 'r' PROPERTIES ('type' = 's3', 's3.endpoint' = 'e', 's3.bucket' = 'b'); \
+         CREATE STORAGE POLICY p PROPERTIES ('storage_resource' = 'r', 'cooldown_ttl' = '60'); \
+         SET GLOBAL query_timeout = 77; ADMIN SET FRONTEND CONFIG ('ignore_backup_tmp_partitions' = 'true')",
+    )
+    .await;
+    let seen = async |cluster: &Cluster| {
+        let mut all = Vec::new();
+        for statement in
+            ["SHOW RESOURCES", "SHOW STORAGE POLICY", "SHOW GLOBAL VARIABLES LIKE 'query_timeout'"]
+        {
+            all.push(sql(cluster, statement).await);
+        }
+        all
+    };
+    let before = seen(&cluster).await;
+    assert!(before.iter().all(|rows| !rows.is_empty()));
+    assert_eq!(before[2], [["query_timeout", "77", "900", "1"]]);
+    const SETTING: &str = "ADMIN SHOW FRONTEND CONFIG LIKE 'ignore_backup_tmp_partitions'";
+    assert_eq!(sql(&cluster, SETTING).await[0][1], "true");
+    let cluster = restart(cluster, directory.path()).await;
+    assert_eq!(seen(&cluster).await, before);
+    assert_eq!(sql(&cluster, SETTING).await[0][1], "false");
+    bounded(cluster.stop()).await;
+}
+
+#[tokio::test]
 async fn a_state_is_not_opened_twice_and_a_foreign_one_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = start(directory.path()).await;

@@ -49,10 +49,11 @@ async fn upserts(upstream: &Wire, seq: i64) -> Vec<(i64, UpsertRecord)> {
 async fn ingest(
     upstream: &Wire,
     downstream: &Wire,
+    target_db: &str,
     txn_id: i64,
     record: &UpsertRecord,
 ) -> Vec<TTabletCommitInfo> {
-    let (source, target) = (upstream.table("d", "t").await, downstream.table("d", "t").await);
+    let (source, target) = (upstream.table("d", "t").await, downstream.table(target_db, "t").await);
     let (source_backends, target_backends) = (upstream.backends().await, downstream.backends().await);
     let mut written = Vec::new();
     for touched in record.table_records.values().flat_map(|table| &table.partition_records) {
@@ -124,7 +125,7 @@ async fn a_snapshot_and_a_transaction_reach_the_other_cluster() {
     let begun = downstream.begin("d", table_id, &label).await;
     ok(begun.status);
     let txn_id = begun.txn_id.unwrap();
-    let written = ingest(&upstream, &downstream, txn_id, record).await;
+    let written = ingest(&upstream, &downstream, "d", txn_id, record).await;
     assert_eq!(rows(&mut down, ALL_ROWS).await.len(), 2, "nothing shows before the commit");
     ok(downstream.commit("d", txn_id, written).await);
     let expected = rows(&mut up, ALL_ROWS).await;
@@ -137,6 +138,42 @@ async fn a_snapshot_and_a_transaction_reach_the_other_cluster() {
     assert_eq!(caught_up.status_code, TStatusCode::BINLOG_TOO_NEW_COMMIT_SEQ);
     source.stop().await;
     target.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_replicated_into_another_of_the_same_cluster() {
+    let cluster = crate::harness::cluster().await;
+    let (mut conn, wire) = (connect(&cluster).await, Wire::new(&cluster, 0));
+    conn.query_drop(r#"CREATE DATABASE d PROPERTIES ("binlog.enable" = "true"); CREATE DATABASE copy"#)
+        .await
+        .unwrap();
+    conn.query_drop(TABLE).await.unwrap();
+    conn.query_drop("INSERT INTO d.t VALUES (1, 'one')").await.unwrap();
+    conn.query_drop("BACKUP SNAPSHOT d.s TO `__keep_on_local__`").await.unwrap();
+    finished(&mut conn, "SHOW BACKUP FROM d").await;
+    let snapshot = wire.snapshot("d", "s").await;
+    let seq = snapshot.commit_seq.unwrap();
+    wire.restore("copy", "s_r", snapshot, &wire).await;
+    finished(&mut conn, "SHOW RESTORE FROM copy").await;
+    assert_eq!(rows(&mut conn, "SELECT k, v FROM copy.t").await, rows(&mut conn, ALL_ROWS).await);
+
+    conn.query_drop("INSERT INTO d.t VALUES (1, 'uno'), (101, 'last')").await.unwrap();
+    let (_, record) = upserts(&wire, seq).await.remove(0);
+    // Labels belong to a database: the source may use the same one.
+    let table_id = wire.table("copy", "t").await.id.unwrap();
+    let txn_id = wire.begin("copy", table_id, "l").await.txn_id.unwrap();
+    let other = wire.begin("d", wire.table("d", "t").await.id.unwrap(), "l").await;
+    ok(other.status);
+    assert_ne!(other.txn_id, Some(txn_id));
+    let written = ingest(&wire, &wire, "copy", txn_id, &record).await;
+    ok(wire.commit("copy", txn_id, written).await);
+    let copied = rows(&mut conn, "SELECT k, v FROM copy.t ORDER BY k").await;
+    assert_eq!(copied, rows(&mut conn, ALL_ROWS).await);
+    assert_eq!(copied.len(), 2);
+    // What the copy writes is no binlog of the source.
+    let news = upserts(&wire, seq).await;
+    assert!(news.iter().all(|(_, record)| !record.table_records.contains_key(&table_id)), "{news:?}");
+    cluster.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ struct Rig {
 /// A master and a follower, database `d` with table `t`.
 fn rig() -> Rig {
     let cluster = testkit::cluster(1);
-    cluster.frontends.write().push(frontend("fe2", 9120, false));
+    cluster.frontends.write().insert(1, frontend("fe2", 9120, false));
     let db = create_db(&cluster, "d", true);
     let table = create_table(&cluster, db, &Spec::new("t").bounds(&[10]));
     Rig { rpc: FrontendRpc::new(Arc::clone(&cluster), 0), cluster, db, table }
