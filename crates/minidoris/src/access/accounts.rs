@@ -33,6 +33,9 @@ pub struct Grants {
     pub databases: BTreeMap<String, Privileges>,
     /// By database, then table.
     pub tables: BTreeMap<String, BTreeMap<String, Privileges>>,
+    /// Columns that may be read, by database, then table.
+    #[serde(default)]
+    pub columns: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     pub resources: BTreeMap<String, Privileges>,
     pub workload_groups: BTreeMap<String, Privileges>,
 }
@@ -149,6 +152,7 @@ impl Accounts {
                     .tables
                     .get(db)
                     .is_some_and(|tables| tables.values().any(|held| held.intersects(wanted.any)))
+                || (reads_columns(wanted) && grants.columns.contains_key(db))
         })
     }
 
@@ -156,11 +160,27 @@ impl Accounts {
         self.grants_of(identity).any(|grants| {
             let on_table = grants.tables.get(db).and_then(|tables| tables.get(table)).copied();
             grants.on_database(db).with(on_table.unwrap_or_default()).intersects(wanted.any)
+                || (wanted == Wanted::SHOW && grants.columns_of(db, table).is_some())
         })
+    }
+
+    /// The columns of a table that the account may read although it may not read the table as a whole.
+    pub fn readable_columns(&self, identity: &UserIdentity, db: &str, table: &str) -> BTreeSet<String> {
+        let columns = self.grants_of(identity).filter_map(|grants| grants.columns_of(db, table));
+        columns.flatten().cloned().collect()
     }
 }
 
+/// Whether a privilege on columns is one of those wanted.
+fn reads_columns(wanted: Wanted) -> bool {
+    wanted.any.contains(Privilege::Select)
+}
+
 impl Grants {
+    fn columns_of(&self, db: &str, table: &str) -> Option<&BTreeSet<String>> {
+        self.columns.get(db)?.get(table)
+    }
+
     fn on_database(&self, db: &str) -> Privileges {
         let on_db = self.databases.get(db).copied().unwrap_or_default();
         self.global.with(self.catalog).with(on_db)

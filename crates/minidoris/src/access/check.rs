@@ -3,6 +3,8 @@
 //! A session without an identity belongs to the process itself and may do everything. The checks stand before
 //! the look-up of what the statement names, as in Doris, so that a stranger cannot tell what exists.
 
+use std::collections::BTreeSet;
+
 use super::{UserIdentity, Wanted};
 use crate::error::{SqlError, SqlResult};
 use crate::session::{ResultSet, Session};
@@ -75,6 +77,32 @@ pub fn table(
     let message =
         format!("{command} command denied to user '{}'@'{host}' for table '{db}: {table}'", identity.user);
     Err(SqlError { code: 1142, state: "42000", message })
+}
+
+/// What a session may read of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readable {
+    All,
+    Columns(BTreeSet<String>),
+}
+
+/// Refuses with 1142 to read a table of which the account may read nothing.
+pub fn reading(state: &FeState, session: &Session, db: &str, name: &str) -> SqlResult<Readable> {
+    let refusal = match table(state, session, db, name, Wanted::SELECT, "SELECT") {
+        Ok(()) => return Ok(Readable::All),
+        Err(refusal) => refusal,
+    };
+    let columns = state.accounts.readable_columns(&identity_of(session), db, name);
+    if columns.is_empty() { Err(refusal) } else { Ok(Readable::Columns(columns)) }
+}
+
+/// The refusal to read a column.
+pub fn column_denial(session: &Session, db: &str, table: &str, column: &str) -> String {
+    format!(
+        "Permission denied: user [{}] does not have privilege for [privilege predicate: OR, Admin_priv Select_priv] \
+         command on [internal].[{db}].[{table}].[{column}]",
+        identity_of(session)
+    )
 }
 
 /// Refuses with 1227 what needs a privilege on a table.

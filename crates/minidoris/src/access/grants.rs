@@ -1,6 +1,6 @@
 //! SHOW GRANTS, SHOW ALL GRANTS and SHOW ROLES.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Account, Accounts, Grants, Privilege, Privileges, UserIdentity};
 use crate::error::{SqlError, SqlResult};
@@ -51,6 +51,11 @@ pub fn roles(accounts: &Accounts) -> ResultSet {
         "DatabasePrivs",
         "TablePrivs",
         "ResourcePrivs",
+        "CloudClusterPrivs",
+        "CloudStagePrivs",
+        "StorageVaultPrivs",
+        "WorkloadGroupPrivs",
+        "ComputeGroupPrivs",
     ]);
     for (name, role) in &accounts.roles {
         let users: Vec<String> = accounts
@@ -64,6 +69,9 @@ pub fn roles(accounts: &Accounts) -> ResultSet {
         cells.push(list(databases(&role.grants)));
         cells.push(list(tables(&role.grants)));
         cells.push(list(named(&role.grants.resources)));
+        cells.extend([None, None, None]);
+        cells.push(list(named(&role.grants.workload_groups)));
+        cells.push(None);
         result.rows.push(cells);
     }
     result
@@ -91,7 +99,7 @@ fn row(accounts: &Accounts, identity: &UserIdentity, account: &Account) -> Vec<O
         catalog(&held),
         list(databases(&held)),
         list(tables(&held)),
-        None,
+        list(columns(&held)),
         list(named(&held.resources)),
         None,
         None,
@@ -113,6 +121,12 @@ fn merge(into: &mut Grants, from: &Grants) {
     add(&mut into.databases, &from.databases);
     add(&mut into.resources, &from.resources);
     add(&mut into.workload_groups, &from.workload_groups);
+    for (db, tables) in &from.columns {
+        for (table, columns) in tables {
+            let slot = into.columns.entry(db.clone()).or_default().entry(table.clone()).or_default();
+            slot.extend(columns.iter().cloned());
+        }
+    }
     for (db, tables) in &from.tables {
         add(into.tables.entry(db.clone()).or_default(), tables);
     }
@@ -135,6 +149,17 @@ fn tables(grants: &Grants) -> Vec<String> {
         tables.iter().map(|(table, held)| format!("internal.{db}.{table}: {held}")).collect::<Vec<_>>()
     };
     grants.tables.iter().flat_map(of_db).collect()
+}
+
+fn columns(grants: &Grants) -> Vec<String> {
+    let of_db = |(db, tables): (&String, &BTreeMap<String, BTreeSet<String>>)| {
+        let of_table = |(table, columns): (&String, &BTreeSet<String>)| {
+            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            format!("internal.{db}.{table}: Select_priv[{}]", columns.join(", "))
+        };
+        tables.iter().map(of_table).collect::<Vec<_>>()
+    };
+    grants.columns.iter().flat_map(of_db).collect()
 }
 
 fn named(held: &BTreeMap<String, Privileges>) -> Vec<String> {

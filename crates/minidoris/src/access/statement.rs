@@ -1,10 +1,12 @@
 //! CREATE, ALTER and DROP USER, SET PASSWORD, roles, GRANT and REVOKE.
 
+use std::collections::BTreeSet;
+
 use super::accounts::{Account, Grants, PasswordHash, Role, hash, read_hash};
 use super::{Privilege, Privileges, UserIdentity, check};
 use crate::error::{SqlError, SqlResult};
 use crate::session::Session;
-use crate::sql::{AccountStatement, GrantLevel, Granted, Grantee, NewPassword};
+use crate::sql::{AccountStatement, GrantLevel, Granted, Grantee, NamedPrivilege, NewPassword};
 use crate::state::FeState;
 
 /// Roles that cannot be dropped or changed.
@@ -103,7 +105,7 @@ fn change(state: &mut FeState, revoke: bool, granted: &Granted, to: &Grantee) ->
             Ok(())
         }
         Granted::Privileges { privileges, on } => {
-            let privileges = named(privileges, on)?;
+            let (privileges, columns) = named(privileges, on)?;
             let (grants, holder) = match to {
                 Grantee::User(user) => {
                     let holder = format!("default_role_rbac_{}@{}", user.user, user.host);
@@ -117,24 +119,48 @@ fn change(state: &mut FeState, revoke: bool, granted: &Granted, to: &Grantee) ->
                 }
             };
             if revoke {
-                take(grants, on, privileges).ok_or_else(|| {
-                    SqlError::general(format!("{} does not exist in role {holder}", shown(on)))
-                })
+                let missing = || SqlError::general(format!("{} does not exist in role {holder}", shown(on)));
+                if !privileges.is_empty() {
+                    take(grants, on, privileges).ok_or_else(missing)?;
+                }
+                if !columns.is_empty() {
+                    take_columns(grants, on, &columns).ok_or_else(missing)?;
+                }
+                Ok(())
             } else {
-                give(grants, on, privileges);
+                if !privileges.is_empty() {
+                    give(grants, on, privileges);
+                }
+                if let GrantLevel::Table(db, table) = on
+                    && !columns.is_empty()
+                {
+                    let tables = grants.columns.entry(db.clone()).or_default();
+                    tables.entry(table.clone()).or_default().extend(columns);
+                }
                 Ok(())
             }
         }
     }
 }
 
-/// The set behind the words of a GRANT, if that may be granted there.
-fn named(words: &[String], on: &GrantLevel) -> SqlResult<Privileges> {
+/// The set behind the words of a GRANT and the columns that may be read, if that may be granted there.
+fn named(words: &[NamedPrivilege], on: &GrantLevel) -> SqlResult<(Privileges, BTreeSet<String>)> {
     let mut all = Privileges::NONE;
-    for word in words {
-        let set = Privileges::named(word)
-            .ok_or_else(|| SqlError::general(format!("Invalid privilege type: {word}")))?;
-        all = all.with(set);
+    let mut columns = BTreeSet::new();
+    for NamedPrivilege { name, columns: limited } in words {
+        let set = Privileges::named(name)
+            .ok_or_else(|| SqlError::general(format!("Invalid privilege type: {name}")))?;
+        if limited.is_empty() {
+            all = all.with(set);
+            continue;
+        }
+        if !name.eq_ignore_ascii_case("select_priv") {
+            return Err(SqlError::general(format!("{} do not support col auth.", name.to_uppercase())));
+        }
+        if !matches!(on, GrantLevel::Table(..)) {
+            return Err(SqlError::general("Col auth must specify specific table"));
+        }
+        columns.extend(limited.iter().cloned());
     }
     let text = match on {
         GrantLevel::Global => None,
@@ -152,7 +178,7 @@ fn named(words: &[String], on: &GrantLevel) -> SqlResult<Privileges> {
                 .then_some("Only USAGE_PRIV and GRANT_PRIV can be granted/revoked on/from a resource")
         }
     };
-    text.map_or(Ok(all), |text| Err(SqlError::general(text)))
+    text.map_or(Ok((all, columns)), |text| Err(SqlError::general(text)))
 }
 
 fn give(grants: &mut Grants, on: &GrantLevel, privileges: Privileges) {
@@ -186,6 +212,19 @@ fn take(grants: &mut Grants, on: &GrantLevel, privileges: Privileges) -> Option<
     grants.tables.retain(|_, tables| !tables.is_empty());
     grants.resources.retain(|_, held| !held.is_empty());
     grants.workload_groups.retain(|_, held| !held.is_empty());
+    Some(())
+}
+
+/// `None` when one of the columns was not granted.
+fn take_columns(grants: &mut Grants, on: &GrantLevel, columns: &BTreeSet<String>) -> Option<()> {
+    let GrantLevel::Table(db, table) = on else { return None };
+    let held = grants.columns.get_mut(db)?.get_mut(table)?;
+    if !columns.is_subset(held) {
+        return None;
+    }
+    held.retain(|column| !columns.contains(column));
+    grants.columns.values_mut().for_each(|tables| tables.retain(|_, held| !held.is_empty()));
+    grants.columns.retain(|_, tables| !tables.is_empty());
     Some(())
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct TabletHead {
     pub binlog_enabled: bool,
     pub max_version: i64,
     pub claimed_size: u64,
+    #[serde(default)]
+    pub lost_segments: std::collections::BTreeSet<i64>,
 }
 
 /// A tablet as it is now.

@@ -2,9 +2,10 @@
 //! was enabled.
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::data::{Rowset, TabletSchema, Value, merge};
@@ -35,6 +36,8 @@ struct TabletState {
     rowsets: BTreeMap<i64, Arc<Rowset>>,
     binlogs: BTreeMap<i64, Arc<Rowset>>,
     binlog_versions: HashMap<String, i64>,
+    /// Versions whose binlog has lost its segment files.
+    lost_segments: BTreeSet<i64>,
     merged: Option<(i64, MergedRows)>,
     /// Counts replacements of the data, after which a version means other rows.
     generation: u64,
@@ -72,6 +75,7 @@ impl Tablet {
                 rowsets: BTreeMap::new(),
                 binlogs: BTreeMap::new(),
                 binlog_versions: HashMap::new(),
+                lost_segments: BTreeSet::new(),
                 merged: None,
                 generation: 0,
                 claimed_size: 0,
@@ -91,6 +95,7 @@ impl Tablet {
             state.rowsets = rowsets;
             state.binlogs = binlogs;
             state.claimed_size = head.claimed_size;
+            state.lost_segments = head.lost_segments;
         }
         tablet
     }
@@ -112,6 +117,7 @@ impl Tablet {
                 binlog_enabled: state.binlog_enabled,
                 max_version: state.max_version,
                 claimed_size: state.claimed_size,
+                lost_segments: state.lost_segments.clone(),
             },
             rowsets: state.rowsets.clone(),
             binlogs: state.binlogs.clone(),
@@ -172,6 +178,7 @@ impl Tablet {
         state.rowsets = rowsets.into_iter().map(|rowset| (rowset.meta.version, rowset)).collect();
         state.max_version = version;
         state.binlogs.clear();
+        state.lost_segments.clear();
         state.binlog_versions.clear();
         state.merged = None;
         state.generation += 1;
@@ -261,6 +268,26 @@ impl Tablet {
         state.binlog_versions.get(rowset_id).and_then(|version| state.binlogs.get(version)).cloned()
     }
 
+    /// A segment file of a binlog, while it is there.
+    pub fn binlog_segment(&self, rowset_id: &str, segment: usize) -> Option<Bytes> {
+        let state = self.state.lock();
+        let version = state.binlog_versions.get(rowset_id)?;
+        if state.lost_segments.contains(version) {
+            return None;
+        }
+        state.binlogs.get(version)?.segments.get(segment).cloned()
+    }
+
+    /// Forgets the segment files of a version's binlog; `None` when there are none.
+    pub fn lose_segments(&self, version: i64) -> Option<()> {
+        let mut state = self.state.lock();
+        let has_segments = state.binlogs.get(&version).is_some_and(|rowset| !rowset.segments.is_empty());
+        has_segments.then(|| {
+            state.lost_segments.insert(version);
+            state.changed = true;
+        })
+    }
+
     pub fn binlog_count(&self) -> usize {
         self.state.lock().binlogs.len()
     }
@@ -269,6 +296,7 @@ impl Tablet {
     pub fn gc_binlog(&self, up_to: i64) {
         let mut state = self.state.lock();
         state.changed = true;
+        state.lost_segments.retain(|version| *version > up_to);
         let kept = state.binlogs.split_off(&up_to.saturating_add(1));
         for rowset in std::mem::replace(&mut state.binlogs, kept).into_values() {
             state.binlog_versions.remove(&rowset.meta.rowset_id);

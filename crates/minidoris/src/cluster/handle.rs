@@ -242,6 +242,16 @@ impl Cluster {
         Ok(())
     }
 
+    /// Lets a backend lose the segment files that the binlog of a tablet's version points to, as a damaged disk
+    /// would: the version can still be read and is still announced, and its segments cannot be downloaded.
+    pub fn lose_segment(&self, index: usize, tablet: i64, version: i64) -> anyhow::Result<()> {
+        let id = self.backend_id(index)?;
+        let backend = self.inner().backend(id).context("the backend has no data")?;
+        backend.tablet(tablet)?.lose_segments(version).with_context(|| {
+            format!("backend {index} has no segment of tablet {tablet} at version {version}")
+        })
+    }
+
     /// Waits until `holds` is true, asking again after every change of the cluster. False when the time
     /// limit passed first.
     pub async fn wait_until(&self, limit: Duration, holds: impl Fn(&ClusterInner) -> bool) -> bool {

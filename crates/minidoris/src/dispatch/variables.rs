@@ -8,8 +8,8 @@ use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::mysql::SERVER_VERSION;
 use crate::session::{ColumnType, ResultSet, Session};
+use crate::sql::SetItem;
 use crate::sql::lexer::{Token, TokenKind, tokenize};
-use crate::sql::{Condition, Operator, SetItem, ShowFilter};
 
 /// Names and values that do not depend on the cluster, as SHOW VARIABLES prints them, sorted.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -86,9 +86,9 @@ fn current_value(cluster: &ClusterInner, session: &Session, name: &str) -> Optio
 }
 
 /// SHOW [GLOBAL] VARIABLES: name, value, default value and whether it differs.
-pub fn rows(cluster: &ClusterInner, session: &Session, global: bool, filter: &ShowFilter) -> ResultSet {
+pub fn rows(cluster: &ClusterInner, session: &Session, global: bool) -> ResultSet {
     let mut result = ResultSet::new(&["Variable_name", "Value", "Default_Value", "Changed"]);
-    for (name, _) in DEFAULTS.iter().filter(|(name, _)| is_wanted(name, filter)) {
+    for (name, _) in DEFAULTS {
         let default = default_value(cluster, name).unwrap_or_default();
         let value = if global { global_value(cluster, name) } else { current_value(cluster, session, name) };
         let value = value.unwrap_or_default();
@@ -97,36 +97,6 @@ pub fn rows(cluster: &ClusterInner, session: &Session, global: bool, filter: &Sh
         result.rows.push(row.map(Some).to_vec());
     }
     result
-}
-
-/// The LIKE pattern and conditions on the name; those on other columns are not looked at.
-fn is_wanted(name: &str, filter: &ShowFilter) -> bool {
-    let meets = |condition: &Condition| match condition.operator {
-        _ if !condition.column.eq_ignore_ascii_case("variable_name") => true,
-        Operator::Equal => condition.value.eq_ignore_ascii_case(name),
-        Operator::NotEqual => !condition.value.eq_ignore_ascii_case(name),
-        Operator::Like => is_like(name, &condition.value),
-        Operator::NotLike => !is_like(name, &condition.value),
-        Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => true,
-    };
-    filter.like.as_ref().is_none_or(|pattern| is_like(name, pattern))
-        && filter.conditions.iter().all(meets)
-        && (filter.alternatives.is_empty() || filter.alternatives.iter().any(meets))
-}
-
-/// SQL's LIKE without regard to case: `%` stands for any text, `_` for one character.
-fn is_like(text: &str, pattern: &str) -> bool {
-    let Some(first) = pattern.chars().next() else { return text.is_empty() };
-    let after = &pattern[first.len_utf8()..];
-    let shorter = |text: &str| text.chars().next().map_or(text.len(), char::len_utf8);
-    match first {
-        '%' => is_like(text, after) || (!text.is_empty() && is_like(&text[shorter(text)..], pattern)),
-        '_' => !text.is_empty() && is_like(&text[shorter(text)..], after),
-        letter => {
-            text.starts_with(|c: char| c.eq_ignore_ascii_case(&letter))
-                && is_like(&text[shorter(text)..], after)
-        }
-    }
 }
 
 /// Applies SET. Values that are expressions are not evaluated and leave the variable as it was. A global setting

@@ -54,6 +54,7 @@ fn router(cluster: Cluster) -> Router {
         .route("/fail_job/{db}", post(fail_job))
         .route("/publish_delay/{ms}", post(delay_publish))
         .route("/be/{index}/drop_tablet/{tablet}", post(drop_tablet))
+        .route("/be/{index}/lose_segment/{tablet}/{version}", post(lose_segment))
         .route("/size/{db}/{bytes}", post(claim_size))
         .with_state(cluster)
 }
@@ -221,6 +222,14 @@ async fn drop_tablet(State(cluster): State<Cluster>, Path((index, tablet)): Path
     }
     backend.drop_tablet(tablet);
     done().into_response()
+}
+
+/// The backend loses the segment files of a version's binlog; its rows stay readable.
+async fn lose_segment(
+    State(cluster): State<Cluster>,
+    Path((index, tablet, version)): Path<(usize, i64, i64)>,
+) -> Response {
+    outcome(cluster.lose_segment(index, tablet, version))
 }
 
 async fn claim_size(State(cluster): State<Cluster>, Path((db, bytes)): Path<(String, u64)>) -> Response {

@@ -100,6 +100,7 @@ impl Faults {
             FaultKind::NotMaster => FaultAction::NotMaster,
             FaultKind::Refuse => FaultAction::Refuse,
             FaultKind::Empty => FaultAction::Empty,
+            FaultKind::MissingSegment => FaultAction::MissingSegment,
         }
     }
 
@@ -128,7 +129,8 @@ impl Faults {
             | FaultKind::Status { .. }
             | FaultKind::NotMaster
             | FaultKind::Refuse
-            | FaultKind::Empty => Duration::ZERO,
+            | FaultKind::Empty
+            | FaultKind::MissingSegment => Duration::ZERO,
         };
         if let Some(remaining) = &mut list[hit].remaining {
             *remaining = remaining.saturating_sub(1);

@@ -26,6 +26,8 @@ pub enum FaultAction {
     Refuse,
     /// Answer getMeta without tables, as a frontend does whose catalogue is behind; do other calls as usual.
     Empty,
+    /// Answer as if the file of a segment were gone.
+    MissingSegment,
 }
 
 /// What a fault does; a delay leads to [`FaultAction::Proceed`].
@@ -47,6 +49,9 @@ pub enum FaultKind {
     NotMaster,
     Refuse,
     Empty,
+    /// The segment file of a rowset is gone: a backend answers 404 to downloads of segments, of binlogs and of
+    /// snapshots alike. Meets no other call, and none that asks for anything else.
+    MissingSegment,
 }
 
 /// One rule: which calls it meets, how often, and what happens to them.
@@ -110,7 +115,17 @@ impl Fault {
         self.node.is_none_or(|wanted| wanted == node)
             && self.call.as_ref().is_none_or(call_meets)
             && self.contains.as_ref().is_none_or(|text| detail.contains(text.as_str()))
+            && (self.kind != FaultKind::MissingSegment || names_segment(call, detail))
             && self.remaining != Some(0)
+    }
+}
+
+/// Whether a download is one of a segment file.
+fn names_segment(call: &str, detail: &str) -> bool {
+    match call {
+        "http:/api/_binlog/_download" => detail.contains("method=get_segment_file"),
+        "http:/api/_tablet/_download" => detail.contains(".dat"),
+        _ => false,
     }
 }
 

@@ -81,12 +81,10 @@ fn segment_file(state: &BackendHttp, parameters: &BTreeMap<String, String>) -> R
     let rowset_id = required(parameters, "rowset_id")?;
     let index = required(parameters, "segment_index")?;
     let tablet = tablet(state, tablet_id)?;
-    let rowset = tablet.binlog_rowset(rowset_id);
-    let bytes =
-        rowset.as_ref().zip(index.parse::<usize>().ok()).and_then(|(rowset, at)| rowset.segments.get(at));
+    let bytes = index.parse().ok().and_then(|segment| tablet.binlog_segment(rowset_id, segment));
     let with_md5 = parameters.get("acquire_md5").is_some_and(|value| value == "true");
     match bytes {
-        Some(bytes) => Ok(file(bytes.clone(), with_md5)),
+        Some(bytes) => Ok(file(bytes, with_md5)),
         None => Err(refuse(404, "file not exist.")),
     }
 }

@@ -73,7 +73,11 @@ pub async fn run(
             return Ok(());
         }
         FaultAction::Status { code, text } => Some(status_error(code, text)),
-        FaultAction::Proceed | FaultAction::CutMidReply | FaultAction::Empty | FaultAction::Truncate => None,
+        FaultAction::Proceed
+        | FaultAction::CutMidReply
+        | FaultAction::Empty
+        | FaultAction::MissingSegment
+        | FaultAction::Truncate => None,
     };
     if let Some(error) = refused {
         return reply(&mut writer, limits, 0, |output| encode::error(output, &error)).await;
@@ -301,6 +305,7 @@ impl Connection<'_> {
                 | FaultAction::CutAfter
                 | FaultAction::CutMidReply
                 | FaultAction::Empty
+                | FaultAction::MissingSegment
                 | FaultAction::Truncate => {
                     let result = dispatch::run(self.cluster, self.fe, &mut self.session, statement).await;
                     self.cluster.save().map_err(SqlError::general).and(result)

@@ -388,6 +388,7 @@ fn constant_relation(columns: &[Column], row: &[Value]) -> Relation {
             name: column.name.clone(),
             value: typed,
             visible: true,
+            forbidden: None,
         });
     }
     relation

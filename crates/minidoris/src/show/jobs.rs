@@ -2,6 +2,7 @@
 
 use doris_types::record::AlterJobState;
 
+use super::filter::like;
 use super::format::{cell, size, time};
 use super::tables::database;
 use crate::cluster::ClusterInner;
@@ -9,7 +10,7 @@ use crate::error::{SqlError, SqlResult};
 use crate::exec::{AlterJob, RecycledObject};
 use crate::session::{ResultSet, Session};
 use crate::snapshot::{self, LabelFilter};
-use crate::sql::{AlterJobKind, Operator, ShowFilter};
+use crate::sql::{AlterJobKind, Operator, Predicate, ShowFilter};
 use crate::state::FeState;
 use crate::txn::{Coordinator, Txn};
 
@@ -123,7 +124,7 @@ fn job_state(state: &AlterJobState) -> &str {
     }
 }
 
-/// SHOW TRANSACTION WHERE id = n | label = 'l'.
+/// SHOW TRANSACTION WHERE id = n | label = 'l' | label LIKE 'p' | status = 's'.
 pub fn transaction(
     state: &FeState,
     session: &Session,
@@ -148,34 +149,35 @@ pub fn transaction(
         "TimeoutMs",
         "ErrMsg",
     ]);
-    let wanted = filter.conditions.iter().find(|condition| condition.operator == Operator::Equal);
-    let Some(wanted) = wanted else {
-        return Err(SqlError::general(
-            "Where clause should looks like one of them: id = 123 or label = 'label'",
-        ));
+    let refusal = || {
+        SqlError::general(
+            "Where clause should looks like one of them: id = 123 or label =/like 'label' or status = \
+             'prepare/precommitted/committed/visible/aborted'",
+        )
     };
-    let txns: Vec<&Txn> = match wanted.column.to_ascii_lowercase().as_str() {
-        "id" | "transactionid" => {
-            let id = wanted.value.parse().unwrap_or(-1);
-            vec![state.txns.get(db.id, id).ok_or_else(|| {
-                SqlError::general(format!("transaction with id {} does not exist", wanted.value))
-            })?]
+    let Some(Predicate::Compare(wanted)) = &filter.predicate else { return Err(refusal()) };
+    let value = wanted.value.as_str();
+    let missing = |what: &str| SqlError::general(format!("transaction with {what} {value} does not exist"));
+    let txns: Vec<&Txn> = match (wanted.column.to_ascii_lowercase().as_str(), wanted.operator) {
+        ("id" | "transactionid", Operator::Equal) => {
+            let id = value.parse().map_err(|_| refusal())?;
+            vec![state.txns.get(db.id, id).ok_or_else(|| missing("id"))?]
         }
-        "label" => {
-            let txns = state.txns.with_label(db.id, &wanted.value);
+        ("label", Operator::Equal) => {
+            let txns = state.txns.with_label(db.id, value);
             if txns.is_empty() {
-                return Err(SqlError::general(format!(
-                    "transaction with label {} does not exist",
-                    wanted.value
-                )));
+                return Err(missing("label"));
             }
             txns
         }
-        _ => {
-            return Err(SqlError::general(
-                "Where clause should looks like one of them: id = 123 or label = 'label'",
-            ));
+        ("label", Operator::Like) => {
+            state.txns.all(db.id).into_iter().filter(|txn| like(&txn.label, value)).collect()
         }
+        ("status", Operator::Equal) => {
+            let has = |txn: &&Txn| txn.status.name().eq_ignore_ascii_case(value);
+            state.txns.all(db.id).into_iter().filter(has).collect()
+        }
+        _ => return Err(refusal()),
     };
     result.rows = txns.into_iter().map(transaction_row).collect();
     Ok(result)

@@ -3,6 +3,7 @@
 //! Every statement builds its full result first; LIKE, WHERE, ORDER BY and LIMIT are applied to the finished
 //! rows by one function, so they work alike everywhere.
 
+mod allowed;
 mod create_table;
 mod dynamic;
 mod filter;
@@ -37,9 +38,6 @@ use crate::state::FeState;
 pub fn run(cluster: &ClusterInner, session: &Session, show: &Show) -> SqlResult<ResultSet> {
     match &show.kind {
         // These look at their filter themselves.
-        ShowKind::Variables { global } => {
-            Ok(crate::dispatch::variables::rows(cluster, session, *global, &show.filter))
-        }
         ShowKind::Transaction { db } => {
             jobs::transaction(&cluster.fe.lock(), session, db.as_deref(), &show.filter)
         }
@@ -47,10 +45,35 @@ pub fn run(cluster: &ClusterInner, session: &Session, show: &Show) -> SqlResult<
             repositories::snapshots(&cluster.fe.lock(), repository, &show.filter)
         }
         ShowKind::Empty { columns } => Ok(ResultSet::new(columns)),
-        kind => {
-            let result = rows(cluster, session, kind)?;
-            filter::apply(result, &show.filter, like_column(kind))
+        ShowKind::Tablets(table) => {
+            allowed::check(&show.kind, &show.filter)?;
+            let mut filter = show.filter.clone();
+            // The index is no column of the answer.
+            let (index, left) =
+                filter.predicate.map_or((None, None), |predicate| predicate.split_equal("IndexName"));
+            filter.predicate = left;
+            let result = {
+                let state = cluster.fe.lock();
+                let (_, table) = tables::olap(&state, session, table)?;
+                partitions::tablets(cluster, table, index.as_deref())
+            };
+            filter::apply(result, &filter, 0, filter::Case::Exact)
         }
+        kind => {
+            allowed::check(kind, &show.filter)?;
+            let result = rows(cluster, session, kind)?;
+            filter::apply(result, &show.filter, like_column(kind), case(kind))
+        }
+    }
+}
+
+/// Names of settings and variables are looked up without regard to case.
+fn case(kind: &ShowKind) -> filter::Case {
+    match kind {
+        ShowKind::Variables { .. } | ShowKind::FrontendConfig | ShowKind::BackendConfig { .. } => {
+            filter::Case::Ignored
+        }
+        _ => filter::Case::Exact,
     }
 }
 
@@ -97,11 +120,7 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
             let (_, table) = tables::olap(&state, session, table)?;
             Ok(partitions::rows(cluster, table, *temporary))
         }
-        ShowKind::Tablets(table) => {
-            let state = state();
-            let (_, table) = tables::olap(&state, session, table)?;
-            Ok(partitions::tablets(cluster, table))
-        }
+        ShowKind::Variables { global } => Ok(crate::dispatch::variables::rows(cluster, session, *global)),
         ShowKind::Tablet(id) => Ok(partitions::tablet(&state(), *id)),
         ShowKind::Columns { full, table } => tables::columns(&state(), session, table, *full),
         ShowKind::Describe { table, all } => tables::describe(&state(), session, table, *all),
@@ -146,7 +165,7 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
             grants::of(&state().accounts, &identity)
         }
         ShowKind::Roles => Ok(grants::roles(&state().accounts)),
-        ShowKind::Variables { .. }
+        ShowKind::Tablets(_)
         | ShowKind::Transaction { .. }
         | ShowKind::Snapshot { .. }
         | ShowKind::Empty { .. } => Err(SqlError::general("the statement filters its own rows")),

@@ -162,11 +162,13 @@ pub fn tablet_rows(
     rows
 }
 
-/// SHOW TABLETS: the tablets of every partition and index.
-pub fn tablets(cluster: &ClusterInner, table: &OlapTable) -> ResultSet {
+/// SHOW TABLETS: the tablets of every partition and index, or of the index of that name.
+pub fn tablets(cluster: &ClusterInner, table: &OlapTable, index: Option<&str>) -> ResultSet {
     let mut result = ResultSet::new(&TABLET_COLUMNS);
     for partition in sorted_partitions(table) {
-        for index in partition.indexes.values() {
+        let name = |id: i64| table.indexes.get(&id).map(|schema| schema.name.as_str());
+        let is_wanted = |id: i64| index.is_none_or(|wanted| name(id) == Some(wanted));
+        for index in partition.indexes.values().filter(|index| is_wanted(index.id)) {
             result.rows.extend(tablet_rows(cluster, table, index));
         }
     }

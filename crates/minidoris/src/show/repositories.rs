@@ -74,7 +74,7 @@ pub fn create_text(state: &FeState, name: &str) -> SqlResult<ResultSet> {
 pub fn snapshots(state: &FeState, name: &str, filter: &ShowFilter) -> SqlResult<ResultSet> {
     let repository = repository(state, name)?;
     let (mut label, mut timestamp) = (None, None);
-    for condition in &filter.conditions {
+    for condition in filter.comparisons().ok_or_else(|| SqlError::general(WHERE))? {
         let place = match condition.column.to_ascii_lowercase().as_str() {
             "snapshot" => &mut label,
             "timestamp" => &mut timestamp,
@@ -86,9 +86,7 @@ pub fn snapshots(state: &FeState, name: &str, filter: &ShowFilter) -> SqlResult<
     }
     match (label, timestamp) {
         (None, Some(_)) => Err(SqlError::general(WHERE)),
-        (None, None) if filter.like.is_some() || !filter.alternatives.is_empty() => {
-            Err(SqlError::general(WHERE))
-        }
+        (None, None) if filter.like.is_some() => Err(SqlError::general(WHERE)),
         (Some(label), Some(timestamp)) => Ok(details(name, repository, label, timestamp)),
         (label, None) => Ok(labels(repository, label.as_deref())),
     }

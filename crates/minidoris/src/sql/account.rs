@@ -1,6 +1,6 @@
 //! CREATE, ALTER and DROP USER and ROLE, SET PASSWORD, GRANT and REVOKE.
 
-use super::account_ast::{AccountStatement, GrantLevel, Granted, Grantee, NewPassword};
+use super::account_ast::{AccountStatement, GrantLevel, Granted, Grantee, NamedPrivilege, NewPassword};
 use super::ast::Statement;
 use super::lexer::TokenKind;
 use super::parser::Parser;
@@ -73,12 +73,9 @@ impl Parser<'_> {
     /// `GRANT|REVOKE privileges ON [RESOURCE|WORKLOAD GROUP] x TO|FROM y`, `GRANT|REVOKE roles TO|FROM user`.
     pub(super) fn grant(&mut self, revoke: bool) -> SqlResult<Statement> {
         self.advance();
-        let mut words = vec![self.name_or_text()?];
+        let mut named = vec![self.named_privilege()?];
         while self.accept_symbol(',') {
-            words.push(self.name_or_text()?);
-        }
-        if self.at_symbol('(') {
-            return Err(SqlError::general("privileges on columns are not supported"));
+            named.push(self.named_privilege()?);
         }
         let granted = if self.accept_word("on") {
             let on = if self.accept_word("resource") {
@@ -88,9 +85,9 @@ impl Parser<'_> {
             } else {
                 self.grant_level()?
             };
-            Granted::Privileges { privileges: words, on }
+            Granted::Privileges { privileges: named, on }
         } else {
-            Granted::Roles(words)
+            Granted::Roles(named.into_iter().map(|one| one.name).collect())
         };
         self.expect_word(if revoke { "from" } else { "to" })?;
         let to = if self.at_word("role") && !matches!(self.peek_at(1).kind, TokenKind::End) {
@@ -100,6 +97,14 @@ impl Parser<'_> {
             Grantee::User(self.user()?)
         };
         Ok(Statement::Account(AccountStatement::Grant { revoke, granted, to }))
+    }
+
+    /// A privilege with the columns it is limited to, or a role.
+    fn named_privilege(&mut self) -> SqlResult<NamedPrivilege> {
+        let name = self.name_or_text()?;
+        let columns =
+            if self.accept_symbol('(') { self.comma_list(')', Self::name_or_text)? } else { Vec::new() };
+        Ok(NamedPrivilege { name, columns })
     }
 
     /// `*.*.*`, `[internal.]*.*`, `[internal.]db.*`, `[internal.]db.table`.

@@ -52,12 +52,16 @@ pub enum NewPassword {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Granted {
-    Privileges {
-        /// As written.
-        privileges: Vec<String>,
-        on: GrantLevel,
-    },
+    Privileges { privileges: Vec<NamedPrivilege>, on: GrantLevel },
     Roles(Vec<String>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPrivilege {
+    /// As written.
+    pub name: String,
+    /// `SELECT_PRIV(a, b)`; empty: on all columns.
+    pub columns: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::lexer::TokenKind;
 use super::parser::Parser;
-use super::show_ast::{AlterJobKind, Condition, Operator, OrderBy, Show, ShowFilter, ShowKind};
+use super::show_ast::{AlterJobKind, Condition, Operator, OrderBy, Predicate, Show, ShowFilter, ShowKind};
 use crate::error::SqlResult;
 
 /// Statements that never have rows here: leading words and Doris's columns.
@@ -274,29 +274,12 @@ impl Parser<'_> {
         if self.accept_word("from") {
             // ADMIN SHOW BACKEND CONFIG LIKE 'p' FROM be: the pattern narrows enough for one backend.
             let value = self.integer()?.to_string();
-            filter.conditions.push(Condition {
-                column: "BackendId".to_owned(),
-                operator: Operator::Equal,
-                value,
-            });
+            let (column, operator) = ("BackendId".to_owned(), Operator::Equal);
+            filter.predicate =
+                Some(Predicate::Compare(Condition { column, operator, value, is_text: false }));
         }
         if self.accept_word("where") {
-            let parenthesised = self.accept_symbol('(');
-            loop {
-                filter.conditions.push(self.condition()?);
-                if !self.accept_word("and") {
-                    break;
-                }
-            }
-            if filter.conditions.len() == 1 && self.at_word("or") {
-                filter.alternatives.append(&mut filter.conditions);
-                while self.accept_word("or") {
-                    filter.alternatives.push(self.condition()?);
-                }
-            }
-            if parenthesised {
-                self.expect_symbol(')')?;
-            }
+            filter.predicate = Some(self.alternatives()?);
         }
         if self.accept_words(&["order", "by"]) {
             loop {
@@ -329,17 +312,74 @@ impl Parser<'_> {
         usize::try_from(number).map_err(|_| self.unexpected("INTEGER_VALUE"))
     }
 
-    fn condition(&mut self) -> SqlResult<Condition> {
+    fn alternatives(&mut self) -> SqlResult<Predicate> {
+        let first = self.conjunction()?;
+        if !self.at_word("or") {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
+        while self.accept_word("or") {
+            parts.push(self.conjunction()?);
+        }
+        Ok(Predicate::Any(parts))
+    }
+
+    fn conjunction(&mut self) -> SqlResult<Predicate> {
+        let first = self.negation()?;
+        if !self.at_word("and") {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
+        while self.accept_word("and") {
+            parts.push(self.negation()?);
+        }
+        Ok(Predicate::All(parts))
+    }
+
+    fn negation(&mut self) -> SqlResult<Predicate> {
+        if self.accept_word("not") {
+            return Ok(Predicate::Not(Box::new(self.negation()?)));
+        }
+        if self.accept_symbol('(') {
+            let inner = self.alternatives()?;
+            self.expect_symbol(')')?;
+            return Ok(inner);
+        }
+        self.condition()
+    }
+
+    fn condition(&mut self) -> SqlResult<Predicate> {
         let column = self.name_or_text()?;
+        if self.accept_word("is") {
+            let negated = self.accept_word("not");
+            self.expect_word("null")?;
+            return Ok(Predicate::IsNull { column, negated });
+        }
+        let negated = self.at_words(&["not", "in"]);
+        if negated {
+            self.advance();
+        }
+        if self.accept_word("in") {
+            self.expect_symbol('(')?;
+            let values = self.comma_list(')', |parser| Ok(parser.compared()?.0))?;
+            return Ok(Predicate::In { column, values, negated });
+        }
         let operator = self.operator()?;
-        let value = match self.peek().kind.clone() {
+        let (value, is_text) = self.compared()?;
+        Ok(Predicate::Compare(Condition { column, operator, value, is_text }))
+    }
+
+    /// A value, and whether it is a text.
+    fn compared(&mut self) -> SqlResult<(String, bool)> {
+        match self.peek().kind.clone() {
             TokenKind::Text(value) | TokenKind::Word(value) | TokenKind::Quoted(value) => {
                 self.advance();
-                value
+                Ok((value, true))
             }
-            TokenKind::Number(_) | TokenKind::Symbol(_) | TokenKind::End => self.integer()?.to_string(),
-        };
-        Ok(Condition { column, operator, value })
+            TokenKind::Number(_) | TokenKind::Symbol(_) | TokenKind::End => {
+                Ok((self.integer()?.to_string(), false))
+            }
+        }
     }
 
     fn operator(&mut self) -> SqlResult<Operator> {

@@ -14,13 +14,22 @@ pub struct Show {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShowFilter {
     pub like: Option<String>,
-    /// Joined by AND.
-    pub conditions: Vec<Condition>,
-    /// Joined by OR; none when empty.
-    pub alternatives: Vec<Condition>,
+    /// WHERE.
+    pub predicate: Option<Predicate>,
     pub order_by: Vec<OrderBy>,
     /// Offset and count.
     pub limit: Option<(usize, usize)>,
+}
+
+/// A condition on the cells of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Predicate {
+    All(Vec<Predicate>),
+    Any(Vec<Predicate>),
+    Not(Box<Predicate>),
+    Compare(Condition),
+    In { column: String, values: Vec<String>, negated: bool },
+    IsNull { column: String, negated: bool },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +37,8 @@ pub struct Condition {
     pub column: String,
     pub operator: Operator,
     pub value: String,
+    /// Whether the value was written in quotes.
+    pub is_text: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,4 +162,62 @@ pub enum AlterJobKind {
     Column,
     Rollup,
     MaterializedView,
+}
+
+impl ShowFilter {
+    /// The comparisons of a WHERE that holds nothing but these, joined by AND; none without WHERE.
+    pub fn comparisons(&self) -> Option<Vec<&Condition>> {
+        fn of(predicate: &Predicate) -> Option<Vec<&Condition>> {
+            match predicate {
+                Predicate::Compare(condition) => Some(vec![condition]),
+                Predicate::All(parts) => {
+                    parts.iter().map(of).collect::<Option<Vec<_>>>().map(|parts| parts.concat())
+                }
+                Predicate::Any(_) | Predicate::Not(_) | Predicate::In { .. } | Predicate::IsNull { .. } => {
+                    None
+                }
+            }
+        }
+        self.predicate.as_ref().map_or_else(|| Some(Vec::new()), of)
+    }
+}
+
+impl Predicate {
+    /// The names of the columns that it looks at.
+    pub fn columns(&self) -> Vec<&str> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().flat_map(Predicate::columns).collect()
+            }
+            Predicate::Not(part) => part.columns(),
+            Predicate::Compare(condition) => vec![&condition.column],
+            Predicate::In { column, .. } | Predicate::IsNull { column, .. } => vec![column],
+        }
+    }
+
+    /// The value that a column must equal as one part of a conjunction, and what is left of the condition.
+    pub fn split_equal(&self, column: &str) -> (Option<String>, Option<Predicate>) {
+        match self {
+            Predicate::Compare(condition)
+                if condition.operator == Operator::Equal && condition.column.eq_ignore_ascii_case(column) =>
+            {
+                (Some(condition.value.clone()), None)
+            }
+            Predicate::All(parts) => {
+                let mut found = None;
+                let mut left = Vec::new();
+                for part in parts {
+                    let (value, rest) = part.split_equal(column);
+                    found = found.or(value);
+                    left.extend(rest);
+                }
+                (found, (!left.is_empty()).then_some(Predicate::All(left)))
+            }
+            Predicate::Any(_)
+            | Predicate::Not(_)
+            | Predicate::Compare(_)
+            | Predicate::In { .. }
+            | Predicate::IsNull { .. } => (None, Some(self.clone())),
+        }
+    }
 }

@@ -191,24 +191,40 @@ const STATEMENTS: &[(&str, &str)] = &[
         "Account(DropUser { user: UserIdentity { user: \"u\", host: \"%\" }, if_exists: true })",
     ),
     (
+        "grant select_priv(a, `b`), load_priv on d.t to u",
+        "Account(Grant { revoke: false, granted: Privileges { privileges: [NamedPrivilege { name: \"select_priv\", columns: [\"a\", \"b\"] }, NamedPrivilege { name: \"load_priv\"",
+    ),
+    (
+        "alter system add backend 'h:1', 'h:2'",
+        "System(AddBackends { nodes: [HostPort { host: \"h\", port: 1 }",
+    ),
+    ("alter system dropp backend '10'", "System(DropBackends { nodes: [Id(10)], force: true })"),
+    (
+        "alter system modify backend 'h:1' set ('tag.location' = 'x')",
+        "System(ModifyBackends { nodes: [Address(",
+    ),
+    ("alter system modify frontend 'h:1' hostname 'x'", "System(ModifyHost { kind: Frontend"),
+    ("cancel decommission backend 'h:1'", "System(CancelDecommission"),
+    ("alter system add broker b 'h:1'", "Accepted(\"ALTER SYSTEM\")"),
+    (
         "grant select_priv on d.t to u",
-        "Account(Grant { revoke: false, granted: Privileges { privileges: [\"select_priv\"], on: Table(\"d\", \"t\") }, to: User(UserIdentity { user: \"u\", host: \"%\" }) })",
+        "Account(Grant { revoke: false, granted: Privileges { privileges: [NamedPrivilege { name: \"select_priv\", columns: [] }], on: Table(\"d\", \"t\") }, to: User(UserIdentity { user: \"u\", host: \"%\" }) })",
     ),
     (
         "grant select_priv, LOAD_PRIV on *.*.* to 'u'@'10.%'",
-        "Account(Grant { revoke: false, granted: Privileges { privileges: [\"select_priv\", \"LOAD_PRIV\"], on: Global }, to: User(UserIdentity { user: \"u\", host: \"10.%\" }) })",
+        "Account(Grant { revoke: false, granted: Privileges { privileges: [NamedPrivilege { name: \"select_priv\", columns: [] }, NamedPrivilege { name: \"LOAD_PRIV\", columns: [] }], on: Global }, to: User(UserIdentity { user: \"u\", host: \"10.%\" }) })",
     ),
     (
         "grant all on *.* to role 'r'",
-        "Account(Grant { revoke: false, granted: Privileges { privileges: [\"all\"], on: Catalog }, to: Role(\"r\") })",
+        "Account(Grant { revoke: false, granted: Privileges { privileges: [NamedPrivilege { name: \"all\", columns: [] }], on: Catalog }, to: Role(\"r\") })",
     ),
     (
         "revoke all on internal.d.* from u@localhost",
-        "Account(Grant { revoke: true, granted: Privileges { privileges: [\"all\"], on: Database(\"d\") }, to: User(UserIdentity { user: \"u\", host: \"localhost\" }) })",
+        "Account(Grant { revoke: true, granted: Privileges { privileges: [NamedPrivilege { name: \"all\", columns: [] }], on: Database(\"d\") }, to: User(UserIdentity { user: \"u\", host: \"localhost\" }) })",
     ),
     (
         "grant usage_priv on resource 'r' to u",
-        "Account(Grant { revoke: false, granted: Privileges { privileges: [\"usage_priv\"], on: Resource(\"r\") }",
+        "Account(Grant { revoke: false, granted: Privileges { privileges: [NamedPrivilege { name: \"usage_priv\", columns: [] }], on: Resource(\"r\") }",
     ),
     (
         "grant 'r1', 'r2' to 'u'@'%'",

@@ -201,6 +201,15 @@ impl TxnManager {
         ids.into_iter().flatten().filter_map(|id| self.get(db_id, *id)).collect()
     }
 
+    /// The transactions of a database that are not forgotten, newest first.
+    pub fn all(&self, db_id: i64) -> Vec<&Txn> {
+        let db = self.databases.get(&db_id);
+        let mut all: Vec<&Txn> =
+            db.into_iter().flat_map(|db| db.running.values().chain(db.finished.values())).collect();
+        all.sort_by_key(|txn| std::cmp::Reverse(txn.id));
+        all
+    }
+
     /// The transactions of a database that have not ended, in no order.
     pub fn running(&self, db_id: i64) -> impl Iterator<Item = &Txn> {
         self.databases.get(&db_id).into_iter().flat_map(|db| db.running.values())

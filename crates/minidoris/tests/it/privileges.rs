@@ -376,3 +376,61 @@ async fn stream_loads_need_load_on_the_table() {
     assert!(answer.contains("\"Status\":\"Success\""), "{answer}");
     bounded(cluster.stop()).await;
 }
+
+#[tokio::test]
+async fn privileges_on_columns_open_those_columns() {
+    let cluster = with_tables().await;
+    bounded(cluster.sql(
+        "CREATE USER u; GRANT SELECT_PRIV(k) ON d.t TO u; CREATE ROLE r; GRANT SELECT_PRIV(k, v), LOAD_PRIV ON d.u TO \
+         ROLE 'r'; GRANT 'r' TO u",
+    ))
+    .await
+    .unwrap();
+    let mut conn = login(&cluster, "u", "").await.unwrap();
+    for sql in ["SELECT k FROM d.t WHERE k = 1", "SELECT a.k FROM d.t a", "SELECT max(k) FROM d.t"] {
+        assert_eq!(rows(&mut conn, sql).await, [[some("1")]], "{sql}");
+    }
+    assert_eq!(rows(&mut conn, "SELECT t.k FROM d.t JOIN d.u USING (k)").await.len(), 0);
+    for sql in [
+        "SELECT * FROM d.t",
+        "SELECT k, v FROM d.t",
+        "SELECT k FROM d.t WHERE v = 1",
+        "SELECT k FROM d.t ORDER BY v",
+        "SELECT x.* FROM (SELECT v FROM d.t) x",
+        "SELECT d.t.k FROM d.t JOIN d.u USING (v)",
+    ] {
+        let (code, text) = refusal(&mut conn, sql).await;
+        assert_eq!(code, 1105, "{sql}: {text}");
+        assert!(
+            text.contains("Permission denied: user ['u'@'%'] does not have privilege for"),
+            "{sql}: {text}"
+        );
+        assert!(text.ends_with("command on [internal].[d].[t].[v]"), "{sql}: {text}");
+    }
+    assert_eq!(rows(&mut conn, "SHOW TABLES FROM d").await, [[some("t")], [some("u")]]);
+    let grants = rows(&mut conn, "SHOW GRANTS").await.remove(0);
+    assert_eq!(grants[8], some("internal.d.t: Select_priv[k]; internal.d.u: Select_priv[k, v]"));
+    assert_eq!(grants[7], some("internal.d.u: Load_priv"));
+    // A call asks for the table.
+    let lag = TGetBinlogRequest {
+        user: some("u"),
+        passwd: some(""),
+        db: some("d"),
+        table: some("t"),
+        prev_commit_seq: Some(-1),
+        ..TGetBinlogRequest::default()
+    };
+    let answer = bounded(Wire::new(&cluster, 0).frontend.get_binlog_lag(&lag)).await.unwrap().status.unwrap();
+    assert!(said(&answer).1.contains("(SELECT)"), "{answer:?}");
+
+    bounded(cluster.sql("REVOKE SELECT_PRIV(k) ON d.t FROM u")).await.unwrap();
+    assert_eq!(refusal(&mut conn, "SELECT k FROM d.t").await.0, 1142);
+    for (sql, expected) in [
+        ("GRANT LOAD_PRIV(k) ON d.t TO u", "LOAD_PRIV do not support col auth."),
+        ("GRANT SELECT_PRIV(k) ON d.* TO u", "Col auth must specify specific table"),
+        ("REVOKE SELECT_PRIV(k) ON d.t FROM u", "internal.d.t does not exist in role default_role_rbac_u@%"),
+    ] {
+        assert_eq!(bounded(cluster.sql(sql)).await.unwrap_err().message, expected, "{sql}");
+    }
+    bounded(cluster.stop()).await;
+}

@@ -372,3 +372,82 @@ async fn a_truncated_segment_is_noticed() {
     bounded(up.stop()).await;
     bounded(down.stop()).await;
 }
+
+#[tokio::test]
+async fn a_missing_segment_is_an_http_error_that_names_it() {
+    let (up, down) = with_table().await;
+    bounded(up.sql("INSERT INTO d.t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')")).await.unwrap();
+    let pairs: Vec<(Place, Place)> = places(&up).into_iter().zip(places(&down)).collect();
+    let filled = |place: &Place| !up.backend(place.backend).read(place.tablet, 2).unwrap().is_empty();
+    let (from, to) = pairs.into_iter().find(|(from, _)| filled(from)).unwrap();
+    let ask = async |txn_id| {
+        let request = request(&up, from, to, 2, txn_id);
+        bounded(client(&down, to.backend).ingest_binlog(&request)).await.unwrap().status.unwrap()
+    };
+    let query = async |txn_id| {
+        let request = TQueryIngestBinlogRequest {
+            txn_id: Some(txn_id),
+            partition_id: Some(to.partition),
+            tablet_id: Some(to.tablet),
+            load_id: Some(TUniqueId::new(-1, -1)),
+        };
+        bounded(client(&down, to.backend).query_ingest_binlog(&request)).await.unwrap().status
+    };
+    let missing = |status: &doris_thrift::TStatus| {
+        assert_eq!(status.status_code, TStatusCode::HTTP_ERROR, "{}", status.text());
+        assert!(status.text().contains("The requested URL returned error: 404, url="), "{}", status.text());
+        assert!(status.text().contains("method=get_segment_file"), "{}", status.text());
+    };
+    // As a rule, which meets nothing but segments: what comes before them is not used up by it.
+    up.faults().add(Fault::new(FaultKind::MissingSegment).times(3));
+    missing(&ask(7).await);
+    assert_eq!(query(7).await, Some(TIngestBinlogStatus::FAILED));
+    assert!(up.faults().rules().is_empty(), "three tries");
+    assert!(ask(7).await.is_ok());
+    // Over the admin API, as the state of a disk. The version can still be read and is still announced.
+    let (host, port) = up.admin_address();
+    let post = async |tablet: i64, version: i64| {
+        let url = format!("http://{host}:{port}/be/{}/lose_segment/{tablet}/{version}", from.backend);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        bounded(client.post(url).send()).await.unwrap().status().as_u16()
+    };
+    assert_eq!(post(from.tablet, 9).await, 400);
+    assert_eq!(post(from.tablet, 2).await, 200);
+    let info =
+        format!("/api/_binlog/_download?method=get_binlog_info&tablet_id={}&binlog_version=2", from.tablet);
+    let (status, body) = get(&up, from.backend, &info).await;
+    assert_eq!(status, 200);
+    let rowset = body.split(':').next().unwrap();
+    let segment = format!(
+        "/api/_binlog/_download?method=get_segment_file&tablet_id={}&rowset_id={rowset}&segment_index=0",
+        from.tablet
+    );
+    assert_eq!(get(&up, from.backend, &segment).await, (404, "file not exist.".to_owned()));
+    missing(&ask(8).await);
+    assert!(filled(&from));
+    bounded(up.stop()).await;
+    bounded(down.stop()).await;
+}
+
+#[tokio::test]
+async fn seeded_rules_lose_the_same_segments_again() {
+    let lost = async |seed| {
+        let options = minidoris::ClusterOptions { seed, ..minidoris::ClusterOptions::replicating("seeded") };
+        let cluster = bounded(Cluster::start(options)).await.unwrap();
+        cluster.faults().add(Fault::new(FaultKind::MissingSegment).with_probability(0.5));
+        let mut lost = Vec::new();
+        for segment in 0..24 {
+            let path = format!(
+                "/api/_binlog/_download?method=get_segment_file&tablet_id=1&rowset_id=2&segment_index={segment}"
+            );
+            // Without a fault it is the tablet that is missing.
+            lost.push(get(&cluster, 0, &path).await.0 == 404);
+        }
+        bounded(cluster.stop()).await;
+        lost
+    };
+    let first = lost(3).await;
+    assert!(first.contains(&true) && first.contains(&false));
+    assert_eq!(lost(3).await, first);
+    assert_ne!(lost(4).await, first);
+}

@@ -87,7 +87,8 @@ impl Compiler<'_> {
             // A literal of the right type stays one, for functions that want constants.
             let value = if value.ty == ty { value.clone() } else { convert(value, ty) };
             let sql = format!("({})", value.sql);
-            RelationColumn { name: name.clone(), value: Typed { sql, ..value }, visible: true }
+            let value = Typed { sql, ..value };
+            RelationColumn { name: name.clone(), value, visible: true, forbidden: None }
         });
         let relation = Relation { alias: String::new(), columns: columns.collect() };
         let scope = Scope { relations: vec![relation], ..Scope::default() };

@@ -1,5 +1,7 @@
 //! Which names a query sees.
 
+use std::sync::Arc;
+
 use sqlparser::ast::Ident;
 
 use super::{Typed, quote_name};
@@ -19,6 +21,18 @@ pub struct RelationColumn {
     pub name: String,
     pub value: Typed,
     pub visible: bool,
+    /// Why it may not be read.
+    pub forbidden: Option<Arc<str>>,
+}
+
+impl RelationColumn {
+    /// Its value, unless it may not be read.
+    pub fn read(&self) -> SqlResult<Typed> {
+        match &self.forbidden {
+            None => Ok(self.value.clone()),
+            Some(why) => Err(SqlError::general(why.as_ref())),
+        }
+    }
 }
 
 /// The relations of one SELECT and, for subqueries, of those around it.
@@ -37,6 +51,7 @@ impl Relation {
             name: name.to_owned(),
             value: Typed::new(format!("{}.{}", quote_name(alias), quote_name(name)), ty),
             visible,
+            forbidden: None,
         };
         Self { alias: alias.to_owned(), columns: columns.into_iter().map(column).collect() }
     }
@@ -73,7 +88,7 @@ impl Scope<'_> {
                 if found.is_some() {
                     return Err(SqlError::general(format!("{} is ambiguous", column.value)));
                 }
-                found = Some(hit.value.clone());
+                found = Some(hit.read()?);
             }
         }
         if found.is_none() && qualifier.is_empty() {

@@ -239,7 +239,9 @@ impl Compiler<'_> {
                     }
                     for relation in &scope.relations {
                         let columns = relation.columns.iter().filter(|column| column.visible);
-                        items.extend(columns.map(|column| (column.name.clone(), column.value.clone())));
+                        for column in columns {
+                            items.push((column.name.clone(), column.read()?));
+                        }
                     }
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
@@ -250,7 +252,9 @@ impl Compiler<'_> {
                         .find(|relation| relation.alias.eq_ignore_ascii_case(&wanted))
                         .ok_or_else(|| SqlError::general(format!("Unknown table '{wanted}'")))?;
                     let columns = relation.columns.iter().filter(|column| column.visible);
-                    items.extend(columns.map(|column| (column.name.clone(), column.value.clone())));
+                    for column in columns {
+                        items.push((column.name.clone(), column.read()?));
+                    }
                 }
                 other => return Err(unsupported(other)),
             }

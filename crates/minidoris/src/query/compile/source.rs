@@ -16,6 +16,7 @@ use super::{
     ColumnOrigin, Compiled, Compiler, Relation, Scope, Typed, name_parts, parser, quote_name, syntax_error,
     unsupported,
 };
+use crate::access::check::Readable;
 use crate::access::{Wanted, check};
 use crate::error::{SqlError, SqlResult};
 use crate::model::Table;
@@ -107,9 +108,10 @@ impl Compiler<'_> {
                         let mut columns = relations.iter().flat_map(|relation| relation.columns.iter());
                         columns
                             .find(|column| column.name.eq_ignore_ascii_case(&name))
-                            .map(|column| column.value.clone())
+                            .map(RelationColumn::read)
+                            .transpose()
                     };
-                    let sides = find(&scope.relations[..before]).zip(find(&scope.relations[before..]));
+                    let sides = find(&scope.relations[..before])?.zip(find(&scope.relations[before..])?);
                     let (a, b) = sides
                         .ok_or_else(|| SqlError::general(format!("Unknown column '{name}' in 'using'")))?;
                     tests.push(compare(&a, "=", &b));
@@ -190,9 +192,11 @@ impl Compiler<'_> {
                 None => Err(SqlError::unknown_table(&db, name)),
             };
         }
-        if self.views == 0 {
-            check::table(self.state, self.session, &db, name, Wanted::SELECT, "SELECT")?;
-        }
+        let readable = if self.views == 0 {
+            check::reading(self.state, self.session, &db, name)?
+        } else {
+            Readable::All
+        };
         let database = self.state.database_named(&db).ok_or_else(|| SqlError::unknown_database(&db))?;
         match database.table_named(name) {
             None => Err(SqlError::unknown_table(&db, name)),
@@ -211,6 +215,12 @@ impl Compiler<'_> {
                     columns.map(|column| (column.name.as_str(), Type::of(&column.data_type), column.visible));
                 let mut relation = Relation::of_columns(shown, columns);
                 for (column, known) in relation.columns.iter_mut().zip(table.columns()) {
+                    if let Readable::Columns(allowed) = &readable
+                        && !allowed.contains(&known.name)
+                    {
+                        let denial = check::column_denial(self.session, &db, name, &known.name);
+                        column.forbidden = Some(Arc::from(denial));
+                    }
                     column.value.column = Some(Arc::new(ColumnOrigin {
                         data_type: known.data_type.clone(),
                         nullable: known.nullable,
@@ -325,7 +335,7 @@ fn derived_named(scope: &mut Scope<'_>, inner: Compiled, alias: &str, names: Vec
     let columns = inner.columns.iter().enumerate().map(|(at, (name, ty))| {
         let mut value = Typed::new(format!("{}.{}", quote_name(alias), output_name(at)), *ty);
         value.column = inner.origins.get(at).cloned().flatten();
-        RelationColumn { name: names.get(at).unwrap_or(name).clone(), value, visible: true }
+        RelationColumn { name: names.get(at).unwrap_or(name).clone(), value, visible: true, forbidden: None }
     });
     scope.relations.push(Relation { alias: alias.to_owned(), columns: columns.collect() });
     let outputs: Vec<String> = (0..inner.columns.len()).map(output_name).collect();

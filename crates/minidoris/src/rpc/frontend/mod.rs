@@ -136,6 +136,7 @@ impl FrontendRpc {
             | FaultAction::CutAfter
             | FaultAction::CutMidReply
             | FaultAction::Empty
+            | FaultAction::MissingSegment
             | FaultAction::Truncate => {}
             FaultAction::CutBefore | FaultAction::Refuse => return Err(HandlerError::Cut),
             FaultAction::Status { code, text } => {
@@ -158,6 +159,7 @@ impl FrontendRpc {
                 Ok(result)
             }
             FaultAction::Proceed
+            | FaultAction::MissingSegment
             | FaultAction::CutBefore
             | FaultAction::Refuse
             | FaultAction::Status { .. }

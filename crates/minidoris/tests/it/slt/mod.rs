@@ -62,6 +62,7 @@ files!(
     rollup,
     show_create_table,
     show_statements,
+    show_where,
     truncate_recover,
     views,
 );
