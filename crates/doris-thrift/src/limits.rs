@@ -111,3 +111,25 @@ fn the_scanner_recognises_other_protocols_by_the_first_byte() {
     assert_eq!(Scanner::new(1000).advance(&[0x80]), Ok(None));
     assert_eq!(Scanner::new(1000).advance(&[0x80, 2, 0, 1]), Err(DecodeError::NotStrict { first: 0x80 }));
 }
+
+#[test]
+fn a_server_takes_calls_without_a_version() {
+    let mut call = 3i32.to_be_bytes().to_vec();
+    call.extend(b"add");
+    call.push(1);
+    call.extend(7i32.to_be_bytes());
+    call.push(ty::STOP);
+    for end in 0..call.len() {
+        assert_eq!(Scanner::of_calls(1000).advance(&call[..end]), Ok(None), "{end} bytes");
+    }
+    assert_eq!(Scanner::of_calls(1000).advance(&call), Ok(Some(call.len())));
+    let message = crate::message::Message::parse(&call).unwrap();
+    assert_eq!((message.name, message.sequence, message.body), ("add", 7, &[ty::STOP][..]));
+    // A framed message and a length that no name has are refused at once.
+    assert_eq!(
+        Scanner::of_calls(1000).advance(&[0, 0, 0, 20, 0x80, 1, 0, 1]),
+        Err(DecodeError::NotStrict { first: 0 })
+    );
+    assert_eq!(Scanner::of_calls(1000).advance(&[0, 0, 1, 0]), Err(DecodeError::NotStrict { first: 0 }));
+    assert_eq!(Scanner::of_calls(1000).advance(b"GET "), Err(DecodeError::NotStrict { first: b'G' }));
+}

@@ -64,11 +64,24 @@ impl<'a> Message<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let word = reader.take(4)?;
+        if word[0] == 0 {
+            return Self::parse_old(bytes);
+        }
         if word[..2] != VERSION.to_be_bytes() {
             return Err(DecodeError::NotStrict { first: word[0] });
         }
         let kind = Kind::from_code(word[3])?;
         let name = std::str::from_utf8(reader.bytes()?).map_err(|_| DecodeError::Utf8)?;
+        let sequence = reader.i32()?;
+        let body = reader.take(reader.remaining())?;
+        Ok(Self { kind, name, sequence, body })
+    }
+
+    /// The envelope without a version, which only [`crate::scan::Scanner::of_calls`] lets pass.
+    fn parse_old(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let name = std::str::from_utf8(reader.bytes()?).map_err(|_| DecodeError::Utf8)?;
+        let kind = Kind::from_code(reader.take(1)?[0])?;
         let sequence = reader.i32()?;
         let body = reader.take(reader.remaining())?;
         Ok(Self { kind, name, sequence, body })

@@ -11,6 +11,9 @@ use crate::wire::{MAX_DEPTH, fixed_width, min_width, ty};
 /// First two bytes of a strict message.
 pub(crate) const VERSION: u16 = 0x8001;
 
+/// Bytes of a method's name in a call without a version.
+const LONGEST_NAME: usize = 255;
+
 #[derive(Debug)]
 enum Frame {
     Struct,
@@ -31,6 +34,8 @@ enum Frame {
 #[derive(Debug)]
 pub struct Scanner {
     limit: usize,
+    /// Whether a call without a version is taken, too.
+    takes_old: bool,
     /// Next byte to look at. May lie beyond the buffer while a long string is arriving.
     position: usize,
     started: bool,
@@ -42,7 +47,13 @@ pub struct Scanner {
 impl Scanner {
     /// `limit` is the largest message accepted, in bytes.
     pub fn new(limit: usize) -> Self {
-        Self { limit, position: 0, started: false, pending: None, frames: Vec::new() }
+        Self { limit, takes_old: false, position: 0, started: false, pending: None, frames: Vec::new() }
+    }
+
+    /// As the servers of Doris read: a call may also have the old header, which starts with the length of the
+    /// method's name instead of a version.
+    pub fn of_calls(limit: usize) -> Self {
+        Self { takes_old: true, ..Self::new(limit) }
     }
 
     /// Length of the message once `buffer` holds all of it. `buffer` must start with the same bytes at
@@ -72,6 +83,7 @@ impl Scanner {
 
     fn header(&mut self, buffer: &[u8]) -> Result<bool, DecodeError> {
         match buffer.first() {
+            Some(0) if self.takes_old => return self.old_header(buffer),
             Some(&first) if u16::from(first) != VERSION >> 8 => return Err(DecodeError::NotStrict { first }),
             Some(_) => {}
             None => return Ok(false),
@@ -85,6 +97,24 @@ impl Scanner {
         let length = non_negative(i32::from_be_bytes(length))?;
         // Word, length, name, sequence id.
         self.position = length.saturating_add(12);
+        self.started = true;
+        self.frames.push(Frame::Struct);
+        Ok(true)
+    }
+
+    /// Length, name, kind, sequence id.
+    fn old_header(&mut self, buffer: &[u8]) -> Result<bool, DecodeError> {
+        let Some(length) = peek::<4>(buffer, 0) else { return Ok(false) };
+        let length = non_negative(i32::from_be_bytes(length))?;
+        // No method has a longer name, and the first byte of a framed message is no letter.
+        let is_name = length <= LONGEST_NAME && buffer.get(4).is_none_or(u8::is_ascii_alphabetic);
+        if !is_name {
+            return Err(DecodeError::NotStrict { first: 0 });
+        }
+        if buffer.len() <= 4 {
+            return Ok(false);
+        }
+        self.position = length + 9;
         self.started = true;
         self.frames.push(Frame::Struct);
         Ok(true)

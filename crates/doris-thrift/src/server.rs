@@ -142,7 +142,7 @@ async fn receive(
     input: &mut Vec<u8>,
     limits: &ServerLimits,
 ) -> io::Result<Option<usize>> {
-    let mut scanner = Scanner::new(limits.max_message_size);
+    let mut scanner = Scanner::of_calls(limits.max_message_size);
     loop {
         if let Some(length) = scanner.advance(input).map_err(invalid)? {
             return Ok(Some(length));

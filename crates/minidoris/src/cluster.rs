@@ -70,7 +70,7 @@ impl ClusterInner {
         config.insert("enable_feature_binlog".to_owned(), options.feature_binlog.to_string());
         config.insert("qe_max_connection".to_owned(), options.max_connections.to_string());
         config.extend(options.frontend_config.clone());
-        let fe = FeState {
+        let mut fe = FeState {
             ids: Ids::starting_at(options.first_id),
             journal_id: options.first_journal_id,
             databases: BTreeMap::new(),
@@ -85,6 +85,7 @@ impl ClusterInner {
             token: cluster_token(options.seed, &options.name),
             release: options.release,
         };
+        fe.apply_config();
         Self {
             name: options.name.clone(),
             fe: Mutex::new(fe),

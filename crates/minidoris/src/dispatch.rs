@@ -47,6 +47,7 @@ pub async fn run(
     session: &mut Session,
     text: &str,
 ) -> SqlResult<Answer> {
+    session.frontend = fe;
     if let Some(result) = variables::select(cluster, session, text) {
         return result.map(Answer::Rows);
     }

@@ -76,6 +76,8 @@ pub enum PortKind {
 const PORTS_PER_NODE: u16 = 5;
 /// Backends start this far above the frontends.
 const BACKEND_BLOCK: u16 = 30;
+/// Backends with fixed ports.
+const MOST_BACKENDS: usize = 13;
 /// Size of one cluster's block: up to 6 frontends and 13 backends.
 pub const PORTS_PER_CLUSTER: u16 = 100;
 
@@ -95,7 +97,7 @@ impl Default for ClusterOptions {
             max_connections: 1024,
             default_replication_num: 1,
             backup_interval: Duration::from_millis(20),
-            binlog_gc_interval: Duration::from_secs(10),
+            binlog_gc_interval: Duration::from_secs(15),
             ingest_mode: IngestMode::Sync,
             first_id: 10_000,
             first_txn_id: 1,
@@ -120,9 +122,15 @@ impl ClusterOptions {
     }
 
     /// The fixed port of a node's listener, or 0 when ports are chosen by the system. `index` counts the
-    /// frontends or the backends from 0.
+    /// frontends or the backends from 0; those beyond the block have no fixed ports.
     pub fn port(&self, kind: PortKind, index: usize) -> u16 {
-        if self.base_port == 0 {
+        let room = match kind {
+            PortKind::FeHttp | PortKind::FeQuery | PortKind::FeRpc => {
+                usize::from(BACKEND_BLOCK / PORTS_PER_NODE)
+            }
+            PortKind::BeThrift | PortKind::BeHttp => MOST_BACKENDS,
+        };
+        if self.base_port == 0 || index >= room {
             return 0;
         }
         let (block, slot) = match kind {

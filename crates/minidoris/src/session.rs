@@ -16,6 +16,8 @@ pub struct Session {
     pub address: Option<String>,
     /// What `connection_id()` answers; 0 inside the process.
     pub connection_id: u32,
+    /// Number of the frontend that the client is connected to.
+    pub frontend: usize,
     pub database: Option<String>,
     pub variables: BTreeMap<String, String>,
     /// Set from BEGIN to COMMIT or ROLLBACK.

@@ -95,6 +95,27 @@ impl FeState {
         self.databases.values_mut().find(|db| db.name == name)
     }
 
+    /// Sets a frontend setting and what depends on it.
+    pub fn set_config(&mut self, name: &str, value: &str) {
+        self.config.insert(name.to_owned(), value.to_owned());
+        self.apply_config();
+    }
+
+    /// Takes the limits from the settings; one that is no number leaves its limit as it is.
+    pub fn apply_config(&mut self) {
+        let number = |name: &str| self.config.get(name).and_then(|value| value.trim().parse::<i64>().ok());
+        let count = |name: &str| number(name).and_then(|number| usize::try_from(number).ok());
+        let txns = &mut self.txns;
+        txns.max_running = count("max_running_txn_num_per_db").unwrap_or(txns.max_running);
+        txns.max_publishing_per_table =
+            count("max_publishing_txn_num_per_table").unwrap_or(txns.max_publishing_per_table);
+        let keep = number("streaming_label_keep_max_second").map(|seconds| seconds.saturating_mul(1000));
+        txns.label_keep_ms = keep.unwrap_or(txns.label_keep_ms);
+        txns.default_timeout_s =
+            number("stream_load_default_timeout_second").unwrap_or(txns.default_timeout_s);
+        self.snapshots.kept_jobs = count("max_backup_restore_job_num_per_db");
+    }
+
     /// Whether the frontend setting is the text `true`.
     pub fn config_flag(&self, name: &str) -> bool {
         self.config.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))

@@ -118,7 +118,13 @@ impl Cluster {
         let is_free = |slot: &usize| nodes.values().all(|node| node.slot != *slot);
         let slot = (0..=nodes.len()).find(is_free).unwrap_or_default();
         let offset = u16::try_from(slot).unwrap_or_default();
-        let default = || (options.host.clone(), HEARTBEAT_PORT.saturating_add(offset));
+        let default = || {
+            let is_free = |port: &u16| {
+                nodes.values().all(|node| node.heartbeat_port != *port || node.host != options.host)
+            };
+            let first = HEARTBEAT_PORT.saturating_add(offset);
+            (options.host.clone(), (first..).find(is_free).unwrap_or(first))
+        };
         let (host, heartbeat_port) = address.unwrap_or_else(default);
         let node = BackendNode {
             id,

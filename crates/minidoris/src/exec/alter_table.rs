@@ -21,6 +21,12 @@ pub fn run(
 ) -> SqlResult<()> {
     let ids = context::olap_ids(state, session, &alter.table)?;
     let table = context::olap(state, ids.0, ids.1);
+    if table.in_atomic_restore {
+        return Err(SqlError::general(format!(
+            "Table[{}] is in atomic restore state. Do not allow doing ALTER ops",
+            table.name
+        )));
+    }
     // Marking a table as synchronised must be possible at any time.
     let only_properties = alter.operations.iter().all(|op| matches!(op, AlterOperation::SetProperties(_)));
     if !only_properties {

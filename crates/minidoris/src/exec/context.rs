@@ -31,7 +31,7 @@ pub fn olap_ids(state: &FeState, session: &Session, name: &TableName) -> SqlResu
             state: "HY000",
             message: format!("Table '{}' is not a OLAP table", name.name),
         }),
-        None => Err(SqlError::unknown_table(&db.name, &name.name)),
+        None => Err(SqlError::general(format!("unknown table, tableName={}", name.name))),
     }
 }
 

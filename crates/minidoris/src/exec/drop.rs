@@ -25,6 +25,14 @@ pub fn table(
     };
     match &state.databases[&db_id].tables[&table_id] {
         Table::View(_) => return Err(wrong_object(state, db_id, &name.name, "TABLE", "DROP VIEW")),
+        Table::Olap(table) if table.in_atomic_restore && !force => {
+            return Err(SqlError::general(format!(
+                "The table [{}]'s state is in atomic restore, cannot be dropped. please cancel the restore operation \
+                 on olap table firstly. If you want to forcibly drop(cannot be recovered), please use \"DROP table \
+                 FORCE\".",
+                table.name
+            )));
+        }
         Table::Olap(table) if table.state != TableState::Normal && !force => {
             return Err(SqlError::general(format!(
                 "The table [{}]'s state is {}, cannot be dropped. please cancel the operation on olap table \

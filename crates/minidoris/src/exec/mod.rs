@@ -83,7 +83,7 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         Statement::Recover(wanted) => recover::run(cluster, state, session, wanted),
         Statement::AdminSetFrontendConfig(settings) => {
             for (key, value) in settings {
-                state.config.insert(key.clone(), value.clone());
+                state.set_config(key, value);
             }
             state.journal();
             Ok(())

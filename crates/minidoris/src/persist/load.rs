@@ -17,7 +17,7 @@ use crate::data::Rowset;
 use crate::exec::{AlterJob, BuildIndexJob, Recycled, job::SchemaJob};
 use crate::model::{Database, Table};
 use crate::state::Ids;
-use crate::txn::{LABEL_KEEP_MS, Txn, TxnStatus};
+use crate::txn::{Txn, TxnStatus};
 
 /// Everything that a file held.
 #[derive(Debug)]
@@ -198,9 +198,10 @@ impl Saved {
             state.binlogs.load(db_id, &lists, entries);
         }
         let now_ms = cluster.clock.now_ms();
+        let label_keep_ms = state.txns.label_keep_ms;
         let remembered = |txn: &Txn| {
             matches!(txn.status, TxnStatus::Precommitted | TxnStatus::Committed)
-                || txn.finish_time.saturating_add(LABEL_KEEP_MS) > now_ms
+                || txn.finish_time.saturating_add(label_keep_ms) > now_ms
         };
         let txns = self.txns.into_iter().filter(remembered).collect();
         state.txns.load(next_txn_id, txns);

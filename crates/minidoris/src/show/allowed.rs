@@ -13,7 +13,9 @@ const ONLY_AND: &str = "Only allow compound predicate with operator AND";
 pub fn check(kind: &ShowKind, filter: &ShowFilter) -> SqlResult<()> {
     let Some(predicate) = &filter.predicate else { return Ok(()) };
     let refusal = match kind {
-        ShowKind::AlterTable { .. } => job(predicate, &["tablename", "indexname", "rollupindexname", "state"], ALTER),
+        ShowKind::AlterTable { .. } => {
+            job(predicate, &["tablename", "indexname", "rollupindexname", "state"], ALTER)
+        }
         ShowKind::BuildIndex { .. } => job(predicate, &["tablename", "partitionname", "state"], BUILD_INDEX),
         ShowKind::Partitions { .. } => partitions(predicate),
         ShowKind::Tablets(_) => tablets(predicate),

@@ -5,18 +5,18 @@ use super::tables::{SYSTEM_DATABASES, columns_of};
 use super::{create_view_text, nodes, partitions, sorted_partitions};
 use crate::cluster::ClusterInner;
 use crate::model::Table;
-use crate::session::ResultSet;
+use crate::session::{ResultSet, Session};
 use crate::state::FeState;
 
 /// The tables of `information_schema` that have rows here, sorted.
 pub const TABLES: [&str; 5] = ["columns", "partitions", "schemata", "tables", "views"];
 
 /// By the name in a FROM clause, in any case: `frontends()`, `information_schema.tables`.
-pub fn table(cluster: &ClusterInner, name: &str) -> Option<ResultSet> {
+pub fn table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<ResultSet> {
     let name = name.replace('`', "").to_ascii_lowercase();
     let name = name.strip_prefix("internal.").unwrap_or(&name);
     match name.trim_end_matches("()") {
-        "frontends" => return Some(nodes::frontends(cluster, false)),
+        "frontends" => return Some(nodes::frontends(cluster, false, session.frontend)),
         "backends" => return Some(nodes::backends(cluster)),
         _ => {}
     }

@@ -126,9 +126,9 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::Describe { table, all } => tables::describe(&state(), session, table, *all),
         ShowKind::Index(table) => tables::indexes(&state(), session, table),
         ShowKind::Data { table } => tables::data(cluster, &state(), session, table.as_ref()),
-        ShowKind::Frontends => Ok(nodes::frontends(cluster, true)),
+        ShowKind::Frontends => Ok(nodes::frontends(cluster, true, session.frontend)),
         ShowKind::Backends => Ok(nodes::backends(cluster)),
-        ShowKind::Proc(path) => proc::run(cluster, path),
+        ShowKind::Proc(path) => proc::run(cluster, session, path),
         ShowKind::AlterTable { kind, db } => jobs::alter(&state(), session, *kind, db.as_deref()),
         ShowKind::BuildIndex { db } => jobs::build_index(&state(), session, db.as_deref()),
         ShowKind::Resources => Ok(resources::resources(&state())),
@@ -199,9 +199,9 @@ fn table_status(cluster: &ClusterInner, session: &Session, db: Option<&str>) -> 
 pub fn virtual_table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<ResultSet> {
     let in_schema =
         session.database.as_deref().is_some_and(|db| db.eq_ignore_ascii_case("information_schema"));
-    let mut found = information_schema::table(cluster, name);
+    let mut found = information_schema::table(cluster, session, name);
     if found.is_none() && in_schema {
-        found = information_schema::table(cluster, &format!("information_schema.{name}"));
+        found = information_schema::table(cluster, session, &format!("information_schema.{name}"));
     }
     let mut found = found?;
     let at = |wanted: &str| found.columns.iter().position(|column| column.eq_ignore_ascii_case(wanted));

@@ -5,8 +5,9 @@ use crate::cluster::{ClusterInner, tag_text};
 use crate::frontend_config;
 use crate::session::ResultSet;
 
-/// `live_since` is the last column of SHOW FRONTENDS, which `frontends()` lacks.
-pub fn frontends(cluster: &ClusterInner, live_since: bool) -> ResultSet {
+/// `live_since` is the last column of SHOW FRONTENDS, which `frontends()` lacks; `connected` is the frontend that
+/// the client talks to.
+pub fn frontends(cluster: &ClusterInner, live_since: bool, connected: usize) -> ResultSet {
     let mut result = ResultSet::new(&[
         "Name",
         "Host",
@@ -53,7 +54,7 @@ pub fn frontends(cluster: &ClusterInner, live_since: bool) -> ResultSet {
             cell(*at == 0),
             cell(""),
             cell(&cluster.options.version),
-            cell(if *at == 0 { "Yes" } else { "No" }),
+            cell(if *at == connected { "Yes" } else { "No" }),
         ];
         if live_since {
             row.push(time(node.start_time));

@@ -6,13 +6,13 @@ use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::exec::binlog_config;
 use crate::model::{BinlogConfig, Database, IndexState, OlapTable, Partition, Table};
-use crate::session::ResultSet;
+use crate::session::{ResultSet, Session};
 use crate::state::FeState;
 
-pub fn run(cluster: &ClusterInner, path: &str) -> SqlResult<ResultSet> {
+pub fn run(cluster: &ClusterInner, session: &Session, path: &str) -> SqlResult<ResultSet> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
-        ["frontends"] => Ok(nodes::frontends(cluster, true)),
+        ["frontends"] => Ok(nodes::frontends(cluster, true, session.frontend)),
         ["backends"] => Ok(nodes::backends(cluster)),
         ["binlog"] => Ok(binlogs(&cluster.fe.lock())),
         ["dbs"] => Ok(databases(&cluster.fe.lock())),

@@ -52,6 +52,8 @@ pub struct SnapshotJobs {
     databases: BTreeMap<i64, VecDeque<Job>>,
     /// Existing partitions that a running restore overwrites.
     restoring: HashSet<i64>,
+    /// How many jobs a database keeps, when a setting says so.
+    pub kept_jobs: Option<usize>,
     pub repositories: Repositories,
 }
 
@@ -92,7 +94,7 @@ impl SnapshotJobs {
     fn add(&mut self, db_id: i64, job: Job) -> Vec<Job> {
         let jobs = self.databases.entry(db_id).or_default();
         jobs.push_back(job);
-        let surplus = jobs.len().saturating_sub(KEPT_JOBS);
+        let surplus = jobs.len().saturating_sub(self.kept_jobs.unwrap_or(KEPT_JOBS));
         jobs.drain(..surplus).collect()
     }
 

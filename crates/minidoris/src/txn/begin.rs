@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::{Coordinator, DEFAULT_TIMEOUT_S, Txn, TxnError, TxnStatus};
+use super::{Coordinator, Txn, TxnError, TxnStatus};
 use crate::state::FeState;
 
 const MAX_LABEL: usize = 128;
@@ -38,7 +38,7 @@ pub fn begin(state: &mut FeState, request: BeginTxn) -> Result<BeginOutcome, Txn
     check_label(&request.label)?;
     let manager = &mut state.txns;
     let (max_running, max_publishing) = (manager.max_running, manager.max_publishing_per_table);
-    let next_id = manager.next_id;
+    let (next_id, default_timeout_s) = (manager.next_id, manager.default_timeout_s);
     let db = manager.databases.entry(request.db_id).or_default();
 
     if let Some(existing) = db.labels.get(request.label.as_str()).and_then(|ids| ids.last())
@@ -72,7 +72,7 @@ pub fn begin(state: &mut FeState, request: BeginTxn) -> Result<BeginOutcome, Txn
     let sub_txns = request.sub_txn_num.max(0);
     let id = next_id;
     let sub_txn_ids: Vec<i64> = (0..sub_txns).map(|offset| id + offset).collect();
-    let timeout_ms = request.timeout_s.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_TIMEOUT_S) * 1000;
+    let timeout_ms = request.timeout_s.filter(|seconds| *seconds > 0).unwrap_or(default_timeout_s) * 1000;
     let label: Arc<str> = request.label.into();
     db.labels.entry(Arc::clone(&label)).or_default().push(id);
     db.deadlines.insert((request.now_ms.saturating_add(timeout_ms), id));

@@ -1,7 +1,7 @@
 //! What happens to transactions on their own: late publishing, time limits, forgetting,
 //! repair of replicas.
 
-use super::{LABEL_KEEP_MS, TxnManager, abort, publish, repair};
+use super::{TxnManager, abort, publish, repair};
 use crate::cluster::ClusterInner;
 
 /// One round; called by the cluster's daemon.
@@ -44,9 +44,10 @@ impl TxnManager {
 
     /// Forgets transactions that finished long ago, and their labels.
     fn forget_finished(&mut self, now_ms: i64) {
+        let keep_ms = self.label_keep_ms;
         for db in self.databases.values_mut() {
             while let Some((finished_at, id)) = db.forget_order.front().copied() {
-                if finished_at.saturating_add(LABEL_KEEP_MS) > now_ms {
+                if finished_at.saturating_add(keep_ms) > now_ms {
                     break;
                 }
                 db.forget_order.pop_front();

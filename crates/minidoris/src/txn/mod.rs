@@ -133,6 +133,10 @@ pub struct TxnManager {
     pub publish_delay_ms: i64,
     pub max_running: usize,
     pub max_publishing_per_table: usize,
+    /// How long finished transactions and their labels are remembered.
+    pub label_keep_ms: i64,
+    /// Of transactions that name no time limit.
+    pub default_timeout_s: i64,
 }
 
 #[derive(Debug, Default)]
@@ -181,6 +185,8 @@ impl TxnManager {
             publish_delay_ms: 0,
             max_running: DEFAULT_MAX_RUNNING,
             max_publishing_per_table: DEFAULT_MAX_PUBLISHING_PER_TABLE,
+            label_keep_ms: LABEL_KEEP_MS,
+            default_timeout_s: DEFAULT_TIMEOUT_S,
         }
     }
 

@@ -169,7 +169,8 @@ impl FrontendRpc {
 
     fn not_master<R: Reply>(&self) -> R {
         let mut result = R::from_status(TStatus::new(TStatusCode::NOT_MASTER, "FE is not master"));
-        if let Some(master) = self.cluster.master() {
+        let tells = R::TELLS_MASTER || self.cluster.fe.lock().release.is_old();
+        if let Some(master) = self.cluster.master().filter(|_| tells) {
             result.tell_master(TNetworkAddress::new(master.host, master.rpc_port));
         }
         result

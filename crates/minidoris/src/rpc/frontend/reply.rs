@@ -10,8 +10,11 @@ pub(super) trait Reply: Default {
     /// A result that holds nothing but a status.
     fn from_status(status: TStatus) -> Self;
 
-    /// Names the master in an answer of a follower. Only getBinlog does so.
-    fn tell_master(&mut self, _address: TNetworkAddress) {}
+    /// Whether releases after 2.1 still name the master in an answer of a follower. Only getBinlog does so.
+    const TELLS_MASTER: bool = false;
+
+    /// Names the master in an answer of a follower.
+    fn tell_master(&mut self, address: TNetworkAddress);
 
     /// Forgets the tables in an answer of a frontend whose catalogue is behind. Only getMeta tells any.
     fn empty(&mut self) {}
@@ -23,16 +26,31 @@ macro_rules! optional_status {
             fn from_status(status: TStatus) -> Self {
                 Self { status: Some(status), ..Self::default() }
             }
+
+            fn tell_master(&mut self, address: TNetworkAddress) {
+                self.master_address = Some(address);
+            }
         })*
     };
 }
 
 optional_status! {
     TCommitTxnResult TRollbackTxnResult TGetBinlogLagResult TLockBinlogResult TGetSnapshotResult
-    TRestoreSnapshotResult TGetMasterTokenResult TGetTabletReplicaInfosResult
+    TRestoreSnapshotResult TGetMasterTokenResult
+}
+
+impl Reply for TGetTabletReplicaInfosResult {
+    fn from_status(status: TStatus) -> Self {
+        Self { status: Some(status), ..Self::default() }
+    }
+
+    /// Any frontend answers.
+    fn tell_master(&mut self, _address: TNetworkAddress) {}
 }
 
 impl Reply for TGetBinlogResult {
+    const TELLS_MASTER: bool = true;
+
     fn from_status(status: TStatus) -> Self {
         Self { status: Some(status), ..Self::default() }
     }
@@ -47,15 +65,28 @@ impl Reply for TBeginTxnResult {
         let text = status.text();
         // The owner of the label decides what the job's status is called.
         let job_status = (status.status_code == TStatusCode::LABEL_ALREADY_EXISTS).then(|| {
-            if text.contains("status [PREPARE]") { "RUNNING".to_owned() } else { "FINISHED".to_owned() }
+            let name = match text {
+                text if text.contains("status [PREPARE]") => "RUNNING",
+                text if text.contains("status [PRECOMMITTED]") => "PRECOMMITTED",
+                _ => "FINISHED",
+            };
+            name.to_owned()
         });
         Self { status: Some(status), job_status, ..Self::default() }
+    }
+
+    fn tell_master(&mut self, address: TNetworkAddress) {
+        self.master_address = Some(address);
     }
 }
 
 impl Reply for TGetMetaResult {
     fn from_status(status: TStatus) -> Self {
         Self { status, ..Self::default() }
+    }
+
+    fn tell_master(&mut self, address: TNetworkAddress) {
+        self.master_address = Some(address);
     }
 
     fn empty(&mut self) {
@@ -68,5 +99,9 @@ impl Reply for TGetMetaResult {
 impl Reply for TGetBackendMetaResult {
     fn from_status(status: TStatus) -> Self {
         Self { status, ..Self::default() }
+    }
+
+    fn tell_master(&mut self, address: TNetworkAddress) {
+        self.master_address = Some(address);
     }
 }

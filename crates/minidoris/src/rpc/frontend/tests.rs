@@ -532,3 +532,67 @@ async fn faults_act_before_and_after_the_work() {
     assert_eq!(said(result.status), (TStatusCode::INTERNAL_ERROR, "broken".to_owned()));
     assert_eq!(rig.cluster.counters.get("beginTxn"), 4);
 }
+
+#[tokio::test]
+async fn old_followers_name_the_master_in_every_answer() {
+    let rig = rig();
+    let follower = FrontendRpc::new(Arc::clone(&rig.cluster), 1);
+    let answers = async || {
+        let begun = follower.begin_txn(PEER, begin(&rig, "l")).await.unwrap();
+        assert_eq!(said(begun.status), (TStatusCode::NOT_MASTER, "FE is not master".to_owned()));
+        let committed = follower.commit_txn(PEER, commit(1, &[])).await.unwrap();
+        let lag = follower.get_binlog_lag(PEER, binlog_request()).await.unwrap();
+        let binlog = follower.get_binlog(PEER, binlog_request()).await.unwrap();
+        let token = follower.get_master_token(PEER, TGetMasterTokenRequest::default()).await.unwrap();
+        let meta = follower.get_meta(PEER, TGetMetaRequest::default()).await.unwrap();
+        let told = [
+            begun.master_address,
+            committed.master_address,
+            lag.master_address,
+            token.master_address,
+            meta.master_address,
+        ];
+        assert_eq!(binlog.master_address, Some(TNetworkAddress::new("127.0.0.1", 9020_u16)));
+        told
+    };
+    assert!(answers().await.iter().all(Option::is_none));
+    rig.cluster.fe.lock().release = crate::release::Release::V2_1;
+    let master = TNetworkAddress::new("127.0.0.1", 9020_u16);
+    assert!(answers().await.iter().all(|told| told.as_ref() == Some(&master)));
+}
+
+#[tokio::test]
+async fn the_state_of_a_used_label_and_limits_come_from_the_cluster() {
+    let rig = rig();
+    let txn_id = rig.rpc.begin_txn(PEER, begin(&rig, "two")).await.unwrap().txn_id.unwrap();
+    let t = table(&rig.cluster, rig.db, "t");
+    let writes = stage(&rig.cluster, txn_id, &t, "p0", &[(1, 1)]);
+    let two = crate::txn::CommitTxn { db_id: rig.db, txn_id, writes, ..Default::default() };
+    crate::txn::precommit(&rig.cluster, two).unwrap();
+    let used = rig.rpc.begin_txn(PEER, begin(&rig, "two")).await.unwrap();
+    assert_eq!(used.status.unwrap().status_code, TStatusCode::LABEL_ALREADY_EXISTS);
+    assert_eq!(used.job_status.as_deref(), Some("PRECOMMITTED"));
+
+    rig.cluster.fe.lock().set_config("max_running_txn_num_per_db", "1");
+    let text = format!("current running txns on db {} is 1, larger than limit 1", rig.db);
+    let refused = rig.rpc.begin_txn(PEER, begin(&rig, "more")).await.unwrap();
+    assert_eq!(said(refused.status), user_error(&text));
+    rig.cluster.fe.lock().set_config("max_running_txn_num_per_db", "5");
+    rig.cluster.fe.lock().set_config("stream_load_default_timeout_second", "7");
+    let more = rig.rpc.begin_txn(PEER, begin(&rig, "more")).await.unwrap().txn_id.unwrap();
+    assert_eq!(rig.cluster.fe.lock().txns.get(rig.db, more).unwrap().timeout_ms, 7_000);
+
+    // A label is free again as soon as the frontends keep it no longer.
+    let rollback = TRollbackTxnRequest {
+        user: some("root"),
+        passwd: some(""),
+        db: some("d"),
+        txn_id: Some(more),
+        ..TRollbackTxnRequest::default()
+    };
+    assert!(rig.rpc.rollback_txn(PEER, rollback).await.unwrap().status.unwrap().is_ok());
+    rig.cluster.fe.lock().set_config("streaming_label_keep_max_second", "60");
+    rig.cluster.clock.advance_ms(61_000);
+    crate::txn::tick(&rig.cluster);
+    assert!(rig.cluster.fe.lock().txns.get(rig.db, more).is_none());
+}

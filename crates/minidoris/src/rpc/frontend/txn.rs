@@ -100,16 +100,22 @@ pub(super) async fn commit(
     } else {
         commit.writes = writes(required(req.commit_infos.as_ref(), "commit_infos")?);
     }
+    let default_wait;
     {
         let state = cluster.fe.lock();
         let caller = Caller { user, password, ip: req.user_ip.as_deref() };
         let right = check_code_token_or_password(&state, caller, req.auth_code, req.token.as_ref())?;
         commit.db_id = database_id(&state, req.db_id, db_name)?;
+        default_wait = state
+            .config
+            .get("try_commit_lock_timeout_seconds")
+            .and_then(|seconds| seconds.parse().ok())
+            .map_or(DEFAULT_COMMIT_WAIT, Duration::from_secs);
         check_tables_of(&state, right, commit.db_id, txn_id)?;
     }
     let wait = match req.thrift_rpc_timeout_ms {
         Some(ms) => Duration::from_millis(u64::try_from(ms / 2).unwrap_or(0)),
-        None => DEFAULT_COMMIT_WAIT,
+        None => default_wait,
     };
     let status = match commit_and_publish(cluster, commit, wait).await? {
         CommitOutcome::Visible | CommitOutcome::Committed => TStatus::ok(),

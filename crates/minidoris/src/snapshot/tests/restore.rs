@@ -336,6 +336,23 @@ async fn a_running_restore_refuses_loads_and_can_be_cancelled() {
         let t = table(&cluster, db, "t");
         let atomic = !flags.is_empty();
         assert_eq!((t.state == TableState::Restore, t.in_atomic_restore), (!atomic, atomic));
+        for (sql, text) in [
+            (
+                "ALTER TABLE d.t SET (\"replication_num\" = \"1\")",
+                "Table[t] is in atomic restore state. Do not allow doing ALTER ops",
+            ),
+            (
+                "DROP TABLE d.t",
+                "The table [t]'s state is in atomic restore, cannot be dropped. please cancel the restore",
+            ),
+        ] {
+            if atomic {
+                let statement = crate::sql::parse(sql).unwrap();
+                let refused =
+                    crate::exec::run(&cluster, &mut crate::Session::default(), &statement).unwrap_err();
+                assert!(refused.message.starts_with(text), "{refused}");
+            }
+        }
         let txn_id = {
             let state = &mut *cluster.fe.lock();
             let request = BeginTxn {
