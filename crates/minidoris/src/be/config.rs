@@ -18,6 +18,8 @@ pub struct ConfigItem {
 #[derive(Debug)]
 pub struct BackendConfig {
     items: RwLock<BTreeMap<String, ConfigItem>>,
+    /// What a restart of the process finds again.
+    kept: RwLock<BTreeMap<String, String>>,
 }
 
 const DEFAULTS: [(&str, &str, &str, bool); 12] = [
@@ -41,7 +43,7 @@ impl Default for BackendConfig {
         let item = |(name, kind, value, mutable): (&str, &'static str, &str, bool)| {
             (name.to_owned(), ConfigItem { kind, value: value.to_owned(), mutable })
         };
-        Self { items: RwLock::new(DEFAULTS.into_iter().map(item).collect()) }
+        Self { items: RwLock::new(DEFAULTS.into_iter().map(item).collect()), kept: RwLock::default() }
     }
 }
 
@@ -84,6 +86,23 @@ impl BackendConfig {
         }
         item.value = value.to_owned();
         Ok(())
+    }
+
+    /// Remembers a changed value for the next start.
+    pub fn keep(&self, name: &str, value: &str) {
+        self.kept.write().insert(name.to_owned(), value.to_owned());
+    }
+
+    pub(crate) fn kept(&self) -> BTreeMap<String, String> {
+        self.kept.read().clone()
+    }
+
+    /// Sets what was kept before a restart.
+    pub(crate) fn load(&self, kept: BTreeMap<String, String>) {
+        for (name, value) in &kept {
+            self.set(name, value);
+        }
+        *self.kept.write() = kept;
     }
 
     pub fn flag(&self, name: &str) -> bool {

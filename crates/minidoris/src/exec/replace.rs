@@ -32,7 +32,7 @@ pub fn table(
             let message = format!("Table '{with}' is not a OLAP table");
             return Err(SqlError { code: 5000, state: "HY000", message });
         }
-        None => return Err(SqlError::unknown_table(&db.name, with)),
+        None => return Err(SqlError::general(format!("unknown table, tableName={with}"))),
     };
     if other_id == table_id {
         return Err(SqlError::general("Same table name"));

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, RawQuery};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -19,12 +20,26 @@ pub(super) async fn show(Extension(state): Extension<BackendHttp>, query: RawQue
 
 pub(super) async fn update(Extension(state): Extension<BackendHttp>, query: RawQuery) -> Response {
     let mut results = Vec::new();
-    for (name, value) in parameters(&query).into_iter().filter(|(name, _)| name != "persist") {
+    let parameters = parameters(&query);
+    let persist = parameters.get("persist").is_some_and(|value| value == "true");
+    for (name, value) in parameters.into_iter().filter(|(name, _)| name != "persist") {
         let (status, msg) = match state.backend.config.update(&name, &value) {
-            Ok(()) => ("OK", String::new()),
+            Ok(()) => {
+                if persist {
+                    state.backend.config.keep(&name, &value);
+                }
+                ("OK", String::new())
+            }
             Err(message) => ("BAD", message),
         };
         results.push(json!({"config_name": name, "status": status, "msg": msg}));
+    }
+    if persist {
+        // A gap in the journal is what tells the store that something changed.
+        state.cluster.fe.lock().journal();
+        if let Err(error) = state.cluster.save() {
+            return (StatusCode::INTERNAL_SERVER_ERROR, error).into_response();
+        }
     }
     Json(results).into_response()
 }

@@ -54,11 +54,11 @@ pub(super) async fn redirect(
     )
 }
 
-/// 307 to a backend that is alive; `path` follows `/api/`.
+/// 307 to a backend that is alive and takes loads; `path` follows `/api/`.
 pub(super) fn to_a_backend(cluster: &ClusterInner, user: &str, password: &str, path: &str) -> Response {
     let nodes: Vec<String> = {
         let nodes = cluster.backend_nodes.read();
-        let alive = nodes.values().filter(|node| node.alive);
+        let alive = nodes.values().filter(|node| node.alive && !node.load_disabled);
         alive.map(|node| format!("{}:{}", node.host, node.http_port)).collect()
     };
     if nodes.is_empty() {

@@ -74,6 +74,9 @@ pub(super) struct Head {
     pub nodes: SavedNodes,
     #[serde(default)]
     pub global_variables: BTreeMap<String, String>,
+    /// Settings of backends that were changed to stay.
+    #[serde(default)]
+    pub backend_config: BTreeMap<i64, BTreeMap<String, String>>,
 }
 
 /// A database without its tables.
@@ -190,6 +193,13 @@ impl Seen {
             repositories: state.snapshots.repositories.clone(),
             nodes: cluster.saved_nodes(),
             global_variables: state.global_variables.clone(),
+            backend_config: cluster
+                .backends
+                .read()
+                .iter()
+                .map(|(id, backend)| (*id, backend.config.kept()))
+                .filter(|(_, kept)| !kept.is_empty())
+                .collect(),
         };
         self.small(changes, Kind::Head, 0, json(&head));
     }

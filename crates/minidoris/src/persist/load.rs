@@ -174,6 +174,7 @@ impl Saved {
             repositories,
             nodes,
             global_variables,
+            backend_config,
         } = self.head;
         cluster.clock.advance_ms(clock_offset_ms);
         state.ids = Ids::starting_at(next_id);
@@ -241,6 +242,11 @@ impl Saved {
         for (backend, rowset) in self.staged {
             if let Some(backend) = all.get(&backend) {
                 backend.load_staged(rowset);
+            }
+        }
+        for (id, kept) in backend_config {
+            if let Some(backend) = all.get(&id) {
+                backend.config.load(kept);
             }
         }
         cluster.backends.write().extend(all);

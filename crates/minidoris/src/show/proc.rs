@@ -12,6 +12,11 @@ use crate::state::FeState;
 pub fn run(cluster: &ClusterInner, session: &Session, path: &str) -> SqlResult<ResultSet> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
+        [] => {
+            let mut result = ResultSet::new(&["name"]);
+            result.rows = ["backends", "binlog", "dbs", "frontends"].map(|name| vec![cell(name)]).to_vec();
+            Ok(result)
+        }
         ["frontends"] => Ok(nodes::frontends(cluster, true, session.frontend)),
         ["backends"] => Ok(nodes::backends(cluster)),
         ["binlog"] => Ok(binlogs(&cluster.fe.lock())),

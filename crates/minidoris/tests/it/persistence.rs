@@ -261,11 +261,21 @@ async fn resources_and_global_variables_come_back_and_settings_do_not() {
     let before = seen(&cluster).await;
     assert!(before.iter().all(|rows| !rows.is_empty()));
     assert_eq!(before[2], [["query_timeout", "77", "900", "1"]]);
+    let update = async |setting: &str| {
+        let url = format!("http://127.0.0.1:{}/api/update_config?{setting}", cluster.be(1).http_port);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        assert_eq!(bounded(client.post(url).send()).await.unwrap().status(), 200);
+    };
+    update("download_low_speed_time=11&persist=true").await;
+    update("download_low_speed_limit_kbps=12").await;
     const SETTING: &str = "ADMIN SHOW FRONTEND CONFIG LIKE 'ignore_backup_tmp_partitions'";
     assert_eq!(sql(&cluster, SETTING).await[0][1], "true");
     let cluster = restart(cluster, directory.path()).await;
     assert_eq!(seen(&cluster).await, before);
     assert_eq!(sql(&cluster, SETTING).await[0][1], "false");
+    let config = |index: usize, name: &str| cluster.backend(index).config.number(name);
+    assert_eq!((config(0, "download_low_speed_time"), config(1, "download_low_speed_time")), (300, 11));
+    assert_eq!(config(1, "download_low_speed_limit_kbps"), 50);
     bounded(cluster.stop()).await;
 }
 

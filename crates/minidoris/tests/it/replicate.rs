@@ -2,7 +2,7 @@
 
 use doris_thrift::*;
 use doris_types::record::UpsertRecord;
-use minidoris::Cluster;
+use minidoris::{Cluster, Fault, FaultKind};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
@@ -250,6 +250,35 @@ async fn expired_binlogs_are_too_old() {
     assert_eq!(result.status.unwrap().status_code, TStatusCode::BINLOG_TOO_OLD_COMMIT_SEQ);
     assert_eq!(result.binlogs.unwrap().len(), 1, "only the entry that marks the expiry");
     assert!(source.expire_binlogs("nope").is_err());
+    source.stop().await;
+    target.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_ends_where_a_segment_of_the_snapshot_is_gone() {
+    let (source, target, _) = restored_pair().await;
+    let mut down = connect(&target).await;
+    let (upstream, downstream) = (Wire::new(&source, 0), Wire::new(&target, 0));
+    source.faults().add(Fault::new(FaultKind::MissingSegment));
+    downstream.restore("d", "again", upstream.snapshot("d", "s1").await, &upstream).await;
+    let row = async {
+        loop {
+            let jobs: Vec<Row> = down.query("SHOW RESTORE FROM d WHERE Label = 'again'").await.unwrap();
+            let cell = |name: &str| jobs[0].get::<Option<String>, _>(name).unwrap().unwrap_or_default();
+            match cell("State").as_str() {
+                "CANCELLED" => return cell("Status"),
+                "FINISHED" => panic!("the segment was there"),
+                _running => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        }
+    };
+    let status = tokio::time::timeout(LIMIT, row).await.expect("the job ends in time");
+    assert!(status.contains("The requested URL returned error: 404"), "{status}");
+    assert!(status.contains(".dat"), "{status}");
+    source.faults().clear();
+    downstream.restore("d", "third", upstream.snapshot("d", "s1").await, &upstream).await;
+    finished(&mut down, "SHOW RESTORE FROM d").await;
+    assert_eq!(rows(&mut down, ALL_ROWS).await.len(), 2);
     source.stop().await;
     target.stop().await;
 }
