@@ -11,6 +11,7 @@ mod accounts;
 mod alter;
 mod answers;
 mod blocked;
+mod cluster_sync;
 mod conflicts;
 mod control;
 mod cost;

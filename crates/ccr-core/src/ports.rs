@@ -54,6 +54,9 @@ pub trait Cluster: Send + Sync {
 /// The cluster that is read.
 #[async_trait]
 pub trait Upstream: Cluster {
+    /// Names of all databases that the account sees, those of the system included.
+    async fn databases(&self) -> Result<Vec<String>>;
+
     /// Up to `limit` (1 to 255) entries after `after`.
     async fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> Result<BinlogPage>;
 

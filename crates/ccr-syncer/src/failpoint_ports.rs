@@ -138,6 +138,10 @@ impl<C: Cluster + ?Sized> Cluster for Side<C> {
 
 #[async_trait]
 impl Upstream for Side<dyn Upstream> {
+    async fn databases(&self) -> Result<Vec<String>> {
+        self.inner.databases().await
+    }
+
     async fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> Result<BinlogPage> {
         self.inner.binlogs(scope, after, limit).await
     }

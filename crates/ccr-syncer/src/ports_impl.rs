@@ -180,6 +180,10 @@ impl Cluster for Port {
 
 #[async_trait]
 impl Upstream for Port {
+    async fn databases(&self) -> Result<Vec<String>> {
+        self.sql("", self.cluster.databases()).await
+    }
+
     async fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> Result<BinlogPage> {
         self.thrift("getBinlog", self.cluster.binlogs(scope, after, limit)).await
     }

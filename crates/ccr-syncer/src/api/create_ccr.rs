@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use ccr_core::job::{ClusterSpec, FrontendSpec, JobOptions, JobSpec, MAX_REPLICATION_NUM, SpecError};
+use ccr_core::job::{ClusterSpec, FrontendSpec, JobOptions, JobSpec, MAX_REPLICATION_NUM};
 use serde_json::json;
 
 use super::fields::{FieldResult, Fields};
@@ -22,10 +22,28 @@ pub(super) async fn handle(State(api): State<Arc<Api>>, request: Request) -> Res
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
     let answer = match read(fields) {
-        Ok(spec) => create(&api, spec).await,
+        Ok((spec, Extent::Job)) => create(&api, spec).await,
+        Ok((spec, Extent::Cluster)) => create_cluster(&api, spec).await,
         Err(error) => Answer::failure(error),
     };
     answer.into_response()
+}
+
+/// What is to be replicated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// A database or a table.
+    Job,
+    /// All databases.
+    Cluster,
+}
+
+async fn create_cluster(api: &Api, template: JobSpec) -> Answer {
+    match api.manager.create_cluster(template).await {
+        Ok(created) if created.failed.is_empty() => Answer::success().with("jobs", created.jobs),
+        Ok(created) => Answer::success().with("jobs", created.jobs).with("failed", json!(created.failed)),
+        Err(error) => Answer::failure(error),
+    }
 }
 
 async fn create(api: &Api, spec: JobSpec) -> Answer {
@@ -51,10 +69,12 @@ async fn create(api: &Api, spec: JobSpec) -> Answer {
     }
 }
 
-fn read(mut fields: Fields) -> FieldResult<JobSpec> {
+fn read(mut fields: Fields) -> FieldResult<(JobSpec, Extent)> {
     let name = fields.required("name")?;
-    let src = cluster(fields.object("src")?)?;
-    let dest = cluster(fields.object("dest")?)?;
+    let all = fields.boolean("cluster_sync")?.unwrap_or_default();
+    let extent = if all { Extent::Cluster } else { Extent::Job };
+    let src = cluster(fields.object("src")?, extent)?;
+    let dest = cluster(fields.object("dest")?, extent)?;
     let mut options = JobOptions {
         allow_table_exists: fields.boolean("allow_table_exists")?.unwrap_or_default(),
         reuse_binlog_label: fields.boolean("reuse_binlog_label")?.unwrap_or_default(),
@@ -63,24 +83,26 @@ fn read(mut fields: Fields) -> FieldResult<JobSpec> {
     };
     job_options::Change::read(&mut fields)?.apply(&mut options);
     fields.boolean("skip_error")?;
-    if fields.boolean("cluster_sync")?.unwrap_or_default() {
-        let problem = "replicating a whole cluster is not supported yet; create one job per database";
-        return Err(SpecError::new("cluster_sync", problem));
-    }
     fields.finish()?;
     let spec = JobSpec { name, src, dest, options };
-    spec.validate()?;
-    Ok(spec)
+    if extent == Extent::Job {
+        spec.validate()?;
+    }
+    Ok((spec, extent))
 }
 
-fn cluster(mut fields: Fields) -> FieldResult<ClusterSpec> {
+fn cluster(mut fields: Fields, extent: Extent) -> FieldResult<ClusterSpec> {
     let spec = ClusterSpec {
         host: fields.required("host")?,
         port: fields.port("port")?,
         thrift_port: fields.port("thrift_port")?,
         user: fields.required("user")?,
         password: fields.string("password")?.unwrap_or_default(),
-        database: fields.required("database")?,
+        database: match extent {
+            Extent::Job => fields.required("database")?,
+            // Whatever is given, each job has its own.
+            Extent::Cluster => fields.string("database")?.unwrap_or_default(),
+        },
         table: fields.string("table")?.unwrap_or_default(),
         frontends: fields.objects("frontends")?.into_iter().map(frontend).collect::<FieldResult<_>>()?,
         host_mapping: {

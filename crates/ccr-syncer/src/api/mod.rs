@@ -27,7 +27,6 @@ mod version;
 mod view;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -48,8 +47,6 @@ pub struct Api {
     pub metrics: Arc<Metrics>,
     failpoints: Arc<Failpoints>,
     settings: Settings,
-    /// Seconds; shown and changed through the API.
-    monitor_interval: AtomicI64,
 }
 
 /// What the process was started with, as far as the API shows it.
@@ -62,9 +59,8 @@ pub struct Settings {
 
 impl Api {
     pub fn new(manager: Arc<Manager>, metrics: Arc<Metrics>, settings: Settings) -> Self {
-        let monitor_interval = AtomicI64::new(monitor_interval::DEFAULT_SECONDS);
         let failpoints = manager.failpoints();
-        Self { manager, metrics, failpoints, settings, monitor_interval }
+        Self { manager, metrics, failpoints, settings }
     }
 }
 

@@ -10,6 +10,7 @@
 //! A job that should run and could not be started (the store or its lease failed) is tried again by the
 //! keeper until it runs, is paused, or is deleted; it never stays silently idle.
 
+mod cluster;
 mod create;
 mod entry;
 mod lag;
@@ -31,10 +32,12 @@ use ccr_core::store::{Store, StoreError, StoreResult};
 use doris_types::failure::Failure;
 use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+pub use cluster::{ClusterCreated, MONITOR_INTERVAL};
 pub use create::Created;
 use entry::{Activity, Entry, Running, Slot};
 pub use lag::Lag;
@@ -67,6 +70,9 @@ pub struct Manager {
     jobs: Mutex<BTreeMap<String, Arc<Entry>>>,
     closing: CancellationToken,
     tasks: TaskTracker,
+    /// What ends the monitor of each cluster.
+    monitors: Mutex<BTreeMap<String, CancellationToken>>,
+    monitor_interval: watch::Sender<Duration>,
 }
 
 #[derive(Debug, Error)]
@@ -107,6 +113,8 @@ impl Manager {
             jobs: Mutex::default(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            monitors: Mutex::default(),
+            monitor_interval: watch::Sender::new(MONITOR_INTERVAL),
         });
         for job in stored {
             let slot = match job.record {

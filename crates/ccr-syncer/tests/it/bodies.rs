@@ -9,7 +9,7 @@ type Spoil = fn(&mut Value);
 #[tokio::test]
 async fn a_refused_field_is_named() {
     let node = Node::start().await;
-    let cases: [(&str, Spoil); 25] = [
+    let cases: [(&str, Spoil); 26] = [
         ("name: must not be empty", |job| job["name"] = json!("")),
         ("name: is required", |job| job["name"] = Value::Null),
         ("name: must be a string, not an array", |job| job["name"] = json!(["j"])),
@@ -28,8 +28,10 @@ async fn a_refused_field_is_named() {
         ("dest.table: must be set", |job| job["src"]["table"] = json!("t")),
         ("src.password: must be a string, not a number", |job| job["src"]["password"] = json!(1)),
         ("allow_table_exists: must be true or false", |job| job["allow_table_exists"] = json!("yes")),
-        ("cluster_sync: replicating a whole cluster is not supported yet", |job| {
-            job["cluster_sync"] = json!(true)
+        ("cluster_sync: must be true or false", |job| job["cluster_sync"] = json!(1)),
+        ("dest.table: must be set", |job| {
+            job["cluster_sync"] = json!(true);
+            job["src"]["table"] = json!("t");
         }),
         ("nonsense: is not a known field", |job| job["nonsense"] = json!(1)),
         ("src.databse: is not a known field", |job| job["src"]["databse"] = json!("d")),

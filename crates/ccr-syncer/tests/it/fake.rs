@@ -31,6 +31,8 @@ pub struct Database {
 
 #[derive(Debug, Default)]
 pub struct State {
+    /// How often the databases were listed.
+    pub listed: usize,
     /// By the name of the port's method.
     pub failures: BTreeMap<&'static str, Failure>,
     pub frontend: BTreeMap<String, String>,
@@ -257,6 +259,14 @@ impl Cluster for FakeCluster {
 
 #[async_trait]
 impl Upstream for FakeCluster {
+    async fn databases(&self) -> Result<Vec<String>> {
+        self.state.lock().listed += 1;
+        self.check("databases")?;
+        let state = self.state.lock();
+        let system = ["information_schema", "mysql", "__internal_schema"].map(str::to_owned);
+        Ok(system.into_iter().chain(state.databases.keys().cloned()).collect())
+    }
+
     async fn binlogs(&self, _scope: &BinlogScope, _after: i64, _limit: u8) -> Result<BinlogPage> {
         Ok(BinlogPage::CaughtUp)
     }

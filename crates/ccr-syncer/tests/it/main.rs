@@ -5,6 +5,7 @@
 
 mod answers;
 mod bodies;
+mod cluster_sync;
 mod command_line;
 mod fake;
 mod faulty_store;

@@ -24,10 +24,15 @@ impl DorisCluster {
         self.sql(Nature::Reads, database, sql, timeout).await.map(|(rows, _)| rows)
     }
 
+    /// Names of all databases that the account sees, those of the system included.
+    pub async fn databases(&self) -> Result<Vec<String>> {
+        let rows = self.query(None, "SHOW DATABASES").await?;
+        Ok(rows.rows.iter().filter_map(|row| row.values().first().cloned().flatten()).collect())
+    }
+
     /// Whether a database of exactly this name exists.
     pub async fn database_exists(&self, database: &str) -> Result<bool> {
-        let rows = self.query(None, "SHOW DATABASES").await?;
-        Ok(rows.rows.iter().any(|row| row.values().first().and_then(Option::as_deref) == Some(database)))
+        Ok(self.databases().await?.iter().any(|name| name == database))
     }
 
     /// Names of the tables of a database, materialised views included, views not.

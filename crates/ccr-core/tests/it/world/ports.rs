@@ -107,6 +107,10 @@ impl Cluster for Source {
 
 #[async_trait]
 impl Upstream for Source {
+    async fn databases(&self) -> Result<Vec<String>> {
+        Ok(vec![super::SOURCE_DB.to_owned()])
+    }
+
     async fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> Result<BinlogPage> {
         self.0.call("source.binlogs", |world| Ok(world.binlogs(scope, after, limit))).await
     }
