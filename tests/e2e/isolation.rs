@@ -1,5 +1,7 @@
 //! What one table needs, or cannot do, is its own affair: the others go on, told by positions and counters.
 
+use std::time::Duration;
+
 use doris_types::record::BinlogType;
 use minidoris::{Fault, FaultKind};
 use serde_json::Value;
@@ -132,5 +134,50 @@ async fn a_long_copy_of_a_table_keeps_nobody_else() {
     syncer.wait_for(JOB, Target::InSync).await;
     assert_same_database(&pair).await;
     assert_eq!(pair.up.counters().get("sql:BACKUP"), 2, "one of the database and one of the table");
+    syncer.finish().await;
+}
+
+/// The restore is under way when its table is renamed, and dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_renamed_while_it_is_put_in_place_keeps_nobody_else() {
+    let pair = Pair::with(|options| {
+        if options.name == "down" {
+            options.backup_interval = Duration::from_millis(400);
+        }
+    })
+    .await;
+    pair.create_database().await;
+    for table in ["t0", "t1", "t2"] {
+        pair.create_table(table, 1).await;
+        pair.insert(table, 0..3).await;
+    }
+    let syncer = Syncer::start().await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    for (round, (table, change)) in
+        [("t0", "ALTER TABLE t0 RENAME renamed"), ("t2", "DROP TABLE t2 FORCE")].into_iter().enumerate()
+    {
+        let restores = pair.calls("restoreSnapshot");
+        pair.run(&format!("ALTER TABLE {table} MODIFY COLUMN v STRING")).await;
+        settle(&pair).await;
+        wait_until("the restore is under way", BOUND, || async {
+            let calls = pair.calls("restoreSnapshot");
+            if calls > restores { Ok(()) } else { Err(format!("{calls} calls")) }
+        })
+        .await;
+        pair.run(change).await;
+        let at = 10 * (round as i32 + 1);
+        pair.insert("t1", at..at + 3).await;
+        let progress = position_is_at_the_end(&pair, &syncer).await;
+        assert_equal(&pair, "t1", "t1").await;
+        let shown = pair.down.sql(&format!("SHOW RESTORE FROM {DB}")).await.expect("restores are shown");
+        let state = shown.columns.iter().position(|column| column == "State").expect("the column");
+        let states: Vec<_> = shown.rows.iter().filter_map(|row| row[state].as_deref()).collect();
+        let cancelled = states.iter().filter(|state| **state == "CANCELLED").count();
+        assert_eq!(cancelled, round + 1, "{states:?} {progress}");
+        syncer.wait_for(JOB, Target::InSync).await;
+        assert_same_database(&pair).await;
+    }
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 3, "each copy is taken once");
     syncer.finish().await;
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use doris_types::call::{RestoreRequest, RestoreTable};
 use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
 use doris_types::meta::SnapshotJob;
+use doris_types::sql::quote_identifier;
 
 use super::backup::{Fetched, fetch};
 use super::routes::table_names;
@@ -23,22 +24,27 @@ pub(crate) enum Outcome {
     Restored(BTreeMap<i64, TableLink>),
     /// CANCELLED, with its status.
     Cancelled(String),
+    /// It was asked to give way, and holds no name any more.
+    GaveWay,
     /// The snapshot is gone before it could be restored.
     Lost(FullSyncReason),
 }
 
-/// Submits the restore unless it is there, waits for its end, and links the tables.
+/// Submits the restore unless it is there, waits for its end, and links the tables. When it is to give way it is
+/// not submitted, or cancelled; one that is past that is waited for.
 pub(crate) async fn run(
     shell: &Shell,
     backup_label: &str,
     restore_label: &str,
     info: &SnapshotInfo,
     scope: &Scope,
+    gives_way: &(dyn Fn() -> bool + Sync),
 ) -> Result<Outcome> {
     loop {
         match find(shell, restore_label).await? {
+            None if gives_way() => return Ok(Outcome::GaveWay),
             None => {
-                if let Some(reason) = submit(shell, backup_label, restore_label, scope).await? {
+                if let Some(reason) = submit(shell, backup_label, restore_label, scope, gives_way).await? {
                     return Ok(Outcome::Lost(reason));
                 }
             }
@@ -47,10 +53,14 @@ pub(crate) async fn run(
                 shell.recovered(1);
                 break;
             }
+            Some(job) if job.is_cancelled() && gives_way() => return Ok(Outcome::GaveWay),
             Some(job) if job.is_cancelled() => {
                 return Ok(Outcome::Cancelled(job.status.chars().take(1000).collect()));
             }
             Some(job) => {
+                if gives_way() {
+                    cancel(shell, restore_label).await;
+                }
                 shell.set_step(format!("restore {restore_label}: {} {}", job.state, job.progress).trim_end());
                 shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
             }
@@ -60,12 +70,13 @@ pub(crate) async fn run(
     shell.retry(async || link(shell, info, scope).await).await.map(Outcome::Restored)
 }
 
-/// Sends the restore once. Answers with a reason when the snapshot is gone.
+/// Sends the restore once, unless it is to give way. Answers with a reason when the snapshot is gone.
 async fn submit(
     shell: &Shell,
     backup_label: &str,
     restore_label: &str,
     scope: &Scope,
+    gives_way: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<FullSyncReason>> {
     shell.set_step(format!("restore {restore_label}: submitting"));
     let snapshot = match fetch(shell, backup_label).await? {
@@ -88,10 +99,22 @@ async fn submit(
         db,
         downstream,
         || shell.ctx.downstream.start_restore(&request),
-        || async { Ok(find(shell, restore_label).await?.is_some()) },
+        || async { Ok(gives_way() || find(shell, restore_label).await?.is_some()) },
     )
     .await?;
     Ok(None)
+}
+
+/// Cancels the restore that runs in the target database, which has just been found to be this one. Whether that
+/// has worked is seen at the next look.
+async fn cancel(shell: &Shell, restore_label: &str) {
+    let sql = format!("CANCEL RESTORE FROM {}", quote_identifier(shell.target_database()));
+    match shell.ctx.downstream.execute(None, &sql).await {
+        Ok(()) => tracing::info!(label = restore_label, "the restore gives way to a change of names"),
+        Err(failure) => {
+            tracing::info!(label = restore_label, %failure, "the restore cannot be cancelled now")
+        }
+    }
 }
 
 /// The restore of that label, if the FE knows it.

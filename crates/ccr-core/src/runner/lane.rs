@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use doris_types::call::MetaFilter;
 use futures::future::BoxFuture;
@@ -18,7 +19,8 @@ use crate::job::{
     FullSyncReason, NO_TARGET, PartialSyncReason, SnapshotInfo, SnapshotStep, SyncType, TableLink,
 };
 
-/// Tries to restore one snapshot before an operator is asked.
+/// Tries to restore one snapshot before an operator is asked. One that has given way to a change of names counts, so
+/// the last try does not give way.
 const MAX_RESTORE_ATTEMPTS: u32 = 3;
 
 /// How a step ended.
@@ -26,6 +28,8 @@ pub(super) enum CopyStep {
     SnapshotReady(SnapshotInfo),
     Restored(Box<TableLink>),
     RestoreCancelled(String),
+    /// The restore was given up for a change of the table's name.
+    GaveWay,
     /// A restore upstream has put another table in its place, of which no binlog tells.
     TakenOver {
         by_id: i64,
@@ -37,12 +41,20 @@ pub(super) enum CopyStep {
 
 pub(super) type CopyFuture = BoxFuture<'static, Result<CopyStep>>;
 
-/// The future of the step that the state names.
-pub(super) fn run(shell: Arc<Shell>, source_id: i64, link: TableLink, step: SnapshotStep) -> CopyFuture {
+/// The future of the step that the state names. Once `give_way` is set, a restore is given up if it can be.
+pub(super) fn run(
+    shell: Arc<Shell>,
+    source_id: i64,
+    link: TableLink,
+    step: SnapshotStep,
+    give_way: Arc<AtomicBool>,
+) -> CopyFuture {
     match step {
         SnapshotStep::Backup { label } => Box::pin(take(shell, source_id, link, label)),
         SnapshotStep::Restore { backup_label, restore_label, attempt, info } => {
-            Box::pin(put(shell, source_id, link, backup_label, restore_label, attempt, info))
+            let gives_way = move || attempt < MAX_RESTORE_ATTEMPTS && give_way.load(Ordering::Relaxed);
+            let restore = Restore { backup_label, label: restore_label, attempt, info };
+            Box::pin(put(shell, source_id, link, restore, gives_way))
         }
     }
 }
@@ -95,22 +107,30 @@ async fn take(shell: Arc<Shell>, source_id: i64, link: TableLink, label: String)
     }
 }
 
+/// A step of a copy, as the state names it.
+struct Restore {
+    backup_label: String,
+    label: String,
+    attempt: u32,
+    info: SnapshotInfo,
+}
+
 async fn put(
     shell: Arc<Shell>,
     source_id: i64,
     old: TableLink,
-    backup_label: String,
-    restore_label: String,
-    attempt: u32,
-    info: SnapshotInfo,
+    restore: Restore,
+    gives_way: impl Fn() -> bool + Sync,
 ) -> Result<CopyStep> {
+    let Restore { backup_label, label: restore_label, attempt, info } = restore;
     let Some(table) = info.tables.iter().find(|table| table.id == source_id) else {
         let detail = "it does not hold the table".to_owned();
         return Ok(CopyStep::Again(PartialSyncReason::SnapshotLost { label: backup_label, detail }));
     };
     // Upstream the table may have got another name that the job's own list has not come to yet.
     let scope = Scope::Table { source_name: table.name.clone(), target_name: old.target_name.clone() };
-    match restore::run(&shell, &backup_label, &restore_label, &info, &scope).await? {
+    match restore::run(&shell, &backup_label, &restore_label, &info, &scope, &gives_way).await? {
+        restore::Outcome::GaveWay => Ok(CopyStep::GaveWay),
         restore::Outcome::Restored(mut links) => {
             let link = links.remove(&source_id).ok_or_else(|| {
                 Error::blocked(

@@ -57,7 +57,7 @@ async fn put(
 ) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     tracing::info!(label = restore_label, "full sync: restore");
-    match restore::run(&shell, backup_label, restore_label, info, &scope(job, info)).await? {
+    match restore::run(&shell, backup_label, restore_label, info, &scope(job, info), &|| false).await? {
         restore::Outcome::Restored(links) => {
             let dropped = restore::drop_stale(&shell, &job.state.tables, &links).await?;
             for table in dropped {
@@ -104,6 +104,8 @@ async fn put(
             shell.pause(&error, attempt).await;
             job.apply(Event::RestoreCancelled).await
         }
+        // Nobody asks it to: names are changed in the stream.
+        restore::Outcome::GaveWay => Ok(()),
         restore::Outcome::Lost(reason) => again(job, full_sync, reason).await,
     }
 }

@@ -298,3 +298,38 @@ async fn what_a_long_lag_keeps_in_memory_is_bounded() {
     assert!(pages as usize >= (LOADS + OTHERS) / page, "its list was read again: {pages} pages");
     run.check();
 }
+
+/// The restore would never end by itself. It gives way, and goes on under the name that the table has then.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_renamed_while_it_is_put_in_place_keeps_nobody_else() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.restores.is_held = true;
+        world.schema_change("t1");
+    });
+    for (restores, name) in [(2, "a1"), (3, "a2")] {
+        run.until("a restore", |world, _| world.restores.accepted == restores).await;
+        let newest = run.world.with(|world| {
+            let old = if restores == 2 { "t1" } else { "a1" };
+            world.rename_table(old, name);
+            world.load(&[(name, &["p1"]), ("t2", &["p1"])]);
+            world.newest()
+        });
+        run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
+        let readable =
+            run.world.with(|world| world.target.table(name).map(|table| table.partitions[0].version));
+        assert_eq!(readable, Some(2), "the old table has the new name");
+    }
+    // The last try does not give way, or a table that is renamed all the time would never be there.
+    run.until("a restore", |world, _| world.restores.accepted == 4).await;
+    run.world.with(|world| {
+        world.rename_table("a2", "a3");
+        world.load_all("a3");
+        world.restores.is_held = false;
+    });
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| (world.backups.accepted, world.restores.accepted)), (2, 4));
+    let given_up = run.history().into_iter().filter(|(plan, ..)| plan == "restore").count();
+    assert_eq!(given_up, 2);
+}

@@ -21,8 +21,10 @@ pub struct Scenario {
     pub prepare: fn(&World),
     /// What is done while it runs; all is replicated soon after it returns.
     pub play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
-    /// Backups, and restores, that it takes.
+    /// Backups that it takes, and restores at least.
     pub snapshots: u32,
+    /// Restores that may have been given up for a change of names.
+    pub given_up: u32,
 }
 
 const fn database(
@@ -30,7 +32,7 @@ const fn database(
     snapshots: u32,
     play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
 ) -> Scenario {
-    Scenario { name, table: None, options: |_| {}, prepare: two_tables, play, snapshots }
+    Scenario { name, table: None, options: |_| {}, prepare: two_tables, play, snapshots, given_up: 0 }
 }
 
 const fn table(
@@ -38,7 +40,15 @@ const fn table(
     snapshots: u32,
     play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
 ) -> Scenario {
-    Scenario { name, table: Some(("t1", "x1")), options: |_| {}, prepare: two_tables, play, snapshots }
+    Scenario {
+        name,
+        table: Some(("t1", "x1")),
+        options: |_| {},
+        prepare: two_tables,
+        play,
+        snapshots,
+        given_up: 0,
+    }
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -49,6 +59,7 @@ pub const SCENARIOS: &[Scenario] = &[
         prepare: busy_database,
         play: |run| everything(run).boxed_local(),
         snapshots: 1,
+        given_up: 0,
     },
     database("schema_change", 2, |run| schema_change(run).boxed_local()),
     database("rejoin_under_load", 2, |run| rejoin_under_load(run).boxed_local()),
@@ -57,10 +68,17 @@ pub const SCENARIOS: &[Scenario] = &[
     database("rename", 1, |run| rename(run).boxed_local()),
     database("swap", 1, |run| replace(run, true).boxed_local()),
     database("replace", 1, |run| replace(run, false).boxed_local()),
-    database("swap_apart", 2, |run| swap_apart(run).boxed_local()),
+    Scenario { given_up: 1, ..database("swap_apart", 2, |run| swap_apart(run).boxed_local()) },
+    Scenario {
+        given_up: 2,
+        ..database("renamed_while_restoring", 2, |run| renamed_while_restoring(run).boxed_local())
+    },
     database("replace_apart", 1, |run| replace_apart(run).boxed_local()),
     database("drop_and_create", 1, |run| drop_and_create(run).boxed_local()),
-    database("drop_while_restoring", 2, |run| drop_while_restoring(run).boxed_local()),
+    Scenario {
+        given_up: 1,
+        ..database("drop_while_restoring", 2, |run| drop_while_restoring(run).boxed_local())
+    },
     database("appeared_and_renamed", 2, |run| appeared_and_renamed(run).boxed_local()),
     database("truncate", 1, |run| truncate(run).boxed_local()),
     database("partitions", 1, |run| partitions(run).boxed_local()),
@@ -280,6 +298,24 @@ async fn swap_apart(run: &mut Run) {
         world.load_all("t1");
         world.load_all("t2");
     });
+}
+
+/// A table is renamed again and again while it is put in place; the other one goes on.
+async fn renamed_while_restoring(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| world.schema_change("t1"));
+    restores_accepted(run, 2).await;
+    let mut name = "t1";
+    for next in ["a1", "a2", "a3", "a4"] {
+        let seq = run.world.with(|world| {
+            world.rename_table(name, next);
+            world.load_all(next);
+            world.load(&[("t2", &["t2"])]);
+            world.newest()
+        });
+        run.until("the load of the other", |world, _| world.store.position.commit_seq >= seq).await;
+        name = next;
+    }
 }
 
 /// A table apart is replaced for good; only the other one is left to be copied.

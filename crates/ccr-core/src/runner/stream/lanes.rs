@@ -1,11 +1,12 @@
 //! Tables apart from the stream: how they leave it, are copied, catch up and join it again.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use doris_types::call::{BinlogScope, MetaFilter};
 use doris_types::record::{BinlogType, Record};
 
-use super::{Stream, copy_reason};
+use super::{Held, Stream, copy_reason};
 use crate::change::Change;
 use crate::effect::statement::NAME_TAKEN;
 use crate::effect::{look_for, upstream};
@@ -164,6 +165,19 @@ impl Stream<'_> {
                 self.job.apply(Event::PartialRestoreCancelled { source_id }).await?;
                 self.start_lane(source_id, EarlierCommits::default());
             }
+            Ok(CopyStep::GaveWay) => {
+                let since = self.since_ms(source_id);
+                let text = format!("{}: its name changes", self.reason(source_id));
+                self.job.history("restore", (cursor, cursor), text, "given up", since).await;
+                self.job.apply(Event::PartialRestoreCancelled { source_id }).await?;
+                match &self.held {
+                    // It goes on under the name that the table has then.
+                    Some(Held::Statement(change, _)) => {
+                        self.parked.insert(source_id, change.commit_seq);
+                    }
+                    Some(Held::Replan) | None => self.start_lane(source_id, EarlierCommits::default()),
+                }
+            }
             Ok(CopyStep::TakenOver { by_id, name }) if !self.job.state.tables.contains_key(&by_id) => {
                 self.take_over(source_id, by_id, name, cursor + 1).await?;
             }
@@ -252,8 +266,11 @@ impl Stream<'_> {
         match &apart.work {
             ApartWork::Blocked(_) => {}
             ApartWork::PartialSync { step, .. } => {
-                let copy = lane::run(Arc::clone(&self.shell), source_id, link.clone(), step.clone());
+                let give_way = Arc::<AtomicBool>::default();
+                let (shell, asked) = (Arc::clone(&self.shell), Arc::clone(&give_way));
+                let copy = lane::run(shell, source_id, link.clone(), step.clone(), asked);
                 self.copies.insert(source_id, copy);
+                self.give_way.insert(source_id, give_way);
             }
             ApartWork::CatchUp { .. } => {
                 let scope = BinlogScope {

@@ -15,6 +15,7 @@ mod views;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use doris_types::call::BinlogScope;
@@ -83,6 +84,8 @@ struct Stream<'a> {
     replays: BTreeMap<i64, Track>,
     /// Tables apart that are being copied.
     copies: BTreeMap<i64, CopyFuture>,
+    /// What asks a copy to give way to a change of its table's name.
+    give_way: BTreeMap<i64, Arc<AtomicBool>>,
     held: Option<Held>,
     /// Tables apart whose track waits for the main one to have passed this commit seq.
     parked: BTreeMap<i64, i64>,
@@ -119,6 +122,7 @@ impl<'a> Stream<'a> {
             main,
             replays: BTreeMap::new(),
             copies: BTreeMap::new(),
+            give_way: BTreeMap::new(),
             held: None,
             parked: BTreeMap::new(),
             recording: None,
@@ -190,6 +194,7 @@ impl<'a> Stream<'a> {
             }
             StreamEvent::Copied(source_id, step) => {
                 self.copies.remove(&source_id);
+                self.give_way.remove(&source_id);
                 self.handle_copied(source_id, step).await?;
                 self.release_held().await?;
                 Ok(Flow::GoOn)

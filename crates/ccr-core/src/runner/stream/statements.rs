@@ -1,6 +1,7 @@
 //! Statements: recorded as begun, sent on their track, and recorded as done.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Held, Stream};
 use crate::change::Change;
@@ -23,6 +24,9 @@ impl Stream<'_> {
         let in_doubt = self.statement_in_doubt(track) == Some(commit_seq);
         if track == TrackId::Main && self.waits_for_lane(&statement) {
             tracing::info!(commit_seq, "waiting for a table apart");
+            for give_way in named_tables(&statement).iter().filter_map(|id| self.give_way.get(id)) {
+                give_way.store(true, Ordering::Relaxed);
+            }
             self.held = Some(Held::Statement(change, statement));
             return Ok(());
         }
@@ -66,11 +70,13 @@ impl Stream<'_> {
     }
 
     /// Whether a statement must wait for a table apart. A table can neither be renamed nor go while its copy is
-    /// being put in place under its name, and not while a statement of its own is under way to that name.
+    /// being put in place under its name, which is then asked to give way, and not while a statement of its own
+    /// is under way to that name.
     fn waits_for_lane(&self, statement: &Statement) -> bool {
-        named_tables(statement)
-            .into_iter()
-            .any(|id| self.is_being_restored(id) || self.replays.get(&id).is_some_and(Track::is_acting))
+        named_tables(statement).into_iter().any(|id| {
+            self.is_being_restored(id) && !self.parked.contains_key(&id)
+                || self.replays.get(&id).is_some_and(Track::is_acting)
+        })
     }
 
     /// Whether a restore of the table was, or is about to be, submitted.

@@ -126,6 +126,15 @@ impl Inner {
         self.restores.jobs[at].state = "FINISHED";
     }
 
+    /// CANCEL RESTORE, whichever it is that runs.
+    pub fn cancel_restore(&mut self) -> Answer<()> {
+        let running = self.restores.jobs.iter_mut().find(|job| job.is_running());
+        let job = running.ok_or_else(|| super::refusal(1105, "No restore is currently running"))?;
+        job.state = "CANCELLED";
+        job.status = "[COMMON_ERROR, msg: user cancelled, current state: DOWNLOADING]".to_owned();
+        Ok(())
+    }
+
     /// Whether a running restore is going to replace a table, which can then be neither altered nor dropped.
     pub fn is_being_restored(&self, id: i64) -> bool {
         let running = self.restores.jobs.iter().find(|job| job.is_running());

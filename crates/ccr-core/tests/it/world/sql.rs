@@ -57,6 +57,7 @@ pub enum Ddl {
         table: String,
         partitions: Vec<String>,
     },
+    CancelRestore,
     SetMedium {
         table: String,
         partitions: Vec<String>,
@@ -82,6 +83,9 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
         })
         .collect();
     let mut words = Words { words, at: 0 };
+    if words.take("CANCEL RESTORE FROM") {
+        return Some(Ddl::CancelRestore);
+    }
     if words.take("CREATE TABLE IF NOT EXISTS") {
         return words.create_table();
     }

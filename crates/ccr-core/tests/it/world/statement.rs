@@ -20,7 +20,8 @@ impl Inner {
     /// A table that an atomic restore is about to replace can be loaded into, but not be altered or dropped.
     fn refuse_while_restoring(&self, ddl: &Ddl) -> Answer<()> {
         let (name, drops) = match ddl {
-            Ddl::CreateTable { .. }
+            Ddl::CancelRestore
+            | Ddl::CreateTable { .. }
             | Ddl::CreateView { .. }
             | Ddl::AlterView { .. }
             | Ddl::DropView { .. } => {
@@ -54,6 +55,7 @@ impl Inner {
 
     fn apply(&mut self, ddl: Ddl) -> Answer<()> {
         match ddl {
+            Ddl::CancelRestore => self.cancel_restore()?,
             Ddl::CreateTable { name, columns, partitions, buckets, replicas } => {
                 if self.target.table(&name).is_none() {
                     let partitions: Vec<_> =
