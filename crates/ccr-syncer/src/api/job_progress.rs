@@ -171,6 +171,9 @@ fn add_times(fields: &mut Map<String, Value>, record: &JobRecord, state: &JobSta
     if let Some(last) = &state.last_full_sync {
         fields.insert("full_sync_start_at".to_owned(), json!(last.started_at_ms / 1000));
     }
+    if let Some(apart) = partial_sync(state).and_then(|(_, link, _)| link.lane.apart()) {
+        fields.insert("partial_sync_start_at".to_owned(), json!(apart.since_ms / 1000));
+    }
     match &state.phase {
         Phase::Incremental(incremental) => {
             fields.insert("incremental_sync_start_at".to_owned(), json!(incremental.since_ms / 1000));
@@ -238,6 +241,21 @@ mod tests {
         assert_eq!(shown["full_sync_info"]["prev_commit_seq"], 7);
         assert!(shown["full_sync_info"]["info"].as_str().unwrap().contains("expired up to commit seq 9"));
         assert!(shown.get("incremental_sync_start_at").is_none());
+    }
+
+    #[test]
+    fn a_table_that_is_copied_again_has_its_id_and_the_moment_it_left() {
+        let shown = shown(
+            r#"{"version":1,"snapshots_taken":2,"phase":{"phase":"incremental","since_ms":5000,
+               "statement_in_doubt":null},"tables":{
+               "4":{"source_name":"t","target_name":"t","target_id":9,"synced_to":11,"lane":{"lane":"apart",
+               "cursor":11,"since_ms":7000,"work":{"work":"partial_sync","reason":{"kind":"requested","detail":""},
+               "step":{"step":"backup","label":"b"}}}}},
+               "blocked":null,"last_full_sync":null}"#,
+            12,
+        );
+        assert_eq!((&shown["sync_state"], &shown["partial_sync_start_at"]), (&json!(4), &json!(7)));
+        assert_eq!(shown["partial_sync_data"], json!({ "table_id": 4, "table": "t", "is_view": false }));
     }
 
     #[test]
