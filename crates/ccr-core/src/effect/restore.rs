@@ -117,6 +117,11 @@ async fn cancel(shell: &Shell, restore_label: &str) {
     }
 }
 
+/// Whether the FE knows a restore of that label, however it ended.
+pub(crate) async fn is_known(shell: &Shell, label: &str) -> Result<bool> {
+    Ok(find(shell, label).await?.is_some())
+}
+
 /// The restore of that label, if the FE knows it.
 async fn find(shell: &Shell, label: &str) -> Result<Option<SnapshotJob>> {
     let db = shell.target_database();

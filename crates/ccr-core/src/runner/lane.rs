@@ -127,6 +127,10 @@ async fn put(
         let detail = "it does not hold the table".to_owned();
         return Ok(CopyStep::Again(PartialSyncReason::SnapshotLost { label: backup_label, detail }));
     };
+    if old.target_id == NO_TARGET && !restore::is_known(&shell, &restore_label).await? {
+        // The name may be another one than when the backup was taken.
+        statement::ensure_absent(&shell, &old.target_name).await?;
+    }
     // Upstream the table may have got another name that the job's own list has not come to yet.
     let scope = Scope::Table { source_name: table.name.clone(), target_name: old.target_name.clone() };
     match restore::run(&shell, &backup_label, &restore_label, &info, &scope, &gives_way).await? {

@@ -195,3 +195,33 @@ async fn a_newer_lease_stops_the_job() {
     run.caught_up().await;
     run.check();
 }
+
+/// A table that no binlog has created gets the name of somebody's table while its copy is put in place.
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_gave_way_leaves_a_foreign_table_of_its_new_name_alone() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.restores.is_held = true;
+        let table = world.new_table("a", &[], 1, 1);
+        world.source.tables.insert(table.id, table);
+        world.load_all("a");
+    });
+    run.until("the restore", |world, _| world.restores.accepted == 2).await;
+    let foreign = run.world.with(|world| {
+        let table = world.new_table("c", &[], 1, 1);
+        let id = table.id;
+        world.target.tables.insert(id, table);
+        world.rename_table("a", "c");
+        id
+    });
+    assert_eq!(run.blocked().await.code, "CCR0312");
+    run.stop().await;
+    run.world.with(|world| {
+        assert_eq!(world.target.table("c").map(|table| table.id), Some(foreign), "it is left alone");
+        world.target.tables.remove(&foreign);
+        world.restores.is_held = false;
+    });
+    run.start();
+    run.caught_up().await;
+    run.check();
+}
