@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::cluster::{Cluster, ClusterInner};
-use crate::{binlog, exec, snapshot, txn};
+use crate::{binlog, exec, mv, snapshot, txn};
 
 /// Pause between two looks for transactions past their time limit.
 const TXN_INTERVAL: Duration = Duration::from_millis(200);
@@ -24,7 +24,10 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> + Send) {
     let options = &cluster.options;
     let snapshots = every(options.backup_interval, &cluster, snapshot::tick);
-    let alters = every(options.backup_interval, &cluster, exec::job::tick);
+    let alters = every(options.backup_interval, &cluster, |cluster| {
+        exec::job::tick(cluster);
+        mv::tick(cluster);
+    });
     let txns = every(TXN_INTERVAL, &cluster, |cluster| txn::tick(cluster));
     let moves = async {
         let mut ticks = ticks(TXN_INTERVAL);

@@ -16,7 +16,7 @@ use crate::error::{SqlError, SqlResult};
 use crate::query::transaction;
 use crate::session::{Answer, Session};
 use crate::sql::{self, ShowKind, Statement};
-use crate::{access, exec, query, show, snapshot};
+use crate::{access, exec, mv, query, show, snapshot};
 
 /// Databases that every cluster has and that hold no replicated table.
 const SYSTEM_DATABASES: [&str; 3] = ["information_schema", "mysql", "__internal_schema"];
@@ -84,6 +84,7 @@ pub async fn run(
             let db = named_or_current(restore.db.as_deref(), session)?;
             snapshot::restore_from_repository(cluster, &db, restore).map(|()| Answer::ok())
         }
+        Statement::AsyncView(statement) => mv::run(cluster, session, statement),
         Statement::CancelBackup { db } => {
             let db = named_or_current(db.as_deref(), session)?;
             snapshot::cancel_backup(cluster, &db).map(|()| Answer::ok())
@@ -184,6 +185,7 @@ fn needs_master(statement: &Statement) -> bool {
         | Statement::DropResource { .. }
         | Statement::Repository(_)
         | Statement::Function(_)
+        | Statement::AsyncView(_)
         | Statement::Account(_)
         | Statement::Accepted(_)
         | Statement::Sync

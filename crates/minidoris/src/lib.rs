@@ -22,6 +22,7 @@ pub mod fault;
 pub mod frontend_config;
 pub mod http;
 pub mod model;
+pub mod mv;
 pub mod mysql;
 pub mod options;
 pub mod persist;

@@ -163,6 +163,7 @@ pub(crate) fn create_table(cluster: &ClusterInner, db_id: i64, spec: &Spec) -> i
         light_schema_change: true,
         binlog: BinlogConfig { enable: spec.binlog, ..BinlogConfig::default() },
         next_column_unique_id: 2,
+        async_view: None,
         create_time: 0,
     };
     let mut items = vec![(spec.name.to_owned(), PartitionItem::Unpartitioned)];

@@ -9,7 +9,8 @@ use super::{UserIdentity, Wanted};
 use crate::error::{SqlError, SqlResult};
 use crate::session::{ResultSet, Session};
 use crate::sql::{
-    AccountStatement, AlterOperation, GrantLevel, Granted, Recover, Show, ShowKind, Statement, TableName,
+    AccountStatement, AlterOperation, AsyncViewStatement, GrantLevel, Granted, Recover, Show, ShowKind,
+    Statement, TableName,
 };
 use crate::state::FeState;
 
@@ -192,6 +193,7 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
                 named_table(state, session, table, Wanted::ALTER_CREATE, "RECOVERY")
             }
         },
+        Statement::AsyncView(statement) => about_view(state, session, statement),
         Statement::Backup(backup) => load_on(state, session, backup.db.as_deref()),
         Statement::CancelBackup { db } | Statement::CancelRestore { db } => {
             load_on(state, session, db.as_deref())
@@ -216,6 +218,20 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
         | Statement::Commit
         | Statement::Rollback
         | Statement::Query(_) => Ok(()),
+    }
+}
+
+fn about_view(state: &FeState, session: &Session, statement: &AsyncViewStatement) -> SqlResult<()> {
+    match statement {
+        AsyncViewStatement::Create(create) => on_table(state, session, &create.view, Wanted::CREATE),
+        AsyncViewStatement::Drop { view, .. } => on_table(state, session, view, Wanted::DROP),
+        AsyncViewStatement::Refresh { view, .. }
+        | AsyncViewStatement::Pause(view)
+        | AsyncViewStatement::Resume(view)
+        | AsyncViewStatement::CancelTask { view, .. }
+        | AsyncViewStatement::Rename { view, .. }
+        | AsyncViewStatement::Reschedule { view, .. }
+        | AsyncViewStatement::Set { view, .. } => on_table(state, session, view, Wanted::ALTER),
     }
 }
 
@@ -300,6 +316,7 @@ fn show(state: &FeState, session: &Session, show: &Show) -> SqlResult<()> {
         ShowKind::CreateTable(name) => of_table(name, "SHOW CREATE TABLE"),
         ShowKind::CreateView(name) => of_table(name, "SHOW CREATE VIEW"),
         ShowKind::CreateMaterializedView { table, .. } => of_table(table, "SHOW CREATE MATERIALIZED VIEW"),
+        ShowKind::CreateAsyncView(name) => of_table(name, "SHOW CREATE MATERIALIZED VIEW"),
         ShowKind::ViewsOf(name) => of_table(name, "SHOW VIEW"),
         ShowKind::Partitions { table, .. } => of_table(table, "SHOW PARTITIONS"),
         ShowKind::Tablets(name) => of_table(name, "SHOW TABLETS"),

@@ -119,7 +119,7 @@ pub(crate) fn append_with_indexes(
     data: String,
     indexes_at_replay: Vec<(i64, Vec<i64>)>,
 ) {
-    if !state.config_flag("enable_feature_binlog") {
+    if !state.config_flag("enable_feature_binlog") || has_async_view(state, db_id, table_ids) {
         return;
     }
     let db_enabled = is_db_enabled(state, db_id);
@@ -159,6 +159,13 @@ pub(crate) fn append_with_indexes(
     if resets_flags {
         forget_flags(&mut state.binlogs.flags, db_id, table_ids);
     }
+}
+
+/// Whether one of the tables is an asynchronous materialised view, of which no binlog tells.
+fn has_async_view(state: &FeState, db_id: i64, table_ids: &[i64]) -> bool {
+    let Some(db) = state.databases.get(&db_id) else { return false };
+    let tables = table_ids.iter().filter_map(|id| db.tables.get(id)?.as_olap());
+    tables.into_iter().any(|table| table.async_view.is_some())
 }
 
 /// Creations and drops are told to database lists only.

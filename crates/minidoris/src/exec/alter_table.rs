@@ -27,6 +27,10 @@ pub fn run(
             table.name
         )));
     }
+    // Views may take each other's names.
+    if !alter.operations.iter().all(|op| matches!(op, AlterOperation::ReplaceTable { .. })) {
+        context::check_own(session, table)?;
+    }
     // Marking a table as synchronised must be possible at any time.
     let only_properties = alter.operations.iter().all(|op| matches!(op, AlterOperation::SetProperties(_)));
     if !only_properties {

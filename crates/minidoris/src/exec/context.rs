@@ -50,6 +50,16 @@ pub fn olap_mut(state: &mut FeState, db_id: i64, table_id: i64) -> &mut OlapTabl
         .expect("the id was resolved to an OLAP table")
 }
 
+/// Refuses statements that would make a materialised view differ from its query.
+pub fn check_own(session: &Session, table: &OlapTable) -> SqlResult<()> {
+    let may_write =
+        session.variables.get(crate::mv::MAY_WRITE).is_some_and(|value| value == "true" || value == "1");
+    if table.async_view.is_some() && !may_write {
+        return Err(SqlError::general("Not allowed to perform current operation on async materialized view"));
+    }
+    Ok(())
+}
+
 /// Refuses to alter a table that a job is changing.
 pub fn check_normal(table: &OlapTable) -> SqlResult<()> {
     if table.state == TableState::Normal {

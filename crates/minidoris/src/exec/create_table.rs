@@ -12,9 +12,10 @@ use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{
-    Column, Distribution, DistributionKind, IndexSchema, IndexState, KeysType, OlapTable, PartitionScheme,
-    SecondaryIndex, Table, TableState, Tracked,
+    BinlogConfig, Column, Distribution, DistributionKind, IndexSchema, IndexState, KeysType, OlapTable,
+    PartitionScheme, SecondaryIndex, Table, TableState, Tracked,
 };
+use crate::mv::AsyncView;
 use crate::session::Session;
 use crate::show::{Flavour, create_table_text, table_properties};
 use crate::sql::{
@@ -46,6 +47,29 @@ pub fn create(
     journal_create(cluster, state, db_id, table_id);
     dynamic::run(cluster, state, (db_id, table_id));
     Ok(())
+}
+
+/// A table that is an asynchronous materialised view, without rows; nothing of it reaches the binlogs.
+pub fn create_async_view(
+    cluster: &ClusterInner,
+    state: &mut FeState,
+    session: &Session,
+    create: &CreateTable,
+    view: AsyncView,
+) -> SqlResult<(i64, i64)> {
+    let db_id = context::database_id(state, session, create.table.db.as_deref())?;
+    if state.databases[&db_id].table_named(&create.table.name).is_some() {
+        return Err(SqlError::table_exists(&create.table.name));
+    }
+    let mut table = plan(cluster, state, db_id, create)?;
+    table.async_view = Some(Box::new(view));
+    table.binlog = BinlogConfig::default();
+    make_partitions(cluster, state, db_id, &mut table, create)?;
+    let table_id = table.id;
+    let db = state.databases.get_mut(&db_id).expect("the id was resolved");
+    db.tables.insert(table_id, Table::Olap(Tracked::new(table)));
+    state.journal();
+    Ok((db_id, table_id))
 }
 
 /// CREATE TABLE LIKE: the text of the source, under the new name.
@@ -152,6 +176,7 @@ fn plan(
         is_being_synced: settings.is_being_synced,
         light_schema_change: settings.light_schema_change,
         binlog: settings.binlog,
+        async_view: None,
         create_time: cluster.clock.now_ms(),
     };
     for rollup in &create.rollups {

@@ -91,7 +91,11 @@ pub fn set_properties(
     let before = config(db);
     let after = parse_binlog(properties, &before)?;
     if after.enable && !before.enable {
-        let off = db.tables.values().filter_map(Table::as_olap).find(|table| !table.binlog.enable);
+        let off = db
+            .tables
+            .values()
+            .filter_map(Table::as_olap)
+            .find(|table| !table.binlog.enable && table.async_view.is_none());
         if let Some(table) = off {
             return Err(SqlError::general(format!(
                 "binlog is not enable in table[{}] in db [{name}]",

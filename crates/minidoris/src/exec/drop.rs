@@ -41,6 +41,9 @@ pub fn table(
                 table.state.name()
             )));
         }
+        Table::Olap(table) if table.async_view.is_some() => {
+            return Err(wrong_object(state, db_id, &name.name, "TABLE", "DROP MATERIALIZED VIEW"));
+        }
         Table::Olap(_) => {}
     }
     remove(cluster, state, db_id, table_id, force);
@@ -62,6 +65,15 @@ pub fn view(
     }
     remove(cluster, state, db_id, view_id, true);
     Ok(())
+}
+
+/// DROP MATERIALIZED VIEW of an asynchronous one, for good and without a binlog.
+pub fn async_view(cluster: &ClusterInner, state: &mut FeState, (db_id, table_id): (i64, i64)) {
+    let table = state.databases.get_mut(&db_id).and_then(|db| db.tables.remove(&table_id));
+    if let Some(table) = table {
+        discard(cluster, state, db_id, table, true);
+    }
+    state.journal();
 }
 
 /// Takes a table or view out of the catalogue and journals it. The data stays in the recycle bin unless

@@ -34,11 +34,14 @@ pub(crate) mod tests;
 mod truncate;
 mod view;
 
-pub use context::database_id;
+pub use context::{check_own, database_id};
+pub use create_table::create_async_view;
 pub use database::config as binlog_config;
+pub use drop::async_view as drop_async_view;
 pub use function::Function;
 pub use resource::Resource;
 pub use state::{AlterJob, BuildIndexJob, DdlState, Recycled, RecycledObject};
+pub use view::qualify;
 
 use crate::access;
 use crate::cluster::ClusterInner;
@@ -116,6 +119,7 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         | Statement::Set(_)
         | Statement::Backup(_)
         | Statement::Restore(_)
+        | Statement::AsyncView(_)
         | Statement::CancelBackup { .. }
         | Statement::CancelRestore { .. }
         | Statement::Sync

@@ -28,6 +28,8 @@ pub struct DdlState {
     pub storage_policies: BTreeMap<String, Resource>,
     /// In the order of their creation.
     pub functions: Vec<Function>,
+    /// Refreshes of asynchronous materialised views, oldest first.
+    pub view_tasks: Vec<crate::mv::Task>,
 }
 
 /// A dropped object that RECOVER can bring back.

@@ -22,6 +22,7 @@ pub fn run(
     let ids = context::olap_ids(state, session, &truncate.table)?;
     let (db_id, table_id) = ids;
     let table = context::olap(state, db_id, table_id);
+    context::check_own(session, table)?;
     if table.state != TableState::Normal {
         return Err(SqlError::general(format!(
             "Table[{}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",

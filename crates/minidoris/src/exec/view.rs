@@ -123,7 +123,7 @@ fn check_names(
 }
 
 /// Puts `internal`.`db` before every table of a query that lacks them.
-fn qualify(query: &str, db: &str) -> SqlResult<String> {
+pub fn qualify(query: &str, db: &str) -> SqlResult<String> {
     let tokens = tokenize(query)?;
     let ctes = common_table_names(&tokens);
     let mut text = String::new();

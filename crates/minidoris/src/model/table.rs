@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Column, Distribution, KeysType, Partition, Tracked};
+use crate::mv::AsyncView;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Database {
@@ -52,6 +53,9 @@ pub struct OlapTable {
     pub light_schema_change: bool,
     pub binlog: BinlogConfig,
     pub next_column_unique_id: i32,
+    /// Set for an asynchronous materialised view.
+    #[serde(default)]
+    pub async_view: Option<Box<AsyncView>>,
     /// Milliseconds since the epoch.
     pub create_time: i64,
 }
@@ -204,6 +208,11 @@ impl OlapTable {
         self.columns().iter().find(|column| column.name.eq_ignore_ascii_case(name))
     }
 
+    /// What Doris calls the kind of table.
+    pub fn type_name(&self) -> &'static str {
+        if self.async_view.is_some() { "MATERIALIZED_VIEW" } else { "OLAP" }
+    }
+
     /// A formal or temporary partition by id.
     pub fn any_partition(&self, id: i64) -> Option<&Partition> {
         self.partitions.get(&id).or_else(|| self.temp_partitions.get(&id))
@@ -237,6 +246,7 @@ impl OlapTable {
             light_schema_change: self.light_schema_change,
             binlog: self.binlog.clone(),
             next_column_unique_id: self.next_column_unique_id,
+            async_view: self.async_view.clone(),
             create_time: self.create_time,
         }
     }

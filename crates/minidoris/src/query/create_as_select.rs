@@ -51,7 +51,7 @@ pub async fn run(
     }
 }
 
-fn columns(names: &[String], query: &Compiled) -> SqlResult<Vec<ColumnDef>> {
+pub fn columns(names: &[String], query: &Compiled) -> SqlResult<Vec<ColumnDef>> {
     if !names.is_empty() && names.len() != query.columns.len() {
         return Err(SqlError::general(
             "The number of column aliases does not match the number of columns in the query",

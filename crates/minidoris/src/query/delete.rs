@@ -9,13 +9,14 @@ use super::insert::{load_rows, split_name};
 use super::insert_head::delete_head;
 use super::load;
 use super::run::{parse_query, select};
-use super::target::{LoadTarget, PartitionChoice};
+use super::target::{LoadTarget, PartitionChoice, olap_table};
 use super::transaction::done;
 use super::writer::stage_delete;
 use crate::access::{Wanted, check};
 use crate::cluster::ClusterInner;
 use crate::data::{Condition, DeletePredicate, Operator, TabletSchema, Value, cast};
 use crate::error::{SqlError, SqlResult};
+use crate::exec;
 use crate::model::KeysType;
 use crate::session::{Answer, Session};
 
@@ -35,6 +36,7 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
     };
     let condition = parse_condition(condition)?;
     let target = LoadTarget::plan(cluster, &db, &table, head.partitions)?;
+    exec::check_own(session, olap_table(&cluster.fe.lock(), &db, &table)?.1)?;
     match target.schema.keys_type {
         KeysType::Unique => delete_rows(cluster, session, target, condition).await,
         KeysType::Duplicate | KeysType::Aggregate => {

@@ -102,7 +102,8 @@ impl TableSource {
         self.partitions.iter().any(|partition| partition.id == partition_id)
     }
 
-    fn versions(&self) -> BTreeMap<i64, i64> {
+    /// Partition to the version that the query reads.
+    pub fn versions(&self) -> BTreeMap<i64, i64> {
         self.partitions.iter().map(|partition| (partition.id, partition.version)).collect()
     }
 

@@ -9,7 +9,7 @@ use super::insert_head::{InsertHead, insert_head, quote_brackets};
 use super::load;
 use super::overwrite::overwrite;
 use super::run::{Rows, parse_query, run_compiled, select};
-use super::target::LoadTarget;
+use super::target::{LoadTarget, olap_table};
 use super::transaction::done;
 use super::types::Type;
 use super::writer::Writer;
@@ -19,6 +19,7 @@ use crate::cluster::ClusterInner;
 use crate::data::cast::{self, CastError};
 use crate::data::{Value, cast::coerce};
 use crate::error::{SqlError, SqlResult};
+use crate::exec;
 use crate::model::{Column, DefaultValue};
 use crate::session::{Answer, Session};
 
@@ -27,6 +28,7 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
     let (db, table) = split_name(session, &head.table)?;
     check::table(&cluster.fe.lock(), session, &db, &table, Wanted::LOAD, "LOAD")?;
     let target = LoadTarget::plan(cluster, &db, &table, head.partitions.clone())?;
+    exec::check_own(session, olap_table(&cluster.fe.lock(), &db, &table)?.1)?;
     let positions = positions(&target, &head)?;
     check_sequence(session, &target, &positions)?;
     let is_values = head.source.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("values"));

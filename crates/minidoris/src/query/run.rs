@@ -138,6 +138,17 @@ pub fn describe(cluster: &ClusterInner, session: &Session, query: &Query) -> Sql
         .map(|(compiled, _, _)| compiled)
 }
 
+/// What a query would read: table to partition to version.
+pub fn sources(
+    cluster: &ClusterInner,
+    session: &Session,
+    query: &Query,
+) -> SqlResult<BTreeMap<i64, BTreeMap<i64, i64>>> {
+    let (_, tables, _) =
+        compile_now(cluster, session, BTreeMap::new(), |compiler| compiler.query(None, query))?;
+    Ok(tables.iter().map(|table| (table.table_id(), table.versions())).collect())
+}
+
 /// A compiled query with the tables and the answers of the system that it reads.
 type Ready = (Compiled, Vec<TableSource>, Vec<(String, ResultSet)>);
 

@@ -70,6 +70,7 @@ pub fn check_allowed(statement: &Statement) -> SqlResult<()> {
         | Statement::DropResource { .. }
         | Statement::Repository(_)
         | Statement::Function(_)
+        | Statement::AsyncView(_)
         | Statement::Account(_)
         | Statement::Accepted(_) => Err(SqlError::general(ONLY_DML)),
     }

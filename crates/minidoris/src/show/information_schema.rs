@@ -5,6 +5,7 @@ use super::tables::{SYSTEM_DATABASES, columns_of};
 use super::{create_view_text, nodes, partitions, sorted_partitions};
 use crate::cluster::ClusterInner;
 use crate::model::Table;
+use crate::mv;
 use crate::session::{ResultSet, Session};
 use crate::state::FeState;
 
@@ -21,6 +22,14 @@ pub fn table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<Re
         _ => {}
     }
     let state = &*cluster.fe.lock();
+    if let Some((function, argument)) = name.strip_suffix(')').and_then(|call| call.split_once('(')) {
+        return match (function, argument) {
+            ("mv_infos", db) => Some(mv::infos(state, db)),
+            ("jobs", "mv") => Some(mv::jobs(state)),
+            ("tasks", "mv") => Some(mv::tasks(state)),
+            _ => None,
+        };
+    }
     match name.strip_prefix("information_schema.")? {
         "tables" => Some(tables(cluster, state)),
         "schemata" => Some(schemata(state)),

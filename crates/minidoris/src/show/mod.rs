@@ -26,6 +26,7 @@ pub use create_table::{
     partition_values_text, plain_name, sorted_partitions,
 };
 pub use filter::like;
+pub use format::time as format_time;
 
 use crate::access::{check, grants};
 use crate::cluster::ClusterInner;
@@ -111,6 +112,7 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::CreateDatabase(name) => tables::create_database(&state(), name),
         ShowKind::CreateTable(table) => tables::create_table(&state(), session, table),
         ShowKind::CreateView(view) => tables::create_view_of(&state(), session, view),
+        ShowKind::CreateAsyncView(view) => crate::mv::create_text(&state(), session, view),
         ShowKind::CreateMaterializedView { view, table } => {
             tables::create_materialized_view(&state(), session, view, table)
         }

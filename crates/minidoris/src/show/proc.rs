@@ -134,7 +134,7 @@ fn tables_of(state: &FeState, db: &Database) -> ResultSet {
             cell(table.partition_scheme.column_names().join(", ")),
             cell(table.partitions.len()),
             cell(table.state.name()),
-            cell("OLAP"),
+            cell(table.type_name()),
             None,
             cell(replica_count(table)),
             cell(newest.map_or(1, |partition| partition.visible_version)),

@@ -147,6 +147,9 @@ pub fn create_table(state: &FeState, session: &Session, name: &TableName) -> Sql
     let (db, table) = table(state, session, name)?;
     match table {
         Table::View(view) => Ok(create_view(view)),
+        Table::Olap(table) if table.async_view.is_some() => Err(SqlError::general(
+            "not support async materialized view, please use `show create materialized view`",
+        )),
         Table::Olap(table) => {
             let feature_binlog = state.config_flag("enable_feature_binlog");
             let mut result = ResultSet::new(&["Table", "Create Table"]);

@@ -73,6 +73,7 @@ fn objects(db: &Database, backup: &Backup, ignores_temporary: bool) -> SqlResult
         None => db
             .tables
             .values()
+            .filter(|table| table.as_olap().is_none_or(|table| table.async_view.is_none()))
             .map(|table| table.name().to_owned())
             .filter(|name| !backup.exclude.contains(name))
             .map(|name| BackupObject { name, partitions: None })

@@ -263,18 +263,4 @@ impl Parser<'_> {
             operations: vec![AlterOperation::BuildIndex { name, partitions }],
         }))
     }
-
-    /// At MATERIALIZED VIEW. Without ON it drops an asynchronous view, which replication never sees.
-    pub(super) fn drop_materialized_view(&mut self) -> SqlResult<Statement> {
-        self.expect_word("materialized")?;
-        self.expect_word("view")?;
-        self.if_exists();
-        let view = self.table_name()?;
-        if !self.accept_word("on") {
-            return Ok(Statement::Accepted("DROP MATERIALIZED".to_owned()));
-        }
-        let table = self.table_name()?;
-        let operations = vec![AlterOperation::DropRollup { names: vec![view.name] }];
-        Ok(Statement::AlterTable(AlterTable { table, operations }))
-    }
 }

@@ -5,6 +5,7 @@
 use indexmap::IndexMap;
 
 use super::account_ast::AccountStatement;
+use super::async_view::AsyncViewStatement;
 use super::function::FunctionStatement;
 use super::repository::RepositoryStatement;
 use super::show_ast::{AlterJobKind, Show};
@@ -85,6 +86,7 @@ pub enum Statement {
     },
     Repository(RepositoryStatement),
     Function(FunctionStatement),
+    AsyncView(AsyncViewStatement),
     /// Users, roles, GRANT and REVOKE.
     Account(AccountStatement),
     /// Accepted and journalled, without an effect that replication could see (ANALYZE, catalogs, workload groups…). Holds the leading keywords.

@@ -64,6 +64,9 @@ impl Parser<'_> {
         if self.accept_word("restore") {
             return Ok(Statement::CancelRestore { db: self.optional_from()? });
         }
+        if self.accept_words(&["materialized", "view"]) {
+            return self.cancel_view_task();
+        }
         if self.accept_words(&["alter", "table"]) {
             let kind = if self.accept_word("column") {
                 AlterJobKind::Column

@@ -253,27 +253,6 @@ impl Parser<'_> {
         let base = if self.accept_word("from") { Some(self.name()?) } else { None };
         Ok(RollupDef { name, columns, keys, base, properties: self.optional_properties()? })
     }
-
-    /// At MATERIALIZED VIEW. A synchronous one has nothing between its name and AS but properties.
-    pub(super) fn create_materialized_view(&mut self) -> SqlResult<Statement> {
-        self.expect_word("materialized")?;
-        self.expect_word("view")?;
-        self.if_not_exists();
-        let name = self.table_name()?;
-        let mut is_async = false;
-        while !self.at_end() && !self.at_word("as") {
-            let token = self.advance();
-            is_async |= ["build", "refresh", "distributed", "partition", "duplicate", "key"]
-                .iter()
-                .any(|word| token.is_word(word));
-        }
-        self.expect_word("as")?;
-        let query = self.rest_text();
-        if is_async {
-            return Ok(Statement::Accepted("CREATE MATERIALIZED".to_owned()));
-        }
-        Ok(Statement::CreateMaterializedView { name, query })
-    }
 }
 
 /// Prints an expression as Doris would: column names in back quotes, an operation in parentheses. The

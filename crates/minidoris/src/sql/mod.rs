@@ -8,6 +8,7 @@ mod account;
 pub mod account_ast;
 mod alter_table;
 pub mod ast;
+mod async_view;
 mod backup;
 mod create_table;
 mod function;
@@ -24,6 +25,9 @@ mod types;
 
 pub use account_ast::*;
 pub use ast::*;
+pub use async_view::{
+    AsyncViewStatement, CreateAsyncView, RefreshInfo, RefreshMethod, RefreshRequest, RefreshTrigger,
+};
 pub use function::{FunctionBody, FunctionName, FunctionStatement};
 pub use lexer::split_statements;
 pub use partition::DEFAULT_BUCKETS;

@@ -233,7 +233,7 @@ impl Parser<'_> {
             if self.accept_word("on") {
                 return Ok(ShowKind::CreateMaterializedView { view: view.name, table: self.table_name()? });
             }
-            return Ok(ShowKind::CreateTable(view));
+            return Ok(ShowKind::CreateAsyncView(view));
         }
         self.accept_word("brief");
         self.expect_word("table")?;

@@ -76,6 +76,7 @@ pub enum ShowKind {
     CreateDatabase(String),
     CreateTable(TableName),
     CreateView(TableName),
+    CreateAsyncView(TableName),
     CreateMaterializedView {
         view: String,
         table: TableName,

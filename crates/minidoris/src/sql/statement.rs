@@ -63,8 +63,10 @@ impl Parser<'_> {
             }
             "grant" => self.grant(false),
             "revoke" => self.grant(true),
-            "analyze" | "refresh" | "pause" | "resume" | "kill" | "unset" | "clean" | "stop" | "lock"
-            | "unlock" | "install" | "uninstall" | "warm" => Ok(self.accepted()),
+            "refresh" => self.refresh(),
+            "pause" | "resume" => self.pause_or_resume(),
+            "analyze" | "kill" | "unset" | "clean" | "stop" | "lock" | "unlock" | "install" | "uninstall"
+            | "warm" => Ok(self.accepted()),
             _ => Err(self.unexpected(EXPECTED)),
         }
     }
@@ -74,7 +76,7 @@ impl Parser<'_> {
     }
 
     /// A statement that is taken as it is; its first two words name it.
-    fn accepted(&mut self) -> Statement {
+    pub(super) fn accepted(&mut self) -> Statement {
         let text = self.rest_text();
         Statement::Accepted(text.split_whitespace().take(2).collect::<Vec<_>>().join(" ").to_uppercase())
     }
@@ -230,6 +232,9 @@ impl Parser<'_> {
         if self.accept_word("user") {
             return self.alter_user();
         }
+        if self.accept_words(&["materialized", "view"]) {
+            return self.alter_async_view();
+        }
         if self.accept_word("repository") {
             return self.alter_repository();
         }
@@ -245,7 +250,6 @@ impl Parser<'_> {
             "system",
             "catalog",
             "routine",
-            "materialized",
             "workload",
             "role",
             "job",
@@ -318,7 +322,7 @@ impl Parser<'_> {
         Ok(CreateView { view, if_not_exists: false, or_replace: false, columns, comment, query })
     }
 
-    fn view_columns(&mut self) -> SqlResult<Vec<(String, String)>> {
+    pub(super) fn view_columns(&mut self) -> SqlResult<Vec<(String, String)>> {
         if !self.accept_symbol('(') {
             return Ok(Vec::new());
         }

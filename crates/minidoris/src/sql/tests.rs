@@ -140,7 +140,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("create materialized view mv1 as select a, b from orders", "CreateMaterializedView"),
     (
         "create materialized view mv1 build deferred refresh complete on manual distributed by random as select 1",
-        "Accepted(\"CREATE MATERIALIZED\")",
+        "AsyncView(Create(CreateAsyncView { view: TableName",
     ),
     ("drop materialized view mv1 on orders", "AlterTable("),
     ("recover table orders as orders_back", "Recover(Table"),

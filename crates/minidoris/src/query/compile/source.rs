@@ -280,6 +280,19 @@ impl Compiler<'_> {
                 quote_name(shown)
             ));
         }
+        if ["mv_infos", "jobs", "tasks"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            let key = if name.eq_ignore_ascii_case("mv_infos") { "database" } else { "type" };
+            let Some(value) = property(args, key) else {
+                return Err(SqlError::general(format!(
+                    "Invalid {} metadata query: {key} is missing",
+                    name.to_lowercase()
+                )));
+            };
+            return match self.virtual_table(&format!("{name}({value})")) {
+                Some(rows) => Ok(self.answer(scope, rows, shown)),
+                None => Err(SqlError::general(format!("Invalid {key}: {value}"))),
+            };
+        }
         if ["frontends", "backends"].iter().any(|nodes| name.eq_ignore_ascii_case(nodes)) {
             check::globally(self.state, self.session, Wanted::NODE)?;
         }

@@ -127,7 +127,7 @@ fn full_table_meta(table: &OlapTable) -> TGetMetaTableMeta {
         name: Some(table.name.clone()),
         in_trash: None,
         partitions: Some(partitions.map(|partition| partition_meta(table, partition)).collect()),
-        table_type: Some("OLAP".to_owned()),
+        table_type: Some(table.type_name().to_owned()),
     }
 }
 

@@ -180,6 +180,7 @@ fn clean_tables(_cluster: &ClusterInner, fe: &mut FeState, job: &RestoreJob, now
     let surplus: Vec<i64> = db
         .tables
         .values()
+        .filter(|table| table.as_olap().is_none_or(|table| table.async_view.is_none()))
         .filter(|table| !names.contains(table.name()) && !table.name().starts_with(ATOMIC_PREFIX))
         .map(Table::id)
         .collect();

@@ -59,11 +59,12 @@ fn check_table(fe: &FeState, job: &RestoreJob, name: &str, remote: &OlapTable) -
     let local = match local {
         None if atomic => return Ok(Target::Swap { replaced: None }),
         None => return Ok(Target::New),
-        Some(Table::View(_)) => {
+        Some(local) if local.as_olap().is_none_or(|table| table.async_view.is_some()) => {
             return Err(format!(
                 "The type of local table should be same as type of remote table: {local_name}"
             ));
         }
+        Some(Table::View(_)) => return Err(format!("Table {local_name} is a view")),
         Some(Table::Olap(local)) => local,
     };
     if local.state != TableState::Normal {

@@ -39,6 +39,7 @@ macro_rules! files {
 files!(
     alter_heavy,
     alter_light,
+    async_views,
     binlog_properties,
     binlogs,
     cancel,

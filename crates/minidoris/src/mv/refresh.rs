@@ -1,0 +1,255 @@
+//! Tasks: one refresh of one view each, one at a time per view, in the order asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use doris_types::sql::qualified_name;
+
+use super::{AsyncView, MAY_WRITE, Outcome, runs_by_itself};
+use crate::cluster::ClusterInner;
+use crate::error::{SqlError, SqlResult};
+use crate::model::{DataType, PartitionValue, Table};
+use crate::query;
+use crate::query::run::{parse_query, sources};
+use crate::session::Session;
+use crate::sql::{RefreshMethod, RefreshTrigger};
+use crate::state::FeState;
+
+/// Tasks kept for `tasks("type" = "mv")`.
+const KEPT_TASKS: usize = 100;
+
+/// A row of `tasks("type" = "mv")`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    pub id: i64,
+    pub db_id: i64,
+    pub table_id: i64,
+    pub method: RefreshMethod,
+    pub status: TaskStatus,
+    pub error: String,
+    /// Whether rows were written; a refresh of what is in sync writes none.
+    pub wrote: bool,
+    /// Milliseconds since the epoch; 0 while not reached.
+    pub create_time: i64,
+    pub start_time: i64,
+    pub finish_time: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskStatus {
+    Pending,
+    Running,
+    Success,
+    Failed,
+    Canceled,
+}
+
+impl TaskStatus {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Running => "RUNNING",
+            Self::Success => "SUCCESS",
+            Self::Failed => "FAILED",
+            Self::Canceled => "CANCELED",
+        }
+    }
+
+    fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+/// A session that may write into views.
+pub(super) fn writer(mut session: Session) -> Session {
+    session.variables.insert(MAY_WRITE.to_owned(), "true".to_owned());
+    session
+}
+
+/// Queues a refresh and has it run. Must be called within the runtime.
+pub(super) fn submit(
+    cluster: &Arc<ClusterInner>,
+    state: &mut FeState,
+    (db_id, table_id): (i64, i64),
+    method: RefreshMethod,
+) {
+    let task = Task {
+        id: state.ids.allocate(),
+        db_id,
+        table_id,
+        method,
+        status: TaskStatus::Pending,
+        error: String::new(),
+        wrote: false,
+        create_time: cluster.clock.now_ms(),
+        start_time: 0,
+        finish_time: 0,
+    };
+    let tasks = &mut state.ddl.view_tasks;
+    tasks.push(task);
+    let surplus = tasks.len().saturating_sub(KEPT_TASKS);
+    let mut removed = 0;
+    tasks.retain(|task| {
+        let goes = removed < surplus && !task.status.is_open();
+        removed += usize::from(goes);
+        !goes
+    });
+    let cluster = Arc::clone(cluster);
+    tokio::spawn(async move { while work(&cluster).await {} });
+}
+
+pub(super) fn cancel(
+    state: &mut FeState,
+    (_, table_id): (i64, i64),
+    task_id: i64,
+    now_ms: i64,
+) -> SqlResult<()> {
+    let mut tasks = state.ddl.view_tasks.iter_mut();
+    match tasks.find(|task| task.id == task_id && task.table_id == table_id && task.status.is_open()) {
+        Some(task) => {
+            task.status = TaskStatus::Canceled;
+            task.finish_time = now_ms;
+            Ok(())
+        }
+        None => Err(SqlError::general(format!("no running task, taskId: {task_id}"))),
+    }
+}
+
+/// Starts what schedules and loads of base tables ask for. Called by the cluster's daemon.
+pub fn tick(cluster: &Arc<ClusterInner>) {
+    let now_ms = cluster.clock.now_ms();
+    let state = &mut *cluster.fe.lock();
+    let is_due = |view: &AsyncView, table_id: i64| {
+        if view.is_paused || !runs_by_itself(&view.refresh.trigger) {
+            return false;
+        }
+        let busy = state.ddl.view_tasks.iter().any(|task| task.table_id == table_id && task.status.is_open());
+        match view.refresh.trigger {
+            RefreshTrigger::Manual => false,
+            RefreshTrigger::Schedule { .. } => view.next_run <= now_ms,
+            // What failed would fail again; the next refresh by hand decides.
+            RefreshTrigger::Commit => view.outcome == Outcome::Success && !busy && !view.is_in_sync(state),
+        }
+    };
+    let due: Vec<(i64, i64)> = state
+        .databases
+        .values()
+        .flat_map(|db| db.tables.values().filter_map(Table::as_olap).map(|table| (db.id, table)))
+        .filter(|(_, table)| table.async_view.as_ref().is_some_and(|view| is_due(view, table.id)))
+        .map(|(db_id, table)| (db_id, table.id))
+        .collect();
+    for ids in due {
+        let Some(view) = view_mut(state, ids) else { continue };
+        let method = view.refresh.method;
+        if let RefreshTrigger::Schedule { every, unit, .. } = &view.refresh.trigger {
+            let step = period_ms(*every, unit);
+            // Runs that were missed are not made up for.
+            let missed = (now_ms - view.next_run).max(0) / step;
+            view.next_run += (missed + 1) * step;
+        }
+        submit(cluster, state, ids, method);
+    }
+}
+
+/// When a schedule runs first: at its start, or one period from now.
+pub(super) fn first_run(trigger: &RefreshTrigger, now_ms: i64) -> SqlResult<i64> {
+    match trigger {
+        RefreshTrigger::Manual | RefreshTrigger::Commit => Ok(0),
+        RefreshTrigger::Schedule { every, .. } if *every <= 0 => {
+            Err(SqlError::general("interval must be greater than 0"))
+        }
+        RefreshTrigger::Schedule { every, unit, starts: None } => Ok(now_ms + period_ms(*every, unit)),
+        RefreshTrigger::Schedule { starts: Some(text), .. } => start_ms(text)
+            .filter(|start| *start >= now_ms)
+            .ok_or_else(|| SqlError::general("starts time must be greater than current time")),
+    }
+}
+
+fn start_ms(text: &str) -> Option<i64> {
+    let normal = PartitionValue::Value(text.to_owned()).normalize(&DataType::DateTime { scale: 0 })?;
+    let text = normal.text(&DataType::DateTime { scale: 0 }).replacen(' ', "T", 1);
+    let local: jiff::civil::DateTime = text.parse().ok()?;
+    Some(local.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp().as_millisecond())
+}
+
+fn period_ms(every: i64, unit: &str) -> i64 {
+    let minutes = match unit {
+        "WEEK" => 7 * 24 * 60,
+        "DAY" => 24 * 60,
+        "HOUR" => 60,
+        _minute => 1,
+    };
+    every.saturating_mul(minutes).saturating_mul(60_000)
+}
+
+fn view_mut(state: &mut FeState, (db_id, table_id): (i64, i64)) -> Option<&mut AsyncView> {
+    let table = state.databases.get_mut(&db_id)?.tables.get_mut(&table_id)?;
+    table.as_olap_mut()?.async_view.as_deref_mut()
+}
+
+/// Runs the next task whose view is idle; tells whether there was one.
+async fn work(cluster: &Arc<ClusterInner>) -> bool {
+    let task = {
+        let tasks = &mut cluster.fe.lock().ddl.view_tasks;
+        let is_busy = |table_id: i64| {
+            tasks.iter().any(|task| task.table_id == table_id && task.status == TaskStatus::Running)
+        };
+        let next =
+            tasks.iter().position(|task| task.status == TaskStatus::Pending && !is_busy(task.table_id));
+        let Some(next) = next else { return false };
+        let task = &mut tasks[next];
+        task.status = TaskStatus::Running;
+        task.start_time = cluster.clock.now_ms();
+        task.clone()
+    };
+    let outcome = refresh(cluster, &task).await;
+    let now_ms = cluster.clock.now_ms();
+    {
+        let state = &mut *cluster.fe.lock();
+        if let Some(view) = view_mut(state, (task.db_id, task.table_id)) {
+            match &outcome {
+                Ok(Some(seen)) => {
+                    view.seen.clone_from(seen);
+                    view.outcome = Outcome::Success;
+                }
+                Ok(None) => {}
+                Err(_) => view.outcome = Outcome::Fail,
+            }
+        }
+        if let Some(known) = state.ddl.view_tasks.iter_mut().find(|known| known.id == task.id)
+            && known.status == TaskStatus::Running
+        {
+            known.finish_time = now_ms;
+            known.wrote = matches!(outcome, Ok(Some(_)));
+            known.status = if outcome.is_ok() { TaskStatus::Success } else { TaskStatus::Failed };
+            known.error = outcome.err().map(|error| error.message).unwrap_or_default();
+        }
+        state.journal();
+    }
+    cluster.changed.notify_waiters();
+    true
+}
+
+/// What a refresh read, or nothing when the view was in sync.
+type Seen = Option<BTreeMap<i64, BTreeMap<i64, i64>>>;
+
+async fn refresh(cluster: &Arc<ClusterInner>, task: &Task) -> SqlResult<Seen> {
+    let (db, name, query) = {
+        let state = cluster.fe.lock();
+        let gone = || SqlError::general(format!("async materialized view {} not exist", task.table_id));
+        let db = state.databases.get(&task.db_id).ok_or_else(gone)?;
+        let table = db.tables.get(&task.table_id).and_then(Table::as_olap).ok_or_else(gone)?;
+        let view = table.async_view.as_deref().ok_or_else(gone)?;
+        if task.method == RefreshMethod::Auto && view.is_in_sync(&state) {
+            return Ok(None);
+        }
+        (db.name.clone(), table.name.clone(), view.query.clone())
+    };
+    let mut session =
+        writer(Session { user: "root".to_owned(), database: Some(db.clone()), ..Session::default() });
+    // Looked at before the rows are read: what comes between is seen by the next refresh.
+    let seen = sources(cluster, &session, &parse_query(&query)?)?;
+    let insert = format!("INSERT OVERWRITE TABLE {} {query}", qualified_name(&db, &name));
+    query::run(cluster, &mut session, &insert).await?;
+    Ok(Some(seen))
+}
