@@ -19,6 +19,7 @@ mod light;
 pub mod partition;
 mod partition_items;
 mod properties;
+mod qualify;
 pub mod records;
 mod recover;
 mod rename;
@@ -41,7 +42,7 @@ pub use drop::async_view as drop_async_view;
 pub use function::Function;
 pub use resource::Resource;
 pub use state::{AlterJob, BuildIndexJob, DdlState, Recycled, RecycledObject};
-pub use view::qualify;
+pub use view::tables as qualify_tables;
 
 use crate::access;
 use crate::cluster::ClusterInner;

@@ -281,11 +281,14 @@ const JOURNAL: &[Step] = &[
     ("alter table t drop partition if exists p2", &[]),
     (
         "create view v as select k from t",
-        &[(2, "\"sql\":\"CREATE VIEW `v`\\n(k)\\n AS select k from `internal`.`d`.`t`;\"")],
+        &[(
+            2,
+            "\"sql\":\"CREATE VIEW `v`\\n(k)\\n AS select `internal`.`d`.`t`.`k` AS `k` from `internal`.`d`.`t`;\"",
+        )],
     ),
     (
         "alter view v as select k as x from t",
-        &[(17, "\"inlineViewDef\":\"select k as x from `internal`.`d`.`t`\"")],
+        &[(17, "\"inlineViewDef\":\"select `internal`.`d`.`t`.`k` as `x` from `internal`.`d`.`t`\"")],
     ),
     ("drop view v", &[(4, "\"isView\":true,\"rawSql\":\"DROP VIEW IF EXISTS `v`\"")]),
     ("create table l like t", &[(2, "\"tableName\":\"l\"")]),

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use doris_types::record::{BinlogType, CreateTableRecord, ModifyViewDefRecord, html_safe_json};
 use doris_types::sql::quote_identifier;
 
-use super::{context, records};
+use super::{context, qualify, records};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{Column, DataType, Table, View};
-use crate::query::compile::Compiler;
-use crate::query::now;
+use crate::query::compile::{Compiled, Compiler};
 use crate::query::run::parse_query;
+use crate::query::types::Type;
+use crate::query::{create_as_select, now};
 use crate::session::Session;
 use crate::show::create_view_text;
 use crate::sql::CreateView;
@@ -35,8 +36,9 @@ pub fn create(
         None => {}
     }
     let query = create.query.as_deref().unwrap_or_default();
-    let (definition, columns) = (qualify(query, &db.name)?, view_columns(create, query)?);
-    check_names(cluster, state, session, &definition)?;
+    let definition = qualify::columns(state, &db.name, &tables(query, &db.name)?);
+    let compiled = check_names(cluster, state, session, &definition)?;
+    let columns = view_columns(create, query, compiled.as_ref())?;
     let view_id = state.ids.allocate();
     let view = View {
         id: view_id,
@@ -72,10 +74,12 @@ pub fn alter(
 ) -> SqlResult<()> {
     let db_id = context::database_id(state, session, alter.view.db.as_deref())?;
     let db_name = state.databases[&db_id].name.clone();
-    let definition = alter.query.as_deref().map(|query| qualify(query, &db_name)).transpose()?;
-    if let Some(definition) = &definition {
-        check_names(cluster, state, session, definition)?;
-    }
+    let definition = alter.query.as_deref().map(|query| tables(query, &db_name)).transpose()?;
+    let definition = definition.map(|text| qualify::columns(state, &db_name, &text));
+    let compiled = match &definition {
+        Some(definition) => check_names(cluster, state, session, definition)?,
+        None => None,
+    };
     let db = state.databases.get_mut(&db_id).expect("the id was resolved");
     let view = match db.table_named_mut(&alter.view.name) {
         Some(Table::View(view)) => view,
@@ -89,7 +93,7 @@ pub fn alter(
         ModifyViewDefRecord { db_id, table_id: view.id, comment: Some(String::new()), ..Default::default() };
     if let (Some(query), Some(definition)) = (&alter.query, definition) {
         view.definition = definition;
-        view.columns = view_columns(alter, query)?;
+        view.columns = view_columns(alter, query, compiled.as_ref())?;
         record.inline_view_def.clone_from(&view.definition);
         record.new_full_schema = view.columns.iter().map(records::column).collect();
     } else {
@@ -104,26 +108,27 @@ pub fn alter(
 }
 
 /// Refuses a query that names a database, table or column that is not there. What only this emulator cannot
-/// run is let through.
+/// run is let through, and nothing is told of it.
 fn check_names(
     cluster: &ClusterInner,
     state: &FeState,
     session: &Session,
     definition: &str,
-) -> SqlResult<()> {
+) -> SqlResult<Option<Compiled>> {
     const MISSING: [u16; 3] = [1049, 1054, 1109];
-    let Ok(query) = parse_query(definition) else { return Ok(()) };
+    let Ok(query) = parse_query(definition) else { return Ok(None) };
     let no_rows = BTreeMap::new();
     let mut compiler = Compiler::new(state, session, now(cluster), &no_rows);
     match compiler.query(None, &query) {
         // Tables of the system are found by who runs the query.
         Err(error) if compiler.wanted.is_empty() && MISSING.contains(&error.code) => Err(error),
-        Ok(_) | Err(_) => Ok(()),
+        Ok(compiled) => Ok(Some(compiled)),
+        Err(_) => Ok(None),
     }
 }
 
 /// Puts `internal`.`db` before every table of a query that lacks them.
-pub fn qualify(query: &str, db: &str) -> SqlResult<String> {
+pub fn tables(query: &str, db: &str) -> SqlResult<String> {
     let tokens = tokenize(query)?;
     let ctes = common_table_names(&tokens);
     let mut text = String::new();
@@ -198,17 +203,18 @@ fn name_of(token: &Token) -> Option<String> {
     }
 }
 
-/// The named columns, or those that the select list names. Their types are not worked out.
-fn view_columns(create: &CreateView, query: &str) -> SqlResult<Vec<Column>> {
+/// The named columns, or those that the select list names, with the types of the query; text where they are
+/// not known.
+fn view_columns(create: &CreateView, query: &str, compiled: Option<&Compiled>) -> SqlResult<Vec<Column>> {
     let mut named = create.columns.clone();
     if named.is_empty() {
         named = select_list_names(query)?.into_iter().map(|name| (name, String::new())).collect();
     }
     let columns = named.into_iter().enumerate().map(|(at, (name, comment))| Column {
         name,
-        data_type: DataType::String,
+        data_type: compiled.and_then(|compiled| column_type(compiled, at)).unwrap_or(DataType::String),
         is_key: false,
-        nullable: true,
+        nullable: compiled.is_none_or(|compiled| is_nullable(compiled, at)),
         aggregate: None,
         default: None,
         comment,
@@ -219,6 +225,19 @@ fn view_columns(create: &CreateView, query: &str) -> SqlResult<Vec<Column>> {
         on_update: None,
     });
     Ok(columns.collect())
+}
+
+fn column_type(compiled: &Compiled, at: usize) -> Option<DataType> {
+    let origin = compiled.origins.get(at).and_then(Option::as_deref);
+    match compiled.columns.get(at)?.1 {
+        Type::Text if origin.is_none() => Some(DataType::String),
+        // No column but the first of a table is turned into a varchar.
+        ty => create_as_select::data_type(ty, origin, 1).ok(),
+    }
+}
+
+fn is_nullable(compiled: &Compiled, at: usize) -> bool {
+    compiled.origins.get(at).and_then(Option::as_deref).is_none_or(|origin| origin.nullable)
 }
 
 /// The last name of each item of a select list; none at all when one item has no name.

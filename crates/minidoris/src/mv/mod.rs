@@ -20,7 +20,7 @@ pub use show::{create_text, infos, jobs, tasks};
 
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
-use crate::exec::{self, create_async_view, drop_async_view, qualify};
+use crate::exec::{self, create_async_view, drop_async_view, qualify_tables};
 use crate::model::KeysType;
 use crate::model::{OlapTable, Table};
 use crate::query::create_as_select;
@@ -174,7 +174,7 @@ fn create(cluster: &Arc<ClusterInner>, session: &mut Session, create: &CreateAsy
         }
         db.name.clone()
     };
-    let query = qualify(&create.query, &db_name)?;
+    let query = qualify_tables(&create.query, &db_name)?;
     let names: Vec<String> = create.columns.iter().map(|(name, _)| name.clone()).collect();
     let described = describe(cluster, session, &parse_query(&query)?)?;
     let mut columns = create_as_select::columns(&names, &described)?;

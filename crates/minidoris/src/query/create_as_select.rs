@@ -90,7 +90,7 @@ fn output_name(name: &str, at: usize) -> String {
 }
 
 /// A column of a table keeps its type, and a text that comes first becomes a varchar, as it may be a key.
-fn data_type(ty: Type, origin: Option<&ColumnOrigin>, at: usize) -> SqlResult<DataType> {
+pub fn data_type(ty: Type, origin: Option<&ColumnOrigin>, at: usize) -> SqlResult<DataType> {
     let text = DataType::Varchar { length: MAX_VARCHAR };
     if let Some(origin) = origin {
         let is_text =

@@ -57,7 +57,9 @@ fn statements_answer_rows() {
         (
             "show create view v",
             &["Create View"],
-            &[&["CREATE VIEW `v`\n(k)\n AS select k from `internal`.`d`.`t_1`;"]],
+            &[&[
+                "CREATE VIEW `v`\n(k)\n AS select `internal`.`d`.`t_1`.`k` AS `k` from `internal`.`d`.`t_1`;",
+            ]],
         ),
         (
             "desc t_1",
