@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::complex::{canonical, compact_json};
 use crate::model::{Column, DataType, DefaultValue};
 
 use super::date::{Date, DateTime};
@@ -70,12 +71,16 @@ pub fn from_text(text: &str, column: &Column) -> Result<Value, CastError> {
         DataType::Char { length } | DataType::Varchar { length } => {
             return limited(text, *length as usize, column);
         }
-        DataType::String | DataType::Json | DataType::Variant => return limited(text, STRING_LIMIT, column),
+        DataType::Json | DataType::Variant => return limited(&compact_json(text), STRING_LIMIT, column),
+        DataType::String => return limited(text, STRING_LIMIT, column),
         DataType::Bitmap => match objects::bitmap_members(text) {
             Some(members) => Value::Text(objects::bitmap_text(&members)),
             None => return Err(invalid()),
         },
-        DataType::Hll | DataType::QuantileState | DataType::Complex(_) => Value::Text(text.to_owned()),
+        DataType::Complex(data_type) => {
+            Value::Text(canonical(data_type, text).unwrap_or_else(|| text.to_owned()))
+        }
+        DataType::Hll | DataType::QuantileState => Value::Text(text.to_owned()),
     };
     Ok(value)
 }

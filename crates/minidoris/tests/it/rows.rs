@@ -213,7 +213,7 @@ async fn types_are_printed_as_doris_prints_them() {
     assert_eq!(
         query(&cluster, "SELECT * FROM t WHERE k = 1").await,
         "1,1,170141183460469231731687303715884105727,0.1,1e+20,1.001,123456789012345678901234567890.13,1.1,2024-01-02,\
-         2024-01-02 03:04:05,2024-01-02 03:04:05.679,abc,it's,[1, 2],{\"a\": {\"b\": 7}}"
+         2024-01-02 03:04:05,2024-01-02 03:04:05.679,abc,it's,[1, 2],{\"a\":{\"b\":7}}"
     );
     assert_eq!(query(&cluster, "SELECT b, l, w, p, v FROM t WHERE k = 2").await, "NULL,NULL,NULL,NULL,q");
     assert_eq!(

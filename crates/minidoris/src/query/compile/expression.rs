@@ -7,6 +7,7 @@ use sqlparser::ast::{
 use super::convert::{common, convert, number, to_text};
 use super::{Compiler, Scope, Typed, quote_text, unsupported};
 use crate::error::{SqlError, SqlResult};
+use crate::model::DataType;
 use crate::query::types::Type;
 use crate::sql;
 
@@ -267,6 +268,11 @@ impl Compiler<'_> {
     fn subscript(&mut self, scope: &Scope<'_>, root: &Expr, chain: &[AccessExpr]) -> SqlResult<Typed> {
         let value = self.expression(scope, root)?;
         let mut path = "$".to_owned();
+        // Arrays count from one.
+        let mut base = match value.column.as_ref().map(|column| &column.data_type) {
+            Some(DataType::Complex(data_type)) if data_type.starts_with("array") => 1,
+            _ => 0,
+        };
         for access in chain {
             let key = match access {
                 AccessExpr::Subscript(Subscript::Index { index }) => index,
@@ -276,6 +282,13 @@ impl Compiler<'_> {
             match key {
                 Expr::Identifier(name) => path.push_str(&format!(".\"{}\"", name.value)),
                 Expr::Value(value) => match &value.value {
+                    Literal::Number(number, _) if base == 1 => {
+                        let index: u64 = number.parse().map_err(|_| unsupported(key))?;
+                        base = 0;
+                        // There is no element 0.
+                        let Some(index) = index.checked_sub(1) else { return Ok(Typed::null()) };
+                        path.push_str(&format!("[{index}]"));
+                    }
                     Literal::Number(number, _) => path.push_str(&format!("[{number}]")),
                     other => path.push_str(&format!(".\"{}\"", value_text(other)?)),
                 },

@@ -10,6 +10,7 @@ use super::expression::{compare, unify};
 use super::{Compiler, Scope, Typed, name_parts, quote_text, temporal, unsupported};
 use crate::data::Value;
 use crate::error::{SqlError, SqlResult};
+use crate::model::DataType;
 use crate::query::types::Type;
 
 impl Compiler<'_> {
@@ -202,6 +203,21 @@ impl Compiler<'_> {
             "json_extract" | "get_json_string" | "json_extract_string" | "get_json_int" => {
                 typed(format!("json_extract({}, {})", text(0)?, text(1)?), Type::Json)
             }
+            "element_at" | "struct_element" => {
+                let path = match is_array(arg(0)?) {
+                    true => format!("'$[' || ({} - 1) || ']'", int(1)?),
+                    false => format!("'$.\"' || {} || '\"'", text(1)?),
+                };
+                typed(format!("json_extract({}, {path})", text(0)?), Type::Json)
+            }
+            "size" | "cardinality" | "array_size" | "map_size" => typed(
+                format!("(SELECT count(*) FROM json_each({0}) WHERE {0} IS NOT NULL)", text(0)?),
+                Type::BigInt,
+            ),
+            "array_contains" => {
+                let (array, wanted) = (text(0)?, &arg(1)?.sql);
+                typed(format!("EXISTS (SELECT 1 FROM json_each({array}) WHERE value = {wanted})"), Type::Bool)
+            }
             "to_bitmap" | "bitmap_from_string" | "bitmap_hash" => {
                 let function = if name == "bitmap_hash" { "bitmap_hash" } else { "bitmap_of" };
                 typed(format!("{function}({})", text(0)?), Type::Object)
@@ -228,6 +244,12 @@ impl Compiler<'_> {
         let value = self.expression(scope, expr)?;
         round(name, &[value])
     }
+}
+
+/// Whether a value is a column of arrays.
+fn is_array(value: &Typed) -> bool {
+    let data_type = value.column.as_ref().map(|column| &column.data_type);
+    matches!(data_type, Some(DataType::Complex(text)) if text.starts_with("array"))
 }
 
 /// Several values as one that is NULL when any of them is, as COUNT takes them.

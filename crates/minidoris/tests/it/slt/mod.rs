@@ -43,6 +43,7 @@ files!(
     binlog_properties,
     binlogs,
     cancel,
+    complex_types,
     computed_columns,
     create_as_select,
     create_table,
