@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{BinaryOperator, Expr, SetExpr, UnaryOperator, Value as Literal};
 
-use super::compile::{parser, syntax_error};
+use super::compile::{extraneous, parser, syntax_error};
 use super::insert::{load_rows, split_name};
 use super::insert_head::delete_head;
 use super::load;
@@ -59,7 +59,7 @@ fn parse_condition(text: &str) -> SqlResult<Expr> {
     let condition = parser.parse_expr().map_err(|error| syntax_error(&error))?;
     match parser.peek_token().token {
         sqlparser::tokenizer::Token::EOF => Ok(condition),
-        other => Err(SqlError::general(format!("Syntax error: extraneous input '{other}'"))),
+        other => Err(extraneous(other)),
     }
 }
 

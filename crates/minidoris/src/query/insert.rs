@@ -130,7 +130,7 @@ fn values(
     let text = quote_brackets(source);
     let query = parse_query(&text)?;
     let SetExpr::Values(list) = *query.body else {
-        return Err(SqlError::general("Syntax error: expecting VALUES"));
+        return Err(SqlError::general("mismatched input: expecting VALUES"));
     };
     let columns = &target.schema.columns;
     let moment = now(cluster);

@@ -175,7 +175,7 @@ impl<'a> Cursor<'a> {
 
     fn unexpected(&mut self, expected: &str) -> SqlError {
         let near: String = self.rest.chars().take(30).collect();
-        SqlError::general(format!("Syntax error: mismatched input near '{near}', expecting {expected}"))
+        SqlError::general(format!("mismatched input '{near}' expecting {expected}"))
     }
 
     fn at_symbol(&mut self, symbol: char) -> bool {

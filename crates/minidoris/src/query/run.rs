@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::Query;
 
-use super::compile::{Compiled, Compiler, parser, syntax_error};
+use super::compile::{Compiled, Compiler, extraneous, parser, syntax_error};
 use super::engine::TableSource;
 use super::types::Type;
 use super::{delete, explain, hint, insert, load, now, update};
@@ -78,7 +78,7 @@ pub fn parse_query(sql: &str) -> SqlResult<Query> {
     let rest = parser.peek_token();
     match rest.token {
         sqlparser::tokenizer::Token::EOF | sqlparser::tokenizer::Token::SemiColon => Ok(*query),
-        other => Err(SqlError::general(format!("Syntax error: extraneous input '{other}'"))),
+        other => Err(extraneous(other)),
     }
 }
 

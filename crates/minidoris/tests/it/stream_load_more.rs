@@ -93,7 +93,7 @@ async fn filtered_rows_count_against_what_was_chosen() {
         ("columns", "k, v, nope = k + 1", "Unknown column 'nope'"),
         ("columns", "k, x, v = missing(k)", "MISSING"),
         ("where", "zzz > 1", "Unknown column 'zzz'"),
-        ("where", "k >", "Syntax error"),
+        ("where", "k >", "mismatched input"),
     ] {
         let mut headers = vec![("column_separator", ","), ("columns", "k, v")];
         headers.retain(|(given, _)| *given != name);

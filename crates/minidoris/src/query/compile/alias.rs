@@ -4,7 +4,7 @@ use sqlparser::ast::Expr;
 
 use super::convert::convert;
 use super::scope::{Relation, RelationColumn, Scope};
-use super::{Compiler, Typed, parser, syntax_error};
+use super::{Compiler, Typed, extraneous, parser, syntax_error};
 use crate::error::{SqlError, SqlResult};
 use crate::exec::Function;
 use crate::query::types::Type;
@@ -16,7 +16,7 @@ pub fn alias_expression(text: &str) -> SqlResult<Expr> {
     let expr = parser.parse_expr().map_err(|error| syntax_error(&error))?;
     let rest = parser.peek_token();
     if !matches!(rest.token, sqlparser::tokenizer::Token::EOF | sqlparser::tokenizer::Token::SemiColon) {
-        return Err(SqlError::general(format!("Syntax error: extraneous input '{rest}'")));
+        return Err(extraneous(rest));
     }
     match expr {
         // What the parser has syntax of its own for is a function in Doris.

@@ -8,6 +8,7 @@ use sqlparser::ast::{
 use super::convert::{convert, to_text};
 use super::expression::{compare, unify};
 use super::{Compiler, Scope, Typed, name_parts, quote_text, temporal, unsupported};
+use crate::access::check;
 use crate::data::Value;
 use crate::error::{SqlError, SqlResult};
 use crate::model::DataType;
@@ -105,6 +106,12 @@ impl Compiler<'_> {
                 Some(name) => typed(quote_text(name), Type::Text),
                 None => Ok(Typed::new("NULL", Type::Text)),
             },
+            "version" => typed(quote_text(crate::mysql::SERVER_VERSION), Type::Text),
+            "connection_id" => typed(self.session.connection_id.to_string(), Type::BigInt),
+            "user" | "current_user" | "session_user" => {
+                typed(quote_text(&check::identity_of(self.session).to_string()), Type::Text)
+            }
+            "current_catalog" => typed("'internal'".to_owned(), Type::Text),
             "pi" => typed("3.141592653589793".to_owned(), Type::Double),
             "e" => typed("2.718281828459045".to_owned(), Type::Double),
             "year" | "month" | "day" | "dayofmonth" | "hour" | "minute" | "second" | "quarter"

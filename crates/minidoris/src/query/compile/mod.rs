@@ -146,7 +146,34 @@ pub fn parser(text: &str) -> SqlResult<Parser<'_>> {
 }
 
 pub fn syntax_error(error: &sqlparser::parser::ParserError) -> SqlError {
-    SqlError::general(format!("Syntax error: {error}"))
+    use sqlparser::parser::ParserError;
+    match error {
+        ParserError::ParserError(text) | ParserError::TokenizerError(text) => {
+            SqlError::general(mismatch(text))
+        }
+        ParserError::RecursionLimitExceeded => SqlError::general("the query is nested too deeply"),
+    }
+}
+
+/// What is left of a text behind a complete query.
+pub fn extraneous(found: impl std::fmt::Display) -> SqlError {
+    SqlError::general(format!("extraneous input '{found}' expecting {{<EOF>, ';'}}"))
+}
+
+/// `Expected: x, found: y at Line: 1, Column: 8` in the words of Doris's parser.
+fn mismatch(text: &str) -> String {
+    let Some((expected, found)) =
+        text.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
+    else {
+        return format!("mismatched input: {text}");
+    };
+    let (found, place) = found.rsplit_once(" at Line: ").unwrap_or((found, ""));
+    let found = if found == "EOF" { "<EOF>" } else { found };
+    let place = place.split_once(", Column: ").and_then(|(line, column)| {
+        let column: u64 = column.trim().parse().ok()?;
+        Some(format!("(line {line}, pos {})", column.saturating_sub(1)))
+    });
+    format!("mismatched input '{found}' expecting {expected}{}", place.unwrap_or_default())
 }
 
 pub fn unsupported(what: impl std::fmt::Display) -> SqlError {

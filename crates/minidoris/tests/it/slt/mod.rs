@@ -58,6 +58,7 @@ files!(
     names_and_comments,
     partitions,
     properties,
+    queries,
     rename_replace,
     repositories,
     resources,
