@@ -1,6 +1,6 @@
 //! Partitions that take the place of others: with the rows already there, no copy of the table is needed.
 
-use crate::harness::{DB, Pair, Syncer, Target};
+use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
 use crate::matrix::assert_same_database;
 
 const JOB: &str = "overwrite";
@@ -127,5 +127,28 @@ async fn foreign_temporary_partitions_are_told_apart() {
     pair.run("INSERT INTO ranges VALUES (5, 'formal'), (15, 'formal')").await;
     syncer.wait_for(JOB, Target::InSync).await;
     crate::harness::assert_equal(&pair, "ranges", "ranges").await;
+    syncer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_waits_until_temporary_partitions_are_gone() {
+    let pair = Pair::start().await;
+    pair.create_database().await;
+    for statement in TABLES.iter().chain(&LOADS) {
+        pair.run(statement).await;
+    }
+    pair.run("ALTER TABLE ranges ADD TEMPORARY PARTITION tp1 VALUES [(\"0\"), (\"10\"))").await;
+    let mut syncer = Syncer::start().await;
+    syncer.allow("code=\"CCR0113\"");
+    syncer.create(&pair.database_job(JOB)).await;
+    let waits = || async {
+        let progress = syncer.progress(JOB).await;
+        let told = progress["last_error"].to_string().contains("CCR0113");
+        if told { Ok(()) } else { Err(progress.to_string()) }
+    };
+    wait_until("the job tells what it waits for", BOUND, waits).await;
+    pair.run("ALTER TABLE ranges DROP TEMPORARY PARTITION tp1").await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
     syncer.finish().await;
 }

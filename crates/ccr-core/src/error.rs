@@ -191,6 +191,10 @@ fn by_sql(code: u16, text: &str) -> (Disposition, &'static str, String) {
     {
         return (Disposition::Retry, "CCR0107", String::new());
     }
+    // They pass: somebody fills them and puts them in the place of others, or INSERT OVERWRITE does.
+    if text.contains("with temp partitions") {
+        return (Disposition::Retry, "CCR0113", String::new());
+    }
     (
         Disposition::Block,
         "CCR0112",
@@ -282,6 +286,7 @@ mod tests {
             sql(5064, "Can only run one backup or restore job of a database at same time "),
             Disposition::Retry
         );
+        assert_eq!(sql(5064, "Do not support backup table t with temp partitions"), Disposition::Retry);
         assert_eq!(sql(1045, "Access denied for user 'u'"), Disposition::Retry);
         assert_eq!(sql(1040, "Reach limit of connections"), Disposition::Retry);
         assert_eq!(sql(1105, "Node catalog is not ready, please wait for a while."), Disposition::Retry);

@@ -42,7 +42,7 @@ fn seeds() -> Vec<u64> {
     }
 }
 
-fn disturb(random: &mut StdRng, pair: &Pair) -> String {
+pub(super) fn disturb(random: &mut StdRng, pair: &Pair) -> String {
     let (cluster, calls): (&Cluster, &[&str]) =
         if random.random() { (&pair.up, &UPSTREAM_CALLS) } else { (&pair.down, &DOWNSTREAM_CALLS) };
     let call = calls[random.random_range(0..calls.len())];

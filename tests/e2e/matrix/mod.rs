@@ -19,6 +19,7 @@
 //! | `tables` | tables as a whole: made, dropped, renamed, replaced, emptied, described |
 //! | `views` | views |
 //! | `every` | one case per type: between other releases (`releases`) and under faults (`disturbed`) |
+//! | `random` | statements of all kinds, drawn at random |
 
 mod columns;
 mod coverage;
@@ -27,6 +28,7 @@ mod every;
 mod indexes;
 mod kinds;
 mod partitions;
+mod random;
 mod readable;
 mod releases;
 mod rows;

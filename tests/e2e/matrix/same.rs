@@ -3,6 +3,8 @@
 use crate::harness::Pair;
 use crate::harness::compare::{Place, assert_equal_at};
 
+const ALL_PARTITIONS: &[&str] = &["PARTITIONS", "TEMPORARY PARTITIONS"];
+
 /// Fails the test unless both sides have the same tables and views, with the same rows, schema, partitions,
 /// rollups and indexes.
 pub async fn assert_same_database(pair: &Pair) {
@@ -11,6 +13,15 @@ pub async fn assert_same_database(pair: &Pair) {
 
 /// The same for any two places; the source may itself be a target.
 pub async fn assert_same_databases(source: Place<'_>, target: Place<'_>) {
+    assert_same(source, target, ALL_PARTITIONS).await;
+}
+
+/// The same but for temporary partitions, which a copy of their table does not bring.
+pub async fn assert_same_but_temporary(pair: &Pair) {
+    assert_same(pair.source(), pair.target(), &["PARTITIONS"]).await;
+}
+
+async fn assert_same(source: Place<'_>, target: Place<'_>, partitions: &[&str]) {
     let tables = rows(source, "SHOW FULL TABLES").await;
     let names = |rows: &[Vec<String>]| rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>();
     assert_eq!(names(&tables), names(&rows(target, "SHOW FULL TABLES").await), "tables and views");
@@ -24,24 +35,30 @@ pub async fn assert_same_databases(source: Place<'_>, target: Place<'_>) {
             assert_eq!(expected, rows(target, &sql).await[0][1], "{sql} (upstream left)");
             continue;
         }
-        assert_same_tables(source, name, target, name).await;
+        assert_same_tables(source, name, target, name, partitions).await;
     }
 }
 
 /// Fails the test unless `target` downstream has the rows, schema, partitions, rollups and indexes of
 /// `table` upstream.
 pub async fn assert_same_table(pair: &Pair, table: &str, target: &str) {
-    assert_same_tables(pair.source(), table, pair.target(), target).await;
+    assert_same_tables(pair.source(), table, pair.target(), target, ALL_PARTITIONS).await;
 }
 
-async fn assert_same_tables(source: Place<'_>, table: &str, place: Place<'_>, target: &str) {
+async fn assert_same_tables(
+    source: Place<'_>,
+    table: &str,
+    place: Place<'_>,
+    target: &str,
+    partitions: &[&str],
+) {
     assert_equal_at(source, table, place, target).await;
     assert_eq!(
         index_facts(source, table).await,
         index_facts(place, target).await,
         "indexes of {table} (upstream left, downstream right)"
     );
-    for what in ["PARTITIONS", "TEMPORARY PARTITIONS"] {
+    for what in partitions {
         assert_eq!(
             partition_facts(source, table, what).await,
             partition_facts(place, target, what).await,

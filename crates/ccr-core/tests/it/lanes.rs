@@ -104,6 +104,64 @@ async fn a_renamed_table_keeps_its_link() {
     assert_eq!(run.world.with(|world| world.backups.accepted), 1);
 }
 
+/// The backup of a copy ends while the statement that takes the table's name away is under way.
+async fn names_move_while_a_copy_is_taken(slow: [u64; 2], crash: bool) {
+    let mut run = following().await;
+    run.world.with(|world| world.plan.slow.insert("target.execute", slow));
+    run.world.with(|world| {
+        world.schema_change("t1");
+        world.replace_table("t1", "t2", true);
+        world.load_all("t1");
+        world.load_all("t2");
+    });
+    if crash {
+        run.until("the swap under way", |world, status| {
+            status.apart.len() == 1 && world.counts.get("target.execute").is_some_and(|count| *count > 0)
+        })
+        .await;
+        run.restart().await;
+    }
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| (world.backups.accepted, world.restores.accepted)), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_put_in_place_under_the_name_that_a_slow_statement_leaves() {
+    for slow in [[60_000, 0], [0, 60_000]] {
+        names_move_while_a_copy_is_taken(slow, false).await;
+        names_move_while_a_copy_is_taken(slow, true).await;
+    }
+}
+
+/// A table that catches up meets a statement of its own while its name is being taken away.
+#[tokio::test(start_paused = true)]
+async fn a_statement_of_a_table_apart_waits_for_the_name_that_is_being_changed() {
+    for slow in [[20_000, 0], [0, 20_000]] {
+        let mut run = following().await;
+        run.world.with(|world| {
+            world.schema_change("t1");
+            world.load_all("t1");
+        });
+        run.until("the copy", |_, status| status.apart.len() == 1).await;
+        run.world.with(|world| {
+            world.plan.slow.insert("source.meta", [3_000, 0]);
+            world.plan.slow.insert("target.execute", slow);
+            for n in 0..4 {
+                world.add_column("t1", &format!("x{n}"));
+                world.load_all("t1");
+            }
+            world.replace_table("t1", "t2", true);
+            world.add_column("t1", "y");
+            world.add_column("t2", "z");
+            world.load_all("t1");
+            world.load_all("t2");
+        });
+        run.caught_up().await;
+        run.check();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_name_of_a_table_apart_goes_to_a_new_one_once_it_is_free() {
     let mut run = following().await;

@@ -66,6 +66,10 @@ async fn play(seed: u64) {
         world.async_polls = random.chance(30).then_some(2);
         world.transactions.publish_late = u32::from(random.chance(20));
         world.hides_drops = random.chance(10);
+        if random.chance(25) {
+            let slow = [random.number(2_000), random.number(2_000)];
+            world.plan.slow.insert("target.execute", slow);
+        }
     });
     let followed = world.with(|world| world.only_table.clone());
     let mut run = match &followed {

@@ -474,7 +474,9 @@ impl Parser<'_> {
         {
             return self.show().map(Statement::Show);
         }
-        if self.accept_words(&["set", "frontend", "config"]) {
+        if self.accept_words(&["set", "frontend", "config"])
+            || self.accept_words(&["set", "all", "frontends", "config"])
+        {
             let properties = self.property_list()?;
             self.accept_word("all");
             return Ok(Statement::AdminSetFrontendConfig(properties));

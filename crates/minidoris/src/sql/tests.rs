@@ -157,6 +157,7 @@ const STATEMENTS: &[(&str, &str)] = &[
         "Set([SetItem { global: false, name: \"wait_timeout\", value: \"5\" }])",
     ),
     ("ADMIN SET FRONTEND CONFIG (\"enable_feature_binlog\" = \"true\")", "AdminSetFrontendConfig"),
+    ("admin set all frontends config ('a' = 'b')", "AdminSetFrontendConfig"),
     ("ADMIN SHOW FRONTEND CONFIG LIKE '%binlog%'", "Show(Show { kind: FrontendConfig"),
     ("SHOW FRONTEND CONFIG LIKE 'x'", "Show(Show { kind: FrontendConfig"),
     ("ADMIN SHOW BACKEND CONFIG LIKE 'enable_feature_binlog' FROM 10001", "Show(Show { kind: BackendConfig"),

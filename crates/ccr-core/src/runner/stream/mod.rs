@@ -87,6 +87,8 @@ struct Stream<'a> {
     /// What asks a copy to give way to a change of its table's name.
     give_way: BTreeMap<i64, Arc<AtomicBool>>,
     held: Option<Held>,
+    /// The tables that the main track's last statement names; not known until it has sent one.
+    named: Option<Vec<i64>>,
     /// Tables apart whose track waits for the main one to have passed this commit seq.
     parked: BTreeMap<i64, i64>,
     recording: Option<BoxFuture<'static, Result<Position>>>,
@@ -124,6 +126,7 @@ impl<'a> Stream<'a> {
             copies: BTreeMap::new(),
             give_way: BTreeMap::new(),
             held: None,
+            named: None,
             parked: BTreeMap::new(),
             recording: None,
             cursors_moved: false,
@@ -143,6 +146,7 @@ impl<'a> Stream<'a> {
         self.start_recording();
         self.show_step();
         let views_pause = self.views_pause();
+        let stands_still = self.copies_standing_still();
         let state = &self.job.state;
         let main_fetched_to = self.main.fetched_to;
         let mut replays: FuturesUnordered<_> = self
@@ -150,8 +154,12 @@ impl<'a> Stream<'a> {
             .iter_mut()
             .map(|(id, track)| async move { (*id, track.next(state, main_fetched_to).await) })
             .collect();
-        let mut copies: FuturesUnordered<_> =
-            self.copies.iter_mut().map(|(id, copy)| async move { (*id, copy.await) }).collect();
+        let mut copies: FuturesUnordered<_> = self
+            .copies
+            .iter_mut()
+            .filter(|(id, _)| !stands_still.contains(id))
+            .map(|(id, copy)| async move { (*id, copy.await) })
+            .collect();
         // In an order of its own, so that a run in virtual time is the same every time. None can starve
         // another for long: every one of them waits for a peer sooner or later.
         tokio::select! {

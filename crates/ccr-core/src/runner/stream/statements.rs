@@ -22,13 +22,24 @@ impl Stream<'_> {
     ) -> Result<()> {
         let commit_seq = change.commit_seq;
         let in_doubt = self.statement_in_doubt(track) == Some(commit_seq);
-        if track == TrackId::Main && self.waits_for_lane(&statement) {
-            tracing::info!(commit_seq, "waiting for a table apart");
-            for give_way in named_tables(&statement).iter().filter_map(|id| self.give_way.get(id)) {
-                give_way.store(true, Ordering::Relaxed);
+        match track {
+            TrackId::Main if self.waits_for_lane(&statement) => {
+                tracing::info!(commit_seq, "waiting for a table apart");
+                for give_way in named_tables(&statement).iter().filter_map(|id| self.give_way.get(id)) {
+                    give_way.store(true, Ordering::Relaxed);
+                }
+                self.held = Some(Held::Statement(change, statement));
+                return Ok(());
             }
-            self.held = Some(Held::Statement(change, statement));
-            return Ok(());
+            TrackId::Main => self.named = Some(named_tables(&statement)),
+            TrackId::Table(source_id) => {
+                if let Some(until) = self.renaming(source_id) {
+                    // What is planned under the old name could meet another table. It is planned again then.
+                    self.replays.remove(&source_id);
+                    self.parked.insert(source_id, until);
+                    return Ok(());
+                }
+            }
         }
         if !in_doubt {
             self.job.handling = Some((commit_seq, change.record.binlog_type().to_string()));
@@ -77,6 +88,21 @@ impl Stream<'_> {
             self.is_being_restored(id) && !self.parked.contains_key(&id)
                 || self.replays.get(&id).is_some_and(Track::is_acting)
         })
+    }
+
+    /// The commit seq of the main track's statement that is about to change the table's name, or may be: after
+    /// a restart it is not known whose name is in doubt.
+    fn renaming(&self, source_id: i64) -> Option<i64> {
+        let is_named = self.named.as_ref().is_none_or(|named| named.contains(&source_id));
+        let in_doubt = self.statement_in_doubt(TrackId::Main);
+        in_doubt.filter(|commit_seq| is_named && *commit_seq > self.main.done_to)
+    }
+
+    /// The copies that do not go on while the name of their table is being changed: the restore that follows a
+    /// backup would bring the table under the old one, which is another table's by then.
+    pub(super) fn copies_standing_still(&self) -> Vec<i64> {
+        let ids = self.copies.keys().copied();
+        ids.filter(|id| self.renaming(*id).is_some() && !self.is_being_restored(*id)).collect()
     }
 
     /// Whether a restore of the table was, or is about to be, submitted.

@@ -70,11 +70,19 @@ pub struct Plan {
     pub cut: usize,
     /// Milliseconds each call takes, at most, before and after its work; drawn when `random` is set.
     pub latency_ms: usize,
+    /// Milliseconds that the calls of an operation take beyond that, before and after their work.
+    pub slow: BTreeMap<&'static str, [u64; 2]>,
 }
 
 impl Plan {
     /// The fault of a call, if any, and its latencies.
     pub fn draw(&mut self, number: u64, operation: &'static str) -> (Option<Fault>, [u64; 2]) {
+        let (fault, [before, after]) = self.draw_fault(number, operation);
+        let [slow_before, slow_after] = self.slow.get(operation).copied().unwrap_or_default();
+        (fault, [before + slow_before, after + slow_after])
+    }
+
+    fn draw_fault(&mut self, number: u64, operation: &'static str) -> (Option<Fault>, [u64; 2]) {
         let steady = u64::try_from(self.latency_ms).expect("latencies are small");
         let named = self.next.get_mut(operation).and_then(VecDeque::pop_front);
         let fixed = named.or_else(|| self.at.remove(&number));
