@@ -73,6 +73,8 @@ const INDEXES: &[Case] = &[
         &["BUILD INDEX i ON {t} PARTITIONS (p1)"],
         &["INSERT INTO {t} VALUES (6, 'six', 6), (106, 'hundred', 0)"],
     ),
+    // The build may end after the index has gone.
+    case("built_and_gone", WITH_INDEX, &["BUILD INDEX i ON {t}", "DROP INDEX i ON {t}", SETTLE], MORE_ROWS),
     case("unindexed", WITH_INDEX, &["DROP INDEX i ON {t}"], MORE_ROWS),
     case(
         "reindexed",

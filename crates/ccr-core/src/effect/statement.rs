@@ -28,6 +28,9 @@ const APPLIED_BEFORE: &[&str] = &[
     "Unknown column",
 ];
 
+/// What an FE says when the index or partition that a statement names is not there.
+const GONE: &str = "not exist";
+
 /// The code of a table that is in the way of a new one.
 pub(crate) const NAME_TAKEN: &str = "CCR0312";
 
@@ -123,11 +126,17 @@ pub(crate) async fn run(
             if error.disposition != Disposition::Block {
                 return Err(error);
             }
-            tracing::info!(commit_seq, table = source_id, %error, "refused, the table will be copied");
-            match refused {
-                Refused::Ignore => Ok(LinkEffect::None),
-                Refused::Copy => Err(Error::partial_sync(error.origin, error.code, error.message)),
+            let passes = match refused {
+                Refused::Ignore => true,
+                Refused::Copy => false,
+                Refused::CopyUnlessGone => error.message.contains(GONE),
+            };
+            if passes {
+                tracing::info!(commit_seq, table = source_id, %error, "refused and passed over");
+                return Ok(LinkEffect::None);
             }
+            tracing::info!(commit_seq, table = source_id, %error, "refused, the table will be copied");
+            Err(Error::partial_sync(error.origin, error.code, error.message))
         }
         Statement::SetMedium { tables } => {
             for table in tables {

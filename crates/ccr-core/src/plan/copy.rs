@@ -62,7 +62,12 @@ pub(super) fn index_change_job(change: &Change, record: &IndexChangeJobRecord, v
         format!(" PARTITION ({})", quote_identifier(&record.partition_name))
     };
     let sql = format!("BUILD INDEX {} ON {table}{partition}", quote_identifier(&index.name));
-    Plan::Statement(Statement::Execute { source_id: record.table_id, sql, effect: LinkEffect::None })
+    Plan::Statement(Statement::Try {
+        source_id: record.table_id,
+        sql,
+        effect: LinkEffect::None,
+        refused: Refused::CopyUnlessGone,
+    })
 }
 
 /// Partitions are replaced by temporary ones that the target has too, or the table is copied.

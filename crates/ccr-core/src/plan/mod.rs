@@ -208,6 +208,9 @@ pub enum Refused {
     Ignore,
     /// The table is copied.
     Copy,
+    /// The table is copied, unless what the statement is about is not there: a job that was under way upstream
+    /// reports its end after the change that has removed its object.
+    CopyUnlessGone,
 }
 
 /// Why an operator must act.
