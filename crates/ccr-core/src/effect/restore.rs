@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use doris_types::call::{RestoreRequest, RestoreTable};
 use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
 use doris_types::meta::SnapshotJob;
-use doris_types::sql::quote_identifier;
+use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::backup::{Fetched, fetch};
 use super::routes::table_names;
 use super::submit::until_accepted;
-use super::{Scope, downstream, names, upstream};
+use super::{Scope, downstream, names, statement, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{ApartWork, FullSyncReason, Lane, SnapshotInfo, SnapshotStep, TableLink};
 use crate::runner::shell::Shell;
@@ -233,6 +233,30 @@ pub(crate) async fn drop_stale(
         }
     }
     Ok(dropped)
+}
+
+/// Drops downstream views of the job whose names the new snapshot does not have: their drop, or their new
+/// name, was in the part of the binlog that is gone.
+pub(crate) async fn drop_stale_views(
+    shell: &Shell,
+    before: &BTreeMap<i64, String>,
+    info: &SnapshotInfo,
+) -> Result<Vec<String>> {
+    let is_used = |name: &String| {
+        info.views.iter().any(|view| view.name == *name)
+            || info.tables.iter().any(|table| table.name == *name)
+    };
+    let mut stale: Vec<String> = before.values().filter(|name| !is_used(name)).cloned().collect();
+    if stale.is_empty() {
+        return Ok(stale);
+    }
+    let present = shell.retry(async || statement::views(shell).await).await?;
+    stale.retain(|name| present.contains(name));
+    for name in &stale {
+        let sql = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name));
+        statement::execute(shell, &sql, false).await?;
+    }
+    Ok(stale)
 }
 
 /// Names under which copies of single tables were put in place that the job has no use for any more: it did

@@ -14,7 +14,7 @@ use doris_types::meta::{Backend, DatabaseMeta, TableMeta};
 use parking_lot::Mutex;
 
 use super::names::target_dropped;
-use super::{downstream, upstream};
+use super::{downstream, look_for, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::plan::TableIngest;
 use crate::route::TableRoute;
@@ -176,7 +176,12 @@ pub(super) async fn look_at(
         )
     })?;
     let target = target.map_err(downstream)?.and_then(|db| with_id(db, target_id));
-    match (take(source, source_id)?, target) {
+    let source = match take(source, source_id)? {
+        Taken::There(source) => Some(*source),
+        Taken::Dropped => None,
+        Taken::Missing => look_upstream(shell, source_id).await?,
+    };
+    match (source, target) {
         (Some(source), None) => Ok((Some(source), look_again(shell, target_id).await?)),
         found => Ok(found),
     }
@@ -226,13 +231,23 @@ fn by_id(backends: Vec<Backend>) -> Arc<BackendMap> {
     Arc::new(backends.into_iter().map(|backend| (backend.id, backend)).collect())
 }
 
+/// What an answer says of a table.
+enum Taken {
+    There(Box<TableMeta>),
+    Dropped,
+    /// It is not there, and the FE is an old one that reports no drops.
+    Missing,
+}
+
 /// The table, or the proof that it was dropped. An FE that knows which tables were dropped must list it;
 /// an answer without the table and without that proof may be a stale one, and is asked for again.
-fn take(db: DatabaseMeta, source_id: i64) -> Result<Option<TableMeta>> {
-    let proven = is_proven_gone(&db, |db| db.dropped_tables.contains_key(&source_id));
+fn take(db: DatabaseMeta, source_id: i64) -> Result<Taken> {
+    let proven = db.dropped_tables.contains_key(&source_id);
+    let reports_drops = db.reports_drops;
     match db.tables.into_iter().find(|table| table.id == source_id) {
-        Some(table) => Ok(Some(table)),
-        None if proven => Ok(None),
+        Some(table) => Ok(Taken::There(Box::new(table))),
+        None if proven => Ok(Taken::Dropped),
+        None if !reports_drops => Ok(Taken::Missing),
         None => Err(Error::retry(
             Origin::UpstreamFe,
             "CCR0303",
@@ -241,8 +256,18 @@ fn take(db: DatabaseMeta, source_id: i64) -> Result<Option<TableMeta>> {
     }
 }
 
+/// Looks for a table several times; what it writes is lost when it is taken for dropped.
+async fn look_upstream(shell: &Shell, source_id: i64) -> Result<Option<TableMeta>> {
+    let look = async || {
+        let filter = MetaFilter::Tables(vec![source_id]);
+        let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
+        Ok(db.and_then(|db| with_id(db, source_id)))
+    };
+    look_for(shell, Origin::UpstreamFe, "CCR0303", &format!("table {source_id}"), look).await
+}
+
 /// Whether something absent from the metadata was dropped. Old FEs report no drops; with them absence has
-/// to do.
+/// to do, and is to be looked for more than once where rows depend on it.
 pub(crate) fn is_proven_gone(db: &DatabaseMeta, listed: impl Fn(&DatabaseMeta) -> bool) -> bool {
     !db.reports_drops || listed(db)
 }

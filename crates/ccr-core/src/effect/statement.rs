@@ -212,6 +212,6 @@ async fn table_id(shell: &Shell, name: &str) -> Result<Option<i64>> {
     Ok(names.into_iter().find(|(_, found)| found == name).map(|(id, _)| id))
 }
 
-async fn views(shell: &Shell) -> Result<Vec<String>> {
+pub(super) async fn views(shell: &Shell) -> Result<Vec<String>> {
     shell.ctx.downstream.views(shell.target_database()).await.map_err(downstream)
 }

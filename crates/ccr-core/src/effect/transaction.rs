@@ -14,8 +14,8 @@ use doris_types::record::PartitionRecord;
 
 use super::ingest::{self, TabletWork};
 use super::label::{self, Begun, Choice, LABEL_TRUST_MS};
-use super::routes::{Found, Looked, Routes, is_proven_gone};
-use super::{downstream, sub_txn, upstream};
+use super::routes::{Found, Looked, Routes};
+use super::{downstream, look_for, sub_txn, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
@@ -212,22 +212,22 @@ async fn route_table(
             return Ok(Vec::new());
         }
     };
-    let mut present = Vec::new();
-    for partition in &table.partitions {
-        if route.versions(partition, temporary(table, partition)).is_some()
-            || !is_source_gone(&route, table, partition)
-        {
-            present.push(partition);
-        } else {
-            check_partition_gone(shell, table, partition).await?;
-            routes.partition_is_gone(table.source_id, partition.partition_id);
-            tracing::info!(
-                commit_seq,
-                table = table.source_id,
-                partition = partition.partition_id,
-                "left out, the partition was dropped upstream"
-            );
-        }
+    let (present, gone): (Vec<&PartitionRecord>, Vec<&PartitionRecord>) =
+        table.partitions.iter().partition(|partition| {
+            route.versions(partition, temporary(table, partition)).is_some()
+                || !is_source_gone(&route, table, partition)
+        });
+    if !gone.is_empty() {
+        check_partitions_gone(shell, table, &gone).await?;
+    }
+    for partition in gone {
+        routes.partition_is_gone(table.source_id, partition.partition_id);
+        tracing::info!(
+            commit_seq,
+            table = table.source_id,
+            partition = partition.partition_id,
+            "left out, the partition was dropped upstream"
+        );
     }
     partitions_work(&route, table, present).map_err(|error| route_error(table, &error))
 }
@@ -266,26 +266,41 @@ fn is_source_gone(route: &TableRoute, table: &TableIngest, partition: &Partition
 }
 
 /// Makes sure that a partition missing upstream was dropped, and is not just missing in a stale answer.
-async fn check_partition_gone(shell: &Shell, table: &TableIngest, partition: &PartitionRecord) -> Result<()> {
-    let filter = MetaFilter::Tables(vec![table.source_id]);
-    let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
-    let gone = db.is_some_and(|db| {
-        is_proven_gone(&db, |db| {
-            db.dropped_partitions.contains_key(&partition.partition_id)
-                || db.dropped_tables.contains_key(&table.source_id)
-        })
-    });
-    if gone {
-        return Ok(());
+/// Partitions that the route lacks must have been dropped upstream; else rows would be lost.
+async fn check_partitions_gone(
+    shell: &Shell,
+    table: &TableIngest,
+    partitions: &[&PartitionRecord],
+) -> Result<()> {
+    let source_id = table.source_id;
+    let ids: Vec<i64> = partitions.iter().map(|partition| partition.partition_id).collect();
+    let what = format!("partitions {ids:?} of table {source_id}");
+    let look = async || {
+        let filter = MetaFilter::Tables(vec![source_id]);
+        let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
+        let Some(db) = db else { return Err(missing_database(shell)) };
+        let mut present = db.tables.iter().flat_map(|table| &table.partitions);
+        let is_dropped =
+            |id| db.dropped_partitions.contains_key(id) || db.dropped_tables.contains_key(&source_id);
+        if present.any(|partition| ids.contains(&partition.id)) {
+            Ok(Some(false))
+        } else if ids.iter().all(is_dropped) {
+            Ok(Some(true))
+        } else if db.reports_drops {
+            let message = format!("{what} are missing in the upstream metadata, but not reported as dropped");
+            Err(Error::retry(Origin::UpstreamFe, MISSING, message))
+        } else {
+            Ok(None)
+        }
+    };
+    match look_for(shell, Origin::UpstreamFe, MISSING, &what, look).await? {
+        // An old frontend reports no drops, so what it has not shown in several looks is taken for dropped.
+        Some(true) | None => Ok(()),
+        Some(false) => {
+            let message = format!("{what} were missing in the upstream metadata, and are there again");
+            Err(Error::retry(Origin::UpstreamFe, MISSING, message))
+        }
     }
-    Err(Error::retry(
-        Origin::UpstreamFe,
-        "CCR0303",
-        format!(
-            "partition {} of table {} is missing in the upstream metadata, but not reported as dropped",
-            partition.partition_id, table.source_id
-        ),
-    ))
 }
 
 fn route_error(table: &TableIngest, error: &RouteError) -> Error {
@@ -324,12 +339,17 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_try: bool) -> 
     if txn.ingest.unlinked.is_empty() {
         return Ok(());
     }
-    let filter = MetaFilter::Tables(txn.ingest.unlinked.clone());
-    let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
-    let db = db.ok_or_else(|| {
-        let message = format!("upstream database {} is not there", shell.source_database());
-        Error::retry(Origin::UpstreamFe, "CCR0301", message)
-    })?;
+    let unlinked = &txn.ingest.unlinked;
+    let look = async || {
+        let filter = MetaFilter::Tables(unlinked.clone());
+        let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
+        let Some(db) = db else { return Err(missing_database(shell)) };
+        // An old frontend reports no drops, so what it has not shown in several looks is taken for dropped.
+        let is_certain = db.reports_drops || unlinked.iter().all(|id| db.tables.iter().any(|t| t.id == *id));
+        Ok((is_certain || db.tables.iter().any(|table| table.kind == "OLAP")).then_some(db))
+    };
+    let found = look_for(shell, Origin::UpstreamFe, MISSING, &format!("tables {unlinked:?}"), look).await?;
+    let Some(db) = found else { return Ok(()) };
     if let Some(table) = db.tables.iter().find(|table| table.kind == "OLAP") {
         return Err(Error::blocked(
             Origin::UpstreamFe,
@@ -341,10 +361,9 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_try: bool) -> 
             "was the table restored upstream? such tables are not in the binlog: create the job again",
         ));
     }
-    let doubtful = txn.ingest.unlinked.iter().find(|id| {
-        !db.tables.iter().any(|table| table.id == **id)
-            && !is_proven_gone(&db, |db| db.dropped_tables.contains_key(id))
-    });
+    let doubtful = unlinked
+        .iter()
+        .find(|id| !db.tables.iter().any(|table| table.id == **id) && !db.dropped_tables.contains_key(id));
     match doubtful {
         Some(id) if !is_last_try => Err(Error::retry(Origin::UpstreamFe, MISSING, missing_table(*id))),
         Some(id) => {
@@ -358,6 +377,11 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_try: bool) -> 
         }
         None => Ok(()),
     }
+}
+
+fn missing_database(shell: &Shell) -> Error {
+    let message = format!("upstream database {} is not there", shell.source_database());
+    Error::retry(Origin::UpstreamFe, "CCR0301", message)
 }
 
 fn missing_table(id: i64) -> String {

@@ -5,7 +5,7 @@ use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::{Block, Plan, SkipReason, Statement, TrackId, View, linked, partial};
 use crate::change::Change;
-use crate::job::{FullSyncReason, LinkEffect, PartialSyncReason, SyncType, TableLink};
+use crate::job::{FullSyncReason, LinkEffect, NO_TARGET, PartialSyncReason, SyncType, TableLink};
 
 pub(super) fn rename_table(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
     if let Some(name) = view.views.get(&record.table_id) {
@@ -63,6 +63,17 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
     }
     let is_named = |link: &TableLink| link.is_named(change.commit_seq);
     let linked = [old_id, new_id].into_iter().filter_map(|id| view.tables.get(&id));
+    if record.swap_table && linked.clone().count() == 1 && linked.clone().all(is_named) {
+        // The other had the name when the snapshot came to it, and has another one since: it is still there.
+        let (source_id, name) = if view.tables.contains_key(&old_id) {
+            (new_id, &record.orig_table_name)
+        } else {
+            (old_id, &record.new_table_name)
+        };
+        if !name.is_empty() {
+            return Plan::AdoptTable { source_id, name: name.clone() };
+        }
+    }
     if linked.clone().count() == 1 && linked.clone().all(is_named) {
         // The other was gone when the snapshot came to it, replaced by this very change or dropped after it.
         return Plan::Skip(SkipReason::InSnapshot);
@@ -95,6 +106,20 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         return Plan::Skip(SkipReason::InSnapshot);
     }
     if record.swap_table && is_named(old) != is_named(new) {
+        let (source_id, link, name) = if is_named(old) {
+            (new_id, new, &record.orig_table_name)
+        } else {
+            (old_id, old, &record.new_table_name)
+        };
+        if link.target_id == NO_TARGET && !name.is_empty() {
+            // It waits for a name of its own, which the snapshot has given to the other.
+            return Plan::Statement(Statement::RenameTable {
+                source_id,
+                target_id: NO_TARGET,
+                source_name: name.clone(),
+                target_name: name.clone(),
+            });
+        }
         // The snapshot has one of them from before it and the other from after: copies settle both.
         let reason = PartialSyncReason::Change {
             binlog_type: change.record.binlog_type().to_string(),
@@ -134,6 +159,19 @@ mod tests {
             r#"{{"dbId":1,"origTblId":{old_id},"origTblName":"a","newTblName":{new_id},"actualNewTblName":"b","swapTable":false,"isForce":false}}"#
         );
         plan_of(commit_seq, BinlogType::REPLACE_TABLE, &data)
+    }
+
+    #[test]
+    fn the_side_of_a_swap_that_the_snapshot_lacks_is_adopted() {
+        let swap = |old_id: i64, new_id: i64| {
+            let data = format!(
+                r#"{{"dbId":1,"origTblId":{old_id},"origTblName":"a","newTblName":{new_id},"actualNewTblName":"b","swapTable":true,"isForce":false}}"#
+            );
+            plan_of(45, BinlogType::REPLACE_TABLE, &data)
+        };
+        for ((old_id, new_id), name) in [((99, 10), "b"), ((10, 99), "a")] {
+            assert_eq!(swap(old_id, new_id), Plan::AdoptTable { source_id: 99, name: name.to_owned() });
+        }
     }
 
     #[test]

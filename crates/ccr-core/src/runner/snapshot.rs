@@ -59,12 +59,13 @@ async fn put(
     tracing::info!(label = restore_label, "full sync: restore");
     match restore::run(&shell, backup_label, restore_label, info, &scope(job, info), &|| false).await? {
         restore::Outcome::Restored(links) => {
-            let dropped = restore::drop_stale(&shell, &job.state.tables, &links).await?;
-            for table in dropped {
+            let tables = restore::drop_stale(&shell, &job.state.tables, &links).await?;
+            let views = restore::drop_stale_views(&shell, &job.state.views, info).await?;
+            let tables = tables.into_iter().map(|name| ("drop_stale_table", name));
+            for (plan, name) in tables.chain(views.into_iter().map(|name| ("drop_stale_view", name))) {
                 let reason = "it is no longer in the upstream database".to_owned();
                 let seqs = (info.commit_seq, info.commit_seq);
-                job.history("drop_stale_table", seqs, reason, &format!("dropped {table}"), shell.now_ms())
-                    .await;
+                job.history(plan, seqs, reason, &format!("dropped {name}"), shell.now_ms()).await;
             }
             let before = job.position.commit_seq;
             job.position.commit_seq = info.commit_seq;

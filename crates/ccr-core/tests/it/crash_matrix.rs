@@ -36,6 +36,8 @@ async fn play(scenario: &Scenario, at: Option<(u64, Fault)>) -> bool {
     if found.0 != snapshots || !(snapshots..=snapshots + given_up).contains(&found.1) {
         run.fail(&format!("{found:?} backups and restores instead of {snapshots}, and {given_up} given up"));
     }
+    // It would go on beside the next one for ever.
+    run.stop().await;
     run.world.with(|world| world.plan.at.is_empty())
 }
 

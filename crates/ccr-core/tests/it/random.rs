@@ -116,6 +116,8 @@ async fn play(seed: u64) {
     if let Some(copy) = run.world.with(|world| world.undemanded_copy()) {
         run.fail(&format!("not demanded: {copy}"));
     }
+    // It would go on beside the next one for ever.
+    run.stop().await;
 }
 
 /// One thing that a user does, if it can be done now.

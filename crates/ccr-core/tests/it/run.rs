@@ -210,15 +210,18 @@ impl Run {
         }
     }
 
+    /// Shows the last calls, or as many as `CCR_SIM_TRACE` says.
     pub fn fail(&self, problem: &str) -> ! {
         let inner = self.world.inner.lock();
-        let shown: Vec<&String> = inner.trace.iter().rev().take(120).collect();
+        let lines = std::env::var("CCR_SIM_TRACE").ok().and_then(|lines| lines.parse().ok()).unwrap_or(120);
+        let shown: Vec<&String> = inner.trace.iter().rev().take(lines).collect();
         let trace: Vec<String> =
             shown.into_iter().rev().map(|line| line.chars().take(200).collect()).collect();
         panic!(
-            "{problem}\nstatus {:#?}\nposition {:?}\nlast calls:\n{}",
+            "{problem}\nstatus {:#?}\nposition {:?}\nlinks {:#?}\nlast calls:\n{}",
             self.status(),
             inner.store.position,
+            inner.store.state.as_ref().map(|state| &state.tables),
             trace.join("\n")
         );
     }

@@ -204,3 +204,20 @@ async fn many_transactions_at_a_time_are_committed_in_order() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     run.check();
 }
+
+/// An old frontend reports no drops, so its answer without a table may as well be a stale one.
+#[tokio::test(start_paused = true)]
+async fn one_stale_answer_of_an_old_frontend_loses_no_rows() {
+    let mut run = following(&["t1", "t2"]).await;
+    run.world.with(|world| {
+        world.hides_drops = true;
+        // The route of a table is read again.
+        world.truncate("t1", &[]);
+        world.load_all("t1");
+        world.load(&[("t1", &["p1"]), ("t2", &["p1"])]);
+        world.drop_table("t2");
+    });
+    fault(&run, "source.meta", &[Fault::Empty, Fault::Empty]);
+    run.caught_up().await;
+    run.check();
+}

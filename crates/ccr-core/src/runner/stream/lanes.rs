@@ -11,7 +11,7 @@ use crate::change::Change;
 use crate::effect::statement::NAME_TAKEN;
 use crate::effect::{look_for, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{ApartWork, Event, Lane, Leaving, PartialSyncReason};
+use crate::job::{ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason};
 use crate::plan::TrackId;
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::lane::{self, CopyStep};
@@ -195,6 +195,10 @@ impl Stream<'_> {
                 self.shell.pause(&error, 1).await;
                 self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
             }
+            Err(error) if error.code == NAME_TAKEN && self.is_name_of_another(source_id) => {
+                // The snapshot has the other under the name that it got later; the main track comes to that.
+                self.parked.insert(source_id, self.main.done_to + 1);
+            }
             Err(error) => {
                 if error.code == NAME_TAKEN {
                     // What came before its copy is where it stands, whatever the others do meanwhile.
@@ -204,6 +208,13 @@ impl Stream<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether another table of the job has the name downstream that this one waits for.
+    fn is_name_of_another(&self, source_id: i64) -> bool {
+        let Some(link) = self.job.state.tables.get(&source_id) else { return false };
+        let mut others = self.job.state.tables.iter().filter(|(id, _)| **id != source_id);
+        others.any(|(_, other)| other.target_id != NO_TARGET && other.target_name == link.target_name)
     }
 
     /// Takes a table out of the stream, or starts it over when it is out already.

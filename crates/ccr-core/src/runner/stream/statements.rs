@@ -10,6 +10,7 @@ use crate::error::{Disposition, Result};
 use crate::failpoint::Moment;
 use crate::job::{ApartWork, Event, LinkEffect, PartialSyncReason, Phase, SnapshotStep};
 use crate::plan::{Statement, TrackId};
+use crate::runner::doubt::EarlierCommits;
 use crate::runner::track::{Barrier, Track};
 
 impl Stream<'_> {
@@ -187,6 +188,10 @@ impl Stream<'_> {
                     self.routes.forget(source_id);
                     if let Some(track) = self.replays.get_mut(&source_id) {
                         track.rewind();
+                    }
+                    // A copy that has stood still looks at the name again.
+                    if self.copies.contains_key(&source_id) {
+                        self.start_lane(source_id, EarlierCommits::default());
                     }
                 }
             }

@@ -110,9 +110,12 @@ impl Inner {
         let target = View::of(&self.target);
         let Some(state) = &self.store.state else { return Ok(()) };
         let mut expected = 0;
+        // A table without a target yet may wait for a name that another one has.
+        let is_linked = |id: i64| state.tables.values().any(|link| link.target_id == id);
         for (source_id, link) in &state.tables {
             let found = target.tables.iter().find(|(name, table)| {
-                table.id == link.target_id || !link.lane.is_flowing() && **name == link.target_name
+                let is_copied = !link.lane.is_flowing() && **name == link.target_name;
+                table.id == link.target_id || is_copied && !is_linked(table.id)
             });
             let Some((_, table)) = found else {
                 if strictness == Strictness::Statement || !link.lane.is_flowing() {

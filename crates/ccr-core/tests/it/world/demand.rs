@@ -33,19 +33,24 @@ impl Inner {
     fn demands(&self, id: i64, reason: &PartialSyncReason) -> bool {
         match reason {
             PartialSyncReason::Change { commit_seq, .. } => self.journal.demands_copy.contains(commit_seq),
-            // Rows that were loaded before a schema change cannot be fetched any more.
+            // Rows that were loaded before a schema change cannot be fetched any more; and drops are reported for
+            // as long as binlogs are kept.
             PartialSyncReason::Mismatch { commit_seq, .. } => {
-                self.journal.schema_changed_at.get(&id).is_some_and(|changed| changed > commit_seq)
+                let is_forgotten = self.journal.gone.contains(&id) && self.journal.expired_to.is_some();
+                let changed = self.journal.schema_changed_at.get(&id);
+                is_forgotten || changed.is_some_and(|changed| changed > commit_seq)
             }
             PartialSyncReason::BinlogExpired { .. } => self.journal.expired_to.is_some(),
             // The name that was backed up was another table's by then, or the backup was cancelled.
             PartialSyncReason::SnapshotLost { detail, .. } => {
                 detail.contains("name") || self.backups.cancelled + self.backups.forgotten > 0
             }
-            // No run puts a foreign table into the target while it looks at copies.
-            PartialSyncReason::Appeared { .. }
-            | PartialSyncReason::NameTaken { .. }
-            | PartialSyncReason::Requested { .. } => false,
+            // No run puts a foreign table into the target while it looks at copies; but a snapshot may have
+            // another table under a name that it got later, and lack one for it.
+            PartialSyncReason::Appeared { .. } | PartialSyncReason::NameTaken { .. } => {
+                self.journal.moved_in_backup
+            }
+            PartialSyncReason::Requested { .. } => false,
         }
     }
 }

@@ -328,8 +328,12 @@ impl Inner {
         // an empty transaction which claims another one in `-c<id>`.
         let label = &self.transactions.all[&id].label;
         let Some(own) = label.strip_prefix("ccrj-") else {
-            let seq = self.journal.labels.get(label).copied();
-            seq.into_iter().for_each(|seq| self.check_at(seq));
+            let claim = format!("-c{id}");
+            let is_claimed_by_lane = |label: &str| label.ends_with(&claim) && label.contains("-t");
+            if !self.transactions.all.values().any(|txn| is_claimed_by_lane(&txn.label)) {
+                let seq = self.journal.labels.get(label).copied();
+                seq.into_iter().for_each(|seq| self.check_at(seq));
+            }
             return;
         };
         let mut parts = own.split('-').skip(1);

@@ -30,6 +30,8 @@ pub struct Journal {
     pub labels: BTreeMap<String, i64>,
     /// Changes that only a copy of their table can bring over.
     pub demands_copy: BTreeSet<i64>,
+    /// Names of tables have changed while a backup was under way.
+    pub moved_in_backup: bool,
     /// The newest schema change of each table.
     pub schema_changed_at: BTreeMap<i64, i64>,
 }
@@ -95,7 +97,7 @@ impl Inner {
 
     /// Lets every entry so far expire.
     pub fn expire_binlogs(&mut self) {
-        let newest = self.newest();
+        let newest = self.newest().max(self.journal.expired_to.unwrap_or(0));
         self.journal.expired_to = Some(newest);
         self.journal.entries.clear();
         self.source.dropped_tables.retain(|_, seq| *seq >= newest);
@@ -379,6 +381,7 @@ impl Inner {
 
     pub fn rename_table(&mut self, from: &str, to: &str) {
         let seq = self.journal_id();
+        self.journal.moved_in_backup |= self.backups.is_running();
         let table = self.source.table_mut(from).expect("the table exists");
         table.set_name(to);
         let record = RenameRecord {

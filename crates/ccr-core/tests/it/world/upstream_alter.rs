@@ -35,6 +35,7 @@ impl Inner {
         if self.backups.is_running() {
             // A snapshot may have one table from before this and the other from after it.
             self.journal.demands_copy.insert(seq);
+            self.journal.moved_in_backup = true;
         }
         self.emit(seq, &Record::ReplaceTable(record));
     }
