@@ -134,9 +134,16 @@ impl<'a> Stream<'a> {
             recorded_at_ms: now,
             views_due_ms: now,
         };
+        let in_doubt = stream.statement_in_doubt(TrackId::Main).filter(|seq| *seq > stream.main.done_to);
         let apart: Vec<i64> = stream.job.state.tables.keys().copied().collect();
         for source_id in apart {
-            stream.start_lane(source_id, EarlierCommits::since(since_ms));
+            match in_doubt {
+                // It would be put in place under the name of before, which may be another table's by now.
+                Some(seq) if stream.is_being_copied(source_id) => {
+                    stream.parked.insert(source_id, seq);
+                }
+                Some(_) | None => stream.start_lane(source_id, EarlierCommits::since(since_ms)),
+            }
         }
         Ok(stream)
     }

@@ -106,6 +106,11 @@ impl Stream<'_> {
         ids.filter(|id| self.renaming(*id).is_some() && !self.is_being_restored(*id)).collect()
     }
 
+    pub(super) fn is_being_copied(&self, source_id: i64) -> bool {
+        let work = self.job.state.apart(source_id).map(|apart| &apart.work);
+        matches!(work, Some(ApartWork::PartialSync { .. }))
+    }
+
     /// Whether a restore of the table was, or is about to be, submitted.
     fn is_being_restored(&self, source_id: i64) -> bool {
         let work = self.job.state.apart(source_id).map(|apart| &apart.work);
