@@ -282,25 +282,29 @@ async fn check_partitions_gone(
         let mut present = db.tables.iter().flat_map(|table| &table.partitions);
         let is_dropped =
             |id| db.dropped_partitions.contains_key(id) || db.dropped_tables.contains_key(&source_id);
-        if present.any(|partition| ids.contains(&partition.id)) {
-            Ok(Some(false))
+        Ok(if present.any(|partition| ids.contains(&partition.id)) {
+            Some(Gone::Never)
         } else if ids.iter().all(is_dropped) {
-            Ok(Some(true))
-        } else if db.reports_drops {
-            let message = format!("{what} are missing in the upstream metadata, but not reported as dropped");
-            Err(Error::retry(Origin::UpstreamFe, MISSING, message))
+            Some(Gone::Reported)
         } else {
-            Ok(None)
-        }
+            // An old frontend reports no drops, so it is asked several times.
+            db.reports_drops.then_some(Gone::Unreported)
+        })
     };
-    match look_for(shell, Origin::UpstreamFe, MISSING, &what, look).await? {
-        // An old frontend reports no drops, so what it has not shown in several looks is taken for dropped.
-        Some(true) | None => Ok(()),
-        Some(false) => {
-            let message = format!("{what} were missing in the upstream metadata, and are there again");
-            Err(Error::retry(Origin::UpstreamFe, MISSING, message))
-        }
-    }
+    let problem = match look_for(shell, Origin::UpstreamFe, MISSING, &what, look).await? {
+        Some(Gone::Reported) | None => return Ok(()),
+        Some(Gone::Never) => "were missing in the upstream metadata, and are there again",
+        Some(Gone::Unreported) => "are missing in the upstream metadata, but not reported as dropped",
+    };
+    Err(Error::retry(Origin::UpstreamFe, MISSING, format!("{what} {problem}")))
+}
+
+/// What the upstream says of something that is not in its metadata.
+enum Gone {
+    Reported,
+    Unreported,
+    /// It is there after all.
+    Never,
 }
 
 fn route_error(table: &TableIngest, error: &RouteError) -> Error {

@@ -90,6 +90,17 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
                 target_name: record.orig_table_name.clone(),
             });
         }
+        if let Some(old) = view.tables.get(&old_id)
+            && record.swap_table
+            && !record.new_table_name.is_empty()
+        {
+            return Plan::Statement(Statement::RenameTable {
+                source_id: old_id,
+                target_id: old.target_id,
+                source_name: record.new_table_name.clone(),
+                target_name: record.new_table_name.clone(),
+            });
+        }
         let missing = if view.tables.contains_key(&old_id) { new_id } else { old_id };
         return Plan::Block(Block {
             code: "CCR0204",

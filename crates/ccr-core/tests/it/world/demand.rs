@@ -35,8 +35,8 @@ impl Inner {
             PartialSyncReason::Change { commit_seq, .. } => self.journal.demands_copy.contains(commit_seq),
             // Rows that were loaded before a schema change cannot be fetched any more; and drops are reported for
             // as long as binlogs are kept.
-            PartialSyncReason::Mismatch { commit_seq, .. } => {
-                let is_forgotten = self.journal.gone.contains(&id) && self.journal.expired_to.is_some();
+            PartialSyncReason::Mismatch { commit_seq, message } => {
+                let is_forgotten = message.contains("not reported") && self.journal.expired_to.is_some();
                 let changed = self.journal.schema_changed_at.get(&id);
                 is_forgotten || changed.is_some_and(|changed| changed > commit_seq)
             }
