@@ -101,6 +101,15 @@ impl Compiler<'_> {
                     }
                 }
             }
+            "unix_timestamp" if values.is_empty() => {
+                let shown = Value::DateTime(self.now).to_sql_text(0).unwrap_or_default();
+                typed(format!("CAST(strftime('%s', {}) AS INTEGER)", quote_text(&shown)), Type::BigInt)
+            }
+            // The clusters live in UTC.
+            "unix_timestamp" => {
+                let at = convert(arg(0)?, Type::DateTime { scale: 0 }).sql;
+                typed(format!("CAST(strftime('%s', {at}) AS INTEGER)"), Type::BigInt)
+            }
             "curdate" | "current_date" => typed(quote_text(&self.now.date().to_string()), Type::Date),
             "database" | "schema" => match &self.database {
                 Some(name) => typed(quote_text(name), Type::Text),
