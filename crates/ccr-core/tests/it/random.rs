@@ -12,7 +12,7 @@ use super::world::txn::TxnState;
 use super::world::upstream::Written;
 use super::world::{Inner, World};
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 1000;
 
 /// After so many failures the others are not looked for.
 const MAX_FAILED: usize = 10;
