@@ -9,7 +9,7 @@ use super::shell::Shell;
 use crate::effect::routes::is_proven_gone;
 use crate::effect::{look_for, upstream};
 use crate::error::{Error, Origin, Result};
-use crate::job::FullSyncReason;
+use crate::job::{FullSyncReason, SyncType};
 
 /// How often an idle job makes sure that what it replicates still exists. A table's own list never tells
 /// of its drop, and a list that was never begun looks like one that is gone.
@@ -73,6 +73,10 @@ impl Source {
         if db.tables.iter().any(|table| table.id == table_id)
             || !is_proven_gone(&db, |db| db.dropped_tables.contains_key(&table_id))
         {
+            return Ok(None);
+        }
+        if shell.ctx.record.spec.sync_type() == SyncType::Database {
+            // The main track meets its drop, which ends this one.
             return Ok(None);
         }
         let name = &shell.ctx.record.spec.src.table;
