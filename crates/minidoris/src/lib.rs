@@ -1,9 +1,14 @@
 //! minidoris: an emulated Apache Doris cluster, faithful on the interfaces that replication uses.
 //!
-//! A [`cluster`] holds frontends and backends on their own ports. The frontends share one catalogue
-//! ([`state`], [`model`]); every operation on it is a synchronous function that runs under one lock, so
-//! the order of journal ids is the order of operations. Rows live in the backends ([`be`], [`data`]). Who may do what is decided in
-//! [`access`]; [`persist`] keeps the state on disk when it is asked to.
+//! A [`cluster`] holds frontends and backends on their own ports, which may come, go and move. The frontends
+//! share one catalogue ([`state`], [`model`]); every operation on it is a synchronous function that runs under
+//! one lock, so the order of journal ids is the order of operations. Rows live in the backends ([`be`],
+//! [`data`]). Who may do what is decided in [`access`]; [`persist`] keeps the state on disk when it is asked to.
+//!
+//! A statement is parsed in [`sql`], sent its way in [`dispatch`], and run in [`exec`] (definitions),
+//! [`query`] (rows), [`show`], [`snapshot`] (backups, restores and repositories) or [`mv`] (asynchronous
+//! materialised views); settings of frontends are in [`frontend_config`]. [`rpc`] and [`http`] serve thrift and
+//! HTTP, [`mysql`] the clients.
 //!
 //! Shares wire types (`doris-thrift`) and record types (`doris-types`) with the syncer and no logic.
 

@@ -9,6 +9,9 @@ use std::future::Future;
 use crate::error::{Error, Origin, Result};
 use crate::runner::shell::Shell;
 
+/// The code of something that the metadata neither lists nor reports as dropped.
+pub(crate) const MISSING: &str = "CCR0303";
+
 /// Looks in all, so that the pauses between them stay below the threshold of a warning.
 const LOOKS: u32 = 4;
 
@@ -38,4 +41,16 @@ where
         let error = Error::retry(origin, code, format!("{what} is missing in the metadata"));
         shell.pause(&error, tries).await;
     }
+}
+
+/// The upstream database is not in an answer, which may be a stale one.
+pub(super) fn missing_database(shell: &Shell) -> Error {
+    let message = format!("upstream database {} is not there", shell.source_database());
+    Error::retry(Origin::UpstreamFe, "CCR0301", message)
+}
+
+/// Something upstream is neither in an answer nor reported as dropped.
+pub(super) fn missing(what: &str) -> Error {
+    let message = format!("{what} is missing in the upstream metadata, but not reported as dropped");
+    Error::retry(Origin::UpstreamFe, MISSING, message)
 }

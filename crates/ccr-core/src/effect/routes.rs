@@ -13,9 +13,10 @@ use doris_types::call::MetaFilter;
 use doris_types::meta::{Backend, DatabaseMeta, TableMeta};
 use parking_lot::Mutex;
 
+use super::absence::{MISSING, missing, missing_database};
 use super::names::target_dropped;
 use super::{downstream, look_for, upstream};
-use crate::error::{Error, Origin, Result};
+use crate::error::{Origin, Result};
 use crate::plan::TableIngest;
 use crate::route::TableRoute;
 use crate::runner::shell::Shell;
@@ -168,13 +169,7 @@ pub(super) async fn look_at(
         ctx.downstream.meta(shell.target_database(), MetaFilter::Tables(vec![target_id])),
     )
     .await;
-    let source = source.map_err(upstream)?.ok_or_else(|| {
-        Error::retry(
-            Origin::UpstreamFe,
-            "CCR0301",
-            format!("upstream database {} is not there", shell.source_database()),
-        )
-    })?;
+    let source = source.map_err(upstream)?.ok_or_else(|| missing_database(shell))?;
     let target = target.map_err(downstream)?.and_then(|db| with_id(db, target_id));
     let source = match take(source, source_id)? {
         Taken::There(source) => Some(*source),
@@ -248,11 +243,7 @@ fn take(db: DatabaseMeta, source_id: i64) -> Result<Taken> {
         Some(table) => Ok(Taken::There(Box::new(table))),
         None if proven => Ok(Taken::Dropped),
         None if !reports_drops => Ok(Taken::Missing),
-        None => Err(Error::retry(
-            Origin::UpstreamFe,
-            "CCR0303",
-            format!("table {source_id} is missing in the upstream metadata, but not reported as dropped"),
-        )),
+        None => Err(missing(&format!("table {source_id}"))),
     }
 }
 
@@ -263,7 +254,7 @@ async fn look_upstream(shell: &Shell, source_id: i64) -> Result<Option<TableMeta
         let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
         Ok(db.and_then(|db| with_id(db, source_id)))
     };
-    look_for(shell, Origin::UpstreamFe, "CCR0303", &format!("table {source_id}"), look).await
+    look_for(shell, Origin::UpstreamFe, MISSING, &format!("table {source_id}"), look).await
 }
 
 /// Whether something absent from the metadata was dropped. Old FEs report no drops; with them absence has

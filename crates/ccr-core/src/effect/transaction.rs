@@ -12,6 +12,7 @@ use std::sync::Arc;
 use doris_types::call::{CommitTxn, MetaFilter};
 use doris_types::record::PartitionRecord;
 
+use super::absence::{MISSING, missing, missing_database};
 use super::ingest::{self, TabletWork};
 use super::label::{self, Begun, Choice, LABEL_TRUST_MS};
 use super::routes::{Found, Looked, Routes};
@@ -21,9 +22,6 @@ use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::shell::Shell;
-
-/// The code of something that the upstream metadata neither lists nor reports as dropped.
-const MISSING: &str = "CCR0303";
 
 /// Looks at the upstream metadata before a table is copied for something that stays missing.
 const MISSING_TRIES: u32 = 8;
@@ -265,7 +263,6 @@ fn is_source_gone(route: &TableRoute, table: &TableIngest, partition: &Partition
     )
 }
 
-/// Makes sure that a partition missing upstream was dropped, and is not just missing in a stale answer.
 /// Partitions that the route lacks must have been dropped upstream; else rows would be lost.
 async fn check_partitions_gone(
     shell: &Shell,
@@ -274,7 +271,7 @@ async fn check_partitions_gone(
 ) -> Result<()> {
     let source_id = table.source_id;
     let ids: Vec<i64> = partitions.iter().map(|partition| partition.partition_id).collect();
-    let what = format!("partitions {ids:?} of table {source_id}");
+    let what = format!("one of partitions {ids:?} of table {source_id}");
     let look = async || {
         let filter = MetaFilter::Tables(vec![source_id]);
         let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
@@ -291,12 +288,14 @@ async fn check_partitions_gone(
             db.reports_drops.then_some(Gone::Unreported)
         })
     };
-    let problem = match look_for(shell, Origin::UpstreamFe, MISSING, &what, look).await? {
-        Some(Gone::Reported) | None => return Ok(()),
-        Some(Gone::Never) => "were missing in the upstream metadata, and are there again",
-        Some(Gone::Unreported) => "are missing in the upstream metadata, but not reported as dropped",
-    };
-    Err(Error::retry(Origin::UpstreamFe, MISSING, format!("{what} {problem}")))
+    match look_for(shell, Origin::UpstreamFe, MISSING, &what, look).await? {
+        Some(Gone::Reported) | None => Ok(()),
+        Some(Gone::Unreported) => Err(missing(&what)),
+        Some(Gone::Never) => {
+            let message = format!("{what} was missing in the upstream metadata, and is there again");
+            Err(Error::retry(Origin::UpstreamFe, MISSING, message))
+        }
+    }
 }
 
 /// What the upstream says of something that is not in its metadata.
@@ -369,7 +368,7 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_try: bool) -> 
         .iter()
         .find(|id| !db.tables.iter().any(|table| table.id == **id) && !db.dropped_tables.contains_key(id));
     match doubtful {
-        Some(id) if !is_last_try => Err(Error::retry(Origin::UpstreamFe, MISSING, missing_table(*id))),
+        Some(id) if !is_last_try => Err(missing(&format!("table {id}"))),
         Some(id) => {
             // The list of drops is kept for a time only, as binlogs are. What stays missing has been dropped.
             tracing::warn!(
@@ -381,15 +380,6 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_try: bool) -> 
         }
         None => Ok(()),
     }
-}
-
-fn missing_database(shell: &Shell) -> Error {
-    let message = format!("upstream database {} is not there", shell.source_database());
-    Error::retry(Origin::UpstreamFe, "CCR0301", message)
-}
-
-fn missing_table(id: i64) -> String {
-    format!("table {id} is missing in the upstream metadata, but not reported as dropped")
 }
 
 /// Whether the transaction was committed before, by the versions of its partitions; `None` when there are

@@ -41,11 +41,10 @@ pub(super) fn modify_partitions(change: &Change, record: &ModifyPartitionsRecord
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
-    use super::super::{TrackId, plan};
     use super::*;
     use crate::job::MediumPolicy;
     use doris_types::record::BinlogType;
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     const DATA: &str = r#"{"infos":[
         {"dbId":1,"tableId":10,"partitionId":5,"dataProperty":{"storageMedium":"SSD"}},
@@ -54,18 +53,9 @@ mod tests {
         {"dbId":1,"tableId":10,"partitionId":8,"dataProperty":{"storageMedium":"SSD"}}]}"#;
 
     fn plan_under(policy: MediumPolicy) -> Plan {
-        let (mut spec, tables) = (spec("", ""), links());
+        let mut spec = spec("", "");
         spec.options.storage_medium = policy;
-        let (views, skips) = (BTreeMap::new(), BTreeSet::new());
-        let view = View {
-            spec: &spec,
-            tables: &tables,
-            views: &views,
-            skips: &skips,
-            commit_seq: 40,
-            track: TrackId::Main,
-        };
-        plan(&change(60, BinlogType::MODIFY_PARTITIONS, DATA), view)
+        plan_for(&spec, 60, BinlogType::MODIFY_PARTITIONS, DATA)
     }
 
     #[test]

@@ -397,11 +397,16 @@ pub(crate) mod testing {
 
     /// Plans a change for a database job that stands at commit seq 40.
     pub fn plan_of(commit_seq: i64, binlog_type: BinlogType, data: &str) -> Plan {
-        let (spec, tables) = (spec("", ""), links());
+        plan_for(&spec("", ""), commit_seq, binlog_type, data)
+    }
+
+    /// The same for a job of another kind.
+    pub fn plan_for(spec: &JobSpec, commit_seq: i64, binlog_type: BinlogType, data: &str) -> Plan {
+        let tables = links();
         let views = BTreeMap::from([(30, "v1".to_owned())]);
         let skips = BTreeSet::from([77]);
         let view = View {
-            spec: &spec,
+            spec,
             tables: &tables,
             views: &views,
             skips: &skips,

@@ -62,74 +62,22 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         return Plan::FullSync(FullSyncReason::SourceTableReplaced { old_id, new_id });
     }
     let is_named = |link: &TableLink| link.is_named(change.commit_seq);
-    let linked = [old_id, new_id].into_iter().filter_map(|id| view.tables.get(&id));
-    if record.swap_table && linked.clone().count() == 1 && linked.clone().all(is_named) {
-        // The other had the name when the snapshot came to it, and has another one since: it is still there.
-        let (source_id, name) = if view.tables.contains_key(&old_id) {
-            (new_id, &record.orig_table_name)
-        } else {
-            (old_id, &record.new_table_name)
-        };
-        if !name.is_empty() {
-            return Plan::AdoptTable { source_id, name: name.clone() };
-        }
-    }
-    if linked.clone().count() == 1 && linked.clone().all(is_named) {
-        // The other was gone when the snapshot came to it, replaced by this very change or dropped after it.
-        return Plan::Skip(SkipReason::InSnapshot);
-    }
-    let (Some(old), Some(new)) = (view.tables.get(&old_id), view.tables.get(&new_id)) else {
-        if let Some(new) = view.tables.get(&new_id)
-            && !record.orig_table_name.is_empty()
-        {
-            // The replaced table was gone when the snapshot came to it; what is left is a new name.
-            return Plan::Statement(Statement::RenameTable {
-                source_id: new_id,
-                target_id: new.target_id,
-                source_name: record.orig_table_name.clone(),
-                target_name: record.orig_table_name.clone(),
-            });
-        }
-        if let Some(old) = view.tables.get(&old_id)
-            && record.swap_table
-            && !record.new_table_name.is_empty()
-        {
-            return Plan::Statement(Statement::RenameTable {
-                source_id: old_id,
-                target_id: old.target_id,
-                source_name: record.new_table_name.clone(),
-                target_name: record.new_table_name.clone(),
-            });
-        }
-        let missing = if view.tables.contains_key(&old_id) { new_id } else { old_id };
-        return Plan::Block(Block {
-            code: "CCR0204",
-            message: format!(
-                "REPLACE_TABLE at commit seq {} concerns table {missing}, which was neither in the snapshot \
-                 nor created since",
-                change.commit_seq
-            ),
-            hint: "create the job again".to_owned(),
-            tables: Vec::new(),
-        });
+    let (old, new) = match (view.tables.get(&old_id), view.tables.get(&new_id)) {
+        (Some(old), Some(new)) => (old, new),
+        (Some(link), None) => return with_one_side(record, (old_id, link), new_id, change),
+        (None, Some(link)) => return with_one_side(record, (new_id, link), old_id, change),
+        (None, None) => return unknown_side(old_id, change.commit_seq),
     };
     if is_named(old) && is_named(new) {
         return Plan::Skip(SkipReason::InSnapshot);
     }
     if record.swap_table && is_named(old) != is_named(new) {
-        let (source_id, link, name) = if is_named(old) {
-            (new_id, new, &record.orig_table_name)
-        } else {
-            (old_id, old, &record.new_table_name)
-        };
-        if link.target_id == NO_TARGET && !name.is_empty() {
+        let (source_id, link) = if is_named(old) { (new_id, new) } else { (old_id, old) };
+        if link.target_id == NO_TARGET
+            && let Some(name) = name_after(record, source_id)
+        {
             // It waits for a name of its own, which the snapshot has given to the other.
-            return Plan::Statement(Statement::RenameTable {
-                source_id,
-                target_id: NO_TARGET,
-                source_name: name.clone(),
-                target_name: name.clone(),
-            });
+            return rename(source_id, NO_TARGET, name);
         }
         // The snapshot has one of them from before it and the other from after: copies settle both.
         let reason = PartialSyncReason::Change {
@@ -147,6 +95,54 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         old_name: old.target_name.clone(),
         new_name: new.target_name.clone(),
         swap: record.swap_table,
+    })
+}
+
+/// The snapshot has only one of the tables.
+fn with_one_side(
+    record: &ReplaceTableRecord,
+    (source_id, link): (i64, &TableLink),
+    missing_id: i64,
+    change: &Change,
+) -> Plan {
+    let is_named = link.is_named(change.commit_seq);
+    match (name_after(record, source_id), name_after(record, missing_id)) {
+        // The other had the name when the snapshot came to it, and has another one since: it is still there.
+        (_, Some(name)) if is_named && record.swap_table => {
+            Plan::AdoptTable { source_id: missing_id, name: name.to_owned() }
+        }
+        // The other was gone when the snapshot came to it, replaced by this very change or dropped after it.
+        _ if is_named => Plan::Skip(SkipReason::InSnapshot),
+        // What is left is a new name.
+        (Some(name), _) => rename(source_id, link.target_id, name),
+        (None, _) => unknown_side(missing_id, change.commit_seq),
+    }
+}
+
+/// The name that one of the tables has after the change; `None` when it has none, or an old FE does not say.
+fn name_after(record: &ReplaceTableRecord, source_id: i64) -> Option<&str> {
+    let name = if source_id == record.new_table_id {
+        Some(&record.orig_table_name)
+    } else {
+        record.swap_table.then_some(&record.new_table_name)
+    };
+    name.map(String::as_str).filter(|name| !name.is_empty())
+}
+
+fn rename(source_id: i64, target_id: i64, name: &str) -> Plan {
+    let (source_name, target_name) = (name.to_owned(), name.to_owned());
+    Plan::Statement(Statement::RenameTable { source_id, target_id, source_name, target_name })
+}
+
+fn unknown_side(missing_id: i64, commit_seq: i64) -> Plan {
+    Plan::Block(Block {
+        code: "CCR0204",
+        message: format!(
+            "REPLACE_TABLE at commit seq {commit_seq} concerns table {missing_id}, which was neither in the \
+             snapshot nor created since"
+        ),
+        hint: "create the job again".to_owned(),
+        tables: Vec::new(),
     })
 }
 

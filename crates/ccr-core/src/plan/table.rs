@@ -84,12 +84,9 @@ pub(super) fn truncate(change: &Change, record: &TruncateTableRecord, view: View
 
 #[cfg(test)]
 mod tests {
-    use super::super::TrackId;
+    use super::super::Ingest;
     use super::super::testing::*;
-    use super::super::{Ingest, plan};
     use super::*;
-    use std::collections::{BTreeMap, BTreeSet};
-
     use doris_types::record::BinlogType;
 
     #[test]
@@ -144,19 +141,9 @@ mod tests {
 
     #[test]
     fn a_table_job_ignores_what_its_list_never_holds() {
-        let (spec, tables) = (spec("t1", "x1"), links());
-        let (views, skips) = (BTreeMap::new(), BTreeSet::new());
-        let view = View {
-            spec: &spec,
-            tables: &tables,
-            views: &views,
-            skips: &skips,
-            commit_seq: 40,
-            track: TrackId::Main,
-        };
         let data = r#"{"commitSeq":60,"dbId":1,"tableId":20,"tableName":"t2","tableType":"OLAP","sql":"x"}"#;
         assert_eq!(
-            plan(&change(60, BinlogType::CREATE_TABLE, data), view),
+            plan_for(&spec("t1", "x1"), 60, BinlogType::CREATE_TABLE, data),
             Plan::Skip(SkipReason::OtherTable)
         );
     }

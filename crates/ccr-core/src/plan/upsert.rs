@@ -124,20 +124,10 @@ mod tests {
         let data = format!(
             r#"{{"commitSeq":60,"txnId":1,"dbId":1,"label":"load_1","tableRecords":{{"10":{{"partitionRecords":[{PARTITION}]}}}}}}"#
         );
-        let (mut spec, tables) = (spec("", ""), links());
-        let (views, skips) = (Default::default(), Default::default());
+        let mut spec = spec("", "");
         for (reuses, expected) in [(false, None), (true, Some("load_1".to_owned()))] {
             spec.options.reuse_binlog_label = reuses;
-            let view = View {
-                spec: &spec,
-                tables: &tables,
-                views: &views,
-                skips: &skips,
-                commit_seq: 40,
-                track: TrackId::Main,
-            };
-            let Plan::Ingest(ingest) = super::super::plan(&change(60, BinlogType::UPSERT, &data), view)
-            else {
+            let Plan::Ingest(ingest) = plan_for(&spec, 60, BinlogType::UPSERT, &data) else {
                 panic!("rows to ingest");
             };
             assert_eq!(ingest.label, expected);

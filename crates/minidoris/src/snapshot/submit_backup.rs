@@ -8,12 +8,12 @@ use super::{local, show};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{Database, Table};
-use crate::sql::Backup;
+use crate::sql::SnapshotStatement;
 use crate::state::FeState;
 
 /// Accepts a BACKUP statement; the job then advances with [`super::tick`]. The journal id that the
 /// acceptance takes is the snapshot's commit seq, and precedes everything the job writes.
-pub fn submit_backup(cluster: &ClusterInner, db: &str, backup: &Backup) -> SqlResult<()> {
+pub fn submit_backup(cluster: &ClusterInner, db: &str, backup: &SnapshotStatement) -> SqlResult<()> {
     let now_ms = cluster.clock.now_ms();
     let forgotten = {
         let mut state = cluster.fe.lock();
@@ -50,7 +50,7 @@ pub fn submit_backup(cluster: &ClusterInner, db: &str, backup: &Backup) -> SqlRe
 }
 
 /// Where the snapshot goes; `None` when it stays on the backends.
-fn place(state: &FeState, backup: &Backup, now_ms: i64) -> SqlResult<Option<StoredPlace>> {
+fn place(state: &FeState, backup: &SnapshotStatement, now_ms: i64) -> SqlResult<Option<StoredPlace>> {
     let Some(repository) = repository::named(state, &backup.repository)? else { return Ok(None) };
     if repository.is_read_only {
         return Err(SqlError::common(format!("Repository {} is read only", backup.repository)));
@@ -64,7 +64,11 @@ fn place(state: &FeState, backup: &Backup, now_ms: i64) -> SqlResult<Option<Stor
 }
 
 /// The tables to back up: those listed, or all that EXCLUDE does not name.
-fn objects(db: &Database, backup: &Backup, ignores_temporary: bool) -> SqlResult<Vec<BackupObject>> {
+fn objects(
+    db: &Database,
+    backup: &SnapshotStatement,
+    ignores_temporary: bool,
+) -> SqlResult<Vec<BackupObject>> {
     let objects: Vec<BackupObject> = match &backup.tables {
         Some(listed) => listed
             .iter()

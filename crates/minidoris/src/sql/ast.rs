@@ -68,8 +68,8 @@ pub enum Statement {
     Set(Vec<SetItem>),
     AdminSetFrontendConfig(Properties),
     System(SystemStatement),
-    Backup(Backup),
-    Restore(Restore),
+    Backup(SnapshotStatement),
+    Restore(SnapshotStatement),
     CancelBackup {
         db: Option<String>,
     },
@@ -290,25 +290,13 @@ pub enum Recover {
     Partition { partition: String, id: Option<i64>, new_name: Option<String>, table: TableName },
 }
 
+/// `BACKUP SNAPSHOT … TO …` and `RESTORE SNAPSHOT … FROM …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backup {
+pub struct SnapshotStatement {
     pub db: Option<String>,
     pub label: String,
     pub repository: String,
     /// Tables of the ON clause with their partitions.
-    pub tables: Option<Vec<BackupTable>>,
-    /// Tables of the EXCLUDE clause.
-    pub exclude: Vec<String>,
-    pub properties: Properties,
-}
-
-/// `RESTORE SNAPSHOT …`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restore {
-    pub db: Option<String>,
-    pub label: String,
-    pub repository: String,
-    /// Tables of the ON clause.
     pub tables: Option<Vec<BackupTable>>,
     /// Tables of the EXCLUDE clause.
     pub exclude: Vec<String>,

@@ -1,28 +1,28 @@
 //! BACKUP, RESTORE and their CANCEL forms.
 
-use super::ast::{Backup, BackupTable, CancelJobs, CancelledJobs, Properties, Restore, Statement, TableName};
+use super::ast::{BackupTable, CancelJobs, CancelledJobs, SnapshotStatement, Statement, TableName};
 use super::parser::Parser;
 use super::show_ast::AlterJobKind;
 use crate::error::SqlResult;
-
-/// Repository, included and excluded tables, properties.
-type SnapshotTail = (String, Option<Vec<BackupTable>>, Vec<String>, Properties);
 
 impl Parser<'_> {
     /// `BACKUP [GLOBAL] SNAPSHOT [db.]label TO repo [ON | EXCLUDE (…)] [PROPERTIES (…)]`.
     pub(super) fn backup(&mut self) -> SqlResult<Statement> {
         self.expect_word("backup")?;
-        self.accept_word("global");
-        self.expect_word("snapshot")?;
-        let label = self.table_name()?;
-        self.expect_word("to")?;
-        let (repository, tables, exclude, properties) = self.snapshot_tail()?;
-        let TableName { db, name: label } = label;
-        Ok(Statement::Backup(Backup { db, label, repository, tables, exclude, properties }))
+        Ok(Statement::Backup(self.snapshot("to")?))
     }
 
-    /// `repo [ON | EXCLUDE (…)] [PROPERTIES (…)]`.
-    fn snapshot_tail(&mut self) -> SqlResult<SnapshotTail> {
+    /// `RESTORE [GLOBAL] SNAPSHOT [db.]label FROM repo [ON | EXCLUDE (…)] PROPERTIES (…)`.
+    pub(super) fn restore(&mut self) -> SqlResult<Statement> {
+        self.expect_word("restore")?;
+        Ok(Statement::Restore(self.snapshot("from")?))
+    }
+
+    fn snapshot(&mut self, preposition: &str) -> SqlResult<SnapshotStatement> {
+        self.accept_word("global");
+        self.expect_word("snapshot")?;
+        let TableName { db, name: label } = self.table_name()?;
+        self.expect_word(preposition)?;
         let repository = self.name()?;
         let mut tables = None;
         let mut exclude = Vec::new();
@@ -31,7 +31,8 @@ impl Parser<'_> {
         } else if self.accept_word("exclude") {
             exclude = self.backup_tables()?.into_iter().map(|table| table.name).collect();
         }
-        Ok((repository, tables, exclude, self.optional_properties()?))
+        let properties = self.optional_properties()?;
+        Ok(SnapshotStatement { db, label, repository, tables, exclude, properties })
     }
 
     fn backup_tables(&mut self) -> SqlResult<Vec<BackupTable>> {
@@ -42,17 +43,6 @@ impl Parser<'_> {
             let alias = if parser.accept_word("as") { Some(parser.name()?) } else { None };
             Ok(BackupTable { name, partitions, alias })
         })
-    }
-
-    /// `RESTORE [GLOBAL] SNAPSHOT [db.]label FROM repo [ON | EXCLUDE (…)] PROPERTIES (…)`.
-    pub(super) fn restore(&mut self) -> SqlResult<Statement> {
-        self.expect_word("restore")?;
-        self.accept_word("global");
-        self.expect_word("snapshot")?;
-        let TableName { db, name: label } = self.table_name()?;
-        self.expect_word("from")?;
-        let (repository, tables, exclude, properties) = self.snapshot_tail()?;
-        Ok(Statement::Restore(Restore { db, label, repository, tables, exclude, properties }))
     }
 
     pub(super) fn cancel(&mut self) -> SqlResult<Statement> {

@@ -163,7 +163,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("ADMIN SHOW BACKEND CONFIG LIKE 'enable_feature_binlog' FROM 10001", "Show(Show { kind: BackendConfig"),
     (
         "BACKUP SNAPSHOT `db`.`label` TO `__keep_on_local__` ON ( `t1` PARTITION (`p1`,`p2`), t2 ) PROPERTIES (\"type\" = \"full\")",
-        "Backup(Backup { db: Some(\"db\"), label: \"label\", repository: \"__keep_on_local__\", tables: Some([BackupTable { name: \"t1\", partitions: Some([\"p1\", \"p2\"]), alias: None }",
+        "Backup(SnapshotStatement { db: Some(\"db\"), label: \"label\", repository: \"__keep_on_local__\", tables: Some([BackupTable { name: \"t1\", partitions: Some([\"p1\", \"p2\"]), alias: None }",
     ),
     ("backup snapshot l to r exclude (a)", "Backup("),
     ("restore snapshot d.l from `r` on (t as n) properties ('a'='b')", "Restore"),

@@ -9,10 +9,14 @@ use crate::error::{SqlError, SqlResult};
 use crate::snapshot::properties::restore_properties;
 use crate::snapshot::repository::{self, StoredPlace, storage};
 use crate::snapshot::{database_id, job_info::JobInfo, local};
-use crate::sql::Restore;
+use crate::sql::SnapshotStatement;
 
 /// Queues a restore of what the statement names.
-pub fn restore_from_repository(cluster: &ClusterInner, db: &str, restore: &Restore) -> SqlResult<()> {
+pub fn restore_from_repository(
+    cluster: &ClusterInner,
+    db: &str,
+    restore: &SnapshotStatement,
+) -> SqlResult<()> {
     let now_ms = cluster.clock.now_ms();
     let forgotten = {
         let mut state = cluster.fe.lock();
@@ -64,7 +68,7 @@ fn unknown_snapshot(place: &StoredPlace, reason: &str) -> String {
     )
 }
 
-fn references(restore: &Restore) -> Vec<TableReference> {
+fn references(restore: &SnapshotStatement) -> Vec<TableReference> {
     let tables = restore.tables.iter().flatten().map(|table| TableReference {
         table: table.name.clone(),
         partitions: table.partitions.clone(),

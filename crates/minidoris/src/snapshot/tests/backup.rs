@@ -5,10 +5,10 @@ use crate::binlog::{BinlogType, ReadOutcome, Scope};
 use crate::sql::BackupTable;
 use crate::testkit::{self, Spec, alter, create_db, create_table, create_view, table};
 
-fn listed(label: &str, name: &str, partitions: Option<&[&str]>) -> Backup {
+fn listed(label: &str, name: &str, partitions: Option<&[&str]>) -> SnapshotStatement {
     let partitions = partitions.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
     let one = BackupTable { name: name.to_owned(), partitions, alias: None };
-    Backup { tables: Some(vec![one]), ..backup_statement(label) }
+    SnapshotStatement { tables: Some(vec![one]), ..backup_statement(label) }
 }
 
 #[test]
@@ -16,13 +16,13 @@ fn submits_are_checked_in_order() {
     let cluster = testkit::cluster(1);
     let db = create_db(&cluster, "d", true);
     let id = create_table(&cluster, db, &Spec::new("t").bounds(&[10]));
-    let refuse = |db: &str, backup: &Backup| {
+    let refuse = |db: &str, backup: &SnapshotStatement| {
         let error = submit_backup(&cluster, db, backup).unwrap_err();
         (error.code, error.message)
     };
     let common = |text: &str| (5064, text.to_owned());
     assert_eq!(refuse("x", &backup_statement("l")), (1049, "Unknown database 'x'".to_owned()));
-    let elsewhere = Backup { repository: "r".to_owned(), ..backup_statement("l") };
+    let elsewhere = SnapshotStatement { repository: "r".to_owned(), ..backup_statement("l") };
     assert_eq!(refuse("d", &elsewhere), common("Repository r does not exist"));
     assert_eq!(refuse("d", &listed("l", "x", None)), (1051, "Unknown table 'x'".to_owned()));
     assert_eq!(refuse("d", &listed("l", "t", Some(&["p9"]))), common("Unknown partition p9 in tablet"));
@@ -123,7 +123,7 @@ async fn partitions_and_visible_indexes_only() {
     assert_eq!(info.backup_objects.keys().collect::<Vec<_>>(), ["t"]);
     assert_eq!(info.backup_objects["t"].partitions.keys().collect::<Vec<_>>(), ["p1"]);
 
-    let excluding = Backup { exclude: vec!["t".to_owned()], ..backup_statement("rest") };
+    let excluding = SnapshotStatement { exclude: vec!["t".to_owned()], ..backup_statement("rest") };
     submit_backup(&cluster, "d", &excluding).unwrap();
     finish(&cluster, "d", "rest").await;
     let SnapshotLookup::Found(snapshot) = find_snapshot(&cluster.fe.lock(), "rest", 0) else { panic!() };

@@ -12,14 +12,14 @@ use super::*;
 use crate::cluster::{Cluster, ClusterInner};
 use crate::model::OlapTable;
 use crate::options::ClusterOptions;
-use crate::sql::Backup;
+use crate::sql::SnapshotStatement;
 use crate::testkit::stage;
 use crate::txn::{self, BeginTxn, CommitOutcome, CommitTxn, Coordinator, commit_and_publish};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn backup_statement(label: &str) -> Backup {
-    Backup {
+fn backup_statement(label: &str) -> SnapshotStatement {
+    SnapshotStatement {
         db: None,
         label: label.to_owned(),
         repository: LOCAL_REPOSITORY.to_owned(),
