@@ -33,12 +33,13 @@ const DOWNSTREAM_CALLS: [&str; 10] = [
     "sql:TRUNCATE",
 ];
 
-fn seeds() -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
-    match (number("CCR_DISTURBED_SEED"), number("CCR_DISTURBED_SEEDS")) {
+/// The seeds that `CCR_<test>_SEED` and `CCR_<test>_SEEDS` ask for, or a few.
+pub(super) fn seeds(test: &str, few: u64) -> Vec<u64> {
+    let number = |name: String| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    match (number(format!("CCR_{test}_SEED")), number(format!("CCR_{test}_SEEDS"))) {
         (Some(seed), _) => vec![seed],
         (None, Some(count)) => (0..count).collect(),
-        (None, None) => (0..SEEDS).collect(),
+        (None, None) => (0..few).collect(),
     }
 }
 
@@ -100,7 +101,7 @@ async fn survives(seed: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_survives_disturbances_without_a_full_sync() {
-    for seed in seeds() {
+    for seed in seeds("DISTURBED", SEEDS) {
         survives(seed).await;
     }
 }

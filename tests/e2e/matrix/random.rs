@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use super::disturbed::disturb;
+use super::disturbed::{disturb, seeds};
 use super::run::{assert_one_full_backup, slow_pair};
 use super::{same, settle};
 use crate::harness::{DB, Pair, Syncer, Target};
@@ -26,15 +26,6 @@ const DRAWS: usize = 20;
 
 const TABLES: [&str; 4] = ["t1", "t2", "t3", "t4"];
 const VIEWS: [&str; 2] = ["v1", "v2"];
-
-fn seeds() -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
-    match (number("CCR_RANDOM_SEED"), number("CCR_RANDOM_SEEDS")) {
-        (Some(seed), _) => vec![seed],
-        (None, Some(count)) => (0..count).collect(),
-        (None, None) => (0..SEEDS).collect(),
-    }
-}
 
 /// A user who writes statements.
 struct User {
@@ -270,7 +261,7 @@ async fn follows(seed: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_users_do_the_target_becomes_the_source() {
-    for seed in seeds() {
+    for seed in seeds("RANDOM", SEEDS) {
         follows(seed).await;
     }
 }
