@@ -32,8 +32,13 @@ pub struct Apart {
 pub enum ApartWork {
     /// The table is being copied again.
     PartialSync { reason: PartialSyncReason, step: SnapshotStep },
-    /// Its own list is replayed from the cursor.
-    CatchUp { statement_in_doubt: Option<i64> },
+    /// Its own list is replayed from the cursor. When it `trails`, it has left because it was slower than the others:
+    /// it applies what the stream would have, under the same labels, but not what it shares with other tables.
+    CatchUp {
+        statement_in_doubt: Option<i64>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        trails: bool,
+    },
     /// An operator must act; then it catches up.
     Blocked(Blocked),
 }
@@ -69,6 +74,13 @@ impl Lane {
             Lane::Flowing => None,
             Lane::Apart(apart) => Some(apart),
         }
+    }
+}
+
+impl Apart {
+    /// Whether it has left because it was slower than the others.
+    pub fn is_trailing(&self) -> bool {
+        matches!(self.work, ApartWork::CatchUp { trails: true, .. })
     }
 }
 

@@ -6,7 +6,7 @@ use super::state::{partial_label, restore_label};
 use super::transition::illegal;
 use super::{
     Apart, ApartWork, Event, IllegalEvent, JobState, Lane, Leaving, LinkEffect, NO_TARGET, PartialSyncReason,
-    SnapshotStep, TableLink, ViewApart,
+    Phase, SnapshotStep, TableLink, ViewApart,
 };
 
 /// The state after an event of one table.
@@ -17,11 +17,21 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         Event::TableLeft { source_id, cursor, why, at_ms } => {
             next.snapshots_taken += u64::from(matches!(why, Leaving::PartialSync(_)));
             let label = partial_label(job_id, next.snapshots_taken);
+            if let (Leaving::HoldingUp { statement_in_doubt: Some(doubt) }, Phase::Incremental(incremental)) =
+                (&why, &mut next.phase)
+                && incremental.statement_in_doubt == Some(*doubt)
+            {
+                // It is the table's own from now on.
+                incremental.statement_in_doubt = None;
+            }
             let link = next.tables.get_mut(&source_id).ok_or(refused)?;
             let work = match why {
                 Leaving::Blocked(blocked) => ApartWork::Blocked(blocked),
                 Leaving::PartialSync(reason) => {
                     ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
+                }
+                Leaving::HoldingUp { statement_in_doubt } => {
+                    ApartWork::CatchUp { statement_in_doubt, trails: true }
                 }
             };
             // A table that leaves again from its own lane keeps the moment it first left.
@@ -78,7 +88,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.named_to = Some(old.named_to.unwrap_or(old.synced_to));
             link.source_name.clone_from(&old.source_name);
             let since_ms = old.lane.apart().map_or(0, |apart| apart.since_ms);
-            let work = ApartWork::CatchUp { statement_in_doubt: None };
+            let work = ApartWork::CatchUp { statement_in_doubt: None, trails: false };
             link.lane = Lane::Apart(Apart { cursor: link.synced_to, since_ms, work });
             next.tables.insert(source_id, link);
         }
@@ -87,14 +97,14 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             apart.cursor = apart.cursor.max(cursor);
         }
         Event::ApartStatementStarted { source_id, commit_seq } => match apart_mut(next, source_id) {
-            Some(Apart { work: ApartWork::CatchUp { statement_in_doubt }, .. }) => {
+            Some(Apart { work: ApartWork::CatchUp { statement_in_doubt, .. }, .. }) => {
                 *statement_in_doubt = Some(commit_seq);
             }
             Some(_) | None => return Err(refused),
         },
         Event::ApartStatementDone { source_id, commit_seq, effect } => {
             match apart_mut(next, source_id) {
-                Some(Apart { work: ApartWork::CatchUp { statement_in_doubt }, cursor, .. }) => {
+                Some(Apart { work: ApartWork::CatchUp { statement_in_doubt, .. }, cursor, .. }) => {
                     *statement_in_doubt = None;
                     *cursor = commit_seq;
                 }
@@ -121,6 +131,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         }
         Event::FullSyncNeeded { .. }
         | Event::SourceTableFound { .. }
+        | Event::OutOfOrder
         | Event::FullSyncHeld { .. }
         | Event::SnapshotReady { .. }
         | Event::RestoreCancelled
@@ -146,7 +157,7 @@ pub(super) fn unblock(job_id: &str, state: &mut JobState) {
                 let reason = PartialSyncReason::NameTaken { commit_seq: apart.cursor + 1 };
                 ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
             } else {
-                ApartWork::CatchUp { statement_in_doubt: None }
+                ApartWork::CatchUp { statement_in_doubt: None, trails: false }
             };
         }
     }

@@ -10,7 +10,7 @@ mod transition;
 pub use guard::{HELD_CODE, HeldBy, HeldFullSync, holds};
 pub use lane::{Apart, ApartWork, Lane, PartialSyncReason};
 pub use spec::{
-    ClusterSpec, FrontendSpec, FullSyncGuard, JobOptions, JobSpec, MAX_FULL_SYNCS_PER_DAY,
+    ClusterSpec, FrontendSpec, FullSyncGuard, JobOptions, JobOrdering, JobSpec, MAX_FULL_SYNCS_PER_DAY,
     MAX_REPLICATION_NUM, MediumPolicy, SpecError, SyncType,
 };
 pub use state::{

@@ -68,6 +68,9 @@ pub struct JobOptions {
     /// How many full syncs the job may start by itself within 24 hours; 0 for any number.
     #[serde(default, skip_serializing_if = "is_default")]
     pub full_syncs_per_day: u32,
+    /// In which order changes are applied.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ordering: JobOrdering,
     /// Replicas of each tablet downstream; 0 for as many as upstream. Fixed for the life of the job.
     #[serde(default, skip_serializing_if = "is_default")]
     pub replication_num: u32,
@@ -98,6 +101,17 @@ pub enum FullSyncGuard {
     Auto,
     /// It waits for an operator.
     Ask,
+}
+
+/// In which order a job applies what happens upstream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobOrdering {
+    /// As upstream: the target is the source as it was at some moment.
+    #[default]
+    Source,
+    /// Each table's changes in their order, independently of those of other tables.
+    Table,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -141,6 +155,27 @@ impl FullSyncGuard {
         match self {
             FullSyncGuard::Auto => "auto",
             FullSyncGuard::Ask => "ask",
+        }
+    }
+}
+
+impl JobOrdering {
+    /// By its name in requests.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn parse(name: &str) -> Result<Self, SpecError> {
+        match name {
+            "source" => Ok(JobOrdering::Source),
+            "table" => Ok(JobOrdering::Table),
+            other => Err(SpecError::new("ordering", format!("must be source or table, not {other:?}"))),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            JobOrdering::Source => "source",
+            JobOrdering::Table => "table",
         }
     }
 }

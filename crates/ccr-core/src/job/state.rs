@@ -62,6 +62,9 @@ pub struct JobState {
     /// The upstream id of the table of a table job that is not linked yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_table: Option<i64>,
+    /// What was committed beyond the position may have been so in table order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_out_of_order: bool,
     /// Commit seqs that an operator has asked to pass over.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub skips: BTreeSet<i64>,
@@ -230,6 +233,7 @@ impl JobState {
             views: BTreeMap::new(),
             views_apart: BTreeMap::new(),
             source_table: None,
+            is_out_of_order: false,
             skips: BTreeSet::new(),
             blocked: None,
             last_full_sync: Some(FullSyncRecord {

@@ -53,7 +53,12 @@ pub enum Event {
     StatementDone {
         commit_seq: i64,
         effect: LinkEffect,
+        /// In table order: tables that are there by now, though the job may not be. What they have applied
+        /// before this cannot be recognised by the statements that followed.
+        reached_by: Vec<i64>,
     },
+    /// Commits are no longer made in upstream order.
+    OutOfOrder,
     /// A table leaves the stream; everything of it at or below `cursor` is in the target.
     TableLeft {
         source_id: i64,
@@ -138,6 +143,10 @@ pub enum Event {
 pub enum Leaving {
     PartialSync(PartialSyncReason),
     Blocked(Blocked),
+    /// It is slower than the others.
+    HoldingUp {
+        statement_in_doubt: Option<i64>,
+    },
 }
 
 /// What a statement does to the table links.
@@ -247,6 +256,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             next.views = info.views.iter().map(|view| (view.id, view.name.clone())).collect();
             next.views_apart.clear();
             next.tables = links;
+            next.is_out_of_order = false;
             next.phase = Phase::Incremental(Incremental { since_ms: at_ms, statement_in_doubt: None });
             if let Some(record) = &mut next.last_full_sync {
                 record.finished_at_ms = Some(at_ms);
@@ -255,13 +265,20 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
         (Phase::Incremental(incremental), Event::StatementStarted { commit_seq }) => {
             incremental.statement_in_doubt = Some(commit_seq);
         }
-        (Phase::Incremental(incremental), Event::StatementDone { commit_seq, effect }) => {
+        (Phase::Incremental(incremental), Event::StatementDone { commit_seq, effect, reached_by }) => {
             if incremental.statement_in_doubt.is_some_and(|doubt| doubt != commit_seq) {
                 return Err(illegal("StatementDone of another commit seq", state));
             }
             incremental.statement_in_doubt = None;
             effect.apply(&mut next, commit_seq);
+            for source_id in reached_by {
+                if let Some(link) = next.tables.get_mut(&source_id) {
+                    link.named_to = Some(link.named_to.unwrap_or(link.synced_to));
+                    link.synced_to = link.synced_to.max(commit_seq);
+                }
+            }
         }
+        (Phase::Incremental(_), Event::OutOfOrder) => next.is_out_of_order = true,
         (
             Phase::Incremental(_),
             event @ (Event::TableLeft { .. }
@@ -296,6 +313,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::Restored { .. }
             | Event::StatementStarted { .. }
             | Event::StatementDone { .. }
+            | Event::OutOfOrder
             | Event::TableLeft { .. }
             | Event::TableAdopted { .. }
             | Event::TableTakenOver { .. }
@@ -328,6 +346,7 @@ impl Event {
             Event::Restored { .. } => "Restored",
             Event::StatementStarted { .. } => "StatementStarted",
             Event::StatementDone { .. } => "StatementDone",
+            Event::OutOfOrder => "OutOfOrder",
             Event::TableLeft { .. } => "TableLeft",
             Event::TableAdopted { .. } => "TableAdopted",
             Event::TableTakenOver { .. } => "TableTakenOver",
@@ -478,7 +497,7 @@ mod tests {
             Event::RestoreCancelled,
             Event::Restored { links: BTreeMap::new(), at_ms: 1 },
             Event::StatementStarted { commit_seq: 1 },
-            Event::StatementDone { commit_seq: 1, effect: LinkEffect::None },
+            Event::StatementDone { commit_seq: 1, effect: LinkEffect::None, reached_by: Vec::new() },
         ] {
             assert!(transition(JOB, &new, event.clone()).is_err(), "{event:?}");
         }
@@ -492,8 +511,12 @@ mod tests {
         let flowing = step(&restoring, Event::Restored { links: BTreeMap::new(), at_ms: 1 });
         let doubt = step(&flowing, Event::StatementStarted { commit_seq: 20 });
         assert!(
-            transition(JOB, &doubt, Event::StatementDone { commit_seq: 21, effect: LinkEffect::None })
-                .is_err()
+            transition(
+                JOB,
+                &doubt,
+                Event::StatementDone { commit_seq: 21, effect: LinkEffect::None, reached_by: Vec::new() }
+            )
+            .is_err()
         );
         let link = TableLink {
             source_name: "t".to_owned(),
@@ -509,12 +532,17 @@ mod tests {
             Event::StatementDone {
                 commit_seq: 20,
                 effect: LinkEffect::Created { source_id: 4, link: Box::new(link.clone()) },
+                reached_by: Vec::new(),
             },
         );
         assert_eq!(done.tables.get(&4), Some(&link));
         let dropped = step(
             &done,
-            Event::StatementDone { commit_seq: 22, effect: LinkEffect::Dropped { source_id: 4 } },
+            Event::StatementDone {
+                commit_seq: 22,
+                effect: LinkEffect::Dropped { source_id: 4 },
+                reached_by: Vec::new(),
+            },
         );
         assert!(dropped.tables.is_empty());
     }

@@ -2,35 +2,104 @@
 //!
 //! A label proves a commit only for some hours. So for each transaction it is known since when no commit
 //! of it can have been tried: for one planned by this task, since it was planned; for those that an
-//! earlier task may have committed, since the position was last written. Commits are made in order, one at
-//! a time. So as soon as one transaction is proven not to be committed, none after it is.
+//! earlier task may have committed, since the position was last written. In source order commits are made one
+//! after the other; so as soon as one transaction is proven not to be committed, none after it is. In table
+//! order this says nothing about other tables, and the doubt lasts up to the newest commit seq that there was.
+
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 /// What an earlier task of the job may have committed beyond the recorded position of a track.
 #[derive(Debug, Default)]
-pub(crate) struct EarlierCommits {
-    /// None of them was tried before this moment; `None` when there are none.
-    since_ms: Mutex<Option<i64>>,
+pub(crate) struct EarlierCommits(Mutex<Option<Earlier>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Earlier {
+    /// None of them was tried before this moment.
+    since_ms: i64,
+    /// They were not made in upstream order, and none lies beyond this commit seq.
+    unordered_to: Option<i64>,
 }
 
 impl EarlierCommits {
     pub fn since(since_ms: i64) -> Self {
-        Self { since_ms: Mutex::new(Some(since_ms)) }
+        Self(Mutex::new(Some(Earlier { since_ms, unordered_to: None })))
     }
 
-    /// A transaction was found that is not committed.
+    /// They were made in any order, up to a commit seq.
+    pub fn unordered(since_ms: i64, to: i64) -> Self {
+        Self(Mutex::new(Some(Earlier { since_ms, unordered_to: Some(to) })))
+    }
+
+    /// What of them concerns the transaction of a commit seq. It settles those after it, where there is an order.
+    pub fn of(self: &Arc<Self>, commit_seq: i64) -> Arc<Self> {
+        match *self.0.lock() {
+            Some(Earlier { since_ms, unordered_to: Some(to) }) => {
+                Arc::new(if commit_seq <= to { Self::since(since_ms) } else { Self::default() })
+            }
+            Some(Earlier { unordered_to: None, .. }) | None => Arc::clone(self),
+        }
+    }
+
+    /// A transaction was found that is not committed, or nothing beyond the position is left.
     pub fn settle(&self) {
-        *self.since_ms.lock() = None;
+        *self.0.lock() = None;
     }
 
-    /// The transactions of this task become those of an earlier one: they are planned again.
-    pub fn reopen(&self, since_ms: i64) {
-        let mut known = self.since_ms.lock();
-        *known = Some(known.map_or(since_ms, |known| known.min(since_ms)));
+    /// Everything up to here is done.
+    pub fn done_to(&self, commit_seq: i64) {
+        let mut known = self.0.lock();
+        if known.is_some_and(|known| known.unordered_to.is_some_and(|to| to <= commit_seq)) {
+            *known = None;
+        }
+    }
+
+    /// The transactions of this task, up to `to`, become those of an earlier one: they are planned again.
+    pub fn reopen(&self, since_ms: i64, to: i64, in_order: bool) {
+        let mut known = self.0.lock();
+        let before = known.and_then(|known| known.unordered_to);
+        *known = Some(Earlier {
+            since_ms: known.map_or(since_ms, |known| known.since_ms.min(since_ms)),
+            unordered_to: if in_order && before.is_none() { None } else { before.max(Some(to)) },
+        });
     }
 
     pub fn since_ms(&self) -> Option<i64> {
-        *self.since_ms.lock()
+        self.0.lock().map(|known| known.since_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_source_order_one_that_is_not_committed_settles_those_after_it() {
+        let earlier = Arc::new(EarlierCommits::since(5));
+        earlier.of(7).settle();
+        assert_eq!(earlier.of(8).since_ms(), None);
+    }
+
+    #[test]
+    fn without_an_order_each_is_in_doubt_up_to_the_last() {
+        let earlier = Arc::new(EarlierCommits::unordered(5, 8));
+        earlier.of(7).settle();
+        assert_eq!((earlier.of(8).since_ms(), earlier.of(9).since_ms()), (Some(5), None));
+        earlier.done_to(7);
+        assert_eq!(earlier.since_ms(), Some(5));
+        earlier.done_to(8);
+        assert_eq!(earlier.since_ms(), None);
+    }
+
+    #[test]
+    fn what_is_planned_again_is_in_doubt_again() {
+        let earlier = Arc::new(EarlierCommits::unordered(5, 8));
+        earlier.reopen(3, 20, true);
+        assert_eq!((earlier.of(20).since_ms(), earlier.of(21).since_ms()), (Some(3), None));
+        let ordered = Arc::new(EarlierCommits::default());
+        ordered.reopen(3, 20, true);
+        ordered.done_to(100);
+        assert_eq!(ordered.since_ms(), Some(3));
     }
 }

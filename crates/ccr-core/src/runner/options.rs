@@ -9,6 +9,8 @@ pub struct EngineOptions {
     pub binlog_batch_size: u8,
     /// Transactions of one job that are ingested at the same time.
     pub max_transactions_in_flight: usize,
+    /// In table order: a table whose oldest change this many others have overtaken goes on by itself.
+    pub overtaken_limit: usize,
     /// The shortest and longest pause between two polls of an idle upstream.
     pub poll_min: Duration,
     pub poll_max: Duration,
@@ -34,6 +36,7 @@ impl Default for EngineOptions {
         Self {
             binlog_batch_size: 64,
             max_transactions_in_flight: 16,
+            overtaken_limit: 256,
             poll_min: Duration::from_millis(20),
             poll_max: Duration::from_secs(1),
             snapshot_poll: Duration::from_millis(500),

@@ -2,11 +2,13 @@
 //!
 //! All calls of the ports and all writes to the store go through one gate, which numbers them; so every
 //! crash point there is gets its number, whatever the engine calls. A run whose fault was never reached
-//! ends the enumeration. Every second point is taken unless `CCR_SIM_ALL=1` asks for all of them;
-//! `CCR_SIM_SCENARIO=<scenario>` leaves out the others, `CCR_SIM_POINT=<scenario>,<fault>,<number>` runs one point.
+//! ends the enumeration. Every second point is taken, in table order every fourth, unless `CCR_SIM_ALL=1` asks
+//! for all of them; `CCR_SIM_SCENARIO=<scenario>` leaves out the others,
+//! `CCR_SIM_POINT=<scenario>,<fault>+<ordering>,<number>` runs one point.
 
 use std::panic::AssertUnwindSafe;
 
+use ccr_core::job::JobOrdering;
 use futures::FutureExt;
 
 use super::run::Run;
@@ -18,7 +20,7 @@ use super::world::faults::Fault;
 const STRIDE: u64 = 2;
 
 /// Plays a scenario with a fault and says whether it was reached.
-async fn play(scenario: &Scenario, at: Option<(u64, Fault)>) -> bool {
+async fn play(scenario: &Scenario, ordering: JobOrdering, at: Option<(u64, Fault)>) -> bool {
     let world = World::new();
     (scenario.prepare)(&world);
     world.with(|world| world.plan.at.extend(at));
@@ -27,6 +29,10 @@ async fn play(scenario: &Scenario, at: Option<(u64, Fault)>) -> bool {
         Some((source, target)) => Run::table(world, source, target),
     };
     (scenario.options)(&mut run.record.spec.options);
+    match ordering {
+        JobOrdering::Source => {}
+        JobOrdering::Table => run.in_table_order(2),
+    }
     run.start();
     (scenario.play)(&mut run).await;
     run.caught_up().await;
@@ -41,39 +47,57 @@ async fn play(scenario: &Scenario, at: Option<(u64, Fault)>) -> bool {
     run.world.with(|world| world.plan.at.is_empty())
 }
 
+/// Every scenario, those of databases in both orders.
+fn courses() -> impl Iterator<Item = (&'static Scenario, JobOrdering)> {
+    let in_source_order = SCENARIOS.iter().map(|scenario| (scenario, JobOrdering::Source));
+    let databases = SCENARIOS.iter().filter(|scenario| scenario.table.is_none());
+    in_source_order.chain(databases.map(|scenario| (scenario, JobOrdering::Table)))
+}
+
 async fn at_every_call(fault: Fault) {
     if let Ok(point) = std::env::var("CCR_SIM_POINT") {
         let (name, rest) = point.split_once(',').expect("scenario,fault,number");
         let (kind, number) = rest.split_once(',').expect("scenario,fault,number");
-        if kind == format!("{fault:?}") {
+        if kind.split('+').next() == Some(&format!("{fault:?}")) {
             let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario");
-            play(scenario, Some((number.parse().expect("a number"), fault))).await;
+            let at = Some((number.parse().expect("a number"), fault));
+            let ordering = JobOrdering::parse(kind.rsplit_once('+').map_or("source", |(_, name)| name));
+            play(scenario, ordering.expect("source or table"), at).await;
         }
         return;
     }
     let stride = if std::env::var_os("CCR_SIM_ALL").is_some() { 1 } else { STRIDE };
     let only = std::env::var("CCR_SIM_SCENARIO").ok();
-    for (position, scenario) in SCENARIOS.iter().enumerate() {
+    for (position, (scenario, ordering)) in courses().enumerate() {
         if only.as_deref().is_some_and(|only| only != scenario.name) {
             continue;
         }
+        let stride = match ordering {
+            JobOrdering::Table if stride > 1 => 2 * stride,
+            JobOrdering::Source | JobOrdering::Table => stride,
+        };
         let offset = (position + fault as usize) as u64 % stride;
         let mut number = 1 + offset;
-        while AssertUnwindSafe(play(scenario, Some((number, fault)))).catch_unwind().await.unwrap_or_else(
-            |_| panic!("fails; run it alone with CCR_SIM_POINT={},{fault:?},{number}", scenario.name),
-        ) {
+        let (name, order) = (scenario.name, ordering.name());
+        while AssertUnwindSafe(play(scenario, ordering, Some((number, fault))))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                panic!("fails; run it alone with CCR_SIM_POINT={name},{fault:?}+{order},{number}")
+            })
+        {
             number += stride;
         }
-        assert!(number > stride, "{} makes calls", scenario.name);
+        assert!(number > stride, "{name} makes calls");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_scenario_comes_out_well_without_faults() {
     let mut failed = Vec::new();
-    for scenario in SCENARIOS {
-        if AssertUnwindSafe(play(scenario, None)).catch_unwind().await.is_err() {
-            failed.push(scenario.name);
+    for (scenario, ordering) in courses() {
+        if AssertUnwindSafe(play(scenario, ordering, None)).catch_unwind().await.is_err() {
+            failed.push((scenario.name, ordering.name()));
         }
     }
     assert!(failed.is_empty(), "{failed:?} fail");

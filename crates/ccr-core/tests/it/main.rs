@@ -9,6 +9,7 @@ mod full_sync;
 mod guard;
 mod lanes;
 mod options;
+mod ordering;
 mod pauses;
 mod random;
 mod replay;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use ccr_core::control::{self, Request, RequestError};
 use ccr_core::failpoint::Failpoints;
 use ccr_core::job::{
-    ClusterSpec, DesiredState, JobOptions, JobRecord, JobSpec, JobState, Phase, Position, SyncType,
+    ClusterSpec, DesiredState, JobOptions, JobOrdering, JobRecord, JobSpec, JobState, Phase, Position,
+    SyncType,
 };
 use ccr_core::observer::NoObserver;
 use ccr_core::runner::{EngineOptions, JobContext, JobHandle, spawn};
@@ -72,6 +73,14 @@ impl Run {
             ..EngineOptions::default()
         };
         Self { world, record, options, failpoints: Arc::default(), handle: None, starts: 0 }
+    }
+
+    /// Lets the job apply each table's changes in their own order from its next start on, and lets tables go on by
+    /// themselves after so few others have overtaken them.
+    pub fn in_table_order(&mut self, overtaken_limit: usize) {
+        self.record.spec.options.ordering = JobOrdering::Table;
+        self.options.overtaken_limit = overtaken_limit;
+        self.world.with(|world| world.by_table = true);
     }
 
     /// Starts the job as a new process would, with a newer lease.

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use ccr_core::job::{FullSyncGuard, JobOptions, MAX_FULL_SYNCS_PER_DAY, MediumPolicy, SpecError};
+use ccr_core::job::{
+    FullSyncGuard, JobOptions, JobOrdering, MAX_FULL_SYNCS_PER_DAY, MediumPolicy, SpecError,
+};
 use serde_json::{Value, json};
 
 use super::fields::{FieldResult, Fields};
@@ -18,6 +20,7 @@ pub(super) struct Change {
     full_sync: Option<FullSyncGuard>,
     full_syncs_per_day: Option<u32>,
     storage_medium: Option<MediumPolicy>,
+    ordering: Option<JobOrdering>,
 }
 
 impl Change {
@@ -30,6 +33,7 @@ impl Change {
                 .as_deref()
                 .map(MediumPolicy::parse)
                 .transpose()?,
+            ordering: fields.string("ordering")?.as_deref().map(JobOrdering::parse).transpose()?,
         })
     }
 
@@ -43,10 +47,13 @@ impl Change {
         if let Some(policy) = self.storage_medium {
             options.storage_medium = policy;
         }
+        if let Some(ordering) = self.ordering {
+            options.ordering = ordering;
+        }
     }
 }
 
-/// As shown by `/job_detail` and `/job_status`.
+/// As shown by `/job_detail`, `/job_status` and `/job_progress`.
 pub(super) fn render(options: &JobOptions) -> Value {
     let JobOptions {
         allow_table_exists: _,
@@ -55,6 +62,7 @@ pub(super) fn render(options: &JobOptions) -> Value {
         full_syncs_per_day,
         replication_num,
         storage_medium,
+        ordering,
     } = options;
     json!({
         "reuse_binlog_label": reuse_binlog_label,
@@ -62,6 +70,7 @@ pub(super) fn render(options: &JobOptions) -> Value {
         "full_syncs_per_day": full_syncs_per_day,
         "replication_num": replication_num,
         "storage_medium": storage_medium.name(),
+        "ordering": ordering.name(),
     })
 }
 

@@ -10,7 +10,7 @@ use ccr_core::job::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Api, name_only};
+use super::{Answer, Api, job_options, name_only};
 use crate::manager::JobProgress;
 
 /// Newest decisions shown.
@@ -102,6 +102,7 @@ fn render(progress: &JobProgress) -> Value {
         "held_full_sync": state.held_full_sync.as_ref().map(held),
         "history": history,
         "apart": status.apart,
+        "options": job_options::render(&record.spec.options),
         "position": status.position,
         "transactions": status.transactions,
         "statements": status.statements,

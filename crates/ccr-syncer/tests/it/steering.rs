@@ -349,6 +349,12 @@ async fn options_are_given_at_creation_changed_later_and_kept() {
     let shown = options(&node).await;
     assert_eq!((&shown["full_sync"], &shown["full_syncs_per_day"]), (&json!("ask"), &json!(0)));
     assert_eq!(shown["storage_medium"], "default");
+    assert_eq!(shown["ordering"], "source");
+    node.call("update_job", json!({ "name": "j", "ordering": "table" })).await;
+    assert_eq!(
+        node.call("job_progress", json!({ "name": "j" })).await["job_progress"]["options"]["ordering"],
+        "table"
+    );
     node.call("update_job", json!({ "name": "j", "full_syncs_per_day": 3 })).await;
     node.call("update_job", json!({ "name": "j", "storage_medium": "upstream" })).await;
     node.call("resume", json!({ "name": "j" })).await;
@@ -357,7 +363,7 @@ async fn options_are_given_at_creation_changed_later_and_kept() {
     let node = node.restart(|_| {}).await;
     let shown = options(&node).await;
     assert_eq!((&shown["full_sync"], &shown["full_syncs_per_day"]), (&json!("auto"), &json!(3)));
-    assert_eq!(shown["storage_medium"], "upstream");
+    assert_eq!((&shown["storage_medium"], &shown["ordering"]), (&json!("upstream"), &json!("table")));
 }
 
 #[tokio::test]
@@ -373,6 +379,7 @@ async fn refused_options_name_their_field_and_change_nothing() {
             json!({ "storage_medium": "ssd" }),
             "storage_medium: must be default, upstream or target, not \"ssd\"",
         ),
+        (json!({ "ordering": "none" }), "ordering: must be source or table, not \"none\""),
         (json!({ "full_syncs_per_day": "3" }), "full_syncs_per_day: must be an integer"),
     ] {
         let mut update = change.clone();

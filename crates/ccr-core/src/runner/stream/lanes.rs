@@ -6,16 +6,16 @@ use std::sync::atomic::AtomicBool;
 use doris_types::call::{BinlogScope, MetaFilter};
 use doris_types::record::{BinlogType, Record};
 
-use super::{Held, Stream, copy_reason};
+use super::{Held, Stream, copy_reason, unexpected};
 use crate::change::Change;
 use crate::effect::statement::NAME_TAKEN;
 use crate::effect::{look_for, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason};
+use crate::job::{Apart, ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason};
 use crate::plan::TrackId;
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::lane::{self, CopyStep};
-use crate::runner::track::{Barrier, Track, TrackEvent};
+use crate::runner::track::{Barrier, Manner, Track, TrackEvent};
 
 impl Stream<'_> {
     pub(super) async fn handle_lane(&mut self, source_id: i64, event: TrackEvent) -> Result<()> {
@@ -27,9 +27,39 @@ impl Stream<'_> {
             TrackEvent::Acted { change, began_ms, result } => {
                 self.statement_done(TrackId::Table(source_id), &change, began_ms, result).await?;
             }
-            TrackEvent::CaughtUp => self.join(source_id).await?,
-            TrackEvent::SourceFailed(error) | TrackEvent::Failed { error, .. } => {
+            TrackEvent::CaughtUp => {
+                let Some(track) = self.replays.get(&source_id) else { return Ok(()) };
+                let seen_to = track.verified_to.max(track.fetched_to);
+                self.join(source_id, seen_to).await?;
+            }
+            TrackEvent::SourceFailed(error) => {
+                let earlier = self.replays.get(&source_id).and_then(Track::earlier_since_ms);
+                if self.is_trailing(source_id) && earlier.is_some() {
+                    // What may have been committed has labels that the table would no longer use.
+                    return Err(error);
+                }
                 self.leave_again(source_id, error).await?;
+            }
+            TrackEvent::Failed { commit_seq, timestamp_ms, label, untried_since_ms, error, .. } => {
+                if self.is_trailing(source_id)
+                    && error.disposition == Disposition::Block
+                    && self.is_committed(commit_seq, label.as_deref(), untried_since_ms, &error).await?
+                {
+                    if let Some(track) = self.replays.get_mut(&source_id) {
+                        track.passed_barrier(commit_seq, timestamp_ms);
+                        track.rewind();
+                    }
+                    self.move_cursor(source_id, commit_seq);
+                } else {
+                    self.leave_again(source_id, error).await?;
+                }
+            }
+            TrackEvent::HoldingUp(_) => {}
+            TrackEvent::Barrier(Barrier::Shared { commit_seq }) => {
+                self.join(source_id, commit_seq - 1).await?;
+                if self.replays.contains_key(&source_id) {
+                    return Err(unexpected(commit_seq));
+                }
             }
             TrackEvent::Barrier(Barrier::Statement(change, _) | Barrier::PartialSync { change, .. })
                 if is_about_names(&change) && self.main.done_to < change.commit_seq =>
@@ -217,6 +247,36 @@ impl Stream<'_> {
         others.any(|(_, other)| other.target_id != NO_TARGET && other.target_name == link.target_name)
     }
 
+    /// Lets a table that is slower than the others go on by itself, with what it has under way.
+    pub(super) async fn let_trail(&mut self, source_id: i64) -> Result<()> {
+        self.settle_recording().await?;
+        let taken = self.main.take_out(source_id);
+        let (cursor, at_ms) = (taken.cursor, self.shell.now_ms());
+        tracing::info!(
+            table = source_id,
+            cursor,
+            "the table is slower than the others and goes on by itself"
+        );
+        let why = Leaving::HoldingUp { statement_in_doubt: taken.statement };
+        self.job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
+        self.recorded = self.job.position;
+        self.job.history("catch_up", (cursor, cursor), self.reason(source_id), "started", at_ms).await;
+        let earlier =
+            self.main.earlier_since_ms().map_or_else(EarlierCommits::default, EarlierCommits::since);
+        self.start_lane(source_id, earlier);
+        if let Some(track) = self.replays.get_mut(&source_id) {
+            track.go_on_with(taken);
+        }
+        // What it has under way is passed over.
+        self.main.advance();
+        self.follow_main();
+        Ok(())
+    }
+
+    fn is_trailing(&self, source_id: i64) -> bool {
+        self.job.state.apart(source_id).is_some_and(Apart::is_trailing)
+    }
+
     /// Takes a table out of the stream, or starts it over when it is out already.
     pub(super) async fn leave(&mut self, source_id: i64, cursor: i64, why: Leaving) -> Result<()> {
         self.settle_recording().await?;
@@ -228,6 +288,7 @@ impl Stream<'_> {
                 self.shell.ctx.observer.error(self.shell.job_name(), "table", false);
                 (blocked.message.clone(), "block")
             }
+            Leaving::HoldingUp { .. } => (self.reason(source_id), "catch_up"),
         };
         tracing::info!(table = source_id, cursor, reason = %text, "the table leaves the stream");
         let at_ms = self.shell.now_ms();
@@ -240,10 +301,9 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Lets a table flow with the others again, when it has applied all that the main track passed over.
-    pub(super) async fn join(&mut self, source_id: i64) -> Result<()> {
-        let Some(track) = self.replays.get(&source_id) else { return Ok(()) };
-        let seen_to = track.verified_to.max(track.fetched_to);
+    /// Lets a table flow with the others again, when it has applied all that the main track passed over. Its
+    /// own track has applied everything up to `seen_to`.
+    pub(super) async fn join(&mut self, source_id: i64, seen_to: i64) -> Result<()> {
         if self.main.passed.get(&source_id).is_some_and(|passed| *passed > seen_to) {
             return Ok(());
         }
@@ -283,13 +343,15 @@ impl Stream<'_> {
                 self.copies.insert(source_id, copy);
                 self.give_way.insert(source_id, give_way);
             }
-            ApartWork::CatchUp { .. } => {
+            ApartWork::CatchUp { trails, .. } => {
+                let manner = if *trails { Manner::Trailing } else { Manner::SourceOrder };
                 let scope = BinlogScope {
                     database: self.shell.source_database().to_owned(),
                     table_id: Some(source_id),
                 };
                 let track = Track::new(
                     TrackId::Table(source_id),
+                    manner,
                     Arc::clone(&self.shell),
                     Arc::clone(&self.routes),
                     scope,

@@ -27,18 +27,21 @@ use super::doubt::EarlierCommits;
 use super::job::Job;
 use super::lane::{CopyFuture, CopyStep};
 use super::shell::Shell;
-use super::track::{Barrier, Done, Track, TrackEvent, or_pending};
+use super::track::{Barrier, Done, Manner, Track, TrackEvent, or_pending};
 use crate::change::Change;
 use crate::effect::label;
 use crate::effect::routes::Routes;
+use crate::effect::upstream;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
-use crate::job::{Blocked, Event, FullSyncReason, Leaving, PartialSyncReason, Position, SyncType, holds};
+use crate::job::{
+    Blocked, Event, FullSyncReason, JobOrdering, Leaving, PartialSyncReason, Position, SyncType, holds,
+};
 use crate::plan::{SkipReason, Statement, TrackId};
 
 /// Replays the binlog until a full sync is needed; then the state has moved and this returns.
 pub(super) async fn run(job: &mut Job) -> Result<()> {
-    let mut stream = Stream::new(job)?;
+    let mut stream = Stream::new(job).await?;
     loop {
         let event = stream.next_event().await;
         if stream.handle(event).await? == Flow::PhaseChanged {
@@ -103,17 +106,34 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(job: &'a mut Job) -> Result<Self> {
+    async fn new(job: &'a mut Job) -> Result<Self> {
         let shell = Arc::clone(&job.shell);
         let routes = Arc::new(Routes::default());
         let since_ms = job.position.updated_at_ms;
+        let spec = &shell.ctx.record.spec;
+        let manner = match (spec.options.ordering, spec.sync_type()) {
+            (JobOrdering::Table, SyncType::Database) => Manner::TableOrder,
+            // Of one table there is one order only.
+            (JobOrdering::Source, _) | (JobOrdering::Table, SyncType::Table) => Manner::SourceOrder,
+        };
+        if manner == Manner::TableOrder && !job.state.is_out_of_order {
+            // Also who goes on in source order must not rely on an order of what was committed before.
+            job.apply(Event::OutOfOrder).await?;
+        }
+        let scope = main_scope(job)?;
+        let earlier = if job.state.is_out_of_order {
+            EarlierCommits::unordered(since_ms, newest(&shell, &scope).await?)
+        } else {
+            EarlierCommits::since(since_ms)
+        };
         let main = Track::new(
             TrackId::Main,
+            manner,
             Arc::clone(&shell),
             Arc::clone(&routes),
-            main_scope(job)?,
+            scope,
             job.position.commit_seq,
-            EarlierCommits::since(since_ms),
+            earlier,
         );
         let now = shell.now_ms();
         let mut stream = Self {
@@ -222,15 +242,17 @@ impl<'a> Stream<'a> {
             TrackEvent::Done(done) => {
                 self.shell.at_binlog(done.binlog_type, Moment::After)?;
                 self.count(&done).await?;
-                self.move_position(done.commit_seq, done.timestamp_ms);
+                self.follow_main();
             }
             TrackEvent::Acted { change, began_ms, result } => {
                 self.statement_done(TrackId::Main, &change, began_ms, result).await?;
             }
             TrackEvent::CaughtUp => {}
+            TrackEvent::HoldingUp(source_id) => self.let_trail(source_id).await?,
             TrackEvent::SourceFailed(error) => return Err(error),
             TrackEvent::Failed {
                 commit_seq,
+                timestamp_ms,
                 binlog_type,
                 tables,
                 unlinked,
@@ -248,8 +270,8 @@ impl<'a> Stream<'a> {
                 if error.disposition == Disposition::Block
                     && self.is_committed(commit_seq, label.as_deref(), untried_since_ms, &error).await?
                 {
-                    self.main.passed_barrier(commit_seq);
-                    self.move_position(commit_seq, self.job.position.timestamp_ms);
+                    self.main.passed_barrier(commit_seq, timestamp_ms);
+                    self.follow_main();
                 } else {
                     self.isolate(&tables, commit_seq - 1, error).await?;
                 }
@@ -288,9 +310,10 @@ impl<'a> Stream<'a> {
             Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error } => {
                 self.job.handling = Some((commit_seq, binlog_type));
                 self.isolate(&tables, commit_seq - 1, error).await?;
-                self.main.passed_barrier(commit_seq);
-                self.move_position(commit_seq, timestamp_ms);
+                self.main.passed_barrier(commit_seq, timestamp_ms);
+                self.follow_main();
             }
+            Barrier::Shared { commit_seq } => return Err(unexpected(commit_seq)),
         }
         Ok(Flow::GoOn)
     }
@@ -312,8 +335,8 @@ impl<'a> Stream<'a> {
 
     /// A change is left to the lanes: the main track goes on behind it.
     async fn pass_change(&mut self, change: &Change) -> Result<()> {
-        self.main.passed_barrier(change.commit_seq);
-        self.move_position(change.commit_seq, change.timestamp_ms);
+        self.main.passed_barrier(change.commit_seq, change.timestamp_ms);
+        self.follow_main();
         self.job.save().await?;
         self.recorded = self.job.position;
         Ok(())
@@ -361,9 +384,12 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    fn move_position(&mut self, commit_seq: i64, timestamp_ms: i64) {
-        self.job.position.commit_seq = commit_seq;
-        self.job.position.timestamp_ms = timestamp_ms;
+    /// The job stands where its main track has done everything.
+    fn follow_main(&mut self) {
+        if self.main.done_to > self.job.position.commit_seq {
+            self.job.position.commit_seq = self.main.done_to;
+            self.job.position.timestamp_ms = self.main.done_at_ms;
+        }
         self.job.publish_position();
     }
 
@@ -443,6 +469,23 @@ fn main_scope(job: &Job) -> Result<BinlogScope> {
         }
     };
     Ok(BinlogScope { database, table_id })
+}
+
+/// The newest commit seq in a list, beyond which nobody can have committed anything; the highest there is where
+/// the upstream does not say it.
+async fn newest(shell: &Arc<Shell>, scope: &BinlogScope) -> Result<i64> {
+    let ask = async || shell.ctx.upstream.binlog_lag(scope, 0).await.map_err(upstream);
+    let lag = shell.retry(ask).await?;
+    Ok(lag.map(|lag| lag.last_commit_seq).filter(|seq| *seq > 0).unwrap_or(i64::MAX))
+}
+
+fn unexpected(commit_seq: i64) -> Error {
+    Error::blocked(
+        Origin::Internal,
+        "CCR0904",
+        format!("commit seq {commit_seq} was met on the wrong track"),
+        "report this as a bug of the syncer",
+    )
 }
 
 fn copy_reason(error: &Error, commit_seq: i64) -> PartialSyncReason {

@@ -127,6 +127,7 @@ impl Stream<'_> {
             Barrier::Statement(..)
             | Barrier::AdoptTable { .. }
             | Barrier::FullSync(_)
+            | Barrier::Shared { .. }
             | Barrier::Block { .. } => false,
         }
     }
@@ -183,10 +184,12 @@ impl Stream<'_> {
         match (track, result) {
             (TrackId::Main, Ok(effect)) => {
                 self.shell.at_binlog(binlog_type.name(), Moment::After)?;
-                self.move_position(commit_seq, change.timestamp_ms);
-                self.main.passed_barrier(commit_seq);
+                self.main.passed_barrier(commit_seq, change.timestamp_ms);
+                self.follow_main();
                 let renamed = effect.renamed();
-                self.job.apply(Event::StatementDone { commit_seq, effect }).await?;
+                let is_ahead = self.main.done_to < commit_seq;
+                let reached_by = if is_ahead { change.table_ids.clone() } else { Vec::new() };
+                self.job.apply(Event::StatementDone { commit_seq, effect, reached_by }).await?;
                 self.recorded = self.job.position;
                 for source_id in renamed {
                     // What was planned under the old name is planned again.
@@ -203,7 +206,7 @@ impl Stream<'_> {
             (TrackId::Table(source_id), Ok(effect)) => {
                 self.job.apply(Event::ApartStatementDone { source_id, commit_seq, effect }).await?;
                 if let Some(track) = self.replays.get_mut(&source_id) {
-                    track.passed_barrier(commit_seq);
+                    track.passed_barrier(commit_seq, change.timestamp_ms);
                 }
             }
             (TrackId::Main, Err(error)) => {
@@ -213,7 +216,8 @@ impl Stream<'_> {
                 };
                 if error.disposition != Disposition::Stop {
                     // It was refused, so there is no doubt about it any more.
-                    let event = Event::StatementDone { commit_seq, effect: LinkEffect::None };
+                    let (effect, reached_by) = (LinkEffect::None, Vec::new());
+                    let event = Event::StatementDone { commit_seq, effect, reached_by };
                     self.job.apply(event).await?;
                 }
                 if self.leave_view(change, &error).await? {
@@ -237,7 +241,7 @@ impl Stream<'_> {
             (TrackId::Main, Phase::Incremental(incremental)) => incremental.statement_in_doubt,
             (TrackId::Main, Phase::FullSync(_)) => None,
             (TrackId::Table(source_id), _) => match &self.job.state.apart(source_id)?.work {
-                ApartWork::CatchUp { statement_in_doubt } => *statement_in_doubt,
+                ApartWork::CatchUp { statement_in_doubt, .. } => *statement_in_doubt,
                 ApartWork::PartialSync { .. } | ApartWork::Blocked(_) => None,
             },
         }

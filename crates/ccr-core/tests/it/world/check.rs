@@ -142,11 +142,48 @@ impl Inner {
         Ok(())
     }
 
+    /// In table order: checks that each table is what it was at some commit seq, those written at the one they
+    /// should be at. `at` says this by the id of the target.
+    pub fn check_tables(&mut self, after: &str, at: impl Fn(i64) -> Option<i64>) {
+        if let Err(problem) = self.compare_tables(at) {
+            let shown = format!("after {after}: {problem}\ntarget {:?}", View::of(&self.target));
+            self.violation(shown);
+        }
+    }
+
+    fn compare_tables(&self, at: impl Fn(i64) -> Option<i64>) -> Result<(), String> {
+        let target = View::of(&self.target);
+        let Some(state) = &self.store.state else { return Ok(()) };
+        for (source_id, link) in &state.tables {
+            let Some((_, table)) = target.tables.iter().find(|(_, table)| table.id == link.target_id) else {
+                continue;
+            };
+            let is_at = |seq: i64| {
+                self.source_at(*source_id, seq).is_some_and(|(_, source)| self.same_table(table, source))
+            };
+            match at(link.target_id) {
+                Some(seq) if !is_at(seq.max(link.synced_to)) => {
+                    return Err(format!("table {} is not as it was at {seq}", link.target_name));
+                }
+                None if link.lane.is_flowing()
+                    && !self.journal.history.iter().rev().any(|(seq, _)| is_at(*seq)) =>
+                {
+                    return Err(format!("table {} is as it never was", link.target_name));
+                }
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Checks, after a statement, that the target is the source of some commit seq. What the statement did
     /// to the links is not known yet.
     pub fn check_some(&mut self, after: &str) {
         if self.restores.finished == 0 || self.transactions.is_publishing() {
             return;
+        }
+        if self.by_table {
+            return self.check_tables(after, |_| None);
         }
         let seqs: Vec<i64> = self.journal.history.iter().map(|(seq, _)| *seq).collect();
         let last = seqs.last().copied();

@@ -74,6 +74,8 @@ pub struct Inner {
     pub sick_sources: Vec<i64>,
     /// Downstream backends that cannot be reached.
     pub dead_targets: Vec<i64>,
+    /// Upstream tables whose rows take for ever.
+    pub slow_tables: Vec<i64>,
     /// Answers of `query_ingest` that say that the work goes on, per replica; none: ingest is synchronous.
     pub async_polls: Option<u32>,
     /// The call under way is answered without any table.
@@ -82,6 +84,8 @@ pub struct Inner {
     pub stale_answers: u32,
     /// The upstream FE is too old to say what was dropped.
     pub hides_drops: bool,
+    /// The job applies each table's changes in their own order.
+    pub by_table: bool,
     /// A table job: its table upstream and downstream.
     pub only_table: Option<(String, String)>,
 }

@@ -13,7 +13,7 @@ use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
 
 use super::restore::Restore;
 use super::snapshot::Backup;
-use super::{Gate, refusal};
+use super::{Gate, Inner, refusal};
 
 #[derive(Debug)]
 pub struct Source(pub Gate);
@@ -116,7 +116,11 @@ impl Upstream for Source {
     }
 
     async fn binlog_lag(&self, _scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
-        Ok(None)
+        let lag = |world: &mut Inner| {
+            let last_commit_seq = world.newest();
+            Ok((last_commit_seq > 0).then(|| BinlogLag { last_commit_seq, ..BinlogLag::default() }))
+        };
+        self.0.call("source.lag", lag).await
     }
 
     async fn lock_binlogs(&self, _scope: &BinlogScope, _job: &str, _commit_seq: i64) -> Result<()> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use doris_types::call::{
     BeginAnswer, BeginTxn, CommitTxn, Committed, IngestRequest, IngestState, LabelState,
 };
+use doris_types::failure::Cause;
 use doris_types::meta::Backend;
 
 use super::catalog::{Cell, Tablet};
@@ -152,6 +153,7 @@ impl Inner {
         let (source_id, version) = (request.source_tablet_id, request.source_version);
         let not_found = || status(71, format!("The requested URL returned error: 404, tablet {source_id}"));
         let (table, partition, position) = self.source.tablet(source_id).ok_or_else(not_found)?;
+        let slow_id = table.id;
         if version > partition.version || version < partition.tablets[position].kept_from {
             return Err(not_found());
         }
@@ -170,6 +172,9 @@ impl Inner {
                 72,
                 format!("tablet {} not found on backend {}", request.tablet_id, target.id),
             ));
+        }
+        if self.slow_tables.contains(&slow_id) {
+            return Err(Cause::Lost { detail: "no answer in time".to_owned() });
         }
         let polls = self.async_polls;
         let gone = || status(2, format!("transaction [{}] not found", request.txn_id));
@@ -332,14 +337,14 @@ impl Inner {
             let is_claimed_by_lane = |label: &str| label.ends_with(&claim) && label.contains("-t");
             if !self.transactions.all.values().any(|txn| is_claimed_by_lane(&txn.label)) {
                 let seq = self.journal.labels.get(label).copied();
-                seq.into_iter().for_each(|seq| self.check_at(seq));
+                seq.into_iter().for_each(|seq| self.check_written(id, seq));
             }
             return;
         };
         let mut parts = own.split('-').skip(1);
         let seq = parts.next().and_then(|seq| seq.parse().ok()).unwrap_or(0);
         if parts.all(|part| !part.starts_with(['t', 'c'])) {
-            self.check_at(seq);
+            self.check_written(id, seq);
         }
     }
 
@@ -361,6 +366,15 @@ impl Inner {
             expires_ms,
         };
         self.transactions.all.insert(id, txn);
+    }
+
+    /// Checks the target, or in table order what the transaction has written, against the source as of `seq`.
+    fn check_written(&mut self, id: i64, seq: i64) {
+        if !self.by_table {
+            return self.check_at(seq);
+        }
+        let written = self.transactions.all[&id].table_ids.clone();
+        self.check_tables(&format!("the commit of {seq}"), |id| written.contains(&id).then_some(seq));
     }
 
     pub fn rollback(&mut self, id: i64) -> Answer<()> {

@@ -1,12 +1,18 @@
 //! A track: one binlog list being replayed, several transactions at a time.
 //!
 //! Three things go on at once: the next batch is fetched; up to a window of transactions are being
-//! filled; the oldest of them is being committed. Commits happen in upstream order and one at a time, so
-//! the target is always a prefix of the source. A statement waits until everything before it is
-//! committed, and nothing after it is planned before it is done.
+//! filled; those that nothing before them holds back are being committed. In source order that is the oldest one,
+//! so the target is always a prefix of the source. A statement waits until everything before it is
+//! committed, and nothing after it is planned before it is done. In table order the same holds for each
+//! table; see [`window`].
 //!
 //! [`Track::next`] yields what its owner must record or decide. It keeps every future it polls in the
 //! track, so that dropping the call loses nothing.
+
+mod apart;
+mod planning;
+mod running;
+mod window;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -18,19 +24,24 @@ use doris_types::record::BinlogType;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use self::running::Running;
+use self::window::{Step, Window, Work};
 use super::doubt::EarlierCommits;
 use super::shell::Shell;
 use super::source::{Fetched, Source};
 use crate::change::Change;
 use crate::effect::routes::Routes;
 use crate::effect::transaction::{self, Prepared, Transaction};
-use crate::error::{Error, Origin, Result};
-use crate::failpoint::Moment;
+use crate::error::{Error, Result};
 use crate::job::{FullSyncReason, JobState, LinkEffect, PartialSyncReason};
-use crate::plan::{self, Plan, SkipReason, Statement, TrackId, View};
+use crate::plan::{SkipReason, Statement, TrackId};
 
-/// Planned changes that may wait for their turn, beside the transactions being filled.
+/// Changes that may wait for their turn, beside the transactions being filled; and in table order, changes done
+/// beyond one that is not.
 const WINDOW_LIMIT: usize = 1024;
+
+/// How long, in table order, a change that touches everything waits for a table before that one goes on by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the owner of a track hears.
 pub(super) enum TrackEvent {
@@ -43,6 +54,7 @@ pub(super) enum TrackEvent {
     /// A transaction cannot be done; everything before it is.
     Failed {
         commit_seq: i64,
+        timestamp_ms: i64,
         binlog_type: &'static str,
         tables: Vec<i64>,
         /// Tables of the transaction that the job has no link to.
@@ -53,6 +65,8 @@ pub(super) enum TrackEvent {
         untried_since_ms: i64,
         error: Error,
     },
+    /// In table order: this table holds up the others, and is to go on by itself.
+    HoldingUp(i64),
     /// The list holds nothing more, and nothing is under way.
     CaughtUp,
     /// The upstream cannot be read any more.
@@ -72,15 +86,34 @@ pub(super) struct Done {
 /// What stops planning until everything before it is done.
 pub(super) enum Barrier {
     Statement(Box<Change>, Statement),
-    PartialSync { change: Box<Change>, source_ids: Vec<i64>, reason: PartialSyncReason },
-    AdoptTable { change: Box<Change>, source_id: i64, name: String },
+    PartialSync {
+        change: Box<Change>,
+        source_ids: Vec<i64>,
+        reason: PartialSyncReason,
+    },
+    AdoptTable {
+        change: Box<Change>,
+        source_id: i64,
+        name: String,
+    },
     FullSync(FullSyncReason),
-    Block { commit_seq: i64, timestamp_ms: i64, binlog_type: String, tables: Vec<i64>, error: Error },
+    Block {
+        commit_seq: i64,
+        timestamp_ms: i64,
+        binlog_type: String,
+        tables: Vec<i64>,
+        error: Error,
+    },
+    /// A track of a slow table has come to a transaction that it shares with others: the main track does it.
+    Shared {
+        commit_seq: i64,
+    },
 }
 
 /// Something fetched and not yet planned.
+#[derive(Clone)]
 enum Queued {
-    Change(Box<Change>),
+    Change(Arc<Change>),
     /// What the upstream said instead of a change.
     Gap(FullSyncReason),
     /// A binlog that cannot be read.
@@ -93,38 +126,41 @@ enum Queued {
     },
 }
 
-/// A planned change, in upstream order.
-struct Slot {
-    done: Done,
-    work: Work,
-}
-
-enum Work {
-    Skip,
-    Filling(Arc<Transaction>),
-    Filled(Arc<Transaction>, Prepared),
-    Failed(Arc<Transaction>, Error),
-}
-
 type Fetching = BoxFuture<'static, (Source, Result<Fetched>)>;
 type Acting = (Box<Change>, i64, BoxFuture<'static, Result<LinkEffect>>);
 
+/// How a track goes about its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// One commit after the other, in upstream order.
+    SourceOrder,
+    /// Each table in its own order.
+    TableOrder,
+    /// The list of a table that was too slow for the main track, which has left to it what is the table's alone.
+    Trailing,
+}
+
 pub(super) struct Track {
     id: TrackId,
+    /// Of which track the labels of its transactions are.
+    labels: TrackId,
+    manner: Manner,
+    by_table: bool,
     shell: Arc<Shell>,
     routes: Arc<Routes>,
     scope: BinlogScope,
     /// `None` while a fetch has it.
     source: Option<Source>,
     queue: VecDeque<Queued>,
-    window: VecDeque<Slot>,
-    barrier: Option<Barrier>,
+    window: Window,
     fetching: Option<Fetching>,
-    filling: FuturesUnordered<BoxFuture<'static, (i64, Result<Prepared>)>>,
-    committing: Option<(Slot, BoxFuture<'static, Result<()>>)>,
+    filling: FuturesUnordered<Running<Result<Prepared>>>,
+    committing: FuturesUnordered<Running<Result<()>>>,
     acting: Option<Acting>,
     /// Everything up to here is done.
     pub done_to: i64,
+    /// The upstream time of the last change done, in milliseconds; 0 before the first.
+    pub done_at_ms: i64,
     /// Everything up to here has been fetched.
     pub fetched_to: i64,
     /// Everything up to here was in the list when it was last found empty.
@@ -138,6 +174,10 @@ pub(super) struct Track {
     /// No more is fetched: the upstream said that there is a gap.
     at_gap: bool,
     caught_up: bool,
+    /// Why the list cannot be read any more.
+    unreadable: Option<Error>,
+    /// Since when a change that touches everything has waited for others, in milliseconds.
+    held_up_since_ms: Option<i64>,
     /// What a test has put in the way; the change it hit is fetched again.
     injected: Option<Error>,
 }
@@ -145,6 +185,7 @@ pub(super) struct Track {
 impl Track {
     pub fn new(
         id: TrackId,
+        manner: Manner,
         shell: Arc<Shell>,
         routes: Arc<Routes>,
         scope: BinlogScope,
@@ -153,18 +194,23 @@ impl Track {
     ) -> Self {
         Self {
             id,
+            // What a slow table applies is what the main track would have: the label must be the same, for the
+            // main track may have begun it, and there is nothing to settle when the table leaves or joins.
+            labels: if manner == Manner::Trailing { TrackId::Main } else { id },
+            manner,
+            by_table: manner == Manner::TableOrder,
             shell,
             routes,
             source: Some(Source { scope: scope.clone(), checked_at_ms: 0 }),
             scope,
             queue: VecDeque::new(),
-            window: VecDeque::new(),
-            barrier: None,
+            window: Window::default(),
             fetching: None,
             filling: FuturesUnordered::new(),
-            committing: None,
+            committing: FuturesUnordered::new(),
             acting: None,
             done_to: from,
+            done_at_ms: 0,
             fetched_to: from,
             verified_to: 0,
             verifying_to: 0,
@@ -173,6 +219,8 @@ impl Track {
             earlier: Arc::new(earlier),
             at_gap: false,
             caught_up: false,
+            unreadable: None,
+            held_up_since_ms: None,
             injected: None,
         }
     }
@@ -180,15 +228,17 @@ impl Track {
     /// Forgets everything that is not done, to be fetched and planned again.
     pub fn rewind(&mut self) {
         if let Some(since_ms) = self.certain_at_ms() {
-            self.earlier.reopen(since_ms);
+            self.earlier.reopen(since_ms, self.fetched_to, !self.by_table);
         }
         self.queue.clear();
-        self.window.clear();
-        self.barrier = None;
+        self.window.entries.clear();
         self.filling.clear();
-        self.committing = None;
+        self.committing.clear();
+        // Its effect is looked for when it is planned again.
+        self.acting = None;
         self.fetched_to = self.done_to;
         self.at_gap = false;
+        self.unreadable = None;
         self.caught_up = false;
         self.fetching = None;
         self.source = Some(Source { scope: self.scope.clone(), checked_at_ms: self.shell.now_ms() });
@@ -200,18 +250,18 @@ impl Track {
     }
 
     /// A change that was at the barrier is settled.
-    pub fn passed_barrier(&mut self, commit_seq: i64) {
-        self.done_to = self.done_to.max(commit_seq);
+    pub fn passed_barrier(&mut self, commit_seq: i64, timestamp_ms: i64) {
+        self.finish(commit_seq, timestamp_ms, true);
     }
 
     /// No commit of what is not done was tried before this moment; `None` when none was tried at all.
     pub fn certain_at_ms(&self) -> Option<i64> {
-        let under_way = self.committing.iter().map(|(slot, _)| slot).chain(&self.window);
-        let untried = under_way.filter_map(|slot| match &slot.work {
-            Work::Filling(txn) | Work::Filled(txn, _) | Work::Failed(txn, _) => Some(txn.untried_since_ms),
-            Work::Skip => None,
-        });
-        untried.chain(self.earlier.since_ms()).min()
+        self.window.untried_since_ms().into_iter().chain(self.earlier.since_ms()).min()
+    }
+
+    /// Since when an earlier task may have committed what is not done.
+    pub fn earlier_since_ms(&self) -> Option<i64> {
+        self.earlier.since_ms()
     }
 
     /// Whether a statement is under way.
@@ -219,26 +269,25 @@ impl Track {
         self.acting.is_some()
     }
 
+    fn acting_on(&self) -> Option<i64> {
+        self.acting.as_ref().map(|(change, ..)| change.commit_seq)
+    }
+
     /// Binlogs fetched and not yet done.
     pub fn buffered(&self) -> usize {
-        self.queue.len()
-            + self.window.len()
-            + usize::from(self.committing.is_some())
-            + usize::from(self.acting.is_some())
-            + usize::from(self.barrier.is_some())
+        self.queue.len() + self.window.entries.len()
     }
 
     /// Transactions and statements under way.
     pub fn in_flight(&self) -> usize {
-        let waiting = self.window.iter().filter(|slot| !matches!(slot.work, Work::Skip)).count();
-        waiting + usize::from(self.committing.is_some()) + usize::from(self.acting.is_some())
+        self.window.in_flight(|_| false).0 + usize::from(self.acting.is_some())
     }
 
     /// The next event. `main_fetched_to` is how far the job's own list has been read.
     pub async fn next(&mut self, state: &JobState, main_fetched_to: i64) -> TrackEvent {
         loop {
-            if let Some((_, _, statement)) = &mut self.acting {
-                let result = statement.await;
+            if !self.by_table && self.acting.is_some() {
+                let result = or_pending_statement(&mut self.acting).await;
                 if let Some((change, began_ms, _)) = self.acting.take() {
                     return TrackEvent::Acted { change, began_ms, result };
                 }
@@ -247,19 +296,22 @@ impl Track {
             if let Some(error) = self.injected.take() {
                 return TrackEvent::SourceFailed(error);
             }
-            if self.committing.is_none()
-                && let Some(event) = self.next_commit()
-            {
+            if let Some(event) = self.bring_forward(state) {
                 return event;
             }
-            if self.committing.is_none() && self.window.is_empty() {
-                if let Some(barrier) = self.barrier.take() {
-                    return TrackEvent::Barrier(barrier);
-                }
-                if self.caught_up && self.queue.is_empty() {
-                    self.caught_up = false;
-                    return TrackEvent::CaughtUp;
-                }
+            self.note_hold_up();
+            if let Some(table) = self.holding_up(state) {
+                return TrackEvent::HoldingUp(table);
+            }
+            if self.window.entries.is_empty()
+                && self.queue.is_empty()
+                && let Some(error) = self.unreadable.take()
+            {
+                return TrackEvent::SourceFailed(error);
+            }
+            if self.window.entries.is_empty() && self.caught_up && self.queue.is_empty() {
+                self.caught_up = false;
+                return TrackEvent::CaughtUp;
             }
             if self.fetching.is_none()
                 && self.wants_more()
@@ -272,15 +324,14 @@ impl Track {
             // The oldest work first, and in the same order every time.
             tokio::select! {
                 biased;
-                result = or_pending_second(&mut self.committing) => {
-                    if let Some((slot, _)) = self.committing.take() {
-                        match result {
-                            Ok(()) => {
-                                self.done_to = slot.done.commit_seq;
-                                return TrackEvent::Done(slot.done);
-                            }
-                            Err(error) => return failed(slot, error),
-                        }
+                Some((commit_seq, result)) = self.committing.next(), if !self.committing.is_empty() => {
+                    if let Some(event) = self.take_committed(commit_seq, result) {
+                        return event;
+                    }
+                }
+                result = or_pending_statement(&mut self.acting), if self.acting.is_some() => {
+                    if let Some((change, began_ms, _)) = self.acting.take() {
+                        return TrackEvent::Acted { change, began_ms, result };
                     }
                 }
                 Some((commit_seq, result)) = self.filling.next(), if !self.filling.is_empty() => {
@@ -291,156 +342,92 @@ impl Track {
                     self.source = Some(source);
                     match fetched {
                         Ok(fetched) => self.take_fetched(fetched),
+                        Err(error) if self.manner == Manner::Trailing => {
+                            // What is under way has labels of the main track; it comes to its end first.
+                            self.at_gap = true;
+                            self.unreadable = Some(error);
+                        }
                         Err(error) => return TrackEvent::SourceFailed(error),
                     }
                 }
+                () = self.shell.ctx.clock.sleep(PATIENCE), if self.held_up_since_ms.is_some() => {}
             }
         }
     }
 
-    /// Plans fetched changes until the window is full or something must wait for all before it.
-    fn plan_ahead(&mut self, state: &JobState) {
-        while self.barrier.is_none()
-            && self.injected.is_none()
-            && self.window.len() < WINDOW_LIMIT
-            && self.in_flight() < self.shell.ctx.options.max_transactions_in_flight
-        {
-            let Some(queued) = self.queue.pop_front() else { return };
-            match queued {
-                Queued::Change(change) => self.plan_change(state, change),
-                Queued::Gap(reason) => self.barrier = Some(Barrier::FullSync(reason)),
-                Queued::Unreadable { commit_seq, timestamp_ms, .. } if state.skips.contains(&commit_seq) => {
-                    self.window.push_back(Slot {
-                        done: Done {
-                            commit_seq,
-                            timestamp_ms,
-                            binlog_type: "UNREADABLE",
-                            planned_at_ms: self.shell.now_ms(),
-                            skipped: Some(SkipReason::Requested),
-                        },
-                        work: Work::Skip,
-                    });
+    /// Starts commits, and reports what is skipped, has failed or is to be decided, where nothing before it holds
+    /// it back.
+    fn bring_forward(&mut self, state: &JobState) -> Option<TrackEvent> {
+        loop {
+            let (at, step) = self.window.next_step(|commit_seq| self.may_act(state, commit_seq))?;
+            let work = std::mem::replace(&mut self.window.entries[at].work, Work::Decided);
+            match (step, work) {
+                (Step::Skip, _) => {
+                    let done = &self.window.entries[at].done;
+                    let (commit_seq, timestamp_ms) = (done.commit_seq, done.timestamp_ms);
+                    return self.finish(commit_seq, timestamp_ms, false).map(TrackEvent::Done);
                 }
-                Queued::Unreadable { commit_seq, timestamp_ms, binlog_type, tables, error } => {
-                    self.barrier =
-                        Some(Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error });
+                (_, Work::Filled(txn, prepared)) => {
+                    let future = transaction::commit(
+                        Arc::clone(&self.shell),
+                        Arc::clone(&self.routes),
+                        Arc::clone(&txn),
+                        prepared,
+                    );
+                    let running = Running { commit_seq: txn.commit_seq, future: Box::pin(future) };
+                    self.committing.push(running);
+                    self.window.entries[at].work = Work::Committing(txn);
+                }
+                (_, Work::Failed(txn, error)) => {
+                    return Some(failed(&self.window.entries[at].done, &txn, error));
+                }
+                (_, Work::Barrier(barrier)) => return Some(TrackEvent::Barrier(*barrier)),
+                // Nothing else can be brought forward.
+                (_, work) => {
+                    self.window.entries[at].work = work;
+                    return None;
                 }
             }
         }
     }
 
-    fn plan_change(&mut self, state: &JobState, change: Box<Change>) {
-        if self.id == TrackId::Main {
-            if let Err(error) = self.shell.at_binlog(change.record.binlog_type().name(), Moment::Before) {
-                self.injected = Some(error);
-                return;
-            }
-            for id in change.table_ids.iter().filter(|id| state.apart(**id).is_some()) {
-                self.passed.insert(*id, change.commit_seq);
-            }
-        }
-        let view = View {
-            spec: &self.shell.ctx.record.spec,
-            tables: &state.tables,
-            views: &state.views,
-            skips: &state.skips,
-            commit_seq: self.done_to,
-            track: self.id,
-        };
-        let mut skipped = None;
-        let work = match plan::plan(&change, view) {
-            Plan::Skip(reason) => {
-                skipped = Some(reason);
-                Work::Skip
-            }
-            Plan::Ingest(ingest) => {
-                let commit_seq = change.commit_seq;
-                let txn = Arc::new(Transaction {
-                    track: self.id,
-                    commit_seq,
-                    ingest,
-                    untried_since_ms: self.earlier.since_ms().unwrap_or_else(|| self.shell.now_ms()),
-                    earlier: Arc::clone(&self.earlier),
-                    choice: Arc::default(),
-                });
-                let prepare =
-                    transaction::prepare(Arc::clone(&self.shell), Arc::clone(&self.routes), Arc::clone(&txn));
-                self.filling.push(Box::pin(async move { (commit_seq, prepare.await) }));
-                Work::Filling(txn)
-            }
-            Plan::Statement(statement) => {
-                self.barrier = Some(Barrier::Statement(change, statement));
-                return;
-            }
-            Plan::PartialSync { source_ids, reason } => {
-                self.barrier = Some(Barrier::PartialSync { change, source_ids, reason });
-                return;
-            }
-            Plan::AdoptTable { source_id, name } => {
-                self.barrier = Some(Barrier::AdoptTable { change, source_id, name });
-                return;
-            }
-            Plan::FullSync(reason) => {
-                self.barrier = Some(Barrier::FullSync(reason));
-                return;
-            }
-            Plan::Block(block) => {
-                self.barrier = Some(Barrier::Block {
-                    commit_seq: change.commit_seq,
-                    timestamp_ms: change.timestamp_ms,
-                    binlog_type: change.record.binlog_type().to_string(),
-                    tables: block.tables,
-                    error: Error::blocked(Origin::Internal, block.code, block.message, block.hint),
-                });
-                return;
-            }
-        };
-        let done = Done {
-            commit_seq: change.commit_seq,
-            timestamp_ms: change.timestamp_ms,
-            binlog_type: change.record.binlog_type().name(),
-            planned_at_ms: self.shell.now_ms(),
-            skipped,
-        };
-        self.window.push_back(Slot { done, work });
+    /// A change is done.
+    fn finish(&mut self, commit_seq: i64, timestamp_ms: i64, is_applied: bool) -> Option<Done> {
+        let entry = self.window.finish(commit_seq, timestamp_ms, is_applied);
+        self.advance();
+        entry.map(|entry| entry.done)
     }
 
-    /// Reports what is skipped at the front of the window, or starts the commit of what is filled.
-    fn next_commit(&mut self) -> Option<TrackEvent> {
-        let slot = self.window.pop_front()?;
-        match slot.work {
-            Work::Skip => {
-                self.done_to = slot.done.commit_seq;
-                Some(TrackEvent::Done(slot.done))
-            }
-            Work::Filled(txn, prepared) => {
-                let commit = transaction::commit(
-                    Arc::clone(&self.shell),
-                    Arc::clone(&self.routes),
-                    Arc::clone(&txn),
-                    prepared,
-                );
-                let slot = Slot { done: slot.done, work: Work::Filling(txn) };
-                self.committing = Some((slot, Box::pin(commit)));
-                None
-            }
-            Work::Failed(txn, error) => {
-                Some(failed(Slot { done: slot.done, work: Work::Filling(txn) }, error))
-            }
-            Work::Filling(txn) => {
-                self.window.push_front(Slot { done: slot.done, work: Work::Filling(txn) });
+    /// Moves the watermark over what is done.
+    pub fn advance(&mut self) {
+        let next_queued = self.queue.front().map(|queued| queued.commit_seq(self.fetched_to));
+        let limit = next_queued.unwrap_or(i64::MAX).min(self.fetched_to.saturating_add(1));
+        while let Some((commit_seq, timestamp_ms)) = self.window.next_done(limit) {
+            (self.done_to, self.done_at_ms) = (self.done_to.max(commit_seq), timestamp_ms);
+        }
+        self.earlier.done_to(self.done_to);
+    }
+
+    fn take_committed(&mut self, commit_seq: i64, result: Result<()>) -> Option<TrackEvent> {
+        let at = self.window.find(commit_seq)?;
+        let entry = &mut self.window.entries[at];
+        let timestamp_ms = entry.done.timestamp_ms;
+        match (result, std::mem::replace(&mut entry.work, Work::Decided)) {
+            (Ok(()), _) => self.finish(commit_seq, timestamp_ms, true).map(TrackEvent::Done),
+            (Err(error), Work::Committing(txn)) => Some(failed(&entry.done, &txn, error)),
+            (Err(_), work) => {
+                entry.work = work;
                 None
             }
         }
     }
 
     fn take_filled(&mut self, commit_seq: i64, result: Result<Prepared>) {
-        let Some(slot) = self.window.iter_mut().find(|slot| slot.done.commit_seq == commit_seq) else {
-            return;
-        };
-        if let Work::Filling(txn) = &slot.work {
+        let Some(at) = self.window.find(commit_seq) else { return };
+        let entry = &mut self.window.entries[at];
+        if let Work::Filling(txn) = &entry.work {
             let txn = Arc::clone(txn);
-            slot.work = match result {
+            entry.work = match result {
                 Ok(prepared) => Work::Filled(txn, prepared),
                 Err(error) => Work::Failed(txn, error),
             };
@@ -463,7 +450,7 @@ impl Track {
                     let (binlog_type, tables) =
                         (BinlogType(entry.binlog_type).to_string(), entry.table_ids.clone());
                     self.queue.push_back(match Change::parse(entry) {
-                        Ok(change) => Queued::Change(Box::new(change)),
+                        Ok(change) => Queued::Change(Arc::new(change)),
                         Err(error) => {
                             Queued::Unreadable { commit_seq, timestamp_ms, binlog_type, tables, error }
                         }
@@ -473,7 +460,7 @@ impl Track {
             Fetched::Page(BinlogPage::CaughtUp | BinlogPage::NotFound | BinlogPage::Disabled) => {
                 self.idle = (self.idle * 2).clamp(options.poll_min, options.poll_max);
                 self.verified_to = self.verifying_to;
-                if self.queue.is_empty() && self.window.is_empty() && self.committing.is_none() {
+                if self.queue.is_empty() && self.window.entries.is_empty() {
                     // Nothing is beyond the position that anybody could have committed.
                     self.earlier.settle();
                 }
@@ -496,18 +483,20 @@ impl Track {
     }
 }
 
-fn failed(slot: Slot, error: Error) -> TrackEvent {
-    let (tables, unlinked, label, untried_since_ms) = match &slot.work {
-        Work::Filling(txn) | Work::Filled(txn, _) | Work::Failed(txn, _) => {
-            let tables = txn.ingest.tables.iter().map(|table| table.source_id);
-            // The others go on without it.
-            let concerned = tables.filter(|id| error.table.is_none_or(|table| table == *id)).collect();
-            (concerned, txn.ingest.unlinked.clone(), txn.ingest.label.clone(), txn.untried_since_ms)
-        }
-        Work::Skip => (Vec::new(), Vec::new(), None, i64::MAX),
-    };
-    let Done { commit_seq, binlog_type, .. } = slot.done;
-    TrackEvent::Failed { commit_seq, binlog_type, tables, unlinked, label, untried_since_ms, error }
+fn failed(done: &Done, txn: &Transaction, error: Error) -> TrackEvent {
+    let tables = txn.ingest.tables.iter().map(|table| table.source_id);
+    // The others go on without it.
+    let tables = tables.filter(|id| error.table.is_none_or(|table| table == *id)).collect();
+    TrackEvent::Failed {
+        commit_seq: done.commit_seq,
+        timestamp_ms: done.timestamp_ms,
+        binlog_type: done.binlog_type,
+        tables,
+        unlinked: txn.ingest.unlinked.clone(),
+        label: txn.ingest.label.clone(),
+        untried_since_ms: txn.untried_since_ms,
+        error,
+    }
 }
 
 /// The future in the option, or one that never ends.
@@ -518,9 +507,10 @@ pub(super) async fn or_pending<F: Future + Unpin>(future: &mut Option<F>) -> F::
     }
 }
 
-async fn or_pending_second<T, F: Future + Unpin>(future: &mut Option<(T, F)>) -> F::Output {
-    match future {
-        Some((_, future)) => future.await,
+/// The end of the statement under way; never, when there is none.
+async fn or_pending_statement(acting: &mut Option<Acting>) -> Result<LinkEffect> {
+    match acting {
+        Some((_, _, statement)) => statement.await,
         None => std::future::pending().await,
     }
 }
