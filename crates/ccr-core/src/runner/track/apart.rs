@@ -113,6 +113,7 @@ impl Track {
             takes &= entry.touch.only() == Some(table)
                 && matches!(entry.work, Work::Filling(_) | Work::Filled(..) | Work::Committing(_));
             if takes {
+                self.window.pass(&entry);
                 entry.touch = Touch::Everything;
                 entry.origin = None;
                 taken.entries.push_back(entry);

@@ -280,6 +280,13 @@ impl Window {
         entry
     }
 
+    /// Somebody else does what was an entry of this window.
+    pub fn pass(&mut self, entry: &Entry) {
+        let (timestamp_ms, untried_since_ms) = (entry.done.timestamp_ms, entry.untried_since_ms);
+        let ahead = Ahead { timestamp_ms, is_applied: false, untried_since_ms };
+        self.ahead.insert(entry.done.commit_seq, ahead);
+    }
+
     pub fn is_done(&self, commit_seq: i64) -> bool {
         self.ahead.contains_key(&commit_seq)
     }
