@@ -162,7 +162,11 @@ impl Inner {
                 self.source_at(*source_id, seq).is_some_and(|(_, source)| self.same_table(table, source))
             };
             match at(link.target_id) {
-                Some(seq) if !is_at(seq.max(link.synced_to)) => {
+                // One that is being copied has no part in it, though an earlier try may have begun with it.
+                Some(seq)
+                    if link.lane.apart().is_none_or(|apart| apart.is_trailing())
+                        && !is_at(seq.max(link.synced_to)) =>
+                {
                     return Err(format!("table {} is not as it was at {seq}", link.target_name));
                 }
                 None if link.lane.is_flowing()
