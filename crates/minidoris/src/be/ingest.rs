@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::data::{Rowset, RowsetMeta};
+use crate::data::{IndexFile, Rowset, RowsetMeta};
 
 use super::{Backend, BackendError, Committed, LoadId};
 
@@ -103,23 +104,44 @@ impl Backend {
             sizes.push(self.fetch_size(&url).await?);
             urls.push(url);
         }
-        let md5 = self.config.flag("enable_download_md5sum_check");
-        let mut files = Vec::new();
-        for (url, size) in urls.iter().zip(&sizes) {
-            let url = if md5 { format!("{url}&acquire_md5=true") } else { url.clone() };
-            files.push(self.fetch_file(&url, *size).await?);
+        let segment_files = self.fetch_files(&urls, &sizes).await?;
+
+        // Which index files there are follows from the schema in the meta.
+        let (mut index_sizes, mut urls) = (Vec::new(), Vec::new());
+        let count = usize::try_from(segments).unwrap_or(usize::MAX);
+        for IndexFile { segment, index_id } in source.inverted_indexes.files(count) {
+            let url = format!(
+                "{base}?method=get_segment_index_file&tablet_id={tablet_id}&rowset_id={rowset_id}\
+                 &segment_index={segment}&segment_index_id={index_id}"
+            );
+            index_sizes.push(self.fetch_size(&url).await?);
+            urls.push(url);
         }
+        let index_files = self.fetch_files(&urls, &index_sizes).await?;
 
         let own = self.new_meta(&tablet, task.txn_id, task.partition_id);
         let meta = RowsetMeta {
             num_rows: source.num_rows,
             segment_sizes: sizes,
+            inverted_indexes: source.inverted_indexes,
+            index_file_sizes: index_sizes,
             delete_predicate: source.delete_predicate,
             source_rowset_id: Some(source.rowset_id),
             source_tablet_id: Some(tablet_id),
             ..own
         };
-        Ok(Rowset { meta, segments: files })
+        Ok(Rowset { meta, segments: segment_files, index_files })
+    }
+
+    /// GETs files of known sizes, with their digests when the setting asks for them.
+    async fn fetch_files(&self, urls: &[String], sizes: &[u64]) -> Result<Vec<Bytes>, BackendError> {
+        let md5 = self.config.flag("enable_download_md5sum_check");
+        let mut files = Vec::with_capacity(urls.len());
+        for (url, size) in urls.iter().zip(sizes) {
+            let url = if md5 { format!("{url}&acquire_md5=true") } else { url.clone() };
+            files.push(self.fetch_file(&url, *size).await?);
+        }
+        Ok(files)
     }
 }
 

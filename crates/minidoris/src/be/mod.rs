@@ -140,6 +140,13 @@ impl Backend {
         }
     }
 
+    /// [`Tablet::rebuild_indexes`] of a tablet, if it is here.
+    pub fn rebuild_indexes(&self, tablet_id: i64, added: &[i64], dropped: &[i64]) {
+        if let Ok(tablet) = self.tablet(tablet_id) {
+            tablet.rebuild_indexes(added, dropped, || self.new_rowset_id());
+        }
+    }
+
     /// Stages rows of the tablet's schema for a transaction; no rows make an empty rowset.
     pub fn write(
         &self,
@@ -167,11 +174,9 @@ impl Backend {
         num_rows: u64,
     ) -> Result<(), BackendError> {
         let tablet = self.tablet(tablet_id)?;
-        let mut meta = self.new_meta(&tablet, txn_id, partition_id);
-        meta.num_rows = num_rows;
-        meta.segment_sizes = segments.iter().map(|bytes| bytes.len() as u64).collect();
-        let rowset = Arc::new(Rowset { meta, segments });
-        self.txns.store((txn_id, partition_id, tablet_id), load_id, rowset);
+        let meta = self.new_meta(&tablet, txn_id, partition_id);
+        let rowset = Rowset::of_segments(&tablet.schema(), segments, num_rows, meta);
+        self.txns.store((txn_id, partition_id, tablet_id), load_id, Arc::new(rowset));
         Ok(())
     }
 
@@ -187,7 +192,7 @@ impl Backend {
         let tablet = self.tablet(tablet_id)?;
         let mut meta = self.new_meta(&tablet, txn_id, partition_id);
         meta.delete_predicate = Some(predicate);
-        let rowset = Arc::new(Rowset { meta, segments: Vec::new() });
+        let rowset = Arc::new(Rowset { meta, ..Rowset::default() });
         self.txns.store((txn_id, partition_id, tablet_id), load_id, rowset);
         Ok(())
     }

@@ -42,14 +42,14 @@ impl SharedSchemas {
     }
 }
 
-/// Meta and segments in one piece of bytes.
+/// Meta, segments and index files in one piece of bytes.
 pub(crate) fn pack(rowset: &Rowset) -> Vec<u8> {
     let meta = rowset.meta.encode();
     let mut bytes = Vec::with_capacity(4 + meta.len());
     bytes.extend(u32::try_from(meta.len()).unwrap_or(u32::MAX).to_be_bytes());
     bytes.extend(meta);
-    for segment in &rowset.segments {
-        bytes.extend_from_slice(segment);
+    for file in rowset.segments.iter().chain(&rowset.index_files) {
+        bytes.extend_from_slice(file);
     }
     bytes
 }
@@ -60,12 +60,13 @@ pub(crate) fn unpack(bytes: &[u8]) -> Option<Rowset> {
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let meta = RowsetMeta::decode(rest.get(..length)?).ok()?;
     let mut rest = bytes::Bytes::copy_from_slice(&rest[length..]);
-    let mut segments = Vec::with_capacity(meta.segment_sizes.len());
-    for size in &meta.segment_sizes {
-        let size = usize::try_from(*size).ok().filter(|size| *size <= rest.len())?;
-        segments.push(rest.split_to(size));
-    }
-    rest.is_empty().then_some(Rowset { meta, segments })
+    let mut take = |sizes: &[u64]| -> Option<Vec<bytes::Bytes>> {
+        let fits = |size: &u64, left: usize| usize::try_from(*size).ok().filter(|size| *size <= left);
+        sizes.iter().map(|size| fits(size, rest.len()).map(|size| rest.split_to(size))).collect()
+    };
+    let segments = take(&meta.segment_sizes)?;
+    let index_files = take(&meta.index_file_sizes)?;
+    rest.is_empty().then_some(Rowset { meta, segments, index_files })
 }
 
 impl Backend {
@@ -100,16 +101,20 @@ fn rowset_number(id: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{IndexFormat, InvertedIndexes};
 
     #[test]
     fn rowsets_survive_and_torn_ones_are_refused() {
         let meta =
             RowsetMeta { rowset_id: "02ab".to_owned(), segment_sizes: vec![3, 2], ..RowsetMeta::default() };
         let segments = [&b"abc"[..], &b"de"[..]].map(bytes::Bytes::copy_from_slice).to_vec();
-        let rowset = Rowset { meta, segments };
+        let indexes = InvertedIndexes { format: IndexFormat::V1, ids: vec![4, 5] };
+        let rowset = Rowset { meta, segments, index_files: Vec::new() }.indexed(indexes);
+        assert_eq!(rowset.index_files.len(), 4);
         let packed = pack(&rowset);
         let read = unpack(&packed).unwrap();
         assert_eq!((read.meta, read.segments), (rowset.meta, rowset.segments));
+        assert_eq!(read.index_files, rowset.index_files);
         for end in 0..packed.len() {
             assert!(unpack(&packed[..end]).is_none());
         }

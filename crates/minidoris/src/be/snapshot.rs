@@ -1,7 +1,7 @@
 //! Snapshots of tablets as files, and fetching those of another cluster.
 //!
-//! A snapshot is `<data dir>/snapshot/<time>.<n>.<timeout>/<tablet>/<schema hash>/` with the segment files
-//! and one `<tablet>.hdr` that lists the rowsets. The first part, up to the timeout, is the path that
+//! A snapshot is `<data dir>/snapshot/<time>.<n>.<timeout>/<tablet>/<schema hash>/` with the segment files,
+//! the files of their inverted indexes and one `<tablet>.hdr` that lists the rowsets. The first part, up to the timeout, is the path that
 //! frontends hand around.
 
 use std::path::{Path, PathBuf};
@@ -64,9 +64,15 @@ impl Backend {
         let rowsets = tablet.rowsets_at(version)?;
         let now = jiff::Zoned::now();
         let timeout = (expire_at_ms / 1000 - now.timestamp().as_second()).max(0);
-        let number = self.snapshots.next.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}.{number}.{timeout}", now.strftime("%Y%m%d%H%M%S"));
-        let prefix = self.data_dir.join("snapshot").join(name);
+        let prefix = loop {
+            let number = self.snapshots.next.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}.{number}.{timeout}", now.strftime("%Y%m%d%H%M%S"));
+            let prefix = self.data_dir.join("snapshot").join(name);
+            // One of before a restart within this second.
+            if !prefix.exists() {
+                break prefix;
+            }
+        };
         let directory = prefix.join(tablet_id.to_string()).join(tablet.schema_hash.to_string());
         let failed = |error: std::io::Error| {
             BackendError::Internal(format!("make snapshot of tablet {tablet_id}: {error}"))
@@ -76,6 +82,10 @@ impl Backend {
         for (_, rowset) in &rowsets {
             for (index, bytes) in rowset.segments.iter().enumerate() {
                 let file = directory.join(segment_name(&rowset.meta.rowset_id, index));
+                std::fs::write(file, bytes).map_err(failed)?;
+            }
+            for (file, bytes) in rowset.meta.index_files().into_iter().zip(&rowset.index_files) {
+                let file = directory.join(file.name(&rowset.meta.rowset_id));
                 std::fs::write(file, bytes).map_err(failed)?;
             }
             header.rowsets.push(rowset.meta.clone());
@@ -95,7 +105,7 @@ impl Backend {
 
     /// Fetches a snapshot over HTTP and replaces the local tablet's data with it.
     pub async fn download_snapshot(&self, task: DownloadTask) -> Result<(), BackendError> {
-        let tablet = self.tablet(task.local_tablet_id)?;
+        self.tablet(task.local_tablet_id)?;
         let tail = format!("/{}/{}", task.remote_tablet_id, task.remote_schema_hash);
         let path = task.remote_path.trim_end_matches('/');
         let directory = if path.ends_with(&tail) { path.to_owned() } else { format!("{path}{tail}") };
@@ -109,27 +119,20 @@ impl Backend {
         let listing = self.fetch_small(&url(&format!("{directory}/"))).await?;
         let listing = String::from_utf8_lossy(&listing).into_owned();
         let names: Vec<&str> = listing.lines().filter(|line| !line.is_empty()).collect();
-        let Some(header) = names.iter().find(|name| name.ends_with(".hdr")) else {
+        if !names.iter().any(|name| name.ends_with(".hdr")) {
             let text = format!("can't find hdr file in remote snapshot path: {directory}");
             return Err(BackendError::Internal(text));
-        };
-        let header_url = url(&format!("{directory}/{header}"));
-        let size = self.fetch_size(&header_url).await?;
-        let bytes = self.fetch_file(&header_url, size).await?;
-        let header = Header::decode(&bytes)
-            .map_err(|error| BackendError::Internal(format!("failed to read snapshot header: {error}")))?;
-        let mut rowsets = Vec::new();
-        for meta in header.rowsets {
-            let mut segments: Vec<Bytes> = Vec::new();
-            for index in 0..meta.segment_sizes.len() {
-                let file = url(&format!("{directory}/{}", segment_name(&meta.rowset_id, index)));
-                let size = self.fetch_size(&file).await?;
-                segments.push(self.fetch_file(&file, size).await?);
-            }
-            rowsets.push((meta, segments));
         }
-        self.replace_rowsets(&tablet, header.version, rowsets);
-        Ok(())
+        let mut sizes = Vec::with_capacity(names.len());
+        for name in &names {
+            sizes.push(self.fetch_size(&url(&format!("{directory}/{name}"))).await?);
+        }
+        let mut files = Vec::with_capacity(names.len());
+        for (name, size) in names.iter().zip(sizes) {
+            let bytes = self.fetch_file(&url(&format!("{directory}/{name}")), size).await?;
+            files.push(((*name).to_owned(), bytes));
+        }
+        self.install_snapshot(task.local_tablet_id, &files)
     }
 
     /// The files of one tablet's snapshot, for a repository.
@@ -163,21 +166,28 @@ impl Backend {
             .map_err(|error| BackendError::Internal(format!("failed to read snapshot header: {error}")))?;
         let mut rowsets = Vec::new();
         for meta in header.rowsets {
-            let mut segments = Vec::new();
-            for index in 0..meta.segment_sizes.len() {
-                let wanted = segment_name(&meta.rowset_id, index);
+            let content = |wanted: String| {
                 let file = files.iter().find(|(name, _)| *name == wanted);
-                segments.push(file.map(|(_, bytes)| bytes.clone()).ok_or_else(|| missing(&wanted))?);
-            }
-            rowsets.push((meta, segments));
+                file.map(|(_, bytes)| bytes.clone()).ok_or_else(|| missing(&wanted))
+            };
+            let segments = (0..meta.segment_sizes.len())
+                .map(|index| content(segment_name(&meta.rowset_id, index)))
+                .collect::<Result<_, _>>()?;
+            let index_files = meta
+                .index_files()
+                .into_iter()
+                .map(|file| content(file.name(&meta.rowset_id)))
+                .collect::<Result<_, _>>()?;
+            rowsets.push(Rowset { meta, segments, index_files });
         }
         self.replace_rowsets(&tablet, header.version, rowsets);
         Ok(())
     }
 
     /// Gives a tablet the rowsets of another one, under ids of this backend.
-    fn replace_rowsets(&self, tablet: &Tablet, version: i64, rowsets: Vec<(RowsetMeta, Vec<Bytes>)>) {
-        let adopted = rowsets.into_iter().map(|(meta, segments)| {
+    fn replace_rowsets(&self, tablet: &Tablet, version: i64, rowsets: Vec<Rowset>) {
+        let adopted = rowsets.into_iter().map(|rowset| {
+            let meta = rowset.meta;
             let own = self.new_meta(tablet, meta.txn_id, tablet.partition_id);
             let meta = RowsetMeta {
                 rowset_id: own.rowset_id,
@@ -186,7 +196,7 @@ impl Backend {
                 schema_hash: own.schema_hash,
                 ..meta
             };
-            Arc::new(Rowset { meta, segments })
+            Arc::new(Rowset { meta, ..rowset })
         });
         tablet.replace(version, adopted.collect());
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::data::{Rowset, TabletSchema, Value, merge};
+use crate::data::{IndexFile, Rowset, TabletSchema, Value, merge};
 
 use super::BackendError;
 use super::save::{SharedSchemas, TabletHead, TabletImage};
@@ -278,6 +278,31 @@ impl Tablet {
         state.binlogs.get(version)?.segments.get(segment).cloned()
     }
 
+    /// An index file of a binlog.
+    pub fn binlog_index_file(&self, rowset_id: &str, file: IndexFile) -> Option<Bytes> {
+        self.binlog_rowset(rowset_id)?.index_file(file).cloned()
+    }
+
+    /// Changes the index files of what is visible now, as the end of a BUILD INDEX does: `added` indexes get
+    /// their part in every rowset and `dropped` ones lose it. Binlogs keep the files they were written with.
+    pub fn rebuild_indexes(&self, added: &[i64], dropped: &[i64], mut new_id: impl FnMut() -> String) {
+        let mut state = self.state.lock();
+        let format = state.schema.inverted_indexes.format;
+        for rowset in state.rowsets.values_mut() {
+            let mut indexes = rowset.meta.inverted_indexes.clone();
+            indexes.format = format;
+            indexes.ids.retain(|id| !dropped.contains(id));
+            let missing = added.iter().filter(|id| !indexes.ids.contains(id)).copied().collect::<Vec<_>>();
+            indexes.ids.extend(missing);
+            if indexes != rowset.meta.inverted_indexes {
+                let mut rebuilt = Rowset::clone(rowset).indexed(indexes);
+                rebuilt.meta.rowset_id = new_id();
+                *rowset = Arc::new(rebuilt);
+            }
+        }
+        state.changed = true;
+    }
+
     /// Forgets the segment files of a version's binlog; `None` when there are none.
     pub fn lose_segments(&self, version: i64) -> Option<()> {
         let mut state = self.state.lock();
@@ -327,13 +352,13 @@ mod tests {
 
     fn tablet() -> Tablet {
         let ids = TabletIds { tablet_id: 1, table_id: 2, partition_id: 3, index_id: 4, schema_hash: 5 };
-        let schema = TabletSchema { columns: Vec::new(), keys_type: KeysType::Duplicate, sequence: None };
+        let schema = TabletSchema::new(Vec::new(), KeysType::Duplicate);
         Tablet::new(ids, Arc::new(schema), true, 1)
     }
 
     fn rowset(id: &str, version: i64) -> Arc<Rowset> {
         let meta = RowsetMeta { rowset_id: id.to_owned(), version, ..RowsetMeta::default() };
-        Arc::new(Rowset { meta, segments: Vec::new() })
+        Arc::new(Rowset { meta, ..Rowset::default() })
     }
 
     fn names(tablet: &Tablet, version: i64) -> Vec<String> {

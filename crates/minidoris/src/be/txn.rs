@@ -142,7 +142,7 @@ mod tests {
 
     fn rowset(id: &str) -> Arc<Rowset> {
         let meta = RowsetMeta { rowset_id: id.to_owned(), ..RowsetMeta::default() };
-        Arc::new(Rowset { meta, segments: Vec::new() })
+        Arc::new(Rowset { meta, ..Rowset::default() })
     }
 
     fn id_of(map: &TxnMap, key: TxnKey) -> Option<String> {

@@ -260,7 +260,7 @@ mod tests {
         };
         let delete = Rowset {
             meta: RowsetMeta { delete_predicate: Some(predicate), ..RowsetMeta::default() },
-            segments: Vec::new(),
+            ..Rowset::default()
         };
         let rowsets = vec![
             (2, rowset(&schema, vec![ints(&[1, 0]).into(), ints(&[2, 0]).into()])),

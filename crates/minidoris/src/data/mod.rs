@@ -13,6 +13,7 @@ pub mod codec;
 mod complex;
 pub mod date;
 pub mod decimal;
+pub mod index_file;
 pub mod merge;
 pub mod objects;
 pub mod predicate;
@@ -22,6 +23,7 @@ pub mod schema;
 pub mod segment;
 pub mod value;
 
+pub use index_file::{IndexFile, IndexFormat, InvertedIndexes};
 pub use predicate::{Condition, DeletePredicate, Operator};
 pub use rowset::{Rowset, RowsetMeta};
 pub use schema::TabletSchema;

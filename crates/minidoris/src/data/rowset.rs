@@ -6,15 +6,17 @@ use bytes::Bytes;
 
 use super::codec::{self, CodecError, Reader};
 use super::segment;
-use super::{DeletePredicate, Row, TabletSchema};
+use super::{DeletePredicate, IndexFile, InvertedIndexes, Row, TabletSchema};
 
 const MAGIC: &[u8; 4] = b"MDM1";
 
-/// Segments and meta. The bytes are shared by the live tablet, the binlog store and snapshots.
-#[derive(Debug, Clone)]
+/// Segments, index files and meta. The bytes are shared by the live tablet, the binlog store and snapshots.
+#[derive(Debug, Clone, Default)]
 pub struct Rowset {
     pub meta: RowsetMeta,
     pub segments: Vec<Bytes>,
+    /// In the order of [`RowsetMeta::index_files`].
+    pub index_files: Vec<Bytes>,
 }
 
 /// What travels as "rowset meta" between backends.
@@ -30,6 +32,9 @@ pub struct RowsetMeta {
     pub version: i64,
     pub num_rows: u64,
     pub segment_sizes: Vec<u64>,
+    /// Those of the schema that the rowset was written with; they decide which index files it has.
+    pub inverted_indexes: InvertedIndexes,
+    pub index_file_sizes: Vec<u64>,
     pub delete_predicate: Option<DeletePredicate>,
     /// Where an ingested rowset came from.
     pub source_rowset_id: Option<String>,
@@ -40,8 +45,28 @@ impl Rowset {
     /// Encodes rows; the other fields of `meta` are the caller's.
     pub fn of_rows(schema: &TabletSchema, rows: &[Row], meta: RowsetMeta) -> Self {
         let segments = segment::encode(schema, rows);
+        Self::of_segments(schema, segments, rows.len() as u64, meta)
+    }
+
+    /// Builds the index files of encoded segments; the other fields of `meta` are the caller's.
+    pub fn of_segments(schema: &TabletSchema, segments: Vec<Bytes>, num_rows: u64, meta: RowsetMeta) -> Self {
         let segment_sizes = segments.iter().map(|bytes| bytes.len() as u64).collect();
-        Self { meta: RowsetMeta { num_rows: rows.len() as u64, segment_sizes, ..meta }, segments }
+        let meta = RowsetMeta { num_rows, segment_sizes, ..meta };
+        Self { meta, segments, index_files: Vec::new() }.indexed(schema.inverted_indexes.clone())
+    }
+
+    /// The same rows with the index files of other indexes.
+    pub fn indexed(self, indexes: InvertedIndexes) -> Self {
+        let index_files = indexes.build(&self.segments);
+        let index_file_sizes = index_files.iter().map(|bytes| bytes.len() as u64).collect();
+        let meta = RowsetMeta { inverted_indexes: indexes, index_file_sizes, ..self.meta };
+        Self { meta, segments: self.segments, index_files }
+    }
+
+    /// The content of one index file.
+    pub fn index_file(&self, wanted: IndexFile) -> Option<&Bytes> {
+        let at = self.meta.index_files().iter().position(|file| *file == wanted)?;
+        self.index_files.get(at)
     }
 
     pub fn data_size(&self) -> u64 {
@@ -52,7 +77,7 @@ impl Rowset {
     pub fn with_meta(self: &Arc<Self>, change: impl FnOnce(&mut RowsetMeta)) -> Arc<Self> {
         let mut meta = self.meta.clone();
         change(&mut meta);
-        Arc::new(Self { meta, segments: self.segments.clone() })
+        Arc::new(Self { meta, segments: self.segments.clone(), index_files: self.index_files.clone() })
     }
 
     /// Calls `each` for every row, in the order written.
@@ -65,6 +90,11 @@ impl Rowset {
 }
 
 impl RowsetMeta {
+    /// The index files that the rowset has.
+    pub fn index_files(&self) -> Vec<IndexFile> {
+        self.inverted_indexes.files(self.segment_sizes.len())
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         codec::put_text(&mut body, &self.rowset_id);
@@ -83,6 +113,11 @@ impl RowsetMeta {
         }
         codec::put_text(&mut body, self.source_rowset_id.as_deref().unwrap_or_default());
         codec::put_signed(&mut body, i128::from(self.source_tablet_id.unwrap_or(0)));
+        self.inverted_indexes.encode(&mut body);
+        codec::put_unsigned(&mut body, self.index_file_sizes.len() as u128);
+        for size in &self.index_file_sizes {
+            codec::put_unsigned(&mut body, u128::from(*size));
+        }
         codec::seal(MAGIC, &body)
     }
 
@@ -103,6 +138,14 @@ impl RowsetMeta {
         let source = reader.text()?;
         let source_rowset_id = (!source.is_empty()).then(|| source.to_owned());
         let source_tablet_id = Some(reader.i64()?).filter(|id| *id != 0);
+        // Metas of former versions end here: their rowsets have no index files.
+        let (mut inverted_indexes, mut index_file_sizes) = (InvertedIndexes::default(), Vec::new());
+        if !reader.is_empty() {
+            inverted_indexes = InvertedIndexes::decode(&mut reader)?;
+            for _ in 0..reader.count()? {
+                index_file_sizes.push(reader.u64()?);
+            }
+        }
         Ok(Self {
             rowset_id,
             tablet_id,
@@ -112,6 +155,8 @@ impl RowsetMeta {
             version,
             num_rows,
             segment_sizes,
+            inverted_indexes,
+            index_file_sizes,
             delete_predicate,
             source_rowset_id,
             source_tablet_id,
@@ -137,6 +182,8 @@ mod tests {
             version: 3,
             num_rows: 12,
             segment_sizes: vec![4_000_000, 17],
+            inverted_indexes: InvertedIndexes { format: super::super::IndexFormat::V1, ids: vec![8, 30] },
+            index_file_sizes: vec![5, 6, 7, 8],
             delete_predicate: Some(DeletePredicate {
                 conditions: vec![Condition {
                     column: 2,

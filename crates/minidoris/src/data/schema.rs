@@ -1,10 +1,10 @@
 //! What a tablet knows of its index: columns, key model, sequence column.
 
-use crate::model::{Column, DataType, IndexSchema, KeysType, OlapTable};
+use crate::model::{Column, DataType, IndexSchema, KeysType, OlapTable, SHADOW_PREFIX};
 use serde::{Deserialize, Serialize};
 
-use super::Value;
 use super::cast;
+use super::{IndexFormat, InvertedIndexes, Value};
 
 /// The schema a tablet reads and writes with. Rows hold one value per column, in this order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct TabletSchema {
     pub keys_type: KeysType,
     /// Position of the column whose greater value wins among rows of one key of a unique table.
     pub sequence: Option<usize>,
+    #[serde(default)]
+    pub inverted_indexes: InvertedIndexes,
 }
 
 /// The hidden column of `function_column.sequence_type`.
@@ -21,7 +23,7 @@ pub const SEQUENCE_COLUMN: &str = "__DORIS_SEQUENCE_COL__";
 impl TabletSchema {
     pub fn new(columns: Vec<Column>, keys_type: KeysType) -> Self {
         let sequence = columns.iter().position(|column| column.name == SEQUENCE_COLUMN);
-        Self { columns, keys_type, sequence }
+        Self { columns, keys_type, sequence, inverted_indexes: InvertedIndexes::default() }
     }
 
     /// The schema of one index of a table.
@@ -31,6 +33,16 @@ impl TabletSchema {
             && let Some(name) = table.properties.get("function_column.sequence_col")
         {
             schema.sequence = schema.position(name);
+        }
+        // Rollups have no secondary indexes; what will take the base index's place has its.
+        if index.name.strip_prefix(SHADOW_PREFIX).unwrap_or(&index.name) == table.name {
+            let property = table.properties.get("inverted_index_storage_format");
+            let has_files = |kind: &str| kind == "INVERTED" || kind == "ANN";
+            let indexes = table.secondary_indexes.iter().filter(|index| has_files(&index.kind));
+            schema.inverted_indexes = InvertedIndexes {
+                format: IndexFormat::of_property(property.map(String::as_str)),
+                ids: indexes.map(|index| index.id).collect(),
+            };
         }
         schema
     }

@@ -26,6 +26,7 @@ pub fn add(
     }
     context::olap_mut(state, ids.0, ids.1).secondary_indexes.extend(added.iter().cloned());
     let operations: Vec<String> = added.iter().map(|index| format!("ADD {}", index_text(index))).collect();
+    light::tell_backends(cluster, context::olap(state, ids.0, ids.1));
     journal(cluster, state, ids, &added, false, &operations);
     Ok(())
 }
@@ -58,6 +59,7 @@ pub fn drop(
         return Ok(());
     }
     context::olap_mut(state, ids.0, ids.1).secondary_indexes = remaining;
+    light::tell_backends(cluster, context::olap(state, ids.0, ids.1));
     journal(cluster, state, ids, &dropped, true, &operations);
     index_job::start(cluster, state, ids, &dropped, None, true);
     Ok(())

@@ -1,9 +1,11 @@
 //! Jobs that build or drop an index in the data of one partition each: WAITING_TXN until the loads before the
-//! job have ended, then FINISHED. Data is not indexed here, so there is nothing to do in between.
+//! job have ended, then FINISHED: by then the rowsets of the partition have index files for the indexes, or no
+//! longer have them.
 
 use doris_types::record::{AlterJobState, BinlogType, IndexChangeJobRecord, html_safe_json};
 
 use super::{BuildIndexJob, context, records};
+use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{SecondaryIndex, Table};
@@ -128,7 +130,28 @@ fn end(cluster: &ClusterInner, state: &mut FeState, at: usize, failure: Option<S
     record.err_msg = failure.unwrap_or_default();
     record.finished_time_ms = cluster.clock.now_ms();
     let record = record.clone();
+    if record.job_state == AlterJobState::Finished {
+        rebuild(cluster, state, &record);
+    }
     journal(cluster, state, &record);
+}
+
+/// Changes the index files of the partition's tablets.
+fn rebuild(cluster: &ClusterInner, state: &FeState, record: &IndexChangeJobRecord) {
+    let Some(table) = catalog_ops::olap_table(state, record.db_id, record.table_id) else { return };
+    let index = table
+        .partitions
+        .get(&record.partition_id)
+        .and_then(|partition| partition.indexes.get(&record.origin_index_id));
+    let ids: Vec<i64> = record.alter_inverted_indexes.iter().map(|index| index.id).collect();
+    let (added, dropped): (&[i64], &[i64]) = if record.is_drop_op { (&[], &ids) } else { (&ids, &[]) };
+    for tablet in index.map(|index| index.tablets.as_slice()).unwrap_or_default() {
+        for replica in &tablet.replicas {
+            if let Some(backend) = cluster.backend(replica.backend_id) {
+                backend.rebuild_indexes(tablet.id, added, dropped);
+            }
+        }
+    }
 }
 
 fn journal(cluster: &ClusterInner, state: &mut FeState, record: &IndexChangeJobRecord) {

@@ -100,7 +100,7 @@ impl Faults {
             FaultKind::NotMaster => FaultAction::NotMaster,
             FaultKind::Refuse => FaultAction::Refuse,
             FaultKind::Empty => FaultAction::Empty,
-            FaultKind::MissingSegment => FaultAction::MissingSegment,
+            FaultKind::MissingSegment | FaultKind::MissingIndexFile => FaultAction::MissingFile,
         }
     }
 
@@ -130,7 +130,8 @@ impl Faults {
             | FaultKind::NotMaster
             | FaultKind::Refuse
             | FaultKind::Empty
-            | FaultKind::MissingSegment => Duration::ZERO,
+            | FaultKind::MissingSegment
+            | FaultKind::MissingIndexFile => Duration::ZERO,
         };
         if let Some(remaining) = &mut list[hit].remaining {
             *remaining = remaining.saturating_sub(1);

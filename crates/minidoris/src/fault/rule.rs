@@ -26,8 +26,8 @@ pub enum FaultAction {
     Refuse,
     /// Answer getMeta without tables, as a frontend does whose catalogue is behind; do other calls as usual.
     Empty,
-    /// Answer as if the file of a segment were gone.
-    MissingSegment,
+    /// Answer as if the file were gone.
+    MissingFile,
 }
 
 /// What a fault does; a delay leads to [`FaultAction::Proceed`].
@@ -52,6 +52,8 @@ pub enum FaultKind {
     /// The segment file of a rowset is gone: a backend answers 404 to downloads of segments, of binlogs and of
     /// snapshots alike. Meets no other call, and none that asks for anything else.
     MissingSegment,
+    /// As `MissingSegment` for the files of inverted indexes.
+    MissingIndexFile,
 }
 
 /// One rule: which calls it meets, how often, and what happens to them.
@@ -115,17 +117,33 @@ impl Fault {
         self.node.is_none_or(|wanted| wanted == node)
             && self.call.as_ref().is_none_or(call_meets)
             && self.contains.as_ref().is_none_or(|text| detail.contains(text.as_str()))
-            && (self.kind != FaultKind::MissingSegment || names_segment(call, detail))
+            && self.kind.meets(call, detail)
             && self.remaining != Some(0)
     }
 }
 
-/// Whether a download is one of a segment file.
-fn names_segment(call: &str, detail: &str) -> bool {
-    match call {
-        "http:/api/_binlog/_download" => detail.contains("method=get_segment_file"),
-        "http:/api/_tablet/_download" => detail.contains(".dat"),
-        _ => false,
+impl FaultKind {
+    /// Whether the kind has a meaning for the call; missing files meet only downloads of such files.
+    fn meets(&self, call: &str, detail: &str) -> bool {
+        let (method, extension) = match self {
+            FaultKind::MissingSegment => ("method=get_segment_file", ".dat"),
+            FaultKind::MissingIndexFile => ("method=get_segment_index_file", ".idx"),
+            FaultKind::Delay(_)
+            | FaultKind::Latency(_)
+            | FaultKind::CutBefore
+            | FaultKind::CutAfter
+            | FaultKind::CutMidReply
+            | FaultKind::Truncate
+            | FaultKind::Status { .. }
+            | FaultKind::NotMaster
+            | FaultKind::Refuse
+            | FaultKind::Empty => return true,
+        };
+        match call {
+            "http:/api/_binlog/_download" => detail.contains(method),
+            "http:/api/_tablet/_download" => detail.contains(extension),
+            _ => false,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use axum::http::Method;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::be::Tablet;
+use crate::data::IndexFile;
 
 use super::{BackendHttp, Refusal, file, parameters, refuse, text};
 
@@ -89,12 +90,18 @@ fn segment_file(state: &BackendHttp, parameters: &BTreeMap<String, String>) -> R
     }
 }
 
-/// Rowsets here have no index files, so none is ever found.
+/// Index files of the first format have the id of their index, the others -1.
 fn index_file(state: &BackendHttp, parameters: &BTreeMap<String, String>) -> Result<Response, Refusal> {
     let tablet_id = required(parameters, "tablet_id")?;
-    required(parameters, "rowset_id")?;
-    required(parameters, "segment_index")?;
-    required(parameters, "segment_index_id")?;
-    tablet(state, tablet_id)?;
-    Err(refuse(404, "file not exist."))
+    let rowset_id = required(parameters, "rowset_id")?;
+    let segment = required(parameters, "segment_index")?;
+    let index_id = required(parameters, "segment_index_id")?;
+    let tablet = tablet(state, tablet_id)?;
+    let wanted = segment.parse().ok().zip(index_id.parse().ok());
+    let wanted = wanted.map(|(segment, index_id)| IndexFile { segment, index_id });
+    let with_md5 = parameters.get("acquire_md5").is_some_and(|value| value == "true");
+    match wanted.and_then(|wanted| tablet.binlog_index_file(rowset_id, wanted)) {
+        Some(bytes) => Ok(file(bytes, with_md5)),
+        None => Err(refuse(404, "file not exist.")),
+    }
 }

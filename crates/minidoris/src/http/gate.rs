@@ -48,7 +48,7 @@ pub(super) async fn pass(
         FaultAction::CutMidReply => cut_mid_reply(next.run(request).await).await,
         FaultAction::Status { code, text: message } => text(u16::try_from(code).unwrap_or(500), message),
         FaultAction::NotMaster => text(503, "not master"),
-        FaultAction::MissingSegment => text(404, "file not exist."),
+        FaultAction::MissingFile => text(404, "file not exist."),
     }
 }
 

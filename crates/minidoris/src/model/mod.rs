@@ -18,7 +18,7 @@ pub use partition::{
     Tablet,
 };
 pub use table::{
-    BinlogConfig, Database, IndexSchema, IndexState, OlapTable, PartitionScheme, SecondaryIndex, Table,
-    TableState, View,
+    BinlogConfig, Database, IndexSchema, IndexState, OlapTable, PartitionScheme, SHADOW_PREFIX,
+    SecondaryIndex, Table, TableState, View,
 };
 pub use tracked::Tracked;

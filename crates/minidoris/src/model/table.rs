@@ -60,6 +60,9 @@ pub struct OlapTable {
     pub create_time: i64,
 }
 
+/// What the name of an index begins with that takes another one's place when its schema change ends.
+pub const SHADOW_PREFIX: &str = "__doris_shadow_";
+
 /// One index of a table: the base table's columns or a rollup's subset.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IndexSchema {

@@ -76,7 +76,7 @@ pub async fn run(
         FaultAction::Proceed
         | FaultAction::CutMidReply
         | FaultAction::Empty
-        | FaultAction::MissingSegment
+        | FaultAction::MissingFile
         | FaultAction::Truncate => None,
     };
     if let Some(error) = refused {
@@ -305,7 +305,7 @@ impl Connection<'_> {
                 | FaultAction::CutAfter
                 | FaultAction::CutMidReply
                 | FaultAction::Empty
-                | FaultAction::MissingSegment
+                | FaultAction::MissingFile
                 | FaultAction::Truncate => {
                     let result = dispatch::run(self.cluster, self.fe, &mut self.session, statement).await;
                     self.cluster.save().map_err(SqlError::general).and(result)

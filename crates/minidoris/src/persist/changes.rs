@@ -40,11 +40,12 @@ pub(super) struct Seen {
     recycle_bin: Vec<(u8, i64, i64)>,
 }
 
-/// Version to rowset id.
 #[derive(Debug, Default)]
 struct SeenTablet {
+    /// Version to rowset id.
     rowsets: BTreeMap<i64, String>,
-    binlogs: BTreeMap<i64, String>,
+    /// Version to rowset id and whether the rowset is kept as that of the version, and so only once.
+    binlogs: BTreeMap<i64, (String, bool)>,
 }
 
 /// The small state of the frontends.
@@ -326,13 +327,16 @@ impl Seen {
                     changes.put(Kind::Rowset, [be, id, *version], pack(rowset));
                 }
             }
+            let mut binlogs = BTreeMap::new();
             for (version, rowset) in &image.binlogs {
-                if known.binlogs.get(version) != Some(&rowset.meta.rowset_id) {
-                    let same = image.rowsets.get(version).map(|own| &own.meta.rowset_id);
-                    let shared = same == Some(&rowset.meta.rowset_id);
+                let same = image.rowsets.get(version).map(|own| &own.meta.rowset_id);
+                let shared = same == Some(&rowset.meta.rowset_id);
+                let mark = (rowset.meta.rowset_id.clone(), shared);
+                if known.binlogs.get(version) != Some(&mark) {
                     let value = if shared { Vec::new() } else { pack(rowset) };
                     changes.put(Kind::TabletBinlog, [be, id, *version], value);
                 }
+                binlogs.insert(*version, mark);
             }
             for version in known.rowsets.keys().filter(|version| !image.rowsets.contains_key(version)) {
                 changes.delete(Kind::Rowset, [be, id, *version]);
@@ -343,7 +347,7 @@ impl Seen {
             let ids = |rowsets: &BTreeMap<i64, std::sync::Arc<crate::data::Rowset>>| {
                 rowsets.iter().map(|(version, rowset)| (*version, rowset.meta.rowset_id.clone())).collect()
             };
-            *known = SeenTablet { rowsets: ids(&image.rowsets), binlogs: ids(&image.binlogs) };
+            *known = SeenTablet { rowsets: ids(&image.rowsets), binlogs };
         }
         self.retain_tablets(changes, |of, id| of != be || all.contains(&id));
     }

@@ -70,7 +70,7 @@ impl BackendRpc {
         refuse: impl FnOnce(TStatus) -> T,
     ) -> Result<T, HandlerError> {
         match action {
-            FaultAction::Proceed | FaultAction::Empty | FaultAction::MissingSegment => Ok(work().await),
+            FaultAction::Proceed | FaultAction::Empty | FaultAction::MissingFile => Ok(work().await),
             FaultAction::CutBefore | FaultAction::Refuse => Err(HandlerError::Cut),
             FaultAction::CutAfter => {
                 work().await;

@@ -1,24 +1,16 @@
 //! Rows between clusters: ingesting binlogs and fetching snapshots over HTTP, and the routes themselves.
 
 use doris_thrift::{
-    BackendClient, ClientPool, PoolOptions, TIngestBinlogRequest, TIngestBinlogStatus,
-    TQueryIngestBinlogRequest, TStatusCode, TUniqueId,
+    TIngestBinlogRequest, TIngestBinlogStatus, TQueryIngestBinlogRequest, TStatusCode, TUniqueId,
 };
 use minidoris::be::DownloadTask;
 use minidoris::{Cluster, Fault, FaultKind};
 
 use crate::harness::{bounded, pair};
+use crate::replicas::{Place, client, get, places, request};
 
 const TABLE: &str = "CREATE TABLE d.t (k int, v varchar(20)) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 2 \
                      PROPERTIES (\"replication_num\" = \"1\", \"binlog.enable\" = \"true\")";
-
-/// One replica: partition, tablet, index of its backend.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    partition: i64,
-    tablet: i64,
-    backend: usize,
-}
 
 async fn with_table() -> (Cluster, Cluster) {
     let (up, down) = bounded(pair()).await;
@@ -27,47 +19,6 @@ async fn with_table() -> (Cluster, Cluster) {
         bounded(cluster.sql(TABLE)).await.unwrap();
     }
     (up, down)
-}
-
-fn places(cluster: &Cluster) -> Vec<Place> {
-    let state = cluster.inner().fe.lock();
-    let table = state.database_named("d").unwrap().table_named("t").unwrap().as_olap().unwrap();
-    let mut places = Vec::new();
-    for partition in table.partitions.values() {
-        for tablet in partition.tablets() {
-            let id = tablet.replicas[0].backend_id;
-            let backend = (0..cluster.backend_count()).find(|at| cluster.be(*at).id == id).unwrap();
-            places.push(Place { partition: partition.id, tablet: tablet.id, backend });
-        }
-    }
-    places
-}
-
-fn client(cluster: &Cluster, backend: usize) -> BackendClient {
-    let node = cluster.be(backend);
-    ClientPool::new(PoolOptions::default()).backend(&format!("{}:{}", node.host, node.be_port))
-}
-
-fn request(up: &Cluster, from: Place, to: Place, version: i64, txn_id: i64) -> TIngestBinlogRequest {
-    let source = up.be(from.backend);
-    TIngestBinlogRequest {
-        txn_id: Some(txn_id),
-        remote_tablet_id: Some(from.tablet),
-        binlog_version: Some(version),
-        remote_host: Some(source.host),
-        remote_port: Some(source.http_port.to_string()),
-        partition_id: Some(to.partition),
-        local_tablet_id: Some(to.tablet),
-        load_id: Some(TUniqueId::new(-1, -1)),
-    }
-}
-
-async fn get(cluster: &Cluster, backend: usize, path: &str) -> (u16, String) {
-    let node = cluster.be(backend);
-    let url = format!("http://{}:{}{path}", node.host, node.http_port);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let response = bounded(client.get(url).send()).await.unwrap();
-    (response.status().as_u16(), response.text().await.unwrap())
 }
 
 #[tokio::test]

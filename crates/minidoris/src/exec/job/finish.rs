@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use doris_types::record::AlterJobState;
 use indexmap::IndexMap;
 
-use super::{JobKind, SHADOW_PREFIX, SchemaJob, convert, journal, set_row_state};
+use super::{JobKind, SchemaJob, convert, journal, set_row_state};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::exec::context;
-use crate::model::{IndexSchema, IndexState, MaterializedIndex, OlapTable, TableState};
+use crate::model::{IndexSchema, IndexState, MaterializedIndex, OlapTable, SHADOW_PREFIX, TableState};
 use crate::state::FeState;
 
 /// How an attempt to end a job went.

@@ -30,9 +30,6 @@ use crate::session::Session;
 use crate::sql::{self, Properties, TableName};
 use crate::state::FeState;
 
-/// What the shadow index of a schema change is called until the job ends.
-pub const SHADOW_PREFIX: &str = "__doris_shadow_";
-
 /// A running job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SchemaJob {

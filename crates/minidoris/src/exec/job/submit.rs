@@ -4,13 +4,13 @@ use doris_types::record::AlterJobState;
 use doris_types::sql::{qualified_name, quote_identifier, quote_string};
 use indexmap::IndexMap;
 
-use super::{JobKind, SHADOW_PREFIX, SchemaJob, Stage, TablePatch, journal};
+use super::{JobKind, SchemaJob, Stage, TablePatch, journal};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::exec::columns::sequence_column;
 use crate::exec::light::Planned;
 use crate::exec::{AlterJob, context, create_table, properties};
-use crate::model::{IndexSchema, KeysType, SecondaryIndex, TableState};
+use crate::model::{IndexSchema, KeysType, SHADOW_PREFIX, SecondaryIndex, TableState};
 use crate::session::Session;
 use crate::sql::lexer::{TokenKind, tokenize};
 use crate::sql::{Properties, RollupDef, TableName, parse_data_type};

@@ -136,7 +136,7 @@ impl FrontendRpc {
             | FaultAction::CutAfter
             | FaultAction::CutMidReply
             | FaultAction::Empty
-            | FaultAction::MissingSegment
+            | FaultAction::MissingFile
             | FaultAction::Truncate => {}
             FaultAction::CutBefore | FaultAction::Refuse => return Err(HandlerError::Cut),
             FaultAction::Status { code, text } => {
@@ -159,7 +159,7 @@ impl FrontendRpc {
                 Ok(result)
             }
             FaultAction::Proceed
-            | FaultAction::MissingSegment
+            | FaultAction::MissingFile
             | FaultAction::CutBefore
             | FaultAction::Refuse
             | FaultAction::Status { .. }
