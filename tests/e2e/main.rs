@@ -33,4 +33,5 @@ mod sources;
 mod steering;
 mod table_job;
 mod transactions;
+mod upstream_restore;
 mod views;

@@ -17,6 +17,7 @@ use super::absence::{MISSING, missing, missing_database};
 use super::names::target_dropped;
 use super::{downstream, look_for, upstream};
 use crate::error::{Origin, Result};
+use crate::job::SyncType;
 use crate::plan::TableIngest;
 use crate::route::TableRoute;
 use crate::runner::shell::Shell;
@@ -119,6 +120,10 @@ impl Routes {
         let (source, target) = look_at(shell, source_id, target_id).await?;
         let Some(source) = source else {
             self.tables.lock().entry(source_id).or_default().is_gone = true;
+            if ctx.record.spec.sync_type() == SyncType::Table {
+                // Its own list does not tell of its drop.
+                shell.followed.doubt();
+            }
             return Ok(Looked::SourceGone);
         };
         let target = target.ok_or_else(|| target_dropped(&source.name, target_id))?;

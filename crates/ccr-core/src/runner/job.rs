@@ -85,11 +85,14 @@ impl Job {
 
     /// Shows the state in the job's status.
     pub fn publish(&self) {
-        let progress = ProgressState::of(self.shell.ctx.record.spec.sync_type(), &self.state, &self.position);
+        let sync_type = self.shell.ctx.record.spec.sync_type();
+        let progress = ProgressState::of(sync_type, &self.state, &self.position);
+        let only = self.state.only_table(sync_type).and_then(|id| self.state.tables.get(&id));
+        self.shell.followed.set_name(only.map(|link| link.source_name.as_str()));
         self.shell.update_status(|status| {
             status.progress = progress;
             status.position = self.position;
-            status.source_table_id = self.state.only_table(self.shell.ctx.record.spec.sync_type());
+            status.source_table_id = self.state.only_table(sync_type);
             status.blocked = self.state.any_block().cloned();
             status.apart = TableStatus::of(&self.state);
         });

@@ -4,6 +4,7 @@
 //! later start goes on from what was persisted. Nothing else may be relied on, so nothing else exists.
 
 pub(crate) mod doubt;
+mod followed;
 mod job;
 mod lane;
 mod options;

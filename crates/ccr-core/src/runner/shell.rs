@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::JobContext;
+use super::followed::Followed;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
 use crate::status::{JobStatus, RetriedError};
@@ -17,12 +18,13 @@ const WARN_AFTER: u32 = 4;
 
 pub(crate) struct Shell {
     pub ctx: JobContext,
+    pub followed: Followed,
     status: Arc<Mutex<JobStatus>>,
 }
 
 impl Shell {
     pub fn new(ctx: JobContext, status: Arc<Mutex<JobStatus>>) -> Self {
-        Self { ctx, status }
+        Self { ctx, followed: Followed::default(), status }
     }
 
     pub fn job_name(&self) -> &str {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use doris_types::call::{BinlogPage, BinlogScope, MetaFilter};
 
+use super::lane::{self, Presence};
 use super::shell::Shell;
 use crate::effect::routes::is_proven_gone;
 use crate::effect::{look_for, upstream};
@@ -40,7 +41,8 @@ impl Source {
             .retry(async || shell.ctx.upstream.binlogs(&self.scope, after, limit).await.map_err(upstream))
             .await;
         let idle = matches!(page, Ok(BinlogPage::CaughtUp | BinlogPage::NotFound | BinlogPage::Disabled));
-        if idle && shell.now_ms() - self.checked_at_ms >= IDENTITY_CHECK_MS {
+        let is_due = shell.now_ms() - self.checked_at_ms >= IDENTITY_CHECK_MS;
+        if self.has_hint(&shell, &page, idle) || idle && is_due {
             self.checked_at_ms = shell.now_ms();
             match shell.retry(async || self.check(&shell).await).await {
                 Ok(None) => {}
@@ -54,6 +56,19 @@ impl Source {
             Err(error) => Err(error),
         };
         (self, result)
+    }
+
+    /// Whether something hints at a change of what is followed, so that it is looked for at once.
+    fn has_hint(&self, shell: &Shell, page: &Result<BinlogPage>, idle: bool) -> bool {
+        let is_table_job = shell.ctx.record.spec.sync_type() == SyncType::Table;
+        if self.scope.table_id.is_some() && !is_table_job {
+            // The main track meets what becomes of the table.
+            return false;
+        }
+        let has_gone = page.as_ref().is_ok_and(|page| {
+            shell.followed.listed(!matches!(page, BinlogPage::NotFound | BinlogPage::Disabled))
+        });
+        has_gone || idle && shell.followed.take_doubt()
     }
 
     /// Looks for the database, and for the table of a table job.
@@ -70,16 +85,23 @@ impl Source {
             ));
         };
         let Some(table_id) = self.scope.table_id else { return Ok(None) };
-        if db.tables.iter().any(|table| table.id == table_id)
-            || !is_proven_gone(&db, |db| db.dropped_tables.contains_key(&table_id))
-        {
+        let is_there = db.tables.iter().any(|table| table.id == table_id);
+        if is_there || shell.ctx.record.spec.sync_type() == SyncType::Database {
+            // The main track meets the drop of a table, which ends this one.
             return Ok(None);
         }
-        if shell.ctx.record.spec.sync_type() == SyncType::Database {
-            // The main track meets its drop, which ends this one.
-            return Ok(None);
+        let mut how = "was dropped";
+        if !is_proven_gone(&db, |db| db.dropped_tables.contains_key(&table_id)) {
+            // A restore upstream that puts another table in its place drops nothing; or the answer is a stale one.
+            let look = async || lane::present(shell, table_id).await;
+            let what = format!("table {table_id}");
+            match look_for(shell, Origin::UpstreamFe, "CCR0303", &what, look).await? {
+                Some(Presence::Named(_)) => return Ok(None),
+                Some(Presence::Dropped) => {}
+                None => how = "is missing, though not reported as dropped",
+            }
         }
-        let name = &shell.ctx.record.spec.src.table;
+        let name = shell.followed.name().unwrap_or_else(|| shell.ctx.record.spec.src.table.clone());
         let named = MetaFilter::Named(vec![name.clone()]);
         let look = async || {
             let now = shell.ctx.upstream.meta(db_name, named.clone()).await.map_err(upstream)?;
@@ -94,7 +116,7 @@ impl Source {
             None => Err(Error::blocked(
                 Origin::UpstreamFe,
                 "CCR0506",
-                format!("upstream table {name} ({table_id}) was dropped"),
+                format!("upstream table {name} ({table_id}) {how}"),
                 "delete the job, or recover the table upstream and resume",
             )),
         }

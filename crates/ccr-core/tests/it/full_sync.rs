@@ -4,6 +4,7 @@ use ccr_core::job::FullSyncReason;
 
 use super::run::Run;
 use super::world::World;
+use super::world::catalog::Table;
 
 fn reason(run: &Run) -> FullSyncReason {
     run.world.with(|world| {
@@ -193,4 +194,73 @@ async fn a_table_that_was_made_anew_is_copied_anew() {
     run.caught_up().await;
     run.check();
     assert!(matches!(reason(&run), FullSyncReason::SourceTableReplaced { .. }));
+}
+
+/// A table job that follows, with its table renamed if `renamed`; and its source as it is then.
+async fn following_a_table(renamed: bool) -> (Run, Table) {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[1, 2], 2);
+        world.load_all("t1");
+    });
+    let mut run = Run::table(world, "t1", "x1");
+    run.start();
+    run.caught_up().await;
+    let name = if renamed { "t9" } else { "t1" };
+    run.world.with(|world| {
+        if renamed {
+            world.rename_table("t1", "t9");
+            world.only_table = Some(("t9".to_owned(), "x1".to_owned()));
+        }
+        world.load_all(name);
+    });
+    run.caught_up().await;
+    let table = run.world.with(|world| world.source.table(name).expect("it exists").clone());
+    (run, table)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_a_restore_has_replaced_is_copied_anew() {
+    for renamed in [false, true] {
+        let (mut run, table) = following_a_table(renamed).await;
+        let new_id = run.world.with(|world| {
+            world.load_all(&table.name);
+            world.restore_atomically(&table.name, &table)
+        });
+        run.until("the second restore", |world, _| world.restores.finished == 2).await;
+        run.caught_up().await;
+        run.check();
+        assert_eq!(reason(&run), FullSyncReason::SourceTableReplaced { old_id: table.id, new_id });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_lack_the_table_are_no_reason_to_copy_it() {
+    let (mut run, _) = following_a_table(false).await;
+    run.world.with(|world| world.stale_answers = 2);
+    run.until("the answers", |world, _| world.stale_answers == 0).await;
+    run.world.with(|world| world.load_all("t1"));
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_whose_table_is_gone_lets_the_job_look_at_once() {
+    let (mut run, _) = following_a_table(false).await;
+    let looks = run.world.count("source.meta");
+    run.until("an idle look", |world, _| world.counts["source.meta"] > looks).await;
+    let polls = run.world.count("source.binlogs");
+    run.world.with(|world| {
+        world.truncate("t1", &[]);
+        world.load_all("t1");
+        world.drop_table("t1");
+        world.create("t1", &[3], 1);
+    });
+    run.until("the second backup", |world, _| world.backups.accepted == 2).await;
+    // One that brought all of it, the idle one after it, and one that was under way.
+    let polls = run.world.count("source.binlogs") - polls;
+    assert!(polls <= 3, "{polls} polls until the table was looked for");
+    run.caught_up().await;
+    run.check();
 }

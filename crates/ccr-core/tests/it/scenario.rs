@@ -105,6 +105,7 @@ pub const SCENARIOS: &[Scenario] = &[
     table("table_pause_and_resume", 1, |run| table_pause_and_resume(run).boxed_local()),
     table("table_expired", 2, |run| table_expired(run).boxed_local()),
     table("table_made_anew", 2, |run| table_made_anew(run).boxed_local()),
+    table("table_restored", 2, |run| table_restored(run).boxed_local()),
 ];
 
 fn two_tables(world: &World) {
@@ -598,6 +599,18 @@ async fn table_made_anew(run: &mut Run) {
     run.world.with(|world| {
         world.drop_table("t1");
         world.create("t1", &[3], 1);
+        world.load_all("t1");
+    });
+    restores_accepted(run, 2).await;
+}
+
+/// A restore upstream puts another table in the place of the one that is followed.
+async fn table_restored(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        let table = world.source.table("t1").expect("it exists").clone();
+        world.load_all("t1");
+        world.restore_atomically("t1", &table);
         world.load_all("t1");
     });
     restores_accepted(run, 2).await;

@@ -25,7 +25,9 @@ impl Inner {
             FullSyncReason::SnapshotLost { detail, .. } => {
                 detail.contains("name") || self.backups.forgotten > 0
             }
-            FullSyncReason::SourceTableReplaced { old_id, .. } => self.journal.gone.contains(old_id),
+            FullSyncReason::SourceTableReplaced { old_id, .. } => {
+                self.journal.gone.contains(old_id) || self.upstream_restores.has_replaced(*old_id)
+            }
             FullSyncReason::Requested { .. } => false,
         }
     }

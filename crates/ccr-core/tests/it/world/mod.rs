@@ -18,6 +18,7 @@ pub mod store;
 pub mod txn;
 pub mod upstream;
 pub mod upstream_alter;
+pub mod upstream_restore;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use self::snapshot::Backups;
 use self::store::StoreState;
 use self::txn::Transactions;
 use self::upstream::Journal;
+use self::upstream_restore::UpstreamRestores;
 
 pub const SOURCE_DB: &str = "d1";
 pub const TARGET_DB: &str = "d2";
@@ -57,6 +59,7 @@ pub struct Inner {
     pub source: Catalog,
     pub journal: Journal,
     pub backups: Backups,
+    pub upstream_restores: UpstreamRestores,
     pub target: Catalog,
     pub transactions: Transactions,
     pub restores: Restores,

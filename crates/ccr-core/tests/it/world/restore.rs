@@ -181,7 +181,7 @@ impl Inner {
     }
 
     /// The table under new ids; temporary partitions are not part of a snapshot.
-    fn copy_of(&mut self, table: &Table, name: &str) -> Table {
+    pub fn copy_of(&mut self, table: &Table, name: &str) -> Table {
         let formal: Vec<Partition> =
             table.partitions.iter().filter(|partition| !partition.is_temporary).cloned().collect();
         let partitions = formal
