@@ -34,7 +34,11 @@ pub fn new_partition(
         visible_version_time: cluster.clock.now_ms(),
         next_version: 2,
         replication_num: table.replication_num,
-        storage_medium: "HDD".to_owned(),
+        storage_medium: table
+            .properties
+            .get("storage_medium")
+            .map_or_else(|| "HDD".to_owned(), |medium| medium.to_uppercase()),
+        storage_policy: String::new(),
         indexes: IndexMap::new(),
     };
     for index in table.indexes.values() {

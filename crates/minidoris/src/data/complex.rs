@@ -110,7 +110,7 @@ fn print_struct(fields: &[&str], literal: &Literal) -> Option<String> {
 }
 
 /// A column that takes any value of the type.
-fn element(data_type: &DataType) -> Column {
+pub fn element(data_type: &DataType) -> Column {
     Column {
         name: String::new(),
         data_type: data_type.clone(),

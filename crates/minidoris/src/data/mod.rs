@@ -10,7 +10,7 @@ pub mod bucket;
 mod calendar;
 pub mod cast;
 pub mod codec;
-mod complex;
+pub mod complex;
 pub mod date;
 pub mod decimal;
 pub mod index_file;

@@ -195,6 +195,7 @@ mod tests {
             next_version: 2,
             replication_num: 1,
             storage_medium: "HDD".to_owned(),
+            storage_policy: String::new(),
             indexes: IndexMap::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! Column definitions turned into columns: keys, nullability, aggregation.
 
+use super::default_value;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{AggregateKind, Column, DataType, DefaultValue, KeysType};
 use crate::sql::{ColumnDef, CreateTable};
@@ -78,6 +79,7 @@ pub fn column(def: &ColumnDef, is_key: bool, keys_type: KeysType, unique_id: i32
             def.name
         )));
     }
+    default_value::check(def)?;
     if def.auto_increment.is_some() && def.data_type != DataType::BigInt {
         return Err(SqlError::general("auto increment type must be bigint"));
     }
@@ -147,25 +149,32 @@ fn keys(create: &CreateTable) -> SqlResult<(KeysType, Vec<String>)> {
     if keyless.is_some_and(|value| value == "true") {
         return Ok((KeysType::Duplicate, Vec::new()));
     }
-    let mut keys: Vec<String> = Vec::new();
+    let keys = short_keys(create.columns.iter().map(|column| &column.data_type));
+    Ok((KeysType::Duplicate, names(&mut create.columns.iter().take(keys))))
+}
+
+/// How many of the first columns are keys when nobody says it: as many as fit a short key.
+pub fn short_keys<'a>(types: impl Iterator<Item = &'a DataType>) -> usize {
+    let mut keys = 0;
     let mut bytes = 0;
-    for column in &create.columns {
-        bytes += index_size(&column.data_type);
-        if keys.len() >= SHORT_KEY_COLUMNS || bytes > SHORT_KEY_BYTES {
-            if keys.is_empty() && column.data_type.is_text() && column.data_type != DataType::String {
-                keys.push(column.name.clone());
-            }
-            break;
+    for data_type in types {
+        bytes += index_size(data_type);
+        if keys >= SHORT_KEY_COLUMNS || bytes > SHORT_KEY_BYTES {
+            return if keys == 0 && data_type.is_text() && *data_type != DataType::String { 1 } else { keys };
         }
-        if check_key_type(column).is_err() || column.data_type == DataType::String {
-            break;
+        if !may_be_key(data_type) || *data_type == DataType::String {
+            return keys;
         }
-        keys.push(column.name.clone());
-        if matches!(column.data_type, DataType::Varchar { .. }) {
-            break;
+        keys += 1;
+        if matches!(data_type, DataType::Varchar { .. }) {
+            return keys;
         }
     }
-    Ok((KeysType::Duplicate, keys))
+    keys
+}
+
+fn may_be_key(data_type: &DataType) -> bool {
+    key_type_error(data_type, "").is_none()
 }
 
 fn index_size(data_type: &DataType) -> usize {
@@ -192,19 +201,22 @@ fn index_size(data_type: &DataType) -> usize {
 }
 
 pub fn check_key_type(column: &ColumnDef) -> SqlResult<()> {
-    match &column.data_type {
+    key_type_error(&column.data_type, &column.name).map_or(Ok(()), Err)
+}
+
+fn key_type_error(data_type: &DataType, name: &str) -> Option<SqlError> {
+    match data_type {
         DataType::Float | DataType::Double => {
-            Err(SqlError::general("Float or double can not used as a key, use decimal instead."))
+            Some(SqlError::general("Float or double can not used as a key, use decimal instead."))
         }
         DataType::Json
         | DataType::Variant
         | DataType::Hll
         | DataType::Bitmap
         | DataType::QuantileState
-        | DataType::Complex(_) => Err(SqlError::general(format!(
-            "{} type should not be used in key column[{}].",
-            column.data_type.primitive_name(),
-            column.name
+        | DataType::Complex(_) => Some(SqlError::general(format!(
+            "{} type should not be used in key column[{name}].",
+            data_type.primitive_name()
         ))),
         DataType::Boolean
         | DataType::TinyInt
@@ -217,6 +229,6 @@ pub fn check_key_type(column: &ColumnDef) -> SqlResult<()> {
         | DataType::DateTime { .. }
         | DataType::Char { .. }
         | DataType::Varchar { .. }
-        | DataType::String => Ok(()),
+        | DataType::String => None,
     }
 }

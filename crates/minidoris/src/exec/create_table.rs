@@ -6,14 +6,15 @@ use doris_types::record::{BinlogType, CreateTableRecord, html_safe_json};
 use indexmap::IndexMap;
 
 use super::columns::{self, TableColumns};
+use super::partition::PartitionSettings;
 use super::properties::{self, TableSettings};
-use super::{context, database, dynamic, partition_items};
+use super::{context, database, dynamic, partition_items, resource};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{
-    BinlogConfig, Column, Distribution, DistributionKind, IndexSchema, IndexState, KeysType, OlapTable,
-    PartitionScheme, SecondaryIndex, Table, TableState, Tracked,
+    BinlogConfig, Column, DataType, Distribution, DistributionKind, IndexSchema, IndexState, KeysType,
+    OlapTable, PartitionScheme, SecondaryIndex, Table, TableState, Tracked,
 };
 use crate::mv::AsyncView;
 use crate::session::Session;
@@ -39,6 +40,14 @@ pub fn create(
         ));
     }
     let mut table = plan(cluster, state, db_id, create)?;
+    let may_be_keyless = table.properties.get("enable_duplicate_without_keys_by_default");
+    if !table.has_key_clause && may_be_keyless.is_none_or(|value| value != "true") {
+        return Err(SqlError::general(
+            "The olap table first column could not be float, double, string or array, struct, map, please use \
+             decimal or varchar instead.",
+        ));
+    }
+    resource::check_policies(state, &table.properties)?;
     make_partitions(cluster, state, db_id, &mut table, create)?;
     dynamic::check(cluster, state, &table, &table.properties)?;
     let table_id = table.id;
@@ -198,11 +207,15 @@ fn make_partitions(
     create: &CreateTable,
 ) -> SqlResult<()> {
     let mut items: Vec<partition_items::NewItem> = Vec::new();
+    let mut settings: Vec<Option<PartitionSettings>> = Vec::new();
     match &create.partitioning {
-        None => items.push(partition_items::NewItem {
-            name: table.name.clone(),
-            item: crate::model::PartitionItem::Unpartitioned,
-        }),
+        None => {
+            items.push(partition_items::NewItem {
+                name: table.name.clone(),
+                item: crate::model::PartitionItem::Unpartitioned,
+            });
+            settings.push(None);
+        }
         Some(partitioning) => {
             for def in &partitioning.partitions {
                 let existing: Vec<_> = items.iter().map(|item| (item.name.as_str(), &item.item)).collect();
@@ -212,14 +225,25 @@ fn make_partitions(
                         return Err(duplicate_partition(&item.name));
                     }
                 }
-                items.extend(new);
+                for new in new {
+                    items.push(new);
+                    settings.push(Some(PartitionSettings::read(state, table, &def.properties)?));
+                }
             }
         }
     }
-    for new in items {
+    let usual = table.replication_num;
+    for (new, settings) in items.into_iter().zip(settings) {
         let distribution = table.default_distribution.clone();
-        let partition =
-            catalog_ops::new_partition(cluster, state, table, db_id, &new.name, new.item, distribution)?;
+        // Its tablets have its own number of replicas.
+        table.replication_num = settings.as_ref().and_then(|own| own.replication_num).unwrap_or(usual);
+        let made =
+            catalog_ops::new_partition(cluster, state, table, db_id, &new.name, new.item, distribution);
+        table.replication_num = usual;
+        let mut partition = made?;
+        if let Some(settings) = &settings {
+            settings.apply(&mut partition);
+        }
         table.partitions.insert(partition.id, partition);
     }
     Ok(())
@@ -275,17 +299,22 @@ pub fn rollup_schema(ids: &mut Ids, table: &OlapTable, rollup: &RollupDef) -> Sq
     if let Some(sequence) = table.column(columns::SEQUENCE_COLUMN) {
         columns.push(sequence.clone());
     }
-    // A duplicate table's rollup may choose its own sort order.
-    if !rollup.keys.is_empty() {
+    // A duplicate table's rollup may choose its own sort order; without one its first columns are the keys.
+    if table.keys_type == KeysType::Duplicate && rollup.keys.is_empty() {
+        let keys = columns::short_keys(columns.iter().map(|column| &column.data_type));
+        if matches!(columns.first().map(|first| &first.data_type), Some(DataType::Float | DataType::Double)) {
+            return Err(SqlError::general("The first column could not be float or double"));
+        }
+        for (at, column) in columns.iter_mut().enumerate() {
+            column.is_key = at < keys.max(1);
+        }
+    } else if !rollup.keys.is_empty() {
         for column in &mut columns {
             column.is_key = rollup.keys.iter().any(|key| key.eq_ignore_ascii_case(&column.name));
         }
     }
     if columns.windows(2).any(|pair| !pair[0].is_key && pair[1].is_key) {
         return Err(SqlError::general("Key column should before value column in rollup"));
-    }
-    if table.keys_type == KeysType::Duplicate && columns.iter().all(|column| !column.is_key) {
-        columns[0].is_key = true;
     }
     Ok(index_schema(ids.allocate(), &rollup.name, columns, table.keys_type))
 }
@@ -390,7 +419,7 @@ fn scheme(
         let fits = column.data_type.is_integer()
             || column.data_type.is_date()
             || (partitioning.is_list
-                && (column.data_type.is_text() || column.data_type == crate::model::DataType::Boolean));
+                && (column.data_type.is_text() || column.data_type == DataType::Boolean));
         if !fits {
             return Err(SqlError::general(format!(
                 "Column[{}] type[{}] cannot be a {} partition key.",

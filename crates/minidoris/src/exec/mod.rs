@@ -9,6 +9,7 @@ mod columns;
 mod context;
 mod create_table;
 mod database;
+mod default_value;
 mod drop;
 pub mod dynamic;
 pub mod function;

@@ -5,14 +5,49 @@ use doris_types::sql::quote_identifier;
 
 use super::create_table::{check_replication, duplicate_partition};
 use super::partition_items::{self, NewItem};
-use super::{Recycled, RecycledObject, context, properties, records};
+use super::{Recycled, RecycledObject, context, properties, records, resource};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{Distribution, DistributionKind, OlapTable, Partition, PartitionItem, PartitionScheme};
 use crate::show::partition_values_text;
-use crate::sql::PartitionDef;
+use crate::sql::{PartitionDef, Properties};
 use crate::state::FeState;
+
+/// What the properties of a partition say.
+#[derive(Debug)]
+pub struct PartitionSettings {
+    pub replication_num: Option<u16>,
+    storage_medium: Option<String>,
+    storage_policy: Option<String>,
+}
+
+impl PartitionSettings {
+    pub fn read(state: &FeState, table: &OlapTable, given: &Properties) -> SqlResult<Self> {
+        let medium = given.get("storage_medium");
+        let medium = medium.map(|medium| properties::normalize("storage_medium", medium)).transpose()?;
+        // A policy of the source cluster means nothing on the target of a job.
+        let storage_policy = given.get("storage_policy").filter(|_| !table.is_being_synced).cloned();
+        resource::check_policy(state, storage_policy.as_deref())?;
+        Ok(Self {
+            replication_num: properties::replication(given)?,
+            storage_medium: medium.map(|medium| medium.to_uppercase()),
+            storage_policy,
+        })
+    }
+
+    pub fn apply(&self, partition: &mut Partition) {
+        if let Some(number) = self.replication_num {
+            partition.replication_num = number;
+        }
+        if let Some(medium) = &self.storage_medium {
+            partition.storage_medium.clone_from(medium);
+        }
+        if let Some(policy) = &self.storage_policy {
+            partition.storage_policy.clone_from(policy);
+        }
+    }
+}
 
 pub fn add(
     cluster: &ClusterInner,
@@ -42,21 +77,17 @@ pub fn add(
     let existing = if is_unpartitioned { Vec::new() } else { existing };
     let items = partition_items::build(def, &table.partition_scheme, table.columns(), &existing)?;
     let distribution = new_distribution(table, distribution)?;
+    let settings = PartitionSettings::read(state, table, &def.properties)?;
     let mut shell = table.without_partitions();
-    if let Some(replicas) = properties::replication(&def.properties)? {
-        shell.replication_num = replicas;
-    }
+    shell.replication_num = settings.replication_num.unwrap_or(shell.replication_num);
     check_replication(cluster, shell.replication_num)?;
-    let medium = def.properties.get("storage_medium").map(|medium| medium.to_uppercase());
     for NewItem { name, item } in items {
         if is_taken(context::olap(state, db_id, table_id), &name) {
             return Err(duplicate_partition(&name));
         }
         let mut partition =
             catalog_ops::new_partition(cluster, state, &shell, db_id, &name, item, distribution.clone())?;
-        if let Some(medium) = &medium {
-            partition.storage_medium.clone_from(medium);
-        }
+        settings.apply(&mut partition);
         insert(cluster, state, ids, partition, temporary);
     }
     Ok(())
@@ -79,7 +110,7 @@ pub fn insert(
         partition: records::partition(table, &partition),
         range: records::range(table, &partition.item),
         list_partition_item: Some(records::list_item(table, &partition.item)),
-        data_property: Some(records::data_property(&partition)),
+        data_property: Some(records::data_property(table, &partition)),
         replica_alloc: Some(records::replica_allocation(&partition)),
         is_in_memory: false,
         is_temp_partition: temporary,

@@ -31,6 +31,8 @@ const SILENT: [&str; 10] = [
     "dynamic_partition.replication_num",
 ];
 
+const COMPRESSIONS: [&str; 7] = ["LZ4", "LZ4F", "LZ4HC", "ZLIB", "ZSTD", "SNAPPY", "NO_COMPRESSION"];
+
 /// Reads the properties of CREATE TABLE. `inherited` are the binlog settings of the database.
 pub fn parse_table(properties: &Properties, inherited: &BinlogConfig) -> SqlResult<TableSettings> {
     let unknown: Vec<String> = properties
@@ -83,8 +85,23 @@ pub fn is_known(key: &str) -> bool {
 /// The normal form of one value, as SHOW CREATE TABLE prints it.
 pub fn normalize(key: &str, value: &str) -> SqlResult<String> {
     match key {
-        "storage_medium" | "dynamic_partition.storage_medium" | "compaction_policy" => {
-            Ok(value.to_lowercase())
+        "storage_medium" | "dynamic_partition.storage_medium" => {
+            one_of(value, &["HDD", "SSD"], "Invalid storage medium: ").map(|medium| medium.to_lowercase())
+        }
+        "compaction_policy" => match value.to_lowercase().as_str() {
+            policy @ ("time_series" | "size_based") => Ok(policy.to_owned()),
+            _ => Err(SqlError::general("compaction_policy must be time_series or size_based")),
+        },
+        "compression" if value.eq_ignore_ascii_case("default_compression") => Ok("LZ4F".to_owned()),
+        "compression" => one_of(value, &COMPRESSIONS, "unknown compression type: "),
+        "storage_format" if value.eq_ignore_ascii_case("default") => Ok("V2".to_owned()),
+        "storage_format" if value.eq_ignore_ascii_case("v1") => Err(SqlError::general(
+            "Storage format V1 has been deprecated since version 0.14, please use V2 instead",
+        )),
+        "storage_format" => one_of(value, &["V2"], "unknown storage format: "),
+        "inverted_index_storage_format" if value.eq_ignore_ascii_case("default") => Ok("V3".to_owned()),
+        "inverted_index_storage_format" => {
+            one_of(value, &["V1", "V2", "V3"], "unknown inverted index storage format: ")
         }
         "dynamic_partition.time_unit" => Ok(value.to_uppercase()),
         "bloom_filter_columns" | "row_store_columns" => {
@@ -102,6 +119,12 @@ pub fn normalize(key: &str, value: &str) -> SqlResult<String> {
         }
         _ => Ok(value.to_owned()),
     }
+}
+
+/// One of the values in its own spelling, however it was written.
+fn one_of(value: &str, known: &[&str], otherwise: &str) -> SqlResult<String> {
+    let found = known.iter().find(|known| known.eq_ignore_ascii_case(value));
+    found.map(|known| (*known).to_owned()).ok_or_else(|| SqlError::general(format!("{otherwise}{value}")))
 }
 
 /// `binlog.*` over the settings before. Anything but `true` disables.

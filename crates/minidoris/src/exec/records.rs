@@ -228,11 +228,11 @@ fn literal(value: &PartitionValue, data_type: &DataType) -> serde_json::Value {
     }
 }
 
-pub fn data_property(partition: &Partition) -> DataProperty {
+pub fn data_property(table: &OlapTable, partition: &Partition) -> DataProperty {
     DataProperty {
         storage_medium: partition.storage_medium.clone(),
         cooldown_time_ms: NEVER_COOLS_DOWN,
-        storage_policy: String::new(),
+        storage_policy: table.storage_policy(partition).to_owned(),
         is_mutable: true,
     }
 }

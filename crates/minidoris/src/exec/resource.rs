@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SqlError, SqlResult};
-use crate::sql::{CreateResource, ResourceKind};
+use crate::model::{OlapTable, Table};
+use crate::sql::{CreateResource, Properties, ResourceKind};
 use crate::state::FeState;
 
 /// A resource, or a storage policy.
@@ -54,6 +55,32 @@ pub fn create(state: &mut FeState, create: &CreateResource) -> SqlResult<()> {
     Ok(())
 }
 
+/// Refuses a storage policy that is not there.
+pub fn check_policy(state: &FeState, name: Option<&str>) -> SqlResult<()> {
+    match name {
+        Some(name) if !name.is_empty() && !state.ddl.storage_policies.contains_key(name) => {
+            Err(SqlError::general(format!("Storage policy does not exist. name: {name}")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Refuses the policies that the properties of a table name and that are not there.
+pub fn check_policies(state: &FeState, properties: &Properties) -> SqlResult<()> {
+    for key in ["storage_policy", "dynamic_partition.storage_policy"] {
+        check_policy(state, properties.get(key).map(String::as_str))?;
+    }
+    Ok(())
+}
+
+/// The table that follows a storage policy.
+fn follower<'s>(state: &'s FeState, policy: &str) -> Option<&'s OlapTable> {
+    let tables = state.databases.values().flat_map(|db| db.tables.values()).filter_map(Table::as_olap);
+    let mut tables = tables
+        .filter(|table| table.partitions.values().any(|partition| table.storage_policy(partition) == policy));
+    tables.next()
+}
+
 pub fn drop(state: &mut FeState, kind: ResourceKind, name: &str, if_exists: bool) -> SqlResult<()> {
     let user = state.ddl.storage_policies.iter().find(|(_, policy)| {
         kind == ResourceKind::Resource
@@ -61,6 +88,11 @@ pub fn drop(state: &mut FeState, kind: ResourceKind, name: &str, if_exists: bool
     });
     if let Some((policy, _)) = user {
         return Err(SqlError::general(format!("S3 resource used by policy {policy}")));
+    }
+    if kind == ResourceKind::StoragePolicy
+        && let Some(table) = follower(state, name)
+    {
+        return Err(SqlError::general(format!("the policy {name} is used by table: {}", table.name)));
     }
     let removed = match kind {
         ResourceKind::Resource => state.ddl.resources.remove(name),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use doris_types::record::{
-    BinlogType, CommentTarget, DataProperty, ModifyCommentRecord, ModifyDistributionBucketNumRecord,
-    ModifyPartitionInfo, ModifyPartitionsRecord, ModifyTablePropertyRecord, RenameRecord, ReplicaAllocation,
-    html_safe_json,
+    BinlogType, CommentTarget, ModifyCommentRecord, ModifyDistributionBucketNumRecord, ModifyPartitionInfo,
+    ModifyPartitionsRecord, ModifyTablePropertyRecord, RenameRecord, ReplicaAllocation, html_safe_json,
 };
 use doris_types::sql::{quote_identifiers, quote_string};
 
-use super::{context, create_table, database, dynamic, job, properties, records};
+use super::partition::PartitionSettings;
+use super::{context, create_table, database, dynamic, job, properties, records, resource};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
@@ -26,6 +26,19 @@ const STORED_WITH_DATA: [&str; 5] = [
     "row_store_page_size",
 ];
 
+/// Properties that only CREATE TABLE takes.
+const FIXED_AT_CREATION: [&str; 9] = [
+    "compression",
+    "inverted_index_storage_format",
+    "storage_page_size",
+    "storage_dict_page_size",
+    "enable_unique_key_skip_bitmap_column",
+    "enable_duplicate_without_keys_by_default",
+    "function_column.sequence_type",
+    "variant_enable_flatten_nested",
+    "version_info",
+];
+
 pub fn set(
     cluster: &ClusterInner,
     state: &mut FeState,
@@ -35,7 +48,8 @@ pub fn set(
     if given.get("distribution_type").is_some_and(|kind| kind.eq_ignore_ascii_case("random")) {
         return distribute_randomly(cluster, state, ids);
     }
-    if let Some(unknown) = given.keys().find(|key| !properties::is_known(key)) {
+    let is_fixed = |key: &str| FIXED_AT_CREATION.contains(&key);
+    if let Some(unknown) = given.keys().find(|key| !properties::is_known(key) || is_fixed(key)) {
         return Err(SqlError::general(format!("Unknown table property: [{unknown}]")));
     }
     if given.keys().any(|key| STORED_WITH_DATA.contains(&key.as_str())) {
@@ -48,7 +62,7 @@ pub fn set(
     }
     let (db_id, table_id) = ids;
     let db_enabled = database::config(&state.databases[&db_id]).enable;
-    let table = context::olap_mut(state, db_id, table_id);
+    let table = context::olap(state, db_id, table_id);
     let binlog = properties::parse_binlog(given, &table.binlog)?;
     if db_enabled && sets_binlog && !binlog.enable {
         return Err(SqlError::general("db binlog is enable, but table binlog is disable"));
@@ -57,6 +71,10 @@ pub fn set(
     if let Some(number) = replication {
         create_table::check_replication(cluster, number)?;
     }
+    if given.contains_key("enable_unique_key_merge_on_write") {
+        return Err(SqlError::general("Can not change UNIQUE KEY to Merge-On-Write mode"));
+    }
+    resource::check_policies(state, given)?;
     // All values are checked before the first one changes.
     let mut other = table.properties.clone();
     for (key, value) in given {
@@ -250,30 +268,28 @@ pub fn modify_partitions(
     given: &Properties,
 ) -> SqlResult<()> {
     let (db_id, table_id) = ids;
+    let settings = PartitionSettings::read(state, context::olap(state, db_id, table_id), given)?;
     let table = context::olap_mut(state, db_id, table_id);
-    let replication = properties::replication(given)?;
-    let medium = given.get("storage_medium").map(|medium| medium.to_uppercase());
     let missing =
         names.into_iter().flatten().find(|name| !table.partitions.values().any(|found| found.name == **name));
     if let Some(missing) = missing {
         return Err(SqlError::general(format!("Partition[{missing}] does not exist")));
     }
-    let mut infos = Vec::new();
+    let (mut changed, mut infos) = (Vec::new(), Vec::new());
     for partition in table.partitions.values_mut() {
         if names.is_some_and(|names| !names.contains(&partition.name)) {
             continue;
         }
-        if let Some(number) = replication {
-            partition.replication_num = number;
-        }
-        if let Some(medium) = &medium {
-            partition.storage_medium.clone_from(medium);
-        }
+        settings.apply(partition);
+        changed.push(partition.id);
+    }
+    let table = context::olap(state, db_id, table_id);
+    for partition in changed.iter().filter_map(|id| table.partitions.get(id)) {
         infos.push(ModifyPartitionInfo {
             db_id,
             table_id,
             partition_id: partition.id,
-            data_property: Some(DataProperty { ..records::data_property(partition) }),
+            data_property: Some(records::data_property(table, partition)),
             is_in_memory: false,
             replica_alloc: Some(ReplicaAllocation::default_location(partition.replication_num.into())),
             storage_policy: given.get("storage_policy").cloned().unwrap_or_default(),

@@ -174,10 +174,10 @@ const TABLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "create table t (k int, v int, t datetime default current_timestamp(3) on update current_timestamp) unique key(k) cluster by (v) distributed by hash(k) buckets 1 rollup (r1 (k, v)) properties (\"function_column.sequence_type\" = \"DATETIME\", \"bloom_filter_columns\" = \"k,v\", \"store_row_column\" = \"TRUE\", \"compaction_policy\" = \"time_series\", \"storage_medium\" = \"SSD\")",
+        "create table t (k int, v int, t datetime(3) default current_timestamp(3) on update current_timestamp) unique key(k) cluster by (v) distributed by hash(k) buckets 1 rollup (r1 (k, v)) properties (\"function_column.sequence_type\" = \"DATETIME\", \"bloom_filter_columns\" = \"k,v\", \"store_row_column\" = \"TRUE\", \"compaction_policy\" = \"time_series\", \"storage_medium\" = \"SSD\")",
         &[
             "CLUSTER BY (`v`)",
-            "`t` datetime NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP",
+            "`t` datetime(3) NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP",
             "\"function_column.sequence_type\" = \"datetimev2(0)\"",
             "\"bloom_filter_columns\" = \"k, v\"",
             "\"store_row_column\" = \"true\",\n\"row_store_page_size\" = \"16384\"",
@@ -192,7 +192,7 @@ const TABLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "create table t (x double, `weird``name` map<string,int> comment 'a\\\\b\"c') distributed by random buckets 1",
+        "create table t (x double, `weird``name` map<string,int> comment 'a\\\\b\"c') distributed by random buckets 1 properties (\"enable_duplicate_without_keys_by_default\" = \"true\")",
         &[
             "CREATE TABLE `t` (\n  `x` double NULL,\n  `weird``name` map<text,int> NULL COMMENT \"a\\\\b\\\"c\"\n) ENGINE=OLAP\nDISTRIBUTED",
         ],

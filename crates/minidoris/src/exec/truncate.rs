@@ -47,6 +47,7 @@ pub fn run(
             partition.distribution.clone(),
         )?;
         fresh.storage_medium.clone_from(&partition.storage_medium);
+        fresh.storage_policy.clone_from(&partition.storage_policy);
         new.push(fresh);
     }
     let partitions = &mut context::olap_mut(state, db_id, table_id).partitions;

@@ -60,6 +60,9 @@ pub struct Partition {
     pub replication_num: u16,
     /// `HDD` or `SSD`.
     pub storage_medium: String,
+    /// Its own, which goes before the table's; empty without one.
+    #[serde(default)]
+    pub storage_policy: String,
     /// Index id to tablets; holds exactly the indexes of the table, shadow ones included.
     #[serde(with = "super::ordered")]
     pub indexes: IndexMap<i64, MaterializedIndex>,

@@ -216,6 +216,15 @@ impl OlapTable {
         if self.async_view.is_some() { "MATERIALIZED_VIEW" } else { "OLAP" }
     }
 
+    /// The storage policy that a partition follows: its own or the table's; empty without one.
+    pub fn storage_policy<'a>(&'a self, partition: &'a Partition) -> &'a str {
+        if partition.storage_policy.is_empty() {
+            self.properties.get("storage_policy").map_or("", String::as_str)
+        } else {
+            &partition.storage_policy
+        }
+    }
+
     /// A formal or temporary partition by id.
     pub fn any_partition(&self, id: i64) -> Option<&Partition> {
         self.partitions.get(&id).or_else(|| self.temp_partitions.get(&id))

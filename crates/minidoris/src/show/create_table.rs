@@ -175,7 +175,11 @@ fn partition_clause(table: &OlapTable) -> String {
         .into_iter()
         .map(|partition| {
             let values = partition_values_text(&partition.item, table, false);
-            format!("PARTITION {} {values}", plain_name(&partition.name)).trim_end().to_owned()
+            let text = format!("PARTITION {} {values}", plain_name(&partition.name)).trim_end().to_owned();
+            match partition.storage_policy.as_str() {
+                "" => text,
+                policy => format!("{text} (\"storage_policy\" = {})", quote_string(policy)),
+            }
         })
         .collect();
     format!("\n{head}\n({})", partitions.join(",\n"))

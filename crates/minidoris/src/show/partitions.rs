@@ -88,7 +88,7 @@ fn row(cluster: &ClusterInner, table: &OlapTable, partition: &Partition) -> Vec<
         cell(partition.replication_num),
         cell(&partition.storage_medium),
         cell("9999-12-31 23:59:59"),
-        cell(""),
+        cell(table.storage_policy(partition)),
         None,
         cell(size(bytes)),
         cell(false),

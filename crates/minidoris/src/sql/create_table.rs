@@ -6,6 +6,9 @@ use super::parser::Parser;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{AggregateKind, DataType, DefaultValue, KeysType};
 
+/// What a column's default may call.
+const DEFAULT_FUNCTIONS: [&str; 5] = ["CURRENT_TIMESTAMP", "CURRENT_DATE", "BITMAP_EMPTY", "PI", "E"];
+
 impl Parser<'_> {
     /// Behind CREATE TABLE.
     pub(super) fn create_table(&mut self) -> SqlResult<Statement> {
@@ -219,7 +222,11 @@ impl Parser<'_> {
                 self.advance();
                 Ok(DefaultValue::Literal(text))
             }
-            TokenKind::Word(_) if !negative => self.function_text().map(DefaultValue::Function),
+            TokenKind::Word(word)
+                if !negative && DEFAULT_FUNCTIONS.iter().any(|name| word.eq_ignore_ascii_case(name)) =>
+            {
+                self.function_text().map(DefaultValue::Function)
+            }
             TokenKind::Symbol('[') if self.peek_at(1).is_symbol(']') => {
                 self.advance();
                 self.advance();
@@ -285,7 +292,9 @@ fn print_expression(expression: &str, columns: &[(String, DataType)]) -> SqlResu
                 symbol.to_string()
             }
         };
-        if needs_blank(at.checked_sub(1).and_then(|before| tokens.get(before)), token) {
+        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+        let earlier = at.checked_sub(2).and_then(|earlier| tokens.get(earlier));
+        if needs_blank(before.map(|before| (before, earlier)), token) {
             text.push(' ');
         }
         text.push_str(&piece);
@@ -331,18 +340,24 @@ fn as_decimal(text: String, tokens: &[Token], at: usize, columns: &[(String, Dat
     if behind || before { format!("CAST({text} AS decimalv3({digits},0))") } else { text }
 }
 
-fn needs_blank(before: Option<&Token>, token: &Token) -> bool {
-    let Some(before) = before else { return false };
+/// `before` comes with the token before it.
+fn needs_blank(before: Option<(&Token, Option<&Token>)>, token: &Token) -> bool {
+    let Some((before, earlier)) = before else { return false };
     // The parts of `<=` stay together, `(` and `.` hold on to their neighbours.
     let glued = matches!(
         (&before.kind, &token.kind),
-        (TokenKind::Symbol('(' | '.'), _)
-            | (_, TokenKind::Symbol(')' | ',' | '.'))
+        (TokenKind::Symbol('(' | '.' | '['), _)
+            | (_, TokenKind::Symbol(')' | ',' | '.' | '[' | ']'))
             | (TokenKind::Word(_), TokenKind::Symbol('('))
             | (TokenKind::Symbol('<' | '>' | '!'), TokenKind::Symbol('=' | '>'))
     );
     // Arguments of types such as decimalv3(10,0) are printed without a blank.
     let numbers = matches!((&before.kind, &token.kind), (TokenKind::Symbol(','), TokenKind::Number(_)));
     let adjoins = numbers && before.end == token.start;
-    !glued && !adjoins
+    // A sign, not a subtraction.
+    let is_sign = before.is_symbol('-')
+        && earlier.is_none_or(
+            |earlier| matches!(earlier.kind, TokenKind::Symbol(symbol) if symbol != ')' && symbol != ']'),
+        );
+    !glued && !adjoins && !is_sign
 }

@@ -4,6 +4,7 @@ use super::lexer::TokenKind;
 use super::parser::Parser;
 use crate::error::{SqlError, SqlResult};
 use crate::model::DataType;
+use crate::show::plain_name;
 
 const MAX_VARCHAR: u32 = 65533;
 
@@ -126,7 +127,7 @@ impl Parser<'_> {
         let parts = self.comma_list('>', |parser| {
             let mut text = String::new();
             if name == "struct" {
-                text = format!("{}:", parser.name()?);
+                text = format!("{}:", plain_name(&parser.name()?));
                 parser.accept_symbol(':');
             }
             text.push_str(&parser.data_type()?.to_string());
@@ -138,11 +139,13 @@ impl Parser<'_> {
         Ok(parts.join(","))
     }
 
-    /// The text between balanced angle brackets, in lower case and without blanks.
+    /// The text between balanced angle brackets, in lower case and without the blanks that it can spare.
     fn angle_text(&mut self) -> SqlResult<String> {
         self.expect_symbol('<')?;
         let mut depth = 1usize;
         let mut text = String::new();
+        // `int not null` and `decimal(10,2) null` keep theirs.
+        let mut takes_blank = false;
         loop {
             let token = self.advance();
             match &token.kind {
@@ -158,6 +161,10 @@ impl Parser<'_> {
             if depth == 0 {
                 return Ok(text);
             }
+            if takes_blank && matches!(token.kind, TokenKind::Word(_)) {
+                text.push(' ');
+            }
+            takes_blank = matches!(token.kind, TokenKind::Word(_) | TokenKind::Symbol(')' | '>'));
             text.push_str(&self.sql[token.start..token.end].to_ascii_lowercase());
         }
     }

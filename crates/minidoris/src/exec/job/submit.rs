@@ -12,6 +12,7 @@ use crate::exec::light::Planned;
 use crate::exec::{AlterJob, context, create_table, properties};
 use crate::model::{IndexSchema, KeysType, SHADOW_PREFIX, SecondaryIndex, TableState};
 use crate::session::Session;
+use crate::show::table_properties::is_merge_on_write;
 use crate::sql::lexer::{TokenKind, tokenize};
 use crate::sql::{Properties, RollupDef, TableName, parse_data_type};
 use crate::state::FeState;
@@ -98,6 +99,9 @@ pub fn enable_feature(
             KeysType::Duplicate | KeysType::Aggregate => "Batch delete only supported in unique tables.",
         }));
     }
+    if name.eq_ignore_ascii_case("UPDATE_FLEXIBLE_COLUMNS") {
+        return enable_flexible_columns(cluster, state, ids);
+    }
     if !name.eq_ignore_ascii_case("SEQUENCE_LOAD") {
         return Err(SqlError::general(format!("unknown feature name: {name}")));
     }
@@ -127,6 +131,30 @@ pub fn enable_feature(
         next_column_unique_id: Some(unique_id + 1),
         ..TablePatch::default()
     };
+    schema_change(cluster, state, ids, vec![base], patch, raw_sql);
+    Ok(())
+}
+
+/// ENABLE FEATURE "UPDATE_FLEXIBLE_COLUMNS". The bitmap that tells which columns of a row were not given stays
+/// out of the schema, as nothing here writes rows with different columns.
+fn enable_flexible_columns(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64)) -> SqlResult<()> {
+    let table = context::olap(state, ids.0, ids.1);
+    let key = "enable_unique_key_skip_bitmap_column";
+    if !is_merge_on_write(table) {
+        return Err(SqlError::general(
+            "Update flexible columns feature is only supported on merge-on-write unique tables.",
+        ));
+    }
+    if table.properties.get(key).is_some_and(|value| value == "true") {
+        return Err(SqlError::general(format!(
+            "table {} has enabled update flexible columns feature already.",
+            table.name
+        )));
+    }
+    let base = table.base_index().clone();
+    let raw_sql = format!("ALTER TABLE {} ENABLE FEATURE \"UPDATE_FLEXIBLE_COLUMNS\"", full_name(state, ids));
+    let changed = Properties::from([(key.to_owned(), "true".to_owned())]);
+    let patch = TablePatch { properties: Some(changed), ..TablePatch::default() };
     schema_change(cluster, state, ids, vec![base], patch, raw_sql);
     Ok(())
 }

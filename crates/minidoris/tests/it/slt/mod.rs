@@ -13,6 +13,7 @@
 //! | `wait [COLUMNS]` | the same | answers these rows within a bounded time |
 //! | `contains` | SQL, `----`, lines | the answer contains each line, and none of those behind `!` |
 //! | `let NAME COLUMN` | SQL | keeps that cell of the first row; `$NAME` stands for it in later SQL |
+//! | `roundtrip KIND NAME` | SQL, `----`, lines | after the SQL, what SHOW CREATE KIND NAME prints contains each line; executed once the object is dropped, it makes an object that prints the same; nothing of it remains |
 //! | `binlogs [DB]` | lines | these entries, and no others, were written since the last such record; a line `TYPE TEXT` asks for the text in the data too |
 //!
 //! `COLUMNS` names the columns to compare, joined by commas; without it all are.
@@ -63,6 +64,11 @@ files!(
     repositories,
     resources,
     rollup,
+    round_trip,
+    round_trip_altered,
+    round_trip_partitions,
+    round_trip_properties,
+    round_trip_views,
     show_create_table,
     show_statements,
     show_where,

@@ -24,6 +24,8 @@ pub enum Kind {
     /// Keeps the first cell under a name.
     Let(String),
     Binlogs(String),
+    /// Kind and name of the object whose SHOW CREATE is executed.
+    RoundTrip(String),
 }
 
 fn directory() -> PathBuf {
@@ -71,6 +73,7 @@ fn record(line: usize, block: &[&str]) -> Record {
         "contains" => Kind::Contains,
         "let" => Kind::Let(rest.to_owned()),
         "binlogs" => Kind::Binlogs(if rest.is_empty() { "d" } else { rest }.to_owned()),
+        "roundtrip" => Kind::RoundTrip(rest.to_owned()),
         other => panic!("line {line}: unknown record {other}"),
     };
     let body = &block[1..];

@@ -59,17 +59,7 @@ impl Runner<'_> {
             },
             Kind::Query(columns) => compare(&self.ask(&record.sql, columns).await?, &record.expected),
             Kind::Wait(columns) => self.wait(record, columns).await,
-            Kind::Contains => {
-                let text = self.ask(&record.sql, &[]).await?.join("\n");
-                let missing = |line: &&String| match line.strip_prefix('!') {
-                    Some(unwanted) => text.contains(unwanted),
-                    None => !text.contains(line.as_str()),
-                };
-                match record.expected.iter().find(missing) {
-                    Some(line) => Err(format!("{line}\nis not true of\n{text}")),
-                    None => Ok(()),
-                }
-            }
+            Kind::Contains => contains(&self.ask(&record.sql, &[]).await?.join("\n"), &record.expected),
             Kind::Let(what) => {
                 let (name, column) = what.split_once(' ').unwrap();
                 let rows = self.ask(&record.sql, &[column.to_owned()]).await?;
@@ -77,23 +67,19 @@ impl Runner<'_> {
                 self.kept.insert(format!("${name}"), cell);
                 Ok(())
             }
+            Kind::RoundTrip(object) => self.round_trip(object, record).await,
             Kind::Binlogs(db) => self.binlogs(db, &record.expected),
         }
     }
 
     /// Rows as text, or the error as `code: message`.
     async fn ask(&mut self, sql: &str, columns: &[String]) -> Result<Vec<String>, String> {
-        if !self.connections.contains_key(&self.current) {
-            let mut conn = connect(self.cluster).await;
-            bounded(conn.query_drop("USE d")).await.unwrap();
-            self.connections.insert(self.current.clone(), conn);
-        }
         let mut sql = sql.to_owned();
         // Longer names before those that they begin with.
         for (name, cell) in self.kept.iter().rev() {
             sql = sql.replace(name, cell);
         }
-        let conn = self.connections.get_mut(&self.current).unwrap();
+        let conn = self.connection().await;
         let rows = bounded(conn.query::<Row, _>(sql)).await.map_err(|error| match error {
             mysql_async::Error::Server(error) => format!("{}: {}", error.code, error.message),
             other => format!("no server error: {other}"),
@@ -115,6 +101,38 @@ impl Runner<'_> {
             wanted.iter().map(text).collect::<Vec<_>>().join("|")
         };
         Ok(rows.into_iter().map(line).collect())
+    }
+
+    async fn round_trip(&mut self, object: &str, record: &Record) -> Result<(), String> {
+        if !record.sql.is_empty() {
+            self.ask(&record.sql, &[]).await?;
+        }
+        let show = format!("SHOW CREATE {object}");
+        let force = if object.starts_with("TABLE") { " FORCE" } else { "" };
+        let drop = format!("DROP {object}{force}");
+        let printed = self.statement_of(&show).await?;
+        contains(&printed, &record.expected)?;
+        self.ask(&drop, &[]).await?;
+        self.ask(&printed, &[]).await.map_err(|error| format!("{printed}\nfails with {error}"))?;
+        let again = self.statement_of(&show).await?;
+        self.ask(&drop, &[]).await?;
+        if printed == again { Ok(()) } else { Err(format!("{printed}\nprints itself as\n{again}")) }
+    }
+
+    /// The second cell of the only row.
+    async fn statement_of(&mut self, show: &str) -> Result<String, String> {
+        let conn = self.connection().await;
+        let row: Option<Row> = bounded(conn.query_first(show)).await.map_err(|error| error.to_string())?;
+        row.and_then(|row| texts(row).swap_remove(1)).ok_or_else(|| format!("{show} answers nothing"))
+    }
+
+    async fn connection(&mut self) -> &mut Conn {
+        if !self.connections.contains_key(&self.current) {
+            let mut conn = connect(self.cluster).await;
+            bounded(conn.query_drop("USE d")).await.unwrap();
+            self.connections.insert(self.current.clone(), conn);
+        }
+        self.connections.get_mut(&self.current).unwrap()
     }
 
     async fn wait(&mut self, record: &Record, columns: &[String]) -> Result<(), String> {
@@ -154,6 +172,18 @@ impl Runner<'_> {
 /// The JSON without the escapes that keep HTML out.
 fn plain(data: &str) -> String {
     serde_json::from_str::<serde_json::Value>(data).map_or_else(|_| data.to_owned(), |json| json.to_string())
+}
+
+/// Every line stands in the text, and none of those behind `!`.
+fn contains(text: &str, lines: &[String]) -> Result<(), String> {
+    let differs = |line: &&String| match line.strip_prefix('!') {
+        Some(unwanted) => text.contains(unwanted),
+        None => !text.contains(line.as_str()),
+    };
+    match lines.iter().find(differs) {
+        Some(line) => Err(format!("{line}\nis not true of\n{text}")),
+        None => Ok(()),
+    }
 }
 
 fn compare(rows: &[String], expected: &[String]) -> Result<(), String> {
