@@ -1,7 +1,8 @@
 //! Which release of Doris a cluster plays, and in what an older one differs.
 //!
 //! The data is kept in the newest form; an older release is what frontends *tell* of it.
-//! 2.1 stands for the oldest frontends still met: long JSON keys, no indexes in an UPSERT, a lag that is only
+//! 2.1 stands for the oldest frontends still met: long JSON keys, no indexes and sub-transactions in an UPSERT, no
+//! ids of the partitions that were dropped or replaced, a lag that is only
 //! a number, no commit seqs of drops, nothing with BINLOG_TOO_OLD_COMMIT_SEQ, and no lockBinlog.
 //! Frontends before 3.1 wrap the record types from MODIFY_VIEW_DEF on in a BARRIER, because their journal
 //! could not carry them.
@@ -43,6 +44,16 @@ impl Release {
         }
     }
 
+    /// Major, minor and patch version.
+    pub fn version(self) -> (i32, i32, i32) {
+        match self {
+            Release::V2_1 => (2, 1, 6),
+            Release::V3_0 => (3, 0, 4),
+            Release::V3_1 => (3, 1, 0),
+            Release::V4_0 => (4, 0, 2),
+        }
+    }
+
     /// Whether its frontends lack what the module names for 2.1.
     pub fn is_old(self) -> bool {
         self < Release::V3_0
@@ -56,7 +67,7 @@ impl Release {
         table_ids: &[i64],
         data: Cow<'a, str>,
     ) -> (BinlogType, Cow<'a, str>) {
-        let data = if self.is_old() { with_long_keys(binlog_type, data) } else { data };
+        let data = if self.is_old() { as_once(binlog_type, data) } else { data };
         if self >= Release::V3_1 || binlog_type.0 < BinlogType::MODIFY_VIEW_DEF.0 {
             return (binlog_type, data);
         }
@@ -70,6 +81,10 @@ impl Release {
         (BinlogType::BARRIER, Cow::Owned(html_safe_json(&barrier)))
     }
 }
+
+/// Keys that old frontends do not write, beside the `stid` of an UPSERT's partitions.
+const YOUNG_KEYS: [(BinlogType, &str); 2] =
+    [(BinlogType::DROP_PARTITION, "pid"), (BinlogType::REPLACE_PARTITIONS, "partitionIds")];
 
 /// Short keys of the records whose fields were renamed, with their older names.
 const INDEX_KEYS: [(&str, &str); 6] = [
@@ -121,7 +136,8 @@ const REPLICA_KEYS: [(&str, &str); 8] = [
     ("lsv", "lastSuccessVersion"),
 ];
 
-fn with_long_keys(binlog_type: BinlogType, data: Cow<'_, str>) -> Cow<'_, str> {
+/// A record with the keys of old frontends: the long ones, and none that came later.
+fn as_once(binlog_type: BinlogType, data: Cow<'_, str>) -> Cow<'_, str> {
     let is_rename = [
         BinlogType::RENAME_TABLE,
         BinlogType::RENAME_ROLLUP,
@@ -136,10 +152,17 @@ fn with_long_keys(binlog_type: BinlogType, data: Cow<'_, str>) -> Cow<'_, str> {
     ]
     .contains(&binlog_type);
     let has_partition = binlog_type == BinlogType::ADD_PARTITION;
-    if !(is_rename || has_indexes || has_partition) {
+    let is_shorter = YOUNG_KEYS.iter().any(|(of, _)| *of == binlog_type) || binlog_type == BinlogType::UPSERT;
+    if !(is_rename || has_indexes || has_partition || is_shorter) {
         return data;
     }
     let Ok(Value::Object(mut record)) = serde_json::from_str(&data) else { return data };
+    for (_, key) in YOUNG_KEYS.iter().filter(|(of, _)| *of == binlog_type) {
+        record.remove(*key);
+    }
+    for table in objects(record.get_mut("tableRecords")) {
+        objects(table.get_mut("partitionRecords")).for_each(|partition| drop(partition.remove("stid")));
+    }
     if is_rename {
         rename(&mut record, &RENAME_KEYS);
     }
@@ -190,6 +213,27 @@ mod tests {
     use doris_types::record::Record;
 
     use super::*;
+
+    #[test]
+    fn old_frontends_leave_out_what_came_later() {
+        let told = |binlog_type, data: &'static str| {
+            let (old, new) = (Release::V2_1, Release::V3_1);
+            assert_eq!(new.tell(binlog_type, 1, &[2], Cow::Borrowed(data)).1, data);
+            old.tell(binlog_type, 1, &[2], Cow::Borrowed(data)).1.into_owned()
+        };
+        let dropped = r#"{"dbId":1,"pid":7,"partitionName":"p","tableId":2}"#;
+        assert_eq!(
+            told(BinlogType::DROP_PARTITION, dropped),
+            r#"{"dbId":1,"partitionName":"p","tableId":2}"#
+        );
+        let replaced = r#"{"partitionIds":[7],"partitions":["p"],"tblId":2}"#;
+        assert_eq!(told(BinlogType::REPLACE_PARTITIONS, replaced), r#"{"partitions":["p"],"tblId":2}"#);
+        let upsert = r#"{"commitSeq":5,"tableRecords":{"2":{"partitionRecords":[{"partitionId":7,"stid":-1,"version":3}]}}}"#;
+        assert_eq!(
+            told(BinlogType::UPSERT, upsert),
+            r#"{"commitSeq":5,"tableRecords":{"2":{"partitionRecords":[{"partitionId":7,"version":3}]}}}"#
+        );
+    }
 
     #[test]
     fn old_records_read_like_new_ones() {

@@ -37,6 +37,10 @@ pub struct Partition {
     pub next_version: i64,
     #[serde(rename = "di", alias = "distributionInfo", default, skip_serializing_if = "Option::is_none")]
     pub distribution: Option<DistributionInfo>,
+    #[serde(default = "minus_one")]
+    pub signature: i64,
+    #[serde(rename = "lastCheckTime", default = "minus_one")]
+    pub last_check_time: i64,
 }
 
 /// How rows are spread over the buckets of a partition.
@@ -77,6 +81,10 @@ pub struct Index {
     pub rollup_index_id: i64,
     #[serde(default)]
     pub rollup_finished_version: i64,
+    #[serde(default = "minus_one")]
+    pub signature: i64,
+    #[serde(default = "minus_one")]
+    pub last_check_time: i64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +103,8 @@ pub struct LocalTablet {
     pub cooldown_replica_id: i64,
     #[serde(rename = "ctm", alias = "cooldownTerm", default = "minus_one")]
     pub cooldown_term: i64,
+    #[serde(rename = "lastCheckTime", default = "minus_one")]
+    pub last_check_time: i64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,11 +123,23 @@ pub struct LocalReplica {
     /// `NORMAL`.
     #[serde(rename = "st", alias = "state", default, deserialize_with = "null_as_default")]
     pub state: String,
+    /// Bytes of index files on local disks.
+    #[serde(rename = "lis", default)]
+    pub local_index_size: i64,
+    /// Bytes of segments on local disks.
+    #[serde(rename = "lss", default)]
+    pub local_segment_size: i64,
     #[serde(rename = "bid", alias = "backendId", default)]
     pub backend_id: i64,
     /// Bytes on remote storage.
     #[serde(rename = "rds", alias = "remoteDataSize", default)]
     pub remote_data_size: i64,
+    /// Bytes of index files in remote storage.
+    #[serde(rename = "ris", default)]
+    pub remote_index_size: i64,
+    /// Bytes of segments in remote storage.
+    #[serde(rename = "rss", default)]
+    pub remote_segment_size: i64,
     #[serde(rename = "lfv", alias = "lastFailedVersion", default = "minus_one")]
     pub last_failed_version: i64,
     #[serde(rename = "lsv", alias = "lastSuccessVersion", default)]

@@ -112,4 +112,10 @@ pub struct IndexChangeJobRecord {
     pub inverted_index_batch_task: Option<Value>,
     #[serde(default)]
     pub timeout_ms: i64,
+    /// Empty in what is known of it.
+    #[serde(rename = "clsname", default, deserialize_with = "null_as_default")]
+    pub class_name: String,
+    /// Schema version.
+    #[serde(rename = "sv", default)]
+    pub schema_version: i64,
 }

@@ -14,6 +14,9 @@ use crate::show::index_text;
 use crate::sql::TableName;
 use crate::state::FeState;
 
+/// `alter_table_timeout_second`, which the record tells.
+const TIMEOUT_MS: i64 = 2_592_000_000;
+
 /// Starts one job per partition, or per named partition.
 pub fn start(
     cluster: &ClusterInner,
@@ -49,6 +52,8 @@ pub fn start(
             is_drop_op: is_drop,
             alter_inverted_indexes: changed.iter().map(records::index_definition).collect(),
             origin_index_id,
+            inverted_index_batch_task: Some(serde_json::json!({})),
+            timeout_ms: TIMEOUT_MS,
             ..IndexChangeJobRecord::default()
         };
         journal(cluster, state, &record);

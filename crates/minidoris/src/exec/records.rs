@@ -106,6 +106,8 @@ pub fn partition(table: &OlapTable, partition: &Partition) -> PartitionRecord {
         visible_version_time: partition.visible_version_time,
         next_version: partition.next_version,
         distribution: Some(distribution(table, &partition.distribution)),
+        signature: -1,
+        last_check_time: -1,
         ..PartitionRecord::default()
     };
     for (id, index) in &partition.indexes {
@@ -151,10 +153,13 @@ fn materialized_index(index: &MaterializedIndex, shadow: bool) -> Index {
                 is_consistent: true,
                 cooldown_replica_id: -1,
                 cooldown_term: -1,
+                last_check_time: -1,
             })
             .collect(),
         rollup_index_id: -1,
         rollup_finished_version: 0,
+        signature: -1,
+        last_check_time: -1,
     }
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use doris_types::record::{
     BinlogType, CommentTarget, ModifyCommentRecord, ModifyDistributionBucketNumRecord, ModifyPartitionInfo,
-    ModifyPartitionsRecord, ModifyTablePropertyRecord, RenameRecord, ReplicaAllocation, html_safe_json,
+    ModifyPartitionsRecord, ModifyTablePropertyRecord, ReplicaAllocation, html_safe_json,
 };
 use doris_types::sql::{quote_identifiers, quote_string};
+
+use serde::Serialize;
 
 use super::partition::PartitionSettings;
 use super::{context, create_table, database, dynamic, job, properties, records, resource};
@@ -139,6 +141,21 @@ pub fn set(
     Ok(())
 }
 
+/// A rename record in which nothing is renamed: its new names are empty and its old ones absent.
+#[derive(Debug, Default, Serialize)]
+struct DistributionTypeRecord {
+    db: i64,
+    tb: i64,
+    ind: i64,
+    p: i64,
+    #[serde(rename = "nT")]
+    new_table_name: &'static str,
+    #[serde(rename = "nR")]
+    new_rollup_name: &'static str,
+    #[serde(rename = "nP")]
+    new_partition_name: &'static str,
+}
+
 /// SET ("distribution_type" = "random"): future partitions of a duplicate table spread rows at random.
 fn distribute_randomly(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64)) -> SqlResult<()> {
     let (db_id, table_id) = ids;
@@ -157,7 +174,7 @@ fn distribute_randomly(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i
         .partitions
         .values_mut()
         .for_each(|partition| partition.distribution.kind = DistributionKind::Random);
-    let record = RenameRecord { db_id, table_id, ..RenameRecord::default() };
+    let record = DistributionTypeRecord { db: db_id, tb: table_id, ind: -1, p: -1, ..Default::default() };
     let now = cluster.clock.now_ms();
     state.journal_binlog(now, BinlogType::MODIFY_DISTRIBUTION_TYPE, db_id, &[table_id], |_| {
         html_safe_json(&record)

@@ -1,6 +1,6 @@
 //! Sorts rows to partitions, indexes and buckets, and stages the encoded rows on the backends.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::be::{BackendError, LoadId};
@@ -21,7 +21,7 @@ static LOADS: AtomicUsize = AtomicUsize::new(0);
 #[derive(Debug)]
 pub struct Writer<'a> {
     target: &'a LoadTarget,
-    by_partition: HashMap<i64, PartitionWriter<'a>>,
+    by_partition: BTreeMap<i64, PartitionWriter<'a>>,
     pub rows: u64,
     /// Partition values of rows that an auto-partitioned table has no partition for yet. When there are
     /// any, the load makes them and writes everything anew.
@@ -41,7 +41,7 @@ impl<'a> Writer<'a> {
     pub fn new(target: &'a LoadTarget) -> Self {
         Self {
             target,
-            by_partition: HashMap::new(),
+            by_partition: BTreeMap::new(),
             rows: 0,
             missing: Vec::new(),
             is_auto: auto_partition::is_auto(target),

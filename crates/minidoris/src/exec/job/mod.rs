@@ -75,6 +75,8 @@ pub enum Stage {
     WaitingTxn {
         watershed: i64,
     },
+    /// Rewrites the data.
+    Running,
 }
 
 impl SchemaJob {
@@ -193,6 +195,13 @@ fn advance(cluster: &ClusterInner, state: &mut FeState, job: &mut SchemaJob) -> 
             if state.txns.has_running_before(job.db_id, job.table_id, watershed) {
                 return Step::Waits;
             }
+            job.stage = Stage::Running;
+            set_row_state(cluster, state, job.id, "RUNNING", "");
+            // The only state that no binlog tells of.
+            state.journal();
+            Step::Moved
+        }
+        Stage::Running => {
             match finish::finish(cluster, state, job) {
                 Attempt::Done => {}
                 Attempt::Waits => return Step::Waits,

@@ -64,6 +64,13 @@ fn heavy_changes_log_their_states_and_swap() {
                 table.partitions.values().all(|partition| partition.indexes[&shadow.id].tablets.len() == 2)
             );
         });
+        let journal_id = cluster.fe.lock().journal_id;
+        assert!(advance(&cluster));
+        {
+            let state = cluster.fe.lock();
+            let row = state.ddl.alter_jobs[0].state.clone();
+            assert_eq!((row.as_str(), state.journal_id), ("RUNNING", journal_id + 1), "without a binlog");
+        }
         assert!(advance(&cluster));
         assert!(!advance(&cluster), "the job has ended");
         let after = with_table(&cluster, |table| {
@@ -148,6 +155,13 @@ mod loads {
         Arc::new(setup().0)
     }
 
+    /// The job runs and ends.
+    fn finish(cluster: &ClusterInner) {
+        assert!(advance(cluster), "the job runs");
+        assert!(advance(cluster), "the job ends");
+        assert!(cluster.fe.lock().ddl.running_jobs.is_empty());
+    }
+
     fn plan(cluster: &ClusterInner) -> LoadTarget {
         LoadTarget::plan(cluster, "d", "t", PartitionChoice::default()).unwrap()
     }
@@ -212,7 +226,7 @@ mod loads {
             assert!(!advance(&cluster), "the job waits for the load");
             let writes = stage(&cluster, &target, &older, 1);
             load::commit(&cluster, &older, writes).await.unwrap();
-            assert!(advance(&cluster));
+            finish(&cluster);
             assert_complete(&cluster, 1).await;
         }
     }
@@ -226,7 +240,7 @@ mod loads {
         let refused = open(&cluster, &target).unwrap_err();
         assert!(load::is_outdated(&load::sql_error(&refused)), "{refused}");
         rows(&cluster, "insert into t (k, v) values (1, 1)").await.unwrap();
-        assert!(advance(&cluster));
+        finish(&cluster);
         assert_complete(&cluster, 1).await;
     }
 
@@ -240,7 +254,8 @@ mod loads {
             let target = plan(&cluster);
             let load = open(&cluster, &target).unwrap();
             let early = staged_first.then(|| stage(&cluster, &target, &load, 3));
-            assert!(advance(&cluster), "the job does not wait for it");
+            // The job does not wait for it.
+            finish(&cluster);
             let writes = early.unwrap_or_else(|| stage(&cluster, &target, &load, 3));
             load::commit(&cluster, &load, writes).await.unwrap();
             assert_complete(&cluster, 3).await;
@@ -254,7 +269,7 @@ mod loads {
         assert!(advance(&cluster));
         rows(&cluster, "insert into t (k, v) values (1, 1), (2, 2)").await.unwrap();
         rows(&cluster, "insert into t (k, v) values (1, 9)").await.unwrap();
-        assert!(advance(&cluster));
+        finish(&cluster);
         assert_complete(&cluster, 2).await;
         let tablets: Vec<(i64, i64)> = with_table(&cluster, |table| {
             let tablets = table.partitions.values().flat_map(|partition| partition.tablets());
@@ -288,6 +303,7 @@ mod loads {
         rows(&cluster, "insert into t values (2, 20), (3, 3)").await.unwrap();
         alive(1, false);
         alive(2, false);
+        assert!(advance(&cluster), "the job runs");
         assert!(!advance(&cluster), "one replica of three is no majority");
         alive(2, true);
         assert!(advance(&cluster));

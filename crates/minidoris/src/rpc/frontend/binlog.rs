@@ -138,7 +138,7 @@ fn positioned(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<(Scope,
 
 /// A table id is believed; a name is looked up and must be a table that holds data.
 fn scope(db: &Database, table_id: Option<i64>, table: Option<&str>) -> Result<Scope, Refusal> {
-    if let Some(table_id) = table_id.filter(|id| *id > 0) {
+    if let Some(table_id) = table_id {
         return Ok(Scope::Table { db_id: db.id, table_id });
     }
     let Some(name) = table.filter(|name| !name.is_empty()) else { return Ok(Scope::Database(db.id)) };

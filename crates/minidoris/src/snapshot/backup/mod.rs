@@ -15,6 +15,7 @@ use crate::binlog::{BinlogType, html_safe_json};
 use crate::cluster::ClusterInner;
 use crate::fault::debug_points::PAUSE_PENDING_BACKUP;
 use crate::model::{IndexState, OlapTable, Table, Tracked};
+use crate::release::Release;
 use crate::state::FeState;
 use doris_types::record::BarrierRecord;
 use serde::{Deserialize, Serialize};
@@ -182,7 +183,7 @@ impl BackupJob {
         std::mem::take(&mut self.files)
     }
 
-    fn job_info(&self) -> JobInfo {
+    fn job_info(&self, release: Release) -> JobInfo {
         let mut views = Vec::new();
         let mut tables = BTreeMap::new();
         for (name, table) in &self.meta.tables {
@@ -193,6 +194,7 @@ impl BackupJob {
                 Table::View(view) => views.push(ViewInfo { id: view.id, name: name.clone() }),
             }
         }
+        let (major_version, minor_version, patch_version) = release.version();
         JobInfo {
             name: self.label.clone(),
             database: self.db_name.clone(),
@@ -203,9 +205,9 @@ impl BackupJob {
             new_backup_objects: NewBackupObjects { views, ..NewBackupObjects::default() },
             backup_result: "succeed".to_owned(),
             meta_version: 140,
-            major_version: 3,
-            minor_version: 1,
-            patch_version: 0,
+            major_version,
+            minor_version,
+            patch_version,
             is_force_replication_allocation: false,
             tablet_be_map: self.tablet_backends.clone(),
             tablet_snapshot_path_map: self.tablet_paths.clone(),
@@ -252,6 +254,7 @@ pub(super) fn step(cluster: &ClusterInner, db_id: i64, job_id: i64, now_ms: i64)
             let status = JobStatus::timeout(format!("backup job with label: {label} timeout"));
             return finish_cancelled(cluster, &mut fe, db_id, job_id, status, now_ms);
         }
+        let release = fe.release;
         let Some(job) = fe.snapshots.backup_mut(db_id, job_id) else { return };
         if job.state == BackupState::Pending && cluster.is_paused(PAUSE_PENDING_BACKUP, &job.label) {
             return;
@@ -271,7 +274,8 @@ pub(super) fn step(cluster: &ClusterInner, db_id: i64, job_id: i64, now_ms: i64)
                 return;
             }
             BackupState::SaveMeta => {
-                let job_info = serde_json::to_vec(&job.job_info()).expect("keys are strings or integers");
+                let job_info = serde_json::to_vec(&job.job_info(release));
+                let job_info = job_info.expect("keys are strings or integers");
                 job.payload = Some((Arc::new(job.meta.to_bytes()), Arc::new(job_info)));
                 // What goes to a repository is read again after a restart, so the meta is still needed.
                 if job.repository.is_none() {

@@ -70,13 +70,18 @@ fn check_table(fe: &FeState, job: &RestoreJob, name: &str, remote: &OlapTable) -
     if local.state != TableState::Normal {
         return Err(format!("Table {local_name}'s state is not NORMAL: {}", local.state.name()));
     }
-    if !local.temp_partitions.is_empty() && !atomic {
+    if !local.temp_partitions.is_empty() {
         return Err("Do not support restoring table with temp partitions".to_owned());
     }
     if local.properties.get("colocate_with").is_some_and(|group| !group.is_empty()) {
         return Err(format!("Not support to restore to local table {local_name} with colocate group."));
     }
     if !(atomic && job.properties.force_replace) {
+        // Part of the schema too, but told first.
+        if std::mem::discriminant(&local.partition_scheme) != std::mem::discriminant(&remote.partition_scheme)
+        {
+            return Err(format!("Table's partition type is different. local table: {}", local.name));
+        }
         if !same_schema(local, remote) {
             return Err(format!("Table {local_name} already exist but with different schema"));
         }
@@ -87,9 +92,6 @@ fn check_table(fe: &FeState, job: &RestoreJob, name: &str, remote: &OlapTable) -
 
 fn check_partitions(job: &RestoreJob, local: &OlapTable, remote: &OlapTable) -> Result<(), String> {
     let atomic = job.properties.atomic_restore;
-    if std::mem::discriminant(&local.partition_scheme) != std::mem::discriminant(&remote.partition_scheme) {
-        return Err(format!("Table's partition type is different. local table: {}", local.name));
-    }
     for theirs in remote.partitions.values() {
         match local.partitions.values().find(|ours| ours.name == theirs.name) {
             Some(ours) => {
@@ -322,6 +324,12 @@ fn blank_copy(
         indexes.insert(index.id, index);
     }
     table.indexes = indexes;
+    // Index files are found by these ids, so they stay as they are upstream unless an operator wants others.
+    if fe.config_flag("restore_reset_index_id") {
+        for index in &mut table.secondary_indexes {
+            index.id = fe.ids.allocate();
+        }
+    }
     table.name = name;
     table.state = TableState::Restore;
     table.in_atomic_restore = false;

@@ -35,6 +35,11 @@ impl Pair {
         self.down.inner()
     }
 
+    fn up_table(&self, name: &str) -> OlapTable {
+        let db = self.up.inner().fe.lock().database_named("src").unwrap().id;
+        table(self.up.inner(), db, name)
+    }
+
     fn request(&self, label: &str) -> RestoreRequest {
         restore_request(self.up.inner(), &self.snapshot, "dst", label)
     }
@@ -220,9 +225,18 @@ async fn mismatches_cancel_and_change_nothing() {
         t.state = TableState::Normal;
         t.temp_partitions = t.partitions.clone();
     });
-    assert_eq!(run(&[]).await, cancelled("Do not support restoring table with temp partitions"));
+    for flags in [&[][..], &["atomic_restore", "force_replace"]] {
+        assert_eq!(run(flags).await, cancelled("Do not support restoring table with temp partitions"));
+    }
     alter(down, db, t, |t| {
         t.temp_partitions.clear();
+        t.partition_scheme = crate::model::PartitionScheme::Unpartitioned;
+    });
+    let other_type = cancelled("Table's partition type is different. local table: t");
+    assert_eq!(run(&[]).await, other_type, "told before the schema is compared");
+    let scheme = pair.up_table("t").partition_scheme;
+    alter(down, db, t, |t| {
+        t.partition_scheme = scheme;
         let base = t.base_index_id;
         t.indexes[&base].columns.pop();
     });
@@ -260,11 +274,7 @@ async fn mismatches_cancel_and_change_nothing() {
         run(&[]).await,
         cancelled("Partition p0 in table t has different partition item with partition in repository")
     );
-    let item = {
-        let up = pair.up.inner().fe.lock();
-        let db = up.database_named("src").unwrap();
-        db.table_named("t").and_then(Table::as_olap).unwrap().partitions.values().next().unwrap().item.clone()
-    };
+    let item = pair.up_table("t").partitions.values().next().unwrap().item.clone();
     let view = create_view(down, db, "v", "SELECT 2");
     alter(down, db, t, |t| t.partitions.values_mut().next().unwrap().item = item);
     assert_eq!(run(&[]).await, cancelled("View v already exist but with different schema"));
@@ -418,4 +428,30 @@ async fn a_restore_that_lasts_too_long_times_out() {
     let timeout = "[TIMEOUT, msg: restore job with label: r  timeout.]".to_owned();
     assert_eq!(job_row(&cluster, "d", "r"), ("CANCELLED".to_owned(), timeout));
     assert_eq!(table(&cluster, db, "t").state, TableState::Normal);
+}
+
+#[tokio::test]
+async fn secondary_indexes_keep_their_ids_unless_told_otherwise() {
+    let cluster = testkit::cluster(1);
+    let db = create_db(&cluster, "d", true);
+    let t = create_table(&cluster, db, &Spec::new("t"));
+    alter(&cluster, db, t, |t| {
+        t.secondary_indexes.push(crate::model::SecondaryIndex {
+            id: 77,
+            name: "i".to_owned(),
+            columns: vec!["v".to_owned()],
+            kind: "INVERTED".to_owned(),
+            properties: crate::sql::Properties::default(),
+            comment: String::new(),
+        });
+    });
+    let snapshot = back_up(&cluster, "d", "s").await;
+    for (name, resets) in [("e", "false"), ("f", "true")] {
+        let restored = create_db(&cluster, name, true);
+        cluster.fe.lock().set_config("restore_reset_index_id", resets);
+        submit_restore(&cluster, restore_request(&cluster, &snapshot, name, "r")).unwrap();
+        tick(&cluster);
+        let id = table(&cluster, restored, "t").secondary_indexes[0].id;
+        assert_eq!(id == 77, resets == "false", "{id}");
+    }
 }

@@ -14,6 +14,7 @@
 //! | `contains` | SQL, `----`, lines | the answer contains each line, and none of those behind `!` |
 //! | `let NAME COLUMN` | SQL | keeps that cell of the first row; `$NAME` stands for it in later SQL |
 //! | `roundtrip KIND NAME` | SQL, `----`, lines | after the SQL, what SHOW CREATE KIND NAME prints contains each line; executed once the object is dropped, it makes an object that prints the same; nothing of it remains |
+//! | `records [DB]` | lines `TYPE JSON` | as `binlogs`, with the whole JSON of each; `#1`, `#2`… stand for ids, `@` for times and commit seqs |
 //! | `binlogs [DB]` | lines | these entries, and no others, were written since the last such record; a line `TYPE TEXT` asks for the text in the data too |
 //!
 //! `COLUMNS` names the columns to compare, joined by commas; without it all are.
@@ -60,6 +61,7 @@ files!(
     partitions,
     properties,
     queries,
+    records,
     rename_replace,
     repositories,
     resources,

@@ -26,6 +26,7 @@ pub enum Kind {
     Binlogs(String),
     /// Kind and name of the object whose SHOW CREATE is executed.
     RoundTrip(String),
+    Records(String),
 }
 
 fn directory() -> PathBuf {
@@ -65,6 +66,7 @@ fn record(line: usize, block: &[&str]) -> Record {
     }
     let (word, rest) = block[0].split_once(' ').unwrap_or((block[0], ""));
     let columns = || rest.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let database = || if rest.is_empty() { "d" } else { rest };
     let kind = match word {
         "statement" if rest == "ok" => Kind::Ok,
         "statement" => Kind::Error(rest.strip_prefix("error ").expect("ok or error").to_owned()),
@@ -72,14 +74,15 @@ fn record(line: usize, block: &[&str]) -> Record {
         "wait" => Kind::Wait(columns()),
         "contains" => Kind::Contains,
         "let" => Kind::Let(rest.to_owned()),
-        "binlogs" => Kind::Binlogs(if rest.is_empty() { "d" } else { rest }.to_owned()),
+        "binlogs" => Kind::Binlogs(database().to_owned()),
+        "records" => Kind::Records(database().to_owned()),
         "roundtrip" => Kind::RoundTrip(rest.to_owned()),
         other => panic!("line {line}: unknown record {other}"),
     };
     let body = &block[1..];
     let split = body.iter().position(|line| *line == "----");
     let (sql, expected) = match (&kind, split) {
-        (Kind::Binlogs(_), _) => (&[][..], body),
+        (Kind::Binlogs(_) | Kind::Records(_), _) => (&[][..], body),
         (_, Some(at)) => (&body[..at], &body[at + 1..]),
         (_, None) => (body, &[][..]),
     };

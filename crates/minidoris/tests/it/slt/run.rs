@@ -1,7 +1,9 @@
 //! Running the records of a text test.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use minidoris::binlog::BinlogEntry;
 use minidoris::{Cluster, ClusterOptions};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
@@ -24,6 +26,7 @@ pub async fn file(name: &str) {
         current: String::new(),
         seen: BTreeMap::new(),
         kept: BTreeMap::new(),
+        ids: Vec::new(),
     };
     let mut failures = Vec::new();
     for record in parse::read(name) {
@@ -45,7 +48,15 @@ struct Runner<'a> {
     seen: BTreeMap<String, i64>,
     /// Cells of `let` records by name.
     kept: BTreeMap<String, String>,
+    /// Ids in the order in which `records` met them.
+    ids: Vec<u64>,
 }
+
+/// Where the ids of a cluster begin, and more than it ever has; other numbers stand for themselves.
+const FIRST_ID: u64 = 10_000;
+const LAST_ID: u64 = 1_000_000;
+/// When data cools down that never does.
+const NEVER: u64 = 253_402_271_999_000;
 
 impl Runner<'_> {
     async fn run(&mut self, record: &Record) -> Result<(), String> {
@@ -69,6 +80,7 @@ impl Runner<'_> {
             }
             Kind::RoundTrip(object) => self.round_trip(object, record).await,
             Kind::Binlogs(db) => self.binlogs(db, &record.expected),
+            Kind::Records(db) => self.records(db, &record.expected),
         }
     }
 
@@ -146,15 +158,34 @@ impl Runner<'_> {
         }
     }
 
-    fn binlogs(&mut self, db: &str, expected: &[String]) -> Result<(), String> {
+    /// What was written to the list of a database since the last look at it.
+    fn new_entries(&mut self, db: &str) -> Vec<Arc<BinlogEntry>> {
         let state = self.cluster.inner().fe.lock();
         let list = state
             .database_named(db)
             .and_then(|known| state.binlogs.database(known.id))
             .map(minidoris::binlog::DbBinlog::list);
         let seen = self.seen.entry(db.to_owned()).or_insert(-1);
-        let entries: Vec<_> = list.into_iter().flat_map(|list| list.after(*seen)).collect();
+        let entries: Vec<_> = list.into_iter().flat_map(|list| list.after(*seen)).cloned().collect();
         *seen = entries.last().map_or(*seen, |entry| entry.commit_seq);
+        entries
+    }
+
+    /// Compares the whole of each record, keys in their order.
+    fn records(&mut self, db: &str, expected: &[String]) -> Result<(), String> {
+        let written: Vec<String> = self
+            .new_entries(db)
+            .iter()
+            .map(|entry| format!("{} {}", entry.binlog_type.name(), anonymous(&entry.data, &mut self.ids)))
+            .collect();
+        if written == expected {
+            return Ok(());
+        }
+        Err(format!("expected\n{}\nwritten\n{}", expected.join("\n"), written.join("\n")))
+    }
+
+    fn binlogs(&mut self, db: &str, expected: &[String]) -> Result<(), String> {
+        let entries = self.new_entries(db);
         let fits = entries.len() == expected.len()
             && entries.iter().zip(expected).all(|(entry, line)| {
                 let (kind, text) = line.split_once(' ').unwrap_or((line, ""));
@@ -167,6 +198,47 @@ impl Runner<'_> {
             entries.iter().map(|entry| format!("{} {}", entry.binlog_type.name(), plain(&entry.data)));
         Err(format!("expected\n{}\nwritten\n{}", expected.join("\n"), written.collect::<Vec<_>>().join("\n")))
     }
+}
+
+/// The JSON as written, with ids numbered in the order of their appearance, and `@` for times and commit seqs.
+fn anonymous(data: &str, ids: &mut Vec<u64>) -> String {
+    let mut out = String::new();
+    let mut rest = data;
+    let mut in_text = false;
+    while let Some(next) = rest.chars().next() {
+        let digits = rest.chars().take_while(char::is_ascii_digit).count();
+        let is_key = in_text && digits > 0 && out.ends_with('"') && rest[digits..].starts_with("\":");
+        if digits > 0 && (!in_text || is_key) {
+            let number: u64 = rest[..digits].parse().unwrap();
+            rest = &rest[digits..];
+            if out.ends_with("\"commitSeq\":") || number > 1_600_000_000_000 && number != NEVER {
+                out.push('@');
+            } else if (FIRST_ID..LAST_ID).contains(&number) {
+                let at = ids.iter().position(|id| *id == number).unwrap_or_else(|| {
+                    ids.push(number);
+                    ids.len() - 1
+                });
+                out.push_str(&format!("#{}", at + 1));
+            } else {
+                out.push_str(&number.to_string());
+            }
+            continue;
+        }
+        match next {
+            '\\' => {
+                out.push(next);
+                rest = &rest[1..];
+                out.extend(rest.chars().next());
+                rest = &rest[1..];
+                continue;
+            }
+            '"' => in_text = !in_text,
+            _other => {}
+        }
+        out.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    out
 }
 
 /// The JSON without the escapes that keep HTML out.
