@@ -8,7 +8,8 @@ use crate::cluster::ClusterInner;
 use crate::data::TabletSchema;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{
-    Distribution, IndexSchema, MaterializedIndex, OlapTable, Partition, PartitionItem, Replica, Table, Tablet,
+    Distribution, IndexSchema, MaterializedIndex, OlapTable, Partition, PartitionItem, Replica, ReplicaState,
+    Table, Tablet,
 };
 use crate::state::FeState;
 use crate::txn::TabletPlace;
@@ -79,6 +80,7 @@ pub fn new_tablets(
                 backend_id,
                 version: partition.visible_version,
                 last_failed_version: -1,
+                state: ReplicaState::Normal,
             });
             if let Some(backend) = cluster.backend(backend_id) {
                 backend.create_tablet(

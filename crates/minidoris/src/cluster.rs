@@ -12,6 +12,7 @@ mod topology;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -25,7 +26,7 @@ use crate::be::Backend;
 use crate::binlog::BinlogStore;
 use crate::clock::Clock;
 use crate::exec::DdlState;
-use crate::fault::{Counters, DebugPoints, Faults, NodeId};
+use crate::fault::{Counters, DebugPoints, Faults, Holds, NodeId};
 use crate::frontend_config;
 use crate::options::ClusterOptions;
 use crate::persist::Store;
@@ -48,6 +49,7 @@ pub struct ClusterInner {
     pub frontends: RwLock<BTreeMap<usize, FrontendNode>>,
     pub faults: Faults,
     pub debug_points: DebugPoints,
+    pub holds: Holds,
     pub counters: Counters,
     pub clock: Clock,
     /// Runs SELECT over copies of the tables.
@@ -84,6 +86,7 @@ impl ClusterInner {
             accounts: Accounts::with_password(&options.root_password),
             token: cluster_token(options.seed, &options.name),
             release: options.release,
+            journal_time: Instant::now(),
         };
         fe.apply_config();
         Self {
@@ -94,6 +97,7 @@ impl ClusterInner {
             frontends: RwLock::default(),
             faults: Faults::new(options.seed),
             debug_points: DebugPoints::default(),
+            holds: Holds::default(),
             counters: Counters::default(),
             clock: Clock::default(),
             queries: crate::query::Engine::default(),

@@ -78,10 +78,12 @@ pub async fn run(
         Statement::Query(wanted) => query::run(cluster, session, &wanted.text).await,
         Statement::Backup(backup) => {
             let db = named_or_current(backup.db.as_deref(), session)?;
+            snapshot::wait_to_submit(cluster).await?;
             snapshot::submit_backup(cluster, &db, backup).map(|()| Answer::ok())
         }
         Statement::Restore(restore) => {
             let db = named_or_current(restore.db.as_deref(), session)?;
+            snapshot::wait_to_submit(cluster).await?;
             snapshot::restore_from_repository(cluster, &db, restore).map(|()| Answer::ok())
         }
         Statement::AsyncView(statement) => mv::run(cluster, session, statement),

@@ -5,6 +5,7 @@
 //! for the in-process calls that create and publish tablets, which are quick.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use indexmap::IndexMap;
 
@@ -22,6 +23,8 @@ pub struct FeState {
     pub ids: Ids,
     /// Journal id of the newest entry; the commit seq of binlogs.
     pub journal_id: i64,
+    /// When it was written.
+    pub journal_time: Instant,
     pub databases: BTreeMap<i64, Database>,
     pub binlogs: BinlogStore,
     pub txns: TxnManager,
@@ -68,6 +71,7 @@ impl FeState {
     /// Writes a journal entry without a binlog and returns its id.
     pub fn journal(&mut self) -> i64 {
         self.journal_id += 1;
+        self.journal_time = Instant::now();
         self.journal_id
     }
 

@@ -58,6 +58,8 @@ pub(crate) fn frontend(name: &str, rpc_port: u16, is_master: bool) -> FrontendNo
         alive: true,
         start_time: 0,
         moved: false,
+        replay_delay: std::time::Duration::ZERO,
+        loaded_journal_id: 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Partitions, tables and indexes that have been dropped, as far as kept binlogs know: the maps of
 //! `getMeta`. The value is the commit seq of the drop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -13,6 +13,8 @@ pub struct DroppedResources {
     pub partitions: BTreeMap<i64, i64>,
     pub tables: BTreeMap<i64, i64>,
     pub indexes: BTreeMap<i64, i64>,
+    /// The partitions among them that REPLACE PARTITION dropped.
+    replaced: BTreeSet<i64>,
 }
 
 /// The keys of all records that name dropped things. Each record type uses a few of them.
@@ -82,6 +84,7 @@ impl DroppedResources {
             }
             BinlogType::REPLACE_PARTITIONS => {
                 self.partitions.extend(fields.partition_ids.iter().map(|id| (*id, seq)));
+                self.replaced.extend(&fields.partition_ids);
             }
             BinlogType::RECOVER_INFO if fields.partition_id > 0 => {
                 self.partitions.remove(&fields.partition_id);
@@ -99,11 +102,21 @@ impl DroppedResources {
         }
     }
 
+    /// What a frontend knows that found everything up to a journal id in its image: reading that, Doris's frontend
+    /// does not notice the partitions that were replaced.
+    pub fn loaded_at(mut self, journal_id: i64) -> Self {
+        let replaced = &self.replaced;
+        self.partitions.retain(|id, seq| *seq > journal_id || !replaced.contains(id));
+        self
+    }
+
     /// Forgets drops that binlogs no longer tell of.
     pub(super) fn expire_before(&mut self, seq: i64) {
         for map in [&mut self.partitions, &mut self.tables, &mut self.indexes] {
             map.retain(|_, dropped_at| *dropped_at >= seq);
         }
+        let partitions = &self.partitions;
+        self.replaced.retain(|id| partitions.contains_key(id));
     }
 }
 

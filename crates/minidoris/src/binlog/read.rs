@@ -31,6 +31,19 @@ pub enum ReadOutcome {
     Entries(Vec<Arc<BinlogEntry>>),
 }
 
+impl ReadOutcome {
+    /// What a frontend tells that knows no newer entry.
+    pub fn up_to(self, newest: i64) -> Self {
+        match self {
+            ReadOutcome::Entries(mut entries) => {
+                entries.retain(|entry| entry.commit_seq <= newest);
+                if entries.is_empty() { ReadOutcome::TooNew } else { ReadOutcome::Entries(entries) }
+            }
+            other @ (ReadOutcome::Missing(_) | ReadOutcome::TooOld(_) | ReadOutcome::TooNew) => other,
+        }
+    }
+}
+
 /// The fields of `getBinlogLag`; the first entry is the dummy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lag {

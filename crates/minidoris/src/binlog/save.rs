@@ -58,10 +58,7 @@ impl BinlogStore {
                 reign: 0,
                 indexes_at_replay: saved.indexes_at_replay,
             });
-            // Doris's frontend does not find these again in its image.
-            if entry.binlog_type != BinlogType::REPLACE_PARTITIONS {
-                db.dropped.record(&entry);
-            }
+            db.dropped.record(&entry);
             db.list.push(&entry);
             for table in saved.lists {
                 if let Some(list) = db.tables.get_mut(&table) {

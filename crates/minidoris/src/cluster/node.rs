@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,12 @@ pub struct FrontendNode {
     pub start_time: i64,
     /// Whether its ports were chosen for it while it ran, so that a restart of the cluster keeps them.
     pub moved: bool,
+    /// How long after the master wrote an entry of the journal it replays it. The master itself is never behind.
+    #[serde(skip)]
+    pub replay_delay: Duration,
+    /// The newest journal id when it was started: what is older it knows from its image.
+    #[serde(skip)]
+    pub loaded_journal_id: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

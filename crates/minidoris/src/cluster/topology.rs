@@ -6,6 +6,7 @@
 //! or the same one restarted, becomes master. Nodes that come and go are the subject of [`super::membership`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use doris_thrift::ServerLimits;
@@ -55,6 +56,8 @@ impl Cluster {
                 alive: false,
                 start_time: 0,
                 moved: false,
+                replay_delay: Duration::ZERO,
+                loaded_journal_id: 0,
             };
             nodes.insert(number, node);
             number
@@ -75,7 +78,9 @@ impl Cluster {
         let http_listener = bind(&node.host, node.http_port).await?;
         let query = bind(&node.host, node.query_port).await?;
         let rpc = bind(&node.host, node.rpc_port).await?;
+        let journal_id = inner.fe.lock().journal_id;
         if let Some(node) = inner.frontends.write().get_mut(&number) {
+            node.loaded_journal_id = journal_id;
             node.http_port = http_listener.local_addr().context("http port has no address")?.port();
             node.query_port = query.local_addr().context("query port has no address")?.port();
             node.rpc_port = rpc.local_addr().context("rpc port has no address")?.port();

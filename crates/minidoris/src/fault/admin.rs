@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::Fault;
+use super::{Fault, admin_states};
 use crate::cluster::Cluster;
 
 /// Serves until `shutdown` resolves.
@@ -51,11 +51,7 @@ fn router(cluster: Cluster) -> Router {
         .route("/binlog/gc", post(gc_binlogs))
         .route("/binlog/expire/{db}", post(expire_binlogs))
         .route("/clock/advance/{ms}", post(advance_clock))
-        .route("/fail_job/{db}", post(fail_job))
-        .route("/publish_delay/{ms}", post(delay_publish))
-        .route("/be/{index}/drop_tablet/{tablet}", post(drop_tablet))
-        .route("/be/{index}/lose_segment/{tablet}/{version}", post(lose_segment))
-        .route("/size/{db}/{bytes}", post(claim_size))
+        .merge(admin_states::routes())
         .with_state(cluster)
 }
 
@@ -196,62 +192,22 @@ async fn expire_binlogs(State(cluster): State<Cluster>, Path(db): Path<String>) 
     outcome(cluster.expire_binlogs(&db).map_err(anyhow::Error::new))
 }
 
-/// Ends the running backup or restore of a database with the message in the body.
-async fn fail_job(State(cluster): State<Cluster>, Path(db): Path<String>, message: String) -> Response {
-    match crate::snapshot::fail_running_job(cluster.inner(), &db, &message) {
-        Ok(true) => done().into_response(),
-        Ok(false) => failure(StatusCode::BAD_REQUEST, "no backup or restore is running"),
-        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
-    }
-}
-
-/// Commits wait that long for their publishing from now on.
-async fn delay_publish(State(cluster): State<Cluster>, Path(ms): Path<i64>) -> Json<Value> {
-    cluster.inner().fe.lock().txns.publish_delay_ms = ms;
-    done()
-}
-
-/// The backend forgets a tablet, as a lost disk would.
-async fn drop_tablet(State(cluster): State<Cluster>, Path((index, tablet)): Path<(usize, i64)>) -> Response {
-    if index >= cluster.backend_count() {
-        return failure(StatusCode::BAD_REQUEST, &format!("no backend {index}"));
-    }
-    let backend = cluster.backend(index);
-    if !backend.has_tablet(tablet) {
-        return failure(StatusCode::BAD_REQUEST, &format!("backend {index} has no tablet {tablet}"));
-    }
-    backend.drop_tablet(tablet);
-    done().into_response()
-}
-
-/// The backend loses the segment files of a version's binlog; its rows stay readable.
-async fn lose_segment(
-    State(cluster): State<Cluster>,
-    Path((index, tablet, version)): Path<(usize, i64, i64)>,
-) -> Response {
-    outcome(cluster.lose_segment(index, tablet, version))
-}
-
-async fn claim_size(State(cluster): State<Cluster>, Path((db, bytes)): Path<(String, u64)>) -> Response {
-    outcome(cluster.claim_tablet_size(&db, bytes).map_err(anyhow::Error::new))
-}
-
 async fn advance_clock(State(cluster): State<Cluster>, Path(ms): Path<i64>) -> Json<Value> {
     cluster.clock().advance_ms(ms);
     Json(json!({ "now_ms": cluster.clock().now_ms() }))
 }
 
-fn done() -> Json<Value> {
+pub(super) fn done() -> Json<Value> {
     Json(json!({ "success": true }))
 }
 
-fn outcome(result: anyhow::Result<()>) -> Response {
+pub(super) fn outcome(result: anyhow::Result<()>) -> Response {
     match result {
         Ok(()) => done().into_response(),
         Err(error) => failure(StatusCode::BAD_REQUEST, &format!("{error:#}")),
     }
 }
 
-fn failure(status: StatusCode, text: &str) -> Response {
+pub(super) fn failure(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "error": text }))).into_response()
 }

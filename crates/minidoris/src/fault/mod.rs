@@ -9,8 +9,10 @@
 //! `mysql:connect` for a connection to the query port before its handshake.
 
 pub mod admin;
+mod admin_states;
 mod counters;
 pub mod debug_points;
+mod holds;
 mod latency;
 mod rule;
 mod timer;
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use counters::Counters;
 pub use debug_points::{DebugPoint, DebugPoints};
+pub use holds::{Hold, Holds};
 pub use latency::Latency;
 pub use rule::{Fault, FaultAction, FaultKind};
 

@@ -15,7 +15,7 @@ mod tracked;
 pub use column::{AggregateKind, Column, DataType, DefaultValue, KeysType};
 pub use partition::{
     Distribution, DistributionKind, MaterializedIndex, Partition, PartitionItem, PartitionValue, Replica,
-    Tablet,
+    ReplicaState, Tablet,
 };
 pub use table::{
     BinlogConfig, Database, IndexSchema, IndexState, OlapTable, PartitionScheme, SHADOW_PREFIX,

@@ -88,6 +88,35 @@ pub struct Replica {
     pub version: i64,
     /// -1 when it never failed.
     pub last_failed_version: i64,
+    #[serde(default, skip_serializing_if = "ReplicaState::is_normal")]
+    pub state: ReplicaState,
+}
+
+/// What a replica is going through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ReplicaState {
+    #[default]
+    Normal,
+    /// It is being copied from another one.
+    Clone,
+    /// Another one has taken its place, and it goes when nobody needs it any more.
+    Decommission,
+}
+
+impl ReplicaState {
+    /// The name that Doris prints.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReplicaState::Normal => "NORMAL",
+            ReplicaState::Clone => "CLONE",
+            ReplicaState::Decommission => "DECOMMISSION",
+        }
+    }
+
+    fn is_normal(&self) -> bool {
+        *self == ReplicaState::Normal
+    }
 }
 
 impl Partition {

@@ -144,7 +144,7 @@ pub fn tablet_rows(
                 cell(bytes),
                 cell(0),
                 cell(row_count),
-                cell("NORMAL"),
+                cell(replica.state.name()),
                 None,
                 cell(-1),
                 cell(1),

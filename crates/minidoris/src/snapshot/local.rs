@@ -16,6 +16,8 @@ pub struct LocalSnapshot {
     pub expires_at: i64,
     /// Journal id of the barrier that was written when the backup was accepted.
     pub commit_seq: i64,
+    /// Bytes that it is said to have beside those of `meta` and `job_info`.
+    pub claimed_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,10 @@ pub fn find_snapshot(state: &FeState, label: &str, now_ms: i64) -> SnapshotLooku
     match finished.max_by_key(|(id, _)| *id) {
         None => SnapshotLookup::Missing,
         Some((_, snapshot)) if snapshot.expires_at <= now_ms => SnapshotLookup::Expired,
-        Some((_, snapshot)) => SnapshotLookup::Found(snapshot),
+        Some((_, mut snapshot)) => {
+            snapshot.claimed_bytes = state.snapshots.claimed_bytes.get(label).copied().unwrap_or(0);
+            SnapshotLookup::Found(snapshot)
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use job::{JobStatus, StatusCode};
 pub use job_info::{ExtraInfo, IndexInfo, JobInfo, NetworkAddress, PartitionInfo, TableInfo, ViewInfo};
@@ -34,6 +35,7 @@ pub use submit_backup::submit_backup;
 
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
+use crate::fault::Hold;
 use crate::state::FeState;
 
 use backup::BackupJob;
@@ -55,6 +57,8 @@ pub struct SnapshotJobs {
     /// How many jobs a database keeps, when a setting says so.
     pub kept_jobs: Option<usize>,
     pub repositories: Repositories,
+    /// Label to bytes that its snapshot is said to have beside its own.
+    pub claimed_bytes: BTreeMap<String, usize>,
 }
 
 impl SnapshotJobs {
@@ -123,6 +127,24 @@ impl SnapshotJobs {
         let jobs = self.databases.entry(db_id).or_default();
         let at = at.min(jobs.len());
         jobs.insert(at, Job::Restore(job));
+    }
+}
+
+/// How long a submit waits for another one, unless `minidoris_submit_wait_ms` of the frontend says otherwise.
+const SUBMIT_WAIT_MS: u64 = 10_000;
+
+/// Waits until nobody else submits a backup or restore.
+pub async fn wait_to_submit(cluster: &ClusterInner) -> SqlResult<()> {
+    let limit = {
+        let state = cluster.fe.lock();
+        let configured = state.config.get("minidoris_submit_wait_ms").and_then(|value| value.parse().ok());
+        Duration::from_millis(configured.unwrap_or(SUBMIT_WAIT_MS))
+    };
+    match cluster.holds.free(&[Hold::Submit], limit).await {
+        true => Ok(()),
+        false => Err(SqlError::common(
+            "Another backup or restore job is being submitted. Please wait and try again",
+        )),
     }
 }
 

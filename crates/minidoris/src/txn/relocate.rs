@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::catalog_ops::{olap_table, tablet_schema};
 use crate::cluster::ClusterInner;
-use crate::model::{Partition, Replica, Table, TableState, Tablet};
+use crate::model::{Partition, Replica, ReplicaState, Table, TableState, Tablet};
 use crate::state::FeState;
 
 /// What moves.
@@ -204,8 +204,15 @@ fn add_replica(
         return false;
     }
     let id = state.ids.allocate();
-    let replica = Replica { id, backend_id: target, version: visible, last_failed_version: -1 };
+    let replica = Replica {
+        id,
+        backend_id: target,
+        version: visible,
+        last_failed_version: -1,
+        state: ReplicaState::Normal,
+    };
     if let Some(tablet) = find_mut(state, place) {
+        set_state(tablet, old, ReplicaState::Decommission);
         tablet.replicas.push(replica);
     }
     state.moves.leaving.insert((place.tablet_id, old), state.txns.next_id());
@@ -219,6 +226,9 @@ fn stay(cluster: &ClusterInner, state: &mut FeState, place: Place) -> bool {
         state.moves.leaving.keys().filter(|(tablet_id, _)| *tablet_id == place.tablet_id).copied().collect();
     for key in keys {
         state.moves.leaving.remove(&key);
+        if let Some(tablet) = find_mut(state, place) {
+            set_state(tablet, key.1, ReplicaState::Normal);
+        }
     }
     let Some((partition, tablet)) = find(state, place) else { return false };
     if tablet.replicas.len() <= usize::from(partition.replication_num) {
@@ -227,6 +237,13 @@ fn stay(cluster: &ClusterInner, state: &mut FeState, place: Place) -> bool {
     let Some(newest) = tablet.replicas.last().map(|replica| replica.backend_id) else { return false };
     remove_replica(cluster, state, place, newest);
     true
+}
+
+/// Nothing happens when no replica lies there.
+fn set_state(tablet: &mut Tablet, backend_id: i64, state: ReplicaState) {
+    for replica in tablet.replicas.iter_mut().filter(|replica| replica.backend_id == backend_id) {
+        replica.state = state;
+    }
 }
 
 fn remove_replica(cluster: &ClusterInner, state: &mut FeState, place: Place, backend_id: i64) {

@@ -7,6 +7,7 @@ mod clients;
 mod concurrency;
 mod dynamic_partition;
 mod harness;
+mod held;
 mod index_files;
 mod load;
 mod nodes;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use doris_thrift::{
     TBinlog, TBinlogType, TGetBinlogLagResult, TGetBinlogRequest, TGetBinlogResult, TLockBinlogRequest,
@@ -17,15 +18,17 @@ use crate::model::{Database, Table};
 use crate::release::Release;
 use crate::state::FeState;
 
-pub(super) fn get(
+pub(super) async fn get(
     cluster: &ClusterInner,
-    is_master: bool,
+    fe: usize,
     req: &TGetBinlogRequest,
 ) -> Result<TGetBinlogResult, Refusal> {
+    let is_master = cluster.is_master(fe);
+    let replayed = wait_for_replay(cluster, fe).await;
     let (scope, prev) = positioned(cluster, req)?;
     let (outcome, release, knowledge) = {
         let state = cluster.fe.lock();
-        let outcome = state.binlogs.read(scope, prev, req.num_acquired.unwrap_or(1));
+        let outcome = state.binlogs.read(scope, prev, req.num_acquired.unwrap_or(1)).up_to(replayed);
         let knowledge: Vec<Knowledge> = match &outcome {
             ReadOutcome::Entries(entries) => {
                 entries.iter().map(|entry| state.binlogs.knowledge(entry, is_master)).collect()
@@ -53,6 +56,34 @@ pub(super) fn get(
         }
     };
     Ok(TGetBinlogResult { status: Some(status), binlogs, ..TGetBinlogResult::default() })
+}
+
+/// A follower first waits until it has replayed what the master had written when it was asked. Gives the newest
+/// journal id that it knows then.
+async fn wait_for_replay(cluster: &ClusterInner, fe: usize) -> i64 {
+    let delay = || {
+        let nodes = cluster.frontends.read();
+        nodes.get(&fe).filter(|node| !node.is_master).map_or(Duration::ZERO, |node| node.replay_delay)
+    };
+    if delay().is_zero() {
+        return i64::MAX;
+    }
+    let (newest, written) = {
+        let state = cluster.fe.lock();
+        (state.journal_id, state.journal_time)
+    };
+    loop {
+        let changed = cluster.changed.notified();
+        tokio::pin!(changed);
+        // Registered before looking, so that no change in between is missed.
+        changed.as_mut().enable();
+        let replayed_at = written + delay();
+        if Instant::now() >= replayed_at {
+            return newest;
+        }
+        // Either outcome leads to the next look.
+        drop(tokio::time::timeout_at(replayed_at.into(), changed).await);
+    }
 }
 
 pub(super) fn lag(cluster: &ClusterInner, req: &TGetBinlogRequest) -> Result<TGetBinlogLagResult, Refusal> {

@@ -15,7 +15,7 @@ use super::{Refusal, is_set, required};
 use crate::access::Wanted;
 use crate::catalog_ops::olap_table;
 use crate::cluster::ClusterInner;
-use crate::model::{Database, MaterializedIndex, OlapTable, Partition, Table};
+use crate::model::{Database, MaterializedIndex, OlapTable, Partition, Replica, ReplicaState, Table};
 use crate::state::FeState;
 
 pub(super) fn master_token(
@@ -38,6 +38,7 @@ pub(super) fn master_token(
 
 pub(super) fn get(
     cluster: &ClusterInner,
+    fe: usize,
     peer: SocketAddr,
     req: &TGetMetaRequest,
 ) -> Result<TGetMetaResult, Refusal> {
@@ -49,6 +50,7 @@ pub(super) fn get(
         return Err(Refusal::internal(""));
     }
     let state = cluster.fe.lock();
+    let loaded = cluster.frontends.read().get(&fe).map_or(0, |node| node.loaded_journal_id);
     let ip = peer.ip().to_string();
     let right = check_password(&state, Caller { user, password, ip: Some(&ip) })?;
     let db = match (wanted.id, wanted.name.as_deref()) {
@@ -68,12 +70,13 @@ pub(super) fn get(
     }
     Ok(TGetMetaResult {
         status: TStatus::ok(),
-        db_meta: db.map(|db| database_meta(&state, db, wanted)),
+        db_meta: db.map(|db| database_meta(&state, db, wanted, loaded)),
         master_address: None,
     })
 }
 
-fn database_meta(state: &FeState, db: &Database, wanted: &TGetMetaDB) -> TGetMetaDBMeta {
+/// `loaded` is the journal id up to which the frontend knows the past from its image.
+fn database_meta(state: &FeState, db: &Database, wanted: &TGetMetaDB, loaded: i64) -> TGetMetaDBMeta {
     let only_names = wanted.only_table_names == Some(true);
     let tables = match &wanted.tables {
         None => db.tables.values().filter_map(Table::as_olap).collect::<Vec<_>>(),
@@ -97,6 +100,7 @@ fn database_meta(state: &FeState, db: &Database, wanted: &TGetMetaDB) -> TGetMet
     };
     if state.config_flag("enable_feature_binlog") {
         let dropped = state.binlogs.database(db.id).map(|db| db.dropped().clone()).unwrap_or_default();
+        let dropped = dropped.loaded_at(loaded);
         let ids = |map: &BTreeMap<i64, i64>| Some(map.keys().copied().collect());
         meta.dropped_partitions = ids(&dropped.partitions);
         meta.dropped_tables = ids(&dropped.tables);
@@ -196,7 +200,8 @@ pub(super) fn replicas(
     let mut infos = BTreeMap::new();
     for tablet_id in &req.tablet_ids {
         let mut of_tablet = Vec::new();
-        for replica in tablet_replicas(&state, *tablet_id) {
+        let is_normal = |replica: &&Replica| replica.state == ReplicaState::Normal;
+        for replica in tablet_replicas(&state, *tablet_id).iter().filter(is_normal) {
             let Some(node) = nodes.get(&replica.backend_id) else { continue };
             of_tablet.push(TReplicaInfo {
                 host: node.host.clone(),
@@ -217,7 +222,7 @@ pub(super) fn replicas(
     }
 }
 
-fn tablet_replicas(state: &FeState, tablet_id: i64) -> &[crate::model::Replica] {
+fn tablet_replicas(state: &FeState, tablet_id: i64) -> &[Replica] {
     let find = || {
         let place = state.txns.tablets.get(tablet_id)?;
         let partition = olap_table(state, place.db_id, place.table_id)?.any_partition(place.partition_id)?;

@@ -204,7 +204,7 @@ impl FrontendHandler for FrontendRpc {
         req: TRollbackTxnRequest,
     ) -> Result<TRollbackTxnResult, HandlerError> {
         let detail = || format!("{} {}", shown(&req.db), req.txn_id.unwrap_or_default());
-        self.serve("rollbackTxn", Needs::Master, detail, async || txn::rollback(&self.cluster, &req)).await
+        self.serve("rollbackTxn", Needs::Master, detail, || txn::rollback(&self.cluster, &req)).await
     }
 
     async fn get_binlog(
@@ -216,13 +216,8 @@ impl FrontendHandler for FrontendRpc {
             Some(true) => Needs::AnyFrontend,
             Some(false) | None => Needs::Master,
         };
-        self.serve(
-            "getBinlog",
-            needs,
-            || scope_detail(&req),
-            async || binlog::get(&self.cluster, self.cluster.is_master(self.fe), &req),
-        )
-        .await
+        self.serve("getBinlog", needs, || scope_detail(&req), || binlog::get(&self.cluster, self.fe, &req))
+            .await
     }
 
     async fn get_binlog_lag(
@@ -263,7 +258,7 @@ impl FrontendHandler for FrontendRpc {
         req: TRestoreSnapshotRequest,
     ) -> Result<TRestoreSnapshotResult, HandlerError> {
         let detail = || format!("{} {}", shown(&req.db), shown(&req.label_name));
-        let work = async || snapshot::restore(&self.cluster, peer, &req);
+        let work = || snapshot::restore(&self.cluster, peer, &req);
         self.serve("restoreSnapshot", Needs::Master, detail, work).await
     }
 
@@ -278,7 +273,8 @@ impl FrontendHandler for FrontendRpc {
 
     async fn get_meta(&self, peer: SocketAddr, req: TGetMetaRequest) -> Result<TGetMetaResult, HandlerError> {
         let detail = || format!("{:?}", req.db);
-        self.serve("getMeta", Needs::Master, detail, async || meta::get(&self.cluster, peer, &req)).await
+        self.serve("getMeta", Needs::Master, detail, async || meta::get(&self.cluster, self.fe, peer, &req))
+            .await
     }
 
     async fn get_backend_meta(

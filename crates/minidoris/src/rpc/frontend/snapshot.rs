@@ -18,6 +18,7 @@ use crate::access::Wanted;
 use crate::cluster::ClusterInner;
 use crate::snapshot::{
     LocalSnapshot, RestoreRequest, SnapshotLookup, TableReference, find_snapshot, submit_restore,
+    wait_to_submit,
 };
 use crate::state::FeState;
 
@@ -62,7 +63,7 @@ pub(super) fn get(
 
 fn payloads(snapshot: &LocalSnapshot, label: &str, compress: bool) -> Result<TGetSnapshotResult, Refusal> {
     let (meta, job_info) = (&snapshot.meta, &snapshot.job_info);
-    let bytes = meta.len() + job_info.len();
+    let bytes = meta.len() + job_info.len() + snapshot.claimed_bytes;
     if bytes >= LARGEST_PLAIN && !compress {
         return Err(Refusal::internal(format!(
             "Snapshot {label} is too large ({bytes} bytes > 2GB). Please enable compression to continue."
@@ -80,7 +81,7 @@ fn payloads(snapshot: &LocalSnapshot, label: &str, compress: bool) -> Result<TGe
     })
 }
 
-pub(super) fn restore(
+pub(super) async fn restore(
     cluster: &ClusterInner,
     peer: SocketAddr,
     req: &TRestoreSnapshotRequest,
@@ -134,6 +135,9 @@ pub(super) fn restore(
         meta,
     };
     let command = request.command();
+    wait_to_submit(cluster)
+        .await
+        .map_err(|error| Refusal::user(format!("{}, command: {command}", error.message)))?;
     submit_restore(cluster, request)
         .map_err(|error| Refusal::user(format!("{}, command: {command}", error.message)))?;
     Ok(TRestoreSnapshotResult { status: Some(TStatus::ok()), ..TRestoreSnapshotResult::default() })

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use doris_thrift::{
     TBeginTxnRequest, TBeginTxnResult, TCommitTxnRequest, TCommitTxnResult, TRollbackTxnRequest,
@@ -13,6 +13,7 @@ use super::auth::{Caller, Right, check_code_token_or_password, check_password};
 use super::{Refusal, database_named, is_set, required};
 use crate::access::Wanted;
 use crate::cluster::ClusterInner;
+use crate::fault::Hold;
 use crate::state::FeState;
 use crate::txn::{
     self, BeginTxn, CommitOutcome, CommitTxn, Coordinator, SubTxnCommit, TabletWrites, commit_and_publish,
@@ -20,6 +21,9 @@ use crate::txn::{
 
 /// `try_commit_lock_timeout_seconds`: how long a commit waits when the caller names no time.
 const DEFAULT_COMMIT_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a rollback waits for the locks of its tables.
+const ROLLBACK_LOCK_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) fn begin(
     cluster: &ClusterInner,
@@ -117,6 +121,9 @@ pub(super) async fn commit(
         Some(ms) => Duration::from_millis(u64::try_from(ms / 2).unwrap_or(0)),
         None => default_wait,
     };
+    let asked = Instant::now();
+    lock_tables(cluster, commit.db_id, txn_id, wait).await?;
+    let wait = wait.saturating_sub(asked.elapsed());
     let status = match commit_and_publish(cluster, commit, wait).await? {
         CommitOutcome::Visible | CommitOutcome::Committed => TStatus::ok(),
         CommitOutcome::PublishTimeout => TStatus::new(
@@ -127,7 +134,7 @@ pub(super) async fn commit(
     Ok(TCommitTxnResult { status: Some(status), ..TCommitTxnResult::default() })
 }
 
-pub(super) fn rollback(
+pub(super) async fn rollback(
     cluster: &ClusterInner,
     req: &TRollbackTxnRequest,
 ) -> Result<TRollbackTxnResult, Refusal> {
@@ -143,8 +150,35 @@ pub(super) fn rollback(
         check_tables_of(&state, right, db_id, txn_id)?;
         db_id
     };
+    lock_tables(cluster, db_id, txn_id, ROLLBACK_LOCK_WAIT).await?;
     txn::abort_and_clear(cluster, db_id, txn_id, req.reason.as_deref().unwrap_or_default())?;
     Ok(TRollbackTxnResult { status: Some(TStatus::ok()), ..TRollbackTxnResult::default() })
+}
+
+/// Waits for the write locks of the tables of a transaction that is running.
+async fn lock_tables(
+    cluster: &ClusterInner,
+    db_id: i64,
+    txn_id: i64,
+    limit: Duration,
+) -> Result<(), Refusal> {
+    let tables: Vec<(i64, String)> = {
+        let state = cluster.fe.lock();
+        let db = state.databases.get(&db_id);
+        let ids = state.txns.running(db_id).find(|txn| txn.id == txn_id).map(|txn| txn.table_ids.clone());
+        let described = |id: i64| {
+            let table = db?.tables.get(&id)?;
+            let kind = table.as_olap().map_or("VIEW", |table| table.type_name());
+            Some((id, format!("Table [id={id}, name={}, type={kind}]", table.name())))
+        };
+        ids.into_iter().flatten().filter_map(described).collect()
+    };
+    let locks: Vec<Hold> = tables.iter().map(|(id, _)| Hold::Table(*id)).collect();
+    if cluster.holds.free(&locks, limit).await {
+        return Ok(());
+    }
+    let names: Vec<&str> = tables.iter().map(|(_, text)| text.as_str()).collect();
+    Err(Refusal::user(format!("get tableList write lock timeout, tableList=({})", names.join(","))))
 }
 
 /// LOAD on the tables of a transaction. One that nobody knows is reported as such later.

@@ -14,7 +14,7 @@ use super::repository::{StoredFile, StoredPlace, StoredSnapshot};
 use crate::binlog::{BinlogType, html_safe_json};
 use crate::cluster::ClusterInner;
 use crate::fault::debug_points::PAUSE_PENDING_BACKUP;
-use crate::model::{IndexState, OlapTable, Table, Tracked};
+use crate::model::{IndexState, OlapTable, ReplicaState, Table, Tracked};
 use crate::release::Release;
 use crate::state::FeState;
 use doris_types::record::BarrierRecord;
@@ -172,6 +172,7 @@ impl BackupJob {
             job_info: Arc::clone(job_info),
             expires_at: self.expires_at(),
             commit_seq: self.commit_seq,
+            claimed_bytes: 0,
         })
     }
 
@@ -391,6 +392,7 @@ fn tasks(job: &BackupJob) -> Vec<SnapshotTask> {
             backends: tablet
                 .replicas
                 .iter()
+                .filter(|replica| replica.state == ReplicaState::Normal)
                 .filter(|replica| replica.last_failed_version < 0 && replica.version >= version)
                 .map(|replica| replica.backend_id)
                 .collect(),
