@@ -23,7 +23,7 @@ use crate::route::{RouteError, TableRoute};
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::shell::Shell;
 
-/// Looks at the upstream metadata before a table is copied for something that stays missing.
+/// Looks at the upstream metadata, one after the other, before a table is copied for something that stays missing.
 const MISSING_TRIES: u32 = 8;
 
 /// Rounds over all upstream replicas before a version that none of them has is taken for gone.
@@ -62,8 +62,10 @@ pub(crate) async fn prepare(
 ) -> Result<Prepared> {
     let mut tries = 0;
     let mut gone_rounds = 0;
+    let mut missing_tries = 0;
     loop {
-        let error = match try_prepare(&shell, &routes, &txn, tries).await {
+        let is_last_look = missing_tries + 1 >= MISSING_TRIES;
+        let error = match try_prepare(&shell, &routes, &txn, is_last_look).await {
             Ok(prepared) => {
                 shell.recovered(tries);
                 return Ok(prepared);
@@ -83,7 +85,8 @@ pub(crate) async fn prepare(
         }
         tries += 1;
         gone_rounds = if is_not_stored(&error) { gone_rounds + 1 } else { 0 };
-        if gone_rounds >= GONE_ROUNDS || error.code == MISSING && tries >= MISSING_TRIES {
+        missing_tries = if error.code == MISSING { missing_tries + 1 } else { 0 };
+        if gone_rounds >= GONE_ROUNDS || missing_tries >= MISSING_TRIES {
             // Neither there nor dropped: what became of it cannot be found out any more. Or the rowset is
             // not kept: an index that a schema change has made since holds no binlogs of what came before
             // it. A copy of the table holds whatever came of it.
@@ -148,8 +151,13 @@ pub(crate) async fn commit(
     }
 }
 
-async fn try_prepare(shell: &Shell, routes: &Routes, txn: &Transaction, tries: u32) -> Result<Prepared> {
-    check_unlinked(shell, txn, tries + 1 >= MISSING_TRIES).await?;
+async fn try_prepare(
+    shell: &Shell,
+    routes: &Routes,
+    txn: &Transaction,
+    is_last_look: bool,
+) -> Result<Prepared> {
+    check_unlinked(shell, txn, is_last_look).await?;
     let mut work = Vec::new();
     let mut table_ids = Vec::new();
     for table in &txn.ingest.tables {
@@ -338,7 +346,7 @@ fn route_error(table: &TableIngest, error: &RouteError) -> Error {
 }
 
 /// A table of the transaction without a link must have been dropped upstream; else rows would be lost.
-async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_try: bool) -> Result<()> {
+async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_look: bool) -> Result<()> {
     if txn.ingest.unlinked.is_empty() {
         return Ok(());
     }
@@ -368,7 +376,7 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_try: bool) -> 
         .iter()
         .find(|id| !db.tables.iter().any(|table| table.id == **id) && !db.dropped_tables.contains_key(id));
     match doubtful {
-        Some(id) if !is_last_try => Err(missing(&format!("table {id}"))),
+        Some(id) if !is_last_look => Err(missing(&format!("table {id}"))),
         Some(id) => {
             // The list of drops is kept for a time only, as binlogs are. What stays missing has been dropped.
             tracing::warn!(
