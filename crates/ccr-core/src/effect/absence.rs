@@ -4,43 +4,47 @@
 //! but not what a restore has replaced, and the downstream need not report anything. So what is missing
 //! without such a report is looked for several times before it counts as gone.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
+use doris_types::call::MetaFilter;
+
+use super::downstream;
 use crate::error::{Error, Origin, Result};
 use crate::runner::shell::Shell;
 
 /// The code of something that the metadata neither lists nor reports as dropped.
 pub(crate) const MISSING: &str = "CCR0303";
 
-/// Looks in all, so that the pauses between them stay below the threshold of a warning.
+/// Looks in all.
 const LOOKS: u32 = 4;
 
-/// Looks until something is found; `None` when it was missing each time.
-pub(crate) async fn look_for<T, F, Fut>(
-    shell: &Shell,
-    origin: Origin,
-    code: &'static str,
-    what: &str,
-    mut look: F,
-) -> Result<Option<T>>
+/// Looks until something is found; `None` when it was missing each time. What fails in between is tried again.
+pub(crate) async fn look_for<T, F, Fut>(shell: &Shell, what: &str, mut look: F) -> Result<Option<T>>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
-    let mut tries = 0;
-    loop {
-        if let Some(found) = shell.retry(&mut look).await? {
-            shell.recovered(tries);
-            return Ok(Some(found));
+    for looks in 1.. {
+        let found = shell.retry(&mut look).await?;
+        if found.is_some() || looks == LOOKS {
+            return Ok(found);
         }
-        tries += 1;
-        if tries == LOOKS {
-            shell.recovered(tries);
-            return Ok(None);
-        }
-        let error = Error::retry(origin, code, format!("{what} is missing in the metadata"));
-        shell.pause(&error, tries).await;
+        tracing::info!(what, looks, "missing in the metadata, looking again");
+        shell.ctx.clock.sleep(shell.backoff(looks)).await;
     }
+    Ok(None)
+}
+
+/// The names of the downstream tables by id. That there are none at all is looked for again.
+pub(super) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> {
+    let look = async || {
+        let db = shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await;
+        let tables = db.map_err(downstream)?.into_iter().flat_map(|db| db.tables);
+        let names: BTreeMap<i64, String> = tables.map(|table| (table.id, table.name)).collect();
+        Ok((!names.is_empty()).then_some(names))
+    };
+    look_for(shell, "every downstream table", look).await.map(Option::unwrap_or_default)
 }
 
 /// The upstream database is not in an answer, which may be a stale one.

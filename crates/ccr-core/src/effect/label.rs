@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use doris_types::call::{BeginAnswer, BeginTxn, CommitTxn, LabelState};
 use sha2::{Digest, Sha256};
 
+use super::absence::table_names;
 use super::downstream;
-use super::routes::table_names;
 use super::transaction::Transaction;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::plan::TrackId;

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use doris_types::sql::{qualified_name, quote_identifier};
 
+use super::absence::table_names;
 use super::downstream;
-use super::routes::table_names;
 use crate::error::{Error, Origin, Result};
 use crate::job::NO_TARGET;
 use crate::runner::shell::Shell;

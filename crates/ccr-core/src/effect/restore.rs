@@ -11,8 +11,8 @@ use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
 use doris_types::meta::SnapshotJob;
 use doris_types::sql::{qualified_name, quote_identifier};
 
+use super::absence::table_names;
 use super::backup::{Fetched, fetch};
-use super::routes::table_names;
 use super::submit::until_accepted;
 use super::{Scope, downstream, names, statement, upstream};
 use crate::error::{Error, Origin, Result};

@@ -6,17 +6,17 @@
 //! the same route, one of them reads it and the others use what it read. What is proven to be dropped
 //! upstream is remembered as well, for a long list of loads into it may follow.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use doris_types::call::MetaFilter;
 use doris_types::meta::{Backend, DatabaseMeta, TableMeta};
 use parking_lot::Mutex;
 
-use super::absence::{MISSING, missing, missing_database};
+use super::absence::{missing, missing_database};
 use super::names::target_dropped;
 use super::{downstream, look_for, upstream};
-use crate::error::{Origin, Result};
+use crate::error::Result;
 use crate::job::SyncType;
 use crate::plan::TableIngest;
 use crate::route::TableRoute;
@@ -157,10 +157,6 @@ impl Routes {
     }
 }
 
-/// Looks at the downstream before something that should be there is taken for dropped: a frontend that has
-/// just started, or lags behind, may answer without it.
-const ABSENCE_LOOKS: u32 = 5;
-
 /// A table as both sides have it now. Without the first it was dropped upstream; without the second, which is
 /// then looked for several times, its target is gone.
 pub(super) async fn look_at(
@@ -182,7 +178,7 @@ pub(super) async fn look_at(
         Taken::Missing => look_upstream(shell, source_id).await?,
     };
     match (source, target) {
-        (Some(source), None) => Ok((Some(source), look_again(shell, target_id).await?)),
+        (Some(source), None) => Ok((Some(source), look_downstream(shell, target_id).await?)),
         found => Ok(found),
     }
 }
@@ -191,33 +187,14 @@ fn with_id(db: DatabaseMeta, id: i64) -> Option<TableMeta> {
     db.tables.into_iter().find(|table| table.id == id)
 }
 
-/// Asks for a downstream table that was missing.
-async fn look_again(shell: &Shell, target_id: i64) -> Result<Option<TableMeta>> {
-    for _ in 1..ABSENCE_LOOKS {
-        shell.ctx.clock.sleep(shell.ctx.options.retry_min).await;
+/// Looks for a downstream table several times.
+async fn look_downstream(shell: &Shell, target_id: i64) -> Result<Option<TableMeta>> {
+    let look = async || {
         let filter = MetaFilter::Tables(vec![target_id]);
         let db = shell.ctx.downstream.meta(shell.target_database(), filter).await.map_err(downstream)?;
-        if let Some(table) = db.and_then(|db| with_id(db, target_id)) {
-            return Ok(Some(table));
-        }
-    }
-    Ok(None)
-}
-
-/// The downstream tables by id.
-pub(crate) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> {
-    let mut looks = 0;
-    loop {
-        let meta = shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await;
-        let db = meta.map_err(downstream)?;
-        let names: BTreeMap<i64, String> =
-            db.into_iter().flat_map(|db| db.tables).map(|table| (table.id, table.name)).collect();
-        looks += 1;
-        if !names.is_empty() || looks >= ABSENCE_LOOKS {
-            return Ok(names);
-        }
-        shell.ctx.clock.sleep(shell.ctx.options.retry_min).await;
-    }
+        Ok(db.and_then(|db| with_id(db, target_id)))
+    };
+    look_for(shell, &format!("downstream table {target_id}"), look).await
 }
 
 /// Whether a range text stands for more than one partition that is not known to be temporary.
@@ -259,7 +236,7 @@ async fn look_upstream(shell: &Shell, source_id: i64) -> Result<Option<TableMeta
         let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
         Ok(db.and_then(|db| with_id(db, source_id)))
     };
-    look_for(shell, Origin::UpstreamFe, MISSING, &format!("table {source_id}"), look).await
+    look_for(shell, &format!("table {source_id}"), look).await
 }
 
 /// Whether something absent from the metadata was dropped. Old FEs report no drops; with them absence has

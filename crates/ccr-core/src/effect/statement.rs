@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use doris_types::failure::Cause;
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::routes::table_names;
+use super::absence::table_names;
 use super::{downstream, medium, names};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Lane, LinkEffect, TableLink};

@@ -296,7 +296,7 @@ async fn check_partitions_gone(
             db.reports_drops.then_some(Gone::Unreported)
         })
     };
-    match look_for(shell, Origin::UpstreamFe, MISSING, &what, look).await? {
+    match look_for(shell, &what, look).await? {
         Some(Gone::Reported) | None => Ok(()),
         Some(Gone::Unreported) => Err(missing(&what)),
         Some(Gone::Never) => {
@@ -359,7 +359,7 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_look: bool) ->
         let is_certain = db.reports_drops || unlinked.iter().all(|id| db.tables.iter().any(|t| t.id == *id));
         Ok((is_certain || db.tables.iter().any(|table| table.kind == "OLAP")).then_some(db))
     };
-    let found = look_for(shell, Origin::UpstreamFe, MISSING, &format!("tables {unlinked:?}"), look).await?;
+    let found = look_for(shell, &format!("tables {unlinked:?}"), look).await?;
     let Some(db) = found else { return Ok(()) };
     if let Some(table) = db.tables.iter().find(|table| table.kind == "OLAP") {
         return Err(Error::blocked(

@@ -69,7 +69,7 @@ async fn take(shell: Arc<Shell>, source_id: i64, link: TableLink, label: String)
         // The name may change at any time; what counts is which table the snapshot then holds.
         let look = async || present(&shell, source_id).await;
         let what = format!("table {source_id}");
-        let source_name = match look_for(&shell, Origin::UpstreamFe, "CCR0303", &what, look).await? {
+        let source_name = match look_for(&shell, &what, look).await? {
             Some(Presence::Named(name)) => name,
             Some(Presence::Dropped) => {
                 // The stream meets the drop and ends this lane.

@@ -123,7 +123,7 @@ impl Shell {
     }
 
     /// Doubles from `retry_min` to `retry_max`; jitter of a quarter keeps jobs from marching in step.
-    fn backoff(&self, tries: u32) -> Duration {
+    pub fn backoff(&self, tries: u32) -> Duration {
         let options = &self.ctx.options;
         let base = options.retry_min.saturating_mul(1 << tries.clamp(1, 16).saturating_sub(1));
         let base = base.min(options.retry_max);

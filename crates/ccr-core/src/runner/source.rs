@@ -107,7 +107,7 @@ impl Source {
             let now = shell.ctx.upstream.meta(db_name, named.clone()).await.map_err(upstream)?;
             Ok(now.and_then(|db| db.tables.into_iter().next()))
         };
-        match look_for(shell, Origin::UpstreamFe, "CCR0303", &format!("table {name}"), look).await? {
+        match look_for(shell, &format!("table {name}"), look).await? {
             // It is there after all: the answer without it was a stale one.
             Some(table) if table.id == table_id => Ok(None),
             Some(table) => {

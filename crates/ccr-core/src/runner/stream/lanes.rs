@@ -137,7 +137,7 @@ impl Stream<'_> {
         let shell = Arc::clone(&self.shell);
         let look = async || lane::present(&shell, old_id).await;
         let what = format!("table {old_id}");
-        let found = look_for(&shell, Origin::UpstreamFe, "CCR0303", &what, look).await?;
+        let found = look_for(&shell, &what, look).await?;
         Ok(found.is_none().then_some(old_id))
     }
 
