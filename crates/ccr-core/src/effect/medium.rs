@@ -14,14 +14,14 @@ use super::routes::{has_equal_ranges, look_at};
 use super::statement::execute;
 use super::{downstream, upstream};
 use crate::error::Result;
-use crate::plan::TableMedia;
+use crate::plan::{Repeated, TableMedia};
 use crate::ports::Cluster;
 use crate::runner::shell::Shell;
 
 /// Sets the medium of the partitions of one table that both sides still have.
-pub(crate) async fn set(shell: &Shell, table: &TableMedia, in_doubt: bool) -> Result<()> {
+pub(crate) async fn set(shell: &Shell, table: &TableMedia) -> Result<()> {
     for sql in shell.retry(async || statements(shell, table).await).await? {
-        execute(shell, &sql, in_doubt).await?;
+        execute(shell, &sql, false, &Repeated::Accepted).await?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use super::submit::until_accepted;
 use super::{Scope, downstream, names, statement, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{ApartWork, FullSyncReason, Lane, SnapshotInfo, SnapshotStep, TableLink};
+use crate::plan::Repeated;
 use crate::runner::shell::Shell;
 
 /// How a restore ended.
@@ -254,7 +255,7 @@ pub(crate) async fn drop_stale_views(
     stale.retain(|name| present.contains(name));
     for name in &stale {
         let sql = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name));
-        statement::execute(shell, &sql, false).await?;
+        statement::execute(shell, &sql, false, &Repeated::Accepted).await?;
     }
     Ok(stale)
 }

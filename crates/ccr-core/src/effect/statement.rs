@@ -6,30 +6,29 @@
 //! one created under the same name since is never hit. The other statements can be repeated.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use doris_types::failure::Cause;
+use doris_types::failure::{Cause, Failure};
 use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::absence::table_names;
 use super::{downstream, medium, names};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Lane, LinkEffect, TableLink};
-use crate::plan::{Refused, Statement};
+use crate::plan::{Refused, Repeated, Statement};
 use crate::runner::shell::Shell;
 
-/// What an FE says to a statement that has been applied before.
-const APPLIED_BEFORE: &[&str] = &[
-    "Duplicate column name",
-    "does not exist",
-    "already exist",
-    "is already used",
-    "Nothing is changed",
-    "Unknown column",
-];
+/// What an FE says of something that is to be created and was, by an earlier try.
+const CREATED: Repeated = Repeated::Says(&["already exist"]);
+
+/// How often a CREATE TABLE is tried that the FE refuses.
+const CREATE_TRIES: u32 = 3;
 
 /// What an FE says when the index or partition that a statement names is not there.
 const GONE: &str = "not exist";
+
+/// The code of a statement that the target refuses.
+pub(crate) const REFUSED: &str = "CCR0112";
 
 /// The code of a table that is in the way of a new one.
 pub(crate) const NAME_TAKEN: &str = "CCR0312";
@@ -78,10 +77,17 @@ pub(crate) async fn run(
         Statement::CreateView { source_id, name, sql } => {
             if shell.retry(async || views(shell).await).await?.contains(name) {
                 // Views carry no id to tell ours from another, but they hold no rows either.
-                execute(shell, &format!("DROP VIEW IF EXISTS {}", qualified_name(db, name)), in_doubt)
-                    .await?;
+                let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(db, name));
+                execute(shell, &drop, in_doubt, &Repeated::Accepted).await?;
+            } else if shell.retry(async || table_id(shell, name).await).await?.is_some() {
+                return Err(Error::blocked(
+                    Origin::DownstreamFe,
+                    REFUSED,
+                    in_the_way(name),
+                    "drop or rename the downstream table",
+                ));
             }
-            execute(shell, sql, in_doubt).await?;
+            execute(shell, sql, in_doubt, &CREATED).await?;
             Ok(LinkEffect::ViewCreated { source_id: *source_id, name: name.clone() })
         }
         Statement::DropTable { source_id, target_id } => {
@@ -89,7 +95,8 @@ pub(crate) async fn run(
             Ok(LinkEffect::Dropped { source_id: *source_id })
         }
         Statement::DropView { source_id, name } => {
-            execute(shell, &format!("DROP VIEW IF EXISTS {}", qualified_name(db, name)), in_doubt).await?;
+            let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(db, name));
+            execute(shell, &drop, in_doubt, &Repeated::Accepted).await?;
             Ok(LinkEffect::ViewDropped { source_id: *source_id })
         }
         Statement::RenameTable { source_id, target_id, source_name, target_name } => {
@@ -117,12 +124,12 @@ pub(crate) async fn run(
                 Ok(LinkEffect::Replaced { gone_id: *old_id, by_id: *new_id, name: old_name.clone() })
             }
         }
-        Statement::Execute { sql, effect, .. } => {
-            execute(shell, sql, in_doubt).await?;
+        Statement::Execute { sql, effect, repeated, .. } => {
+            execute(shell, sql, in_doubt, repeated).await?;
             Ok(effect.clone())
         }
-        Statement::Try { source_id, sql, effect, refused } => {
-            let Err(error) = execute(shell, sql, in_doubt).await else { return Ok(effect.clone()) };
+        Statement::Try { source_id, sql, effect, repeated, refused } => {
+            let Err(error) = execute(shell, sql, in_doubt, repeated).await else { return Ok(effect.clone()) };
             if error.disposition != Disposition::Block {
                 return Err(error);
             }
@@ -140,7 +147,14 @@ pub(crate) async fn run(
         }
         Statement::SetMedium { tables } => {
             for table in tables {
-                medium::set(shell, table, in_doubt).await?;
+                if let Err(error) = medium::set(shell, table).await {
+                    if error.disposition != Disposition::Block {
+                        return Err(error);
+                    }
+                    // Where rows lie is not what they are: no table stops for it.
+                    let table = table.source_id;
+                    tracing::warn!(commit_seq, table, %error, "refused, the storage medium stays as it is");
+                }
             }
             Ok(LinkEffect::None)
         }
@@ -156,7 +170,7 @@ async fn create_table(
     in_doubt: bool,
 ) -> Result<LinkEffect> {
     if !in_doubt || shell.retry(async || table_id(shell, name).await).await?.is_none() {
-        execute(shell, sql, in_doubt).await?;
+        create(shell, sql, in_doubt).await?;
     }
     let target_id = shell
         .retry(async || {
@@ -181,33 +195,64 @@ async fn create_table(
     Ok(LinkEffect::Created { source_id, link: Box::new(link) })
 }
 
-/// Sends a statement until the FE has answered it. When an earlier answer was lost, or may have been, an
-/// FE that says it was applied before is believed.
-pub(super) async fn execute(shell: &Shell, sql: &str, in_doubt: bool) -> Result<()> {
+/// Creates a table. A refusal that may pass, for want of backends for instance, is not waited out for ever: the
+/// table can be copied, which holds up nobody else.
+async fn create(shell: &Shell, sql: &str, in_doubt: bool) -> Result<()> {
     let lost = AtomicBool::new(in_doubt);
+    let refusals = AtomicU32::new(0);
     shell
-        .retry(async || match shell.ctx.downstream.execute(Some(shell.target_database()), sql).await {
-            Ok(()) => Ok(()),
-            Err(failure) => {
-                let text = failure.text();
-                let answered = matches!(failure.cause, Cause::Sql { .. });
-                if answered
-                    && lost.load(Ordering::Relaxed)
-                    && APPLIED_BEFORE.iter().any(|applied| text.contains(applied))
-                {
-                    tracing::info!(answer = %text, "the statement was applied before");
-                    return Ok(());
+        .retry(async || {
+            let (error, is_answer) = match attempt(shell, sql, &lost, &CREATED).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => {
+                    let is_answer = matches!(failure.cause, Cause::Sql { .. });
+                    (downstream(failure), is_answer)
                 }
-                if failure.is_in_doubt() {
-                    lost.store(true, Ordering::Relaxed);
-                }
-                Err(downstream(failure))
-            }
+            };
+            let refusals = refusals.fetch_add(u32::from(is_answer), Ordering::Relaxed) + u32::from(is_answer);
+            Err(if refusals >= CREATE_TRIES && error.disposition != Disposition::Stop {
+                Error { disposition: Disposition::Block, ..error }
+            } else {
+                error
+            })
         })
         .await
 }
 
-async fn table_id(shell: &Shell, name: &str) -> Result<Option<i64>> {
+/// Sends a statement until the FE has answered it. When an earlier answer was lost, or may have been, a
+/// refusal that shows that it was applied before is believed.
+pub(super) async fn execute(shell: &Shell, sql: &str, in_doubt: bool, repeated: &Repeated) -> Result<()> {
+    let lost = AtomicBool::new(in_doubt);
+    shell.retry(async || attempt(shell, sql, &lost, repeated).await.map_err(downstream)).await
+}
+
+/// Sends a statement once. `lost` tells whether an earlier answer was lost.
+async fn attempt(
+    shell: &Shell,
+    sql: &str,
+    lost: &AtomicBool,
+    repeated: &Repeated,
+) -> std::result::Result<(), Failure> {
+    let Err(failure) = shell.ctx.downstream.execute(Some(shell.target_database()), sql).await else {
+        return Ok(());
+    };
+    let (text, is_answer) = (failure.text(), matches!(failure.cause, Cause::Sql { .. }));
+    if is_answer && lost.load(Ordering::Relaxed) && repeated.is_shown_by(&text) {
+        tracing::info!(answer = %text, "the statement was applied before");
+        return Ok(());
+    }
+    if failure.is_in_doubt() {
+        lost.store(true, Ordering::Relaxed);
+    }
+    Err(failure)
+}
+
+/// Why a view cannot be created: IF NOT EXISTS would pass it over.
+pub(super) fn in_the_way(name: &str) -> String {
+    format!("view {} is to be created, but the target has a table of that name", quote_identifier(name))
+}
+
+pub(super) async fn table_id(shell: &Shell, name: &str) -> Result<Option<i64>> {
     let names = table_names(shell).await?;
     Ok(names.into_iter().find(|(_, found)| found == name).map(|(id, _)| id))
 }

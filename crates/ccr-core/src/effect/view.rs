@@ -8,6 +8,7 @@
 use doris_types::failure::{Cause, Failure};
 use doris_types::sql::{CreateRewrite, qualified_name, rewrite_create_table};
 
+use super::statement::{in_the_way, table_id};
 use super::{downstream, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::runner::shell::Shell;
@@ -28,6 +29,10 @@ pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Ou
     let Some(text) = ctx.upstream.show_create_table(source_db, name).await.map_err(upstream)? else {
         return Ok(Outcome::NotThere);
     };
+    if !text.trim_start().starts_with("CREATE VIEW") {
+        // A table has the name by now.
+        return Ok(Outcome::NotThere);
+    }
     if ctx.downstream.views(target_db).await.map_err(downstream)?.iter().any(|view| view == name) {
         let probe_name = format!("__ccr_view_{source_id}");
         let probe = qualified_name(target_db, &probe_name);
@@ -37,6 +42,8 @@ pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Ou
         }
         execute(shell, &format!("DROP VIEW IF EXISTS {probe}")).await?.map_err(downstream)?;
         execute(shell, &format!("DROP VIEW IF EXISTS {target}")).await?.map_err(downstream)?;
+    } else if table_id(shell, name).await?.is_some() {
+        return Ok(Outcome::Refused(in_the_way(name)));
     }
     match execute(shell, &rewritten(shell, &text, name)?).await? {
         Ok(()) => Ok(Outcome::Copied),

@@ -21,6 +21,9 @@ pub enum Lane {
 /// A table on its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Apart {
+    /// Why it was to be copied when it was blocked: it is, once it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_again: Option<Box<PartialSyncReason>>,
     /// Everything of the table at or below this commit seq is in the target.
     pub cursor: i64,
     pub since_ms: i64,

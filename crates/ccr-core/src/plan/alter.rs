@@ -9,15 +9,25 @@ use doris_types::sql::{
 };
 
 use super::partition::unreadable;
-use super::{Plan, SkipReason, Statement, View, linked, partial};
+use super::{Plan, Repeated, SkipReason, Statement, View, linked, partial};
 use crate::change::Change;
 use crate::job::{LinkEffect, TableLink};
 
 /// `ALTER TABLE target clause`.
-pub(super) fn statement(source_id: i64, link: &TableLink, view: View<'_>, clause: &str) -> Plan {
+pub(super) fn statement(
+    source_id: i64,
+    link: &TableLink,
+    view: View<'_>,
+    clause: &str,
+    repeated: Repeated,
+) -> Plan {
     let sql = alter_table(link, view, clause);
-    Plan::Statement(Statement::Execute { source_id, sql, effect: LinkEffect::None })
+    Plan::Statement(Statement::Execute { source_id, sql, effect: LinkEffect::None, repeated })
 }
+
+/// Added columns are there, and dropped ones are gone.
+const CHANGED_COLUMNS: Repeated =
+    Repeated::Says(&["Duplicate column name", "does not exist", "Unknown column", "Nothing is changed"]);
 
 /// The text of it.
 pub(super) fn alter_table(link: &TableLink, view: View<'_>, clause: &str) -> String {
@@ -39,7 +49,8 @@ pub(super) fn columns(change: &Change, record: &ModifyColumnsRecord, view: View<
     let link = link_or_return!(record.table_id, change, view);
     match retarget_alter_table(&record.raw_sql, &view.spec.dest.database, &link.target_name) {
         Ok(sql) => {
-            Plan::Statement(Statement::Execute { source_id: record.table_id, sql, effect: LinkEffect::None })
+            let (source_id, effect, repeated) = (record.table_id, LinkEffect::None, CHANGED_COLUMNS);
+            Plan::Statement(Statement::Execute { source_id, sql, effect, repeated })
         }
         Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
     }
@@ -48,7 +59,7 @@ pub(super) fn columns(change: &Change, record: &ModifyColumnsRecord, view: View<
 pub(super) fn properties(change: &Change, record: &ModifyTablePropertyRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
     match set_properties_sql(&record.properties) {
-        Some(clause) => statement(record.table_id, link, view, &clause),
+        Some(clause) => statement(record.table_id, link, view, &clause, Repeated::Accepted),
         None => Plan::Skip(SkipReason::LocalProperty),
     }
 }
@@ -56,7 +67,7 @@ pub(super) fn properties(change: &Change, record: &ModifyTablePropertyRecord, vi
 pub(super) fn rename_column(change: &Change, record: &RenameColumnRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
     let (old, new) = (quote_identifier(&record.col_name), quote_identifier(&record.new_col_name));
-    statement(record.table_id, link, view, &format!("RENAME COLUMN {old} {new}"))
+    statement(record.table_id, link, view, &format!("RENAME COLUMN {old} {new}"), Repeated::RENAMED)
 }
 
 pub(super) fn comment(change: &Change, record: &ModifyCommentRecord, view: View<'_>) -> Plan {
@@ -80,7 +91,7 @@ pub(super) fn comment(change: &Change, record: &ModifyCommentRecord, view: View<
     if clause.is_empty() {
         return Plan::Skip(SkipReason::NothingToChange);
     }
-    statement(record.table_id, link, view, &clause)
+    statement(record.table_id, link, view, &clause, Repeated::Accepted)
 }
 
 pub(super) fn rename_partition(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
@@ -90,7 +101,7 @@ pub(super) fn rename_partition(change: &Change, record: &RenameRecord, view: Vie
     }
     let (old, new) =
         (quote_identifier(&record.old_partition_name), quote_identifier(&record.new_partition_name));
-    statement(record.table_id, link, view, &format!("RENAME PARTITION {old} {new}"))
+    statement(record.table_id, link, view, &format!("RENAME PARTITION {old} {new}"), Repeated::RENAMED)
 }
 
 pub(super) fn rename_rollup(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
@@ -99,12 +110,13 @@ pub(super) fn rename_rollup(change: &Change, record: &RenameRecord, view: View<'
         return partial(change, record.table_id);
     }
     let (old, new) = (quote_identifier(&record.old_rollup_name), quote_identifier(&record.new_rollup_name));
-    statement(record.table_id, link, view, &format!("RENAME ROLLUP {old} {new}"))
+    statement(record.table_id, link, view, &format!("RENAME ROLLUP {old} {new}"), Repeated::RENAMED)
 }
 
 pub(super) fn drop_rollup(change: &Change, record: &DropRollupRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
-    statement(record.table_id, link, view, &format!("DROP ROLLUP {}", quote_identifier(&record.index_name)))
+    let clause = format!("DROP ROLLUP {}", quote_identifier(&record.index_name));
+    statement(record.table_id, link, view, &clause, Repeated::DROPPED)
 }
 
 pub(super) fn bucket_num(
@@ -122,12 +134,13 @@ pub(super) fn bucket_num(
     };
     let buckets = if record.auto_bucket { "AUTO".to_owned() } else { record.bucket_num.to_string() };
     let clause = format!("MODIFY DISTRIBUTION DISTRIBUTED BY {kind} BUCKETS {buckets}");
-    statement(record.table_id, link, view, &clause)
+    statement(record.table_id, link, view, &clause, Repeated::Accepted)
 }
 
 pub(super) fn distribution_type(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
-    statement(record.table_id, link, view, "SET (\"distribution_type\" = \"random\")")
+    let clause = "SET (\"distribution_type\" = \"random\")";
+    statement(record.table_id, link, view, clause, Repeated::Accepted)
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use doris_types::record::{
 use doris_types::sql::{qualified_name, quote_identifier, quote_identifiers};
 
 use super::alter::{alter_table, link_or_return, statement};
-use super::{Plan, Refused, SkipReason, Statement, View, linked, partial};
+use super::{Plan, Refused, Repeated, SkipReason, Statement, View, linked, partial};
 use crate::change::Change;
-use crate::job::{LinkEffect, SyncType};
+use crate::job::{LinkEffect, PartialSyncReason, SyncType};
 
 /// A schema change or rollup: its last step changes the table, the others only announce it.
 pub(super) fn alter_job(change: &Change, record: &AlterJobRecord, view: View<'_>) -> Plan {
@@ -42,7 +42,7 @@ pub(super) fn inverted_indices(
     if drops.is_empty() {
         return Plan::Skip(SkipReason::NothingToChange);
     }
-    statement(record.table_id, link, view, &drops.join(", "))
+    statement(record.table_id, link, view, &drops.join(", "), Repeated::DROPPED)
 }
 
 /// A finished build of an index is repeated, one partition at a time.
@@ -66,6 +66,7 @@ pub(super) fn index_change_job(change: &Change, record: &IndexChangeJobRecord, v
         source_id: record.table_id,
         sql,
         effect: LinkEffect::None,
+        repeated: Repeated::Accepted,
         refused: Refused::CopyUnlessGone,
     })
 }
@@ -79,11 +80,17 @@ pub(super) fn replace_partitions(change: &Change, record: &ReplacePartitionsReco
     if names.is_empty() || record.partitions.is_empty() || !names.iter().all(is_mirrored) {
         return partial(change, source_id);
     }
+    // The only partition of an unpartitioned table carries the table's name. One of a partitioned table that
+    // happens to have that name is refused, and the table copied.
+    let as_target = |name: &String| {
+        if *name == link.source_name { link.target_name.clone() } else { name.clone() }
+    };
+    let replaced: Vec<String> = record.partitions.iter().map(as_target).collect();
     let list = |names: &[String]| quote_identifiers(names.iter().map(String::as_str));
     let clause = format!(
         "REPLACE PARTITION ({}) WITH TEMPORARY PARTITION ({}) PROPERTIES (\"strict_range\" = \"{}\", \
          \"use_temp_partition_name\" = \"{}\")",
-        list(&record.partitions),
+        list(&replaced),
         list(names),
         record.strict_range,
         record.use_temp_partition_name
@@ -92,6 +99,8 @@ pub(super) fn replace_partitions(change: &Change, record: &ReplacePartitionsReco
         source_id,
         sql: alter_table(link, view, &clause),
         effect: LinkEffect::TemporaryGone { source_id, names: names.clone() },
+        // They have become formal ones.
+        repeated: Repeated::Lacks(names.clone()),
         refused: Refused::Copy,
     })
 }
@@ -100,7 +109,8 @@ pub(super) fn replace_partitions(change: &Change, record: &ReplacePartitionsReco
 pub(super) fn recover(change: &Change, record: &RecoverInfoRecord, view: View<'_>) -> Plan {
     if !view.tables.contains_key(&record.table_id) && view.spec.sync_type() == SyncType::Database {
         let name = if record.new_table_name.is_empty() { &record.table_name } else { &record.new_table_name };
-        return Plan::AdoptTable { source_id: record.table_id, name: name.clone() };
+        let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
+        return Plan::AdoptTable { source_id: record.table_id, name: name.clone(), reason };
     }
     link_or_return!(record.table_id, change, view);
     partial(change, record.table_id)
@@ -110,7 +120,6 @@ pub(super) fn recover(change: &Change, record: &RecoverInfoRecord, view: View<'_
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::job::PartialSyncReason;
     use doris_types::record::BinlogType;
 
     #[test]
@@ -138,7 +147,11 @@ mod tests {
         let table = r#"{"dbId":1,"newDbName":"","tableId":33,"tableName":"t9","newTableName":"","partitionId":-1,"partitionName":"","newPartitionName":""}"#;
         assert_eq!(
             plan_of(60, BinlogType::RECOVER_INFO, table),
-            Plan::AdoptTable { source_id: 33, name: "t9".to_owned() }
+            Plan::AdoptTable {
+                source_id: 33,
+                name: "t9".to_owned(),
+                reason: PartialSyncReason::Appeared { commit_seq: 60 }
+            }
         );
         let partition = r#"{"dbId":1,"newDbName":"","tableId":10,"tableName":"t1","newTableName":"","partitionId":5,"partitionName":"p1","newPartitionName":""}"#;
         assert!(matches!(plan_of(60, BinlogType::RECOVER_INFO, partition), Plan::PartialSync { .. }));

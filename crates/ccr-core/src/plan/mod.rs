@@ -10,6 +10,7 @@ mod medium;
 mod names;
 mod partition;
 mod policy;
+mod repeated;
 mod table;
 mod upsert;
 mod view;
@@ -22,6 +23,7 @@ use crate::change::Change;
 use crate::job::{FullSyncReason, JobSpec, Lane, LinkEffect, PartialSyncReason, SyncType, TableLink};
 
 pub use policy::{POLICIES, Policy};
+pub use repeated::Repeated;
 
 /// What the planner knows of the job.
 #[derive(Debug, Clone, Copy)]
@@ -63,10 +65,11 @@ pub enum Plan {
         source_ids: Vec<i64>,
         reason: PartialSyncReason,
     },
-    /// A table appears that was not created: it is linked, and copied as one that leaves the stream.
+    /// A table appears that no statement creates downstream: it is linked, and copied as one that leaves the stream.
     AdoptTable {
         source_id: i64,
         name: String,
+        reason: PartialSyncReason,
     },
     FullSync(FullSyncReason),
     Block(Block),
@@ -173,17 +176,18 @@ pub enum Statement {
         new_name: String,
         swap: bool,
     },
-    /// A statement that can be repeated, or that says it was applied before.
     Execute {
         source_id: i64,
         sql: String,
         effect: LinkEffect,
+        repeated: Repeated,
     },
     /// The same, where a copy of the table does instead when the target refuses it.
     Try {
         source_id: i64,
         sql: String,
         effect: LinkEffect,
+        repeated: Repeated,
         refused: Refused,
     },
     /// Partitions live elsewhere; those that the target does not have are passed over.

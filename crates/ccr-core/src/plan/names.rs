@@ -3,7 +3,7 @@
 use doris_types::record::{RenameRecord, ReplaceTableRecord};
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::{Block, Plan, SkipReason, Statement, TrackId, View, linked, partial};
+use super::{Block, Plan, Repeated, SkipReason, Statement, TrackId, View, linked, partial};
 use crate::change::Change;
 use crate::job::{FullSyncReason, LinkEffect, NO_TARGET, PartialSyncReason, SyncType, TableLink};
 
@@ -18,6 +18,7 @@ pub(super) fn rename_table(change: &Change, record: &RenameRecord, view: View<'_
                 source_id: record.table_id,
                 name: record.new_table_name.clone(),
             },
+            repeated: Repeated::RENAMED,
         });
     }
     let link = match view.tables.get(&record.table_id) {
@@ -109,7 +110,8 @@ fn with_one_side(
     match (name_after(record, source_id), name_after(record, missing_id)) {
         // The other had the name when the snapshot came to it, and has another one since: it is still there.
         (_, Some(name)) if is_named && record.swap_table => {
-            Plan::AdoptTable { source_id: missing_id, name: name.to_owned() }
+            let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
+            Plan::AdoptTable { source_id: missing_id, name: name.to_owned(), reason }
         }
         // The other was gone when the snapshot came to it, replaced by this very change or dropped after it.
         _ if is_named => Plan::Skip(SkipReason::InSnapshot),
@@ -177,7 +179,9 @@ mod tests {
             plan_of(45, BinlogType::REPLACE_TABLE, &data)
         };
         for ((old_id, new_id), name) in [((99, 10), "b"), ((10, 99), "a")] {
-            assert_eq!(swap(old_id, new_id), Plan::AdoptTable { source_id: 99, name: name.to_owned() });
+            let reason = PartialSyncReason::Appeared { commit_seq: 45 };
+            let adopted = Plan::AdoptTable { source_id: 99, name: name.to_owned(), reason };
+            assert_eq!(swap(old_id, new_id), adopted);
         }
     }
 

@@ -10,7 +10,7 @@ use doris_types::record::{AddPartitionRecord, DropPartitionRecord};
 use doris_types::sql::{STORAGE_MEDIUM, add_partition_sql_with, drop_partition_sql};
 
 use super::alter::{alter_table, link_or_return, statement};
-use super::{Block, Plan, Refused, SkipReason, Statement, View, linked};
+use super::{Block, Plan, Refused, Repeated, SkipReason, Statement, View, linked};
 use crate::change::Change;
 use crate::job::LinkEffect;
 
@@ -33,9 +33,10 @@ pub(super) fn add(change: &Change, record: &AddPartitionRecord, view: View<'_>) 
             let (source_id, name) = (record.table_id, record.partition.name.clone());
             let effect = LinkEffect::TemporaryAdded { source_id, partition_id: record.partition.id, name };
             let sql = alter_table(link, view, &clause);
-            Plan::Statement(Statement::Try { source_id, sql, effect, refused: Refused::Ignore })
+            let (repeated, refused) = (Repeated::Says(&["already exist"]), Refused::Ignore);
+            Plan::Statement(Statement::Try { source_id, sql, effect, repeated, refused })
         }
-        Ok(clause) => statement(record.table_id, link, view, &clause),
+        Ok(clause) => statement(record.table_id, link, view, &clause, Repeated::Accepted),
         Err(_) if record.is_temp_partition => Plan::Skip(SkipReason::TemporaryPartition),
         Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
     }
@@ -51,9 +52,10 @@ pub(super) fn drop(change: &Change, record: &DropPartitionRecord, view: View<'_>
         Ok(clause) if record.is_temp_partition => {
             let source_id = record.table_id;
             let effect = LinkEffect::TemporaryGone { source_id, names: vec![name.clone()] };
-            Plan::Statement(Statement::Execute { source_id, sql: alter_table(link, view, &clause), effect })
+            let (sql, repeated) = (alter_table(link, view, &clause), Repeated::DROPPED);
+            Plan::Statement(Statement::Execute { source_id, sql, effect, repeated })
         }
-        Ok(clause) => statement(record.table_id, link, view, &clause),
+        Ok(clause) => statement(record.table_id, link, view, &clause, Repeated::DROPPED),
         Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use doris_types::record::{CreateTableRecord, DropTableRecord, TruncateTableRecord};
 use doris_types::sql::{
-    CreateRewrite, STORAGE_MEDIUM, qualified_name, rewrite_create_table, truncate_sql_tail,
+    CreateRewrite, STORAGE_MEDIUM, has_index_files, qualified_name, rewrite_create_table, truncate_sql_tail,
 };
 
 use super::alter::link_or_return;
 use super::partition::unreadable;
-use super::{Plan, SkipReason, Statement, View, linked};
+use super::{Plan, Repeated, SkipReason, Statement, View, linked};
 use crate::change::Change;
-use crate::job::{LinkEffect, SyncType};
+use crate::job::{LinkEffect, PartialSyncReason, SyncType};
 
 pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>) -> Plan {
     if view.spec.sync_type() == SyncType::Table {
@@ -26,6 +26,16 @@ pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>
         "VIEW" => true,
         _ => return Plan::Skip(SkipReason::NotReplicatedKind),
     };
+    let (source_id, name) = (record.table_id, record.table_name.clone());
+    if !is_view && has_index_files(&record.sql) {
+        // Index files come with the rowsets, and fit only where the index ids are the same, as a restore makes them.
+        let (binlog_type, commit_seq) = (change.record.binlog_type().name().to_owned(), change.commit_seq);
+        return Plan::AdoptTable {
+            source_id,
+            name,
+            reason: PartialSyncReason::Change { binlog_type, commit_seq },
+        };
+    }
     let mut property_overrides = BTreeMap::new();
     if !is_view && view.spec.options.replication_num > 0 {
         let replicas = view.spec.options.replication_num.to_string();
@@ -45,7 +55,6 @@ pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>
             return Plan::Block(unreadable(change, record.table_id, &error.to_string()));
         }
     };
-    let (source_id, name) = (record.table_id, record.table_name.clone());
     Plan::Statement(if is_view {
         Statement::CreateView { source_id, name, sql }
     } else {
@@ -77,6 +86,7 @@ pub(super) fn truncate(change: &Change, record: &TruncateTableRecord, view: View
             source_id: record.table_id,
             sql: format!("TRUNCATE TABLE {table} {tail}").trim_end().to_owned(),
             effect: LinkEffect::None,
+            repeated: Repeated::Accepted,
         }),
         Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
     }
@@ -122,6 +132,20 @@ mod tests {
             Plan::Statement(Statement::DropTable { source_id: 10, target_id: 110 })
         );
         assert_eq!(plan_of(60, BinlogType::DROP_TABLE, &data(77)), Plan::Skip(SkipReason::NeverReplicated));
+    }
+
+    #[test]
+    fn a_table_with_index_files_comes_as_a_copy() {
+        let data = |index: &str| {
+            format!(
+                r#"{{"dbId":1,"tableId":33,"tableName":"t9","tableType":"OLAP","sql":"CREATE TABLE `t9` (`k` int{index}) DUPLICATE KEY(`k`) DISTRIBUTED BY HASH(`k`) BUCKETS 1"}}"#
+            )
+        };
+        let plan = plan_of(60, BinlogType::CREATE_TABLE, &data(", INDEX i (`k`) USING INVERTED"));
+        let reason = PartialSyncReason::Change { binlog_type: "CREATE_TABLE".to_owned(), commit_seq: 60 };
+        assert_eq!(plan, Plan::AdoptTable { source_id: 33, name: "t9".to_owned(), reason });
+        let plan = plan_of(60, BinlogType::CREATE_TABLE, &data(""));
+        assert!(matches!(plan, Plan::Statement(Statement::CreateTable { .. })), "{plan:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use doris_types::record::ModifyViewDefRecord;
 use doris_types::sql::{qualified_name, quote_identifier, quote_string, rewrite_view_query};
 
 use super::partition::unreadable;
-use super::{Plan, SkipReason, Statement, View};
+use super::{Plan, Repeated, SkipReason, Statement, View};
 use crate::change::Change;
 use crate::job::{LinkEffect, SyncType};
 
@@ -27,7 +27,8 @@ pub(super) fn modify(change: &Change, record: &ModifyViewDefRecord, view: View<'
             Err(error) => return Plan::Block(unreadable(change, record.table_id, &error.to_string())),
         }
     };
-    Plan::Statement(Statement::Execute { source_id: record.table_id, sql, effect: LinkEffect::None })
+    let (source_id, effect, repeated) = (record.table_id, LinkEffect::None, Repeated::Accepted);
+    Plan::Statement(Statement::Execute { source_id, sql, effect, repeated })
 }
 
 /// The column list, which keeps names that the body alone would not give.

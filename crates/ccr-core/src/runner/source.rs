@@ -76,7 +76,9 @@ impl Source {
         let db_name = &self.scope.database;
         let filter =
             self.scope.table_id.map_or(MetaFilter::Tables(Vec::new()), |id| MetaFilter::Tables(vec![id]));
-        let Some(db) = shell.ctx.upstream.meta(db_name, filter).await.map_err(upstream)? else {
+        // A frontend that has just started may not know it yet.
+        let look = async || shell.ctx.upstream.meta(db_name, filter.clone()).await.map_err(upstream);
+        let Some(db) = look_for(shell, &format!("database {db_name}"), look).await? else {
             return Err(Error::blocked(
                 Origin::UpstreamFe,
                 "CCR0505",
@@ -95,7 +97,7 @@ impl Source {
             // A restore upstream that puts another table in its place drops nothing; or the answer is a stale one.
             let look = async || lane::present(shell, table_id).await;
             let what = format!("table {table_id}");
-            match look_for(shell, Origin::UpstreamFe, "CCR0303", &what, look).await? {
+            match look_for(shell, &what, look).await? {
                 Some(Presence::Named(_)) => return Ok(None),
                 Some(Presence::Dropped) => {}
                 None => how = "is missing, though not reported as dropped",

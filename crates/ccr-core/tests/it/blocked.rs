@@ -225,3 +225,19 @@ async fn a_copy_that_gave_way_leaves_a_foreign_table_of_its_new_name_alone() {
     run.caught_up().await;
     run.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_the_target_refuses_to_create_is_copied_and_holds_up_nobody() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.refused_creates.push("t2".to_owned());
+        world.create("t2", &[], 1);
+        world.load_all("t2");
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    run.check();
+    let history = run.world.with(|world| world.store.history.clone());
+    let reasons: Vec<&str> = history.iter().map(|entry| entry.reason.as_str()).collect();
+    assert!(reasons.iter().any(|reason| reason.contains("Failed to find enough backend")), "{reasons:?}");
+}

@@ -301,9 +301,8 @@ impl<'a> Stream<'a> {
                 }
                 self.pass_change(&change).await?;
             }
-            Barrier::AdoptTable { change, source_id, name } => {
+            Barrier::AdoptTable { change, source_id, name, reason } => {
                 self.job.handling = Some((change.commit_seq, change.record.binlog_type().to_string()));
-                let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
                 self.adopt(source_id, name, reason, change.commit_seq).await?;
                 self.pass_change(&change).await?;
             }

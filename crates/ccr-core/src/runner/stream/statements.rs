@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Held, Stream};
+use doris_types::record::Record;
+
+use super::{Held, Stream, copy_reason};
 use crate::change::Change;
 use crate::effect::statement;
-use crate::error::{Disposition, Result};
+use crate::error::{Disposition, Error, Result};
 use crate::failpoint::Moment;
 use crate::job::{ApartWork, Event, LinkEffect, PartialSyncReason, Phase, SnapshotStep};
 use crate::plan::{Statement, TrackId};
@@ -223,6 +225,16 @@ impl Stream<'_> {
                 if self.leave_view(change, &error).await? {
                     return self.pass_change(change).await;
                 }
+                if let Some((source_id, name)) = self.uncreated(change, &error) {
+                    // A copy does not need the statement, and where the target refuses that too, the others go on.
+                    let reason = copy_reason(&error, commit_seq);
+                    self.adopt(source_id, name, reason, commit_seq).await?;
+                    return self.pass_change(change).await;
+                }
+                if matches!(change.record, Record::ReplaceTable(_)) {
+                    // It is tried again when the job is: neither of its tables could do so by itself.
+                    return Err(error);
+                }
                 self.isolate(&alone, commit_seq - 1, error).await?;
                 return self.pass_change(change).await;
             }
@@ -234,6 +246,13 @@ impl Stream<'_> {
         let reason = binlog_type.to_string();
         self.job.history("statement", (commit_seq, commit_seq), reason, "done", began_ms).await;
         Ok(())
+    }
+
+    /// The table that a refused CREATE TABLE was about.
+    fn uncreated(&self, change: &Change, error: &Error) -> Option<(i64, String)> {
+        let Record::CreateTable(record) = &change.record else { return None };
+        let is_table = error.disposition == Disposition::Block && record.table_type != "VIEW";
+        is_table.then(|| (record.table_id, record.table_name.clone()))
     }
 
     pub(super) fn statement_in_doubt(&self, track: TrackId) -> Option<i64> {

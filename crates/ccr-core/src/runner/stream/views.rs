@@ -11,12 +11,10 @@ use doris_types::record::Record;
 
 use super::Stream;
 use crate::change::Change;
+use crate::effect::statement::REFUSED;
 use crate::effect::view::{self, Outcome};
 use crate::error::{Error, Result};
 use crate::job::Event;
-
-/// Refusals by content; what was refused for another reason is handled as with any statement.
-const REFUSED: &str = "CCR0112";
 
 /// The pause between two tries while nothing moves.
 const RETRY: Duration = Duration::from_secs(30);

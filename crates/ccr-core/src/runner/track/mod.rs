@@ -95,6 +95,7 @@ pub(super) enum Barrier {
         change: Box<Change>,
         source_id: i64,
         name: String,
+        reason: PartialSyncReason,
     },
     FullSync(FullSyncReason),
     Block {

@@ -150,7 +150,9 @@ impl Track {
             Plan::PartialSync { source_ids, reason } => {
                 Barrier::PartialSync { change: owned(), source_ids, reason }
             }
-            Plan::AdoptTable { source_id, name } => Barrier::AdoptTable { change: owned(), source_id, name },
+            Plan::AdoptTable { source_id, name, reason } => {
+                Barrier::AdoptTable { change: owned(), source_id, name, reason }
+            }
             Plan::FullSync(reason) => Barrier::FullSync(reason),
             Plan::Block(block) => Barrier::Block {
                 commit_seq,

@@ -77,6 +77,8 @@ pub struct Inner {
     pub sick_sources: Vec<i64>,
     /// Downstream backends that cannot be reached.
     pub dead_targets: Vec<i64>,
+    /// Tables that the target refuses to create.
+    pub refused_creates: Vec<String>,
     /// Upstream tables whose rows take for ever.
     pub slow_tables: Vec<i64>,
     /// Answers of `query_ingest` that say that the work goes on, per replica; none: ingest is synchronous.

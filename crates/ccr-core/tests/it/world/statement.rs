@@ -56,6 +56,9 @@ impl Inner {
     fn apply(&mut self, ddl: Ddl) -> Answer<()> {
         match ddl {
             Ddl::CancelRestore => self.cancel_restore()?,
+            Ddl::CreateTable { name, .. } if self.refused_creates.contains(&name) => {
+                return Err(refusal(1105, "Failed to find enough backend"));
+            }
             Ddl::CreateTable { name, columns, partitions, buckets, replicas } => {
                 if self.target.table(&name).is_none() {
                     let partitions: Vec<_> =

@@ -1,0 +1,57 @@
+//! Telling a statement that was applied before from one that is refused.
+//!
+//! Doris has no ids for statements. When the answer to one was lost, it is sent again, and a refusal may mean
+//! that the first one has taken effect. What such a refusal says depends on the statement; any other one counts
+//! as what it is.
+
+/// How a refusal shows that an earlier try has taken effect, of which the answer was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repeated {
+    /// Not at all: the statement can be repeated.
+    Accepted,
+    /// By saying one of these texts.
+    Says(&'static [&'static str]),
+    /// By saying that one of these temporary partitions does not exist.
+    Lacks(Vec<String>),
+}
+
+impl Repeated {
+    /// What was to be renamed has its new name.
+    pub const RENAMED: Self =
+        Self::Says(&["does not exist", "Unknown column", "already exist", "is already used"]);
+    /// What was to be dropped is gone.
+    pub const DROPPED: Self = Self::Says(&["does not exist"]);
+
+    /// Whether this answer shows it.
+    pub fn is_shown_by(&self, answer: &str) -> bool {
+        match self {
+            Self::Accepted => false,
+            Self::Says(texts) => texts.iter().any(|text| answer.contains(text)),
+            Self::Lacks(names) => {
+                let is_named = |name: &String| {
+                    [format!("[{name}]"), format!("'{name}'"), format!("`{name}`")]
+                        .iter()
+                        .any(|quoted| answer.contains(quoted.as_str()))
+                };
+                answer.contains("not exist") && names.iter().any(is_named)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Repeated;
+
+    #[test]
+    fn only_what_the_statement_itself_brings_about_shows_that_it_was_applied() {
+        let replaced = Repeated::Lacks(vec!["tp".to_owned()]);
+        assert!(replaced.is_shown_by("Temp partition[tp] does not exist"));
+        // It says nothing of what became of the temporary one.
+        assert!(!replaced.is_shown_by("Partition[tp1] does not exist"));
+        assert!(!replaced.is_shown_by("Temp partition[tp] has another range"));
+        assert!(Repeated::RENAMED.is_shown_by("Column[v] does not exist"));
+        assert!(!Repeated::DROPPED.is_shown_by("Table[t] is in atomic restore state"));
+        assert!(!Repeated::Accepted.is_shown_by("Unknown column 'v' in 'table list'"));
+    }
+}
