@@ -16,6 +16,8 @@ use crate::store::{HistoryEntry, Store, StoreError};
 pub enum Request {
     /// Pass over the binlog with exactly this commit seq.
     SkipBinlog { commit_seq: i64 },
+    /// Do not pass over it after all.
+    WithdrawSkip { commit_seq: i64 },
     /// Copy everything again; also approves a full sync that is held.
     FullSync { detail: String },
     /// Copy one table again, if its upstream id and name are still these.
@@ -26,6 +28,8 @@ pub enum Request {
 pub enum RequestError {
     #[error("skip_commit_seq: must be greater than {position}, up to which the job has applied everything")]
     AlreadyApplied { position: i64 },
+    #[error("skip_commit_seq: {commit_seq} is not among the binlogs that are to be skipped, {pending:?}")]
+    NotPending { commit_seq: i64, pending: Vec<i64> },
     #[error("skip_table: the job does not replicate table {table} with id {table_id}")]
     UnknownTable { table: String, table_id: i64 },
     #[error("a full sync is running, which copies every table")]
@@ -62,7 +66,10 @@ pub async fn apply(
         outcome: "recorded".to_owned(),
         duration_ms: 0,
     };
-    store.append_history(&job.id, epoch, &entry).await?;
+    if let Err(error) = store.append_history(&job.id, epoch, &entry).await {
+        // The request is recorded, and an answer that it failed would be wrong.
+        tracing::error!(%error, "cannot write the job's history");
+    }
     Ok(())
 }
 
@@ -85,15 +92,19 @@ fn decide(
 ) -> Result<Option<(Event, String)>, RequestError> {
     let (event, reason) = match request {
         Request::SkipBinlog { commit_seq } => {
-            let lowest = state
-                .tables
-                .values()
-                .filter_map(|link| link.lane.apart().map(|apart| apart.cursor))
-                .fold(position.commit_seq, i64::min);
-            if *commit_seq <= lowest {
-                return Err(RequestError::AlreadyApplied { position: lowest });
+            let (commit_seq, applied_to) = (*commit_seq, state.applied_to(position.commit_seq));
+            if commit_seq <= applied_to {
+                return Err(RequestError::AlreadyApplied { position: applied_to });
             }
-            (Event::SkipRequested { commit_seq: *commit_seq }, format!("skip commit seq {commit_seq}"))
+            (Event::SkipRequested { commit_seq, applied_to }, format!("skip commit seq {commit_seq}"))
+        }
+        Request::WithdrawSkip { commit_seq } => {
+            let commit_seq = *commit_seq;
+            let pending = state.pending_skips(position.commit_seq);
+            if !pending.contains(&commit_seq) {
+                return Err(RequestError::NotPending { commit_seq, pending });
+            }
+            (Event::SkipWithdrawn { commit_seq }, format!("do not skip commit seq {commit_seq}"))
         }
         Request::FullSync { .. } if matches!(state.phase, Phase::FullSync(_)) => return Ok(None),
         Request::FullSync { detail } => {

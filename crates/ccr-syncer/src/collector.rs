@@ -42,7 +42,10 @@ async fn collect_job(manager: &Manager, metrics: &Metrics, view: &JobView) {
     match manager.lag_of(view).await {
         Ok(lag) => metrics.set_lag(name, lag.binlogs, lag.seconds()),
         // The job itself meets the same failure and reports it.
-        Err(error) => debug!(job = name, %error, "lag unknown"),
+        Err(error) => {
+            debug!(job = %name, %error, "lag unknown");
+            metrics.lag_unknown(name);
+        }
     }
     // It may have been paused or deleted meanwhile, and its series with it.
     match manager.record(name) {

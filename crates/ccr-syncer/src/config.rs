@@ -11,6 +11,8 @@ use crate::api::Settings;
 use crate::flags::{DbType, Flags};
 
 /// Checks of a creation ask every backend and every table of a database.
+/// MySQL connections to a frontend when the flag sets no limit.
+const MOST_CONNECTIONS: usize = 1000;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
@@ -39,6 +41,15 @@ impl Config {
         if !flags.failpoints.is_empty() && !flags.enable_failpoints {
             bail!("failpoints: need enable_failpoints");
         }
+        for (flag, value) in [
+            ("connect_timeout", flags.connect_timeout),
+            ("rpc_timeout", flags.rpc_timeout),
+            ("commit_txn_timeout", flags.commit_txn_timeout),
+        ] {
+            if value.is_zero() {
+                bail!("{flag}: must be greater than 0");
+            }
+        }
         let max_packet = usize::try_from(flags.mysql_max_allowed_packet).unwrap_or(usize::MAX);
         let client = ClientOptions {
             connect_timeout: flags.connect_timeout,
@@ -46,7 +57,10 @@ impl Config {
             commit_timeout: flags.commit_txn_timeout,
             ingests_per_backend: flags.max_ingest_concurrency_per_backend as usize,
             max_allowed_packet: max_packet,
-            max_sql_connections: flags.fe_max_open_conns.max(1) as usize,
+            max_sql_connections: match flags.fe_max_open_conns {
+                0 => MOST_CONNECTIONS,
+                connections => connections as usize,
+            },
             compress_restore: flags.features.get("feature_compressed_snapshot"),
             ..ClientOptions::default()
         };

@@ -22,7 +22,7 @@ use crate::failpoint_ports::{FailpointConnector, FailpointStore};
 use crate::manager::{Manager, Parts};
 use crate::metrics::Metrics;
 use crate::ports_impl::DorisConnector;
-use crate::server::Server;
+use crate::server::{Bound, Server};
 
 /// How often jobs that could not be started are tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
@@ -39,15 +39,21 @@ pub struct Daemon {
 
 /// Runs a syncer until `shutdown` completes, and ends it in order.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let daemon = Daemon::start(config).await?;
+    let mut shutdown = std::pin::pin!(shutdown);
+    let daemon = tokio::select! {
+        started = Daemon::start(config) => started?,
+        // What it has begun ends with the process; a job can end anywhere.
+        () = &mut shutdown => return Ok(()),
+    };
     shutdown.await;
     daemon.stop().await;
     Ok(())
 }
 
 impl Daemon {
-    /// Opens the store, starts the jobs, and only then listens: the API knows every job from the first
-    /// request on.
+    /// Takes the address, opens the store, starts the jobs, and only then answers: the API knows every job from
+    /// the first request on, and a second syncer that is started by mistake fails before it takes the jobs of
+    /// the first.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         let connector = Arc::new(DorisConnector::new(config.client.clone(), Arc::clone(&metrics)));
@@ -62,6 +68,7 @@ impl Daemon {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         info!(version = crate::VERSION, database = %config.database.display(), "starting");
+        let bound = Bound::bind(&config.host, config.port).await?;
         let store = Arc::new(SqliteStore::open(&config.database).await?);
         let mut shared: Arc<dyn Store> = Arc::<SqliteStore>::clone(&store);
         let mut connector = connector;
@@ -88,14 +95,7 @@ impl Daemon {
         .await
         .context("read the jobs")?;
         let api = Arc::new(Api::new(Arc::clone(&manager), Arc::clone(&metrics), config.api));
-        let server = match Server::start(&config.host, config.port, api::router(api)).await {
-            Ok(server) => server,
-            Err(error) => {
-                manager.close().await;
-                store.close().await;
-                return Err(error);
-            }
-        };
+        let server = Server::start(bound, api::router(api));
         let cancel = CancellationToken::new();
         let collector = tokio::spawn(collector::run(Arc::clone(&manager), metrics, cancel.clone()));
         Ok(Self { server, manager, store, cancel, collector })

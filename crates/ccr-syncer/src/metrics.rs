@@ -21,7 +21,6 @@ const LARGE_BUCKETS: [f64; 19] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0,
     50.0,
 ];
-const PAGE_BYTES: u64 = 4096;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct JobLabel {
@@ -171,13 +170,18 @@ impl Metrics {
         self.lag_seconds.get_or_create(&label(job)).set(seconds);
     }
 
+    /// Removes a lag that is not known any more: an old one would read as if all were well.
+    pub fn lag_unknown(&self, job: &str) {
+        self.lag.remove(&label(job));
+        self.lag_seconds.remove(&label(job));
+    }
+
     /// Removes what only a running job has.
     pub fn job_stopped(&self, job: &str) {
         let label = label(job);
         self.sync_state.remove(&label);
         self.sub_sync_state.remove(&label);
-        self.lag.remove(&label);
-        self.lag_seconds.remove(&label);
+        self.lag_unknown(job);
     }
 
     /// Removes all series of a job.
@@ -255,9 +259,10 @@ impl Collector for ProcessCollector {
 
 /// `None` where there is no /proc.
 fn resident_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * PAGE_BYTES)
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 #[cfg(test)]

@@ -25,6 +25,13 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const BIND_TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// An address that is taken, and not served yet: connections wait.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
 /// A server that accepts connections until it is stopped.
 #[derive(Debug)]
 pub struct Server {
@@ -33,17 +40,25 @@ pub struct Server {
     connections: TaskTracker,
 }
 
-impl Server {
-    /// Listens on this address and no other. A port that is still in use is tried again for some seconds.
-    pub async fn start(host: &str, port: u16, router: Router) -> anyhow::Result<Self> {
+impl Bound {
+    /// Takes this address and no other. A port that is still in use is tried again for some seconds.
+    pub async fn bind(host: &str, port: u16) -> anyhow::Result<Self> {
         let listener = bind(host, port).await?;
         let address = listener.local_addr().context("ask for the address listened on")?;
+        Ok(Self { listener, address })
+    }
+}
+
+impl Server {
+    /// Answers whoever connects.
+    pub fn start(bound: Bound, router: Router) -> Self {
+        let Bound { listener, address } = bound;
         let cancel = CancellationToken::new();
         let connections = TaskTracker::new();
         let accepting = accept(listener, router, cancel.clone(), connections.clone());
         connections.spawn(accepting);
         info!(%address, "listening");
-        Ok(Self { address, cancel, connections })
+        Self { address, cancel, connections }
     }
 
     pub fn address(&self) -> SocketAddr {

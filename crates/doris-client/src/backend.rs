@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::clients::Clients;
 use crate::convert::{from_call, from_status, malformed};
+use crate::directory::address;
 
 /// Longest part of an HTTP answer that an error quotes.
 const MAX_QUOTED: usize = 500;
@@ -75,7 +76,7 @@ impl Clients {
 
     pub(crate) async fn backend_config(&self, backend: &Backend, key: &str) -> Result<Option<String>> {
         const OPERATION: &str = "GET /api/show_config";
-        let peer = format!("{}:{}", backend.host, backend.http_port);
+        let peer = address(&backend.host, backend.http_port);
         let failed = |cause| Failure::new(OPERATION, &*peer, cause);
         let url = format!("http://{peer}/api/show_config");
         let sent = self.http.get(url).query(&[("conf_item", key)]).send().await;
@@ -101,7 +102,7 @@ impl Clients {
 }
 
 fn thrift_address(backend: &Backend) -> String {
-    format!("{}:{}", backend.host, backend.be_port)
+    address(&backend.host, backend.be_port)
 }
 
 fn http_cause(error: &reqwest::Error) -> Cause {

@@ -34,7 +34,16 @@ impl Node {
     }
 
     pub(crate) fn rpc_address(&self) -> String {
-        format!("{}:{}", self.host, self.rpc_port)
+        address(&self.host, self.rpc_port)
+    }
+}
+
+/// `host:port`, with the brackets that an IPv6 address needs there.
+pub(crate) fn address(host: &str, port: impl std::fmt::Display) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
     }
 }
 
@@ -221,5 +230,18 @@ impl Directory {
             return false;
         }
         known.stale || known.read_at.is_none_or(|at| at.elapsed() >= self.options.frontends_max_age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn an_ipv6_address_is_put_in_brackets() {
+        assert_eq!(address("be1", 8040), "be1:8040");
+        assert_eq!(address("10.0.0.1", 8040), "10.0.0.1:8040");
+        assert_eq!(address("fd00::5", 8040), "[fd00::5]:8040");
+        assert_eq!(address("[fd00::5]", 8040), "[fd00::5]:8040");
     }
 }

@@ -73,7 +73,10 @@ pub(crate) async fn prepare(
             Err(error) => error,
         };
         match error.disposition {
-            Disposition::Block | Disposition::Stop | Disposition::PartialSync => return Err(error),
+            Disposition::Block | Disposition::Stop | Disposition::PartialSync => {
+                shell.gave_way(tries);
+                return Err(error);
+            }
             Disposition::RefreshMeta | Disposition::RetryElsewhere => {
                 for table in &txn.ingest.tables {
                     routes.forget(table.source_id);
@@ -90,6 +93,7 @@ pub(crate) async fn prepare(
             // Neither there nor dropped: what became of it cannot be found out any more. Or the rowset is
             // not kept: an index that a schema change has made since holds no binlogs of what came before
             // it. A copy of the table holds whatever came of it.
+            shell.gave_way(tries);
             return Err(Error { disposition: Disposition::PartialSync, ..error });
         }
         shell.pause(&error, tries).await;
@@ -111,7 +115,10 @@ pub(crate) async fn commit(
     let mut tries = 0;
     loop {
         let request = match prepared {
-            Prepared::Nothing | Prepared::Committed => return Ok(()),
+            Prepared::Nothing | Prepared::Committed => {
+                shell.recovered(tries);
+                return Ok(());
+            }
             Prepared::Ready(request) => request,
         };
         let error = match shell.ctx.downstream.commit_txn(&request).await {
@@ -127,7 +134,10 @@ pub(crate) async fn commit(
         };
         tries += 1;
         match error.disposition {
-            Disposition::Block | Disposition::Stop | Disposition::PartialSync => return Err(error),
+            Disposition::Block | Disposition::Stop | Disposition::PartialSync => {
+                shell.gave_way(tries);
+                return Err(error);
+            }
             Disposition::Retry | Disposition::RetryElsewhere => {
                 shell.pause(&error, tries).await;
                 prepared = Prepared::Ready(request);

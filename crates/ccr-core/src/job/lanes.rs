@@ -25,6 +25,15 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 incremental.statement_in_doubt = None;
             }
             let link = next.tables.get_mut(&source_id).ok_or(refused)?;
+            let copy_again = match (&why, link.lane.apart()) {
+                (Leaving::Blocked(_), Some(Apart { work: ApartWork::PartialSync { reason, .. }, .. })) => {
+                    Some(Box::new(reason.clone()))
+                }
+                (Leaving::Blocked(_), Some(Apart { copy_again, .. })) => copy_again.clone(),
+                (Leaving::Blocked(_), None) | (Leaving::PartialSync(_) | Leaving::HoldingUp { .. }, _) => {
+                    None
+                }
+            };
             let work = match why {
                 Leaving::Blocked(blocked) => ApartWork::Blocked(blocked),
                 Leaving::PartialSync(reason) => {
@@ -36,7 +45,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             };
             // A table that leaves again from its own lane keeps the moment it first left.
             let since_ms = link.lane.apart().map_or(at_ms, |apart| apart.since_ms);
-            link.lane = Lane::Apart(Apart { cursor, since_ms, work });
+            link.lane = Lane::Apart(Apart { cursor, since_ms, work, copy_again });
         }
         Event::TableAdopted { source_id, name, cursor, reason, at_ms } => {
             let link = TableLink {
@@ -89,7 +98,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.source_name.clone_from(&old.source_name);
             let since_ms = old.lane.apart().map_or(0, |apart| apart.since_ms);
             let work = ApartWork::CatchUp { statement_in_doubt: None, trails: false };
-            link.lane = Lane::Apart(Apart { cursor: link.synced_to, since_ms, work });
+            link.lane = Lane::Apart(Apart { cursor: link.synced_to, since_ms, work, copy_again: None });
             next.tables.insert(source_id, link);
         }
         Event::CursorMoved { source_id, cursor } => {
@@ -139,22 +148,26 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         | Event::StatementStarted { .. }
         | Event::StatementDone { .. }
         | Event::SkipRequested { .. }
+        | Event::SkipWithdrawn { .. }
         | Event::Blocked(_)
         | Event::Unblocked => return Err(refused),
     }
     Ok(())
 }
 
-/// Lets every blocked table try again from its cursor; one that was never copied has to be.
+/// Lets every blocked table try again from its cursor. One whose copy was blocked is copied, and so is one that never
+/// was.
 pub(super) fn unblock(job_id: &str, state: &mut JobState) {
     for link in state.tables.values_mut() {
         if let Lane::Apart(apart) = &mut link.lane
             && matches!(apart.work, ApartWork::Blocked(_))
         {
-            apart.work = if link.target_id == NO_TARGET {
+            let never_copied = (link.target_id == NO_TARGET)
+                .then_some(PartialSyncReason::NameTaken { commit_seq: apart.cursor + 1 });
+            apart.work = if let Some(reason) = apart.copy_again.take().map(|reason| *reason).or(never_copied)
+            {
                 state.snapshots_taken += 1;
                 let label = partial_label(job_id, state.snapshots_taken);
-                let reason = PartialSyncReason::NameTaken { commit_seq: apart.cursor + 1 };
                 ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
             } else {
                 ApartWork::CatchUp { statement_in_doubt: None, trails: false }
@@ -256,4 +269,54 @@ impl LinkEffect {
 fn exchange_names(first: &mut TableLink, second: &mut TableLink) {
     std::mem::swap(&mut first.source_name, &mut second.source_name);
     std::mem::swap(&mut first.target_name, &mut second.target_name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Blocked, Incremental, transition};
+    use super::*;
+
+    fn flowing() -> JobState {
+        let link = TableLink {
+            source_name: "t".to_owned(),
+            target_name: "t".to_owned(),
+            target_id: 9,
+            synced_to: 10,
+            named_to: None,
+            lane: Lane::Flowing,
+            temporary: BTreeMap::new(),
+        };
+        let phase = Phase::Incremental(Incremental { since_ms: 1, statement_in_doubt: None });
+        JobState { phase, tables: BTreeMap::from([(1, link)]), ..JobState::new("j", 1) }
+    }
+
+    fn after<const N: usize>(state: &JobState, events: [Event; N]) -> JobState {
+        let next = |state: JobState, event| transition("j", &state, event).expect("is legal");
+        events.into_iter().fold(state.clone(), next)
+    }
+
+    #[test]
+    fn a_table_whose_copy_is_blocked_is_copied_when_it_is_tried_again() {
+        let blocked = Blocked {
+            code: "CCR0503".to_owned(),
+            message: "m".to_owned(),
+            hint: "h".to_owned(),
+            commit_seq: 20,
+            binlog_type: String::new(),
+            since_ms: 1,
+        };
+        let reason = PartialSyncReason::Requested { detail: "force".to_owned() };
+        let left = |why| Event::TableLeft { source_id: 1, cursor: 20, why, at_ms: 2 };
+        let copied = after(&flowing(), [left(Leaving::PartialSync(reason.clone()))]);
+        let held = after(&copied, [left(Leaving::Blocked(blocked.clone())), Event::Unblocked]);
+        let again = held.apart(1).map(|apart| apart.work.clone());
+        assert!(
+            matches!(&again, Some(ApartWork::PartialSync { reason: kept, .. }) if *kept == reason),
+            "{again:?}"
+        );
+        // One that was caught up with goes on with that.
+        let caught = after(&flowing(), [left(Leaving::Blocked(blocked)), Event::Unblocked]);
+        let again = caught.apart(1).map(|apart| apart.work.clone());
+        assert!(matches!(again, Some(ApartWork::CatchUp { .. })), "{again:?}");
+    }
 }

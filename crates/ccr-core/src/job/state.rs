@@ -260,6 +260,18 @@ impl JobState {
         }
     }
 
+    /// Up to where everything is applied, on the job's own list, of which `position` tells, and on those of its tables.
+    pub fn applied_to(&self, position: i64) -> i64 {
+        let cursors = self.tables.values().filter_map(|link| link.lane.apart()).map(|apart| apart.cursor);
+        cursors.fold(position, i64::min)
+    }
+
+    /// Binlogs that an operator has asked to pass over and that are still to come.
+    pub fn pending_skips(&self, position: i64) -> Vec<i64> {
+        let applied_to = self.applied_to(position);
+        self.skips.iter().copied().filter(|seq| *seq > applied_to).collect()
+    }
+
     /// What an operator must act on: of the job, or of one of its tables.
     pub fn any_block(&self) -> Option<&Blocked> {
         self.blocked.as_ref().or_else(|| {

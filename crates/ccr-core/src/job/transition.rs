@@ -128,8 +128,13 @@ pub enum Event {
     ViewCopied {
         source_id: i64,
     },
-    /// An operator asks to pass over a binlog.
+    /// An operator asks to pass over a binlog. Up to `applied_to` no such request can matter any more.
     SkipRequested {
+        commit_seq: i64,
+        applied_to: i64,
+    },
+    /// The operator has thought better of it.
+    SkipWithdrawn {
         commit_seq: i64,
     },
     /// An operator must act.
@@ -295,8 +300,12 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::ViewCopied { .. }),
         ) => lanes::step(job_id, &mut next, event)?,
         (_, Event::SourceTableFound { source_id }) => next.source_table = Some(source_id),
-        (_, Event::SkipRequested { commit_seq }) => {
+        (_, Event::SkipRequested { commit_seq, applied_to }) => {
+            next.skips.retain(|seq| *seq > applied_to);
             next.skips.insert(commit_seq);
+        }
+        (_, Event::SkipWithdrawn { commit_seq }) => {
+            next.skips.remove(&commit_seq);
         }
         (_, Event::Blocked(blocked)) => next.blocked = Some(blocked),
         (_, Event::Unblocked) => {
@@ -360,6 +369,7 @@ impl Event {
             Event::ViewLeft { .. } => "ViewLeft",
             Event::ViewCopied { .. } => "ViewCopied",
             Event::SkipRequested { .. } => "SkipRequested",
+            Event::SkipWithdrawn { .. } => "SkipWithdrawn",
             Event::Blocked(_) => "Blocked",
             Event::Unblocked => "Unblocked",
         }

@@ -81,6 +81,7 @@ impl Shell {
                         Disposition::Block | Disposition::Stop | Disposition::PartialSync
                     ) =>
                 {
+                    self.gave_way(tries);
                     return Err(error);
                 }
                 Err(error) => {
@@ -118,6 +119,13 @@ impl Shell {
     pub fn recovered(&self, tries: u32) {
         if tries > 0 {
             tracing::info!(tries, "recovered");
+            self.update_status(|status| status.last_error = None);
+        }
+    }
+
+    /// Clears the error shown, once another one, which is reported where it leads to, has ended the tries.
+    pub fn gave_way(&self, tries: u32) {
+        if tries > 0 {
             self.update_status(|status| status.last_error = None);
         }
     }

@@ -99,6 +99,7 @@ fn render(progress: &JobProgress) -> Value {
         "step": status.step,
         "blocked": blocked(status.blocked.as_ref()),
         "last_error": status.last_error,
+        "pending_skips": state.pending_skips(commit_seq),
         "held_full_sync": state.held_full_sync.as_ref().map(held),
         "history": history,
         "apart": status.apart,

@@ -50,9 +50,12 @@ fn read(mut fields: Fields) -> FieldResult<(String, control::Request)> {
     let needed = |field: &str| SpecError::new(field, format!("is required when skip_by is {skip_by}"));
     let detail = || format!("job_skip_binlog {skip_by}");
     let request = match skip_by.to_lowercase().as_str() {
-        "silence" => match commit_seq.ok_or_else(|| needed("skip_commit_seq"))? {
-            commit_seq if commit_seq > 0 => control::Request::SkipBinlog { commit_seq },
-            _ => return Err(SpecError::new("skip_commit_seq", "must be greater than 0")),
+        method @ ("silence" | "withdraw") => match commit_seq.ok_or_else(|| needed("skip_commit_seq"))? {
+            commit_seq if commit_seq <= 0 => {
+                return Err(SpecError::new("skip_commit_seq", "must be greater than 0"));
+            }
+            commit_seq if method == "silence" => control::Request::SkipBinlog { commit_seq },
+            commit_seq => control::Request::WithdrawSkip { commit_seq },
         },
         "fullsync" => control::Request::FullSync { detail: detail() },
         "partialsync" => control::Request::PartialSync {
@@ -61,7 +64,7 @@ fn read(mut fields: Fields) -> FieldResult<(String, control::Request)> {
             detail: detail(),
         },
         _ => {
-            let problem = format!("must be silence, fullsync or partialsync, not {skip_by:?}");
+            let problem = format!("must be silence, withdraw, fullsync or partialsync, not {skip_by:?}");
             return Err(SpecError::new("skip_by", problem));
         }
     };

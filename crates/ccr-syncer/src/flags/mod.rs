@@ -73,19 +73,19 @@ pub struct Flags {
     )]
     pub db_dir: PathBuf,
 
-    /// Host of a mysql or postgresql database
+    /// Host of a mysql or postgresql database; no effect, as this build knows sqlite3 only
     #[arg(long = "db_host", default_value = "127.0.0.1", help_heading = "Metadata database")]
     pub db_host: String,
 
-    /// Port of a mysql or postgresql database
+    /// Port of a mysql or postgresql database; no effect
     #[arg(long = "db_port", default_value_t = 3306, help_heading = "Metadata database")]
     pub db_port: u16,
 
-    /// User of a mysql or postgresql database
+    /// User of a mysql or postgresql database; no effect
     #[arg(long = "db_user", default_value = "root", help_heading = "Metadata database")]
     pub db_user: String,
 
-    /// Password of a mysql or postgresql database; prefer config_file, a command line can be read by others
+    /// Password of a mysql or postgresql database; no effect. Prefer config_file, a command line can be read by others
     #[arg(
         long = "db_password",
         default_value = "",
@@ -94,11 +94,11 @@ pub struct Flags {
     )]
     pub db_password: Secret,
 
-    /// Name of the mysql database or postgresql schema
+    /// Name of the mysql database or postgresql schema; no effect
     #[arg(long = "db_name", default_value = "ccr", help_heading = "Metadata database")]
     pub db_name: String,
 
-    /// Connections to a mysql or postgresql database
+    /// Connections to a mysql or postgresql database; no effect
     #[arg(
         long = "db_max_open_conns",
         value_name = "N",
@@ -121,11 +121,11 @@ pub struct Flags {
           value_parser = args::parse_bool, action = ArgAction::Set)]
     pub log_also_to_stderr: bool,
 
-    /// Rotated log files to keep
+    /// Rotated log files to keep; 0 for all
     #[arg(long = "log_retain_num", value_name = "N", default_value_t = 30, help_heading = "Logs")]
     pub log_retain_num: u32,
 
-    /// Days to keep rotated log files
+    /// Days to keep rotated log files; 0 for ever
     #[arg(long = "log_retain_days", value_name = "DAYS", default_value_t = 7, help_heading = "Logs")]
     pub log_retain_days: u32,
 
@@ -148,7 +148,7 @@ pub struct Flags {
     #[arg(long = "mysql_max_allowed_packet", value_name = "BYTES", default_value_t = 1 << 30, help_heading = "Doris")]
     pub mysql_max_allowed_packet: u64,
 
-    /// MySQL connections to a frontend
+    /// MySQL connections to a frontend; 0 for no limit but that of this program, 1000
     #[arg(long = "fe_max_open_conns", value_name = "N", default_value_t = 20, help_heading = "Doris")]
     pub fe_max_open_conns: u32,
 

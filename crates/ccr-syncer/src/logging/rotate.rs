@@ -44,8 +44,14 @@ impl RotatingFile {
             file,
             size,
             max_bytes,
-            retain_files: retain_files as usize,
-            retain: DAY * retain_days,
+            retain_files: match retain_files {
+                0 => usize::MAX,
+                files => files as usize,
+            },
+            retain: match retain_days {
+                0 => Duration::MAX,
+                days => DAY * days,
+            },
         };
         Ok(Self(Arc::new(Mutex::new(open))))
     }
@@ -63,7 +69,7 @@ impl Write for RotatingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut open = self.0.lock();
         if open.size > 0 && open.size + bytes.len() as u64 > open.max_bytes {
-            open.rotate()?;
+            open.rotate();
         }
         // Whole lines, so that lines of several threads are not mixed.
         open.file.write_all(bytes)?;
@@ -77,13 +83,16 @@ impl Write for RotatingFile {
 }
 
 impl Open {
-    fn rotate(&mut self) -> io::Result<()> {
+    /// Puts the file aside and begins another. Where that fails, the old one grows on: no line is lost.
+    fn rotate(&mut self) {
         let stamp = Zoned::now().strftime("%Y%m%d-%H%M%S.%6f").to_string();
-        std::fs::rename(&self.path, sibling(&self.path, &stamp))?;
-        self.file = append(&self.path)?;
-        self.size = 0;
+        // Somebody else may have put it aside already; then there is nothing to rename.
+        let _ = std::fs::rename(&self.path, sibling(&self.path, &stamp));
+        if let Ok(file) = append(&self.path) {
+            self.size = file.metadata().map_or(0, |data| data.len());
+            self.file = file;
+        }
         self.remove_old();
-        Ok(())
     }
 
     /// Failing to remove an old log is no reason to lose a new line.
@@ -144,6 +153,20 @@ mod tests {
         old.sort();
         let texts: Vec<String> = old.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
         assert_eq!(texts, ["four four\n", "five five\n"]);
+    }
+
+    #[test]
+    fn no_line_is_lost_when_somebody_else_puts_the_file_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.log");
+        let mut file = RotatingFile::with_limit(&path, 0, 0, 10).unwrap();
+        file.write_all(b"one two\n").unwrap();
+        std::fs::rename(&path, dir.path().join("s.log-1")).unwrap();
+        for line in ["three\n", "four four\n", "five five\n"] {
+            file.write_all(line.as_bytes()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "five five\n");
+        assert_eq!(put_aside(&path).len(), 2, "zero keeps all");
     }
 
     #[test]

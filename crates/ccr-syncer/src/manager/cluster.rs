@@ -156,10 +156,10 @@ impl Manager {
         for database in gone {
             let name = child_name(template, &database);
             match self.delete(&name).await {
-                Ok(()) => info!(job = name, database, "the database is gone, its job is deleted"),
+                Ok(()) => info!(job = %name, database, "the database is gone, its job is deleted"),
                 Err(ManagerError::NotExist { .. }) => {}
                 Err(error) => {
-                    warn!(job = name, %error, "the job of a database that is gone is not deleted, will try again");
+                    warn!(job = %name, %error, "the job of a database that is gone is not deleted, will try again");
                     continue;
                 }
             }

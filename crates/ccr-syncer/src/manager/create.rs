@@ -88,9 +88,9 @@ impl Manager {
             });
         }
         for warning in &report.warnings {
-            warn!(job = entry.name, warning, "noticed while creating the job");
+            warn!(job = %entry.name, warning, "noticed while creating the job");
         }
-        info!(job = entry.name, id = record.id, "job created");
+        info!(job = %entry.name, id = record.id, "job created");
         let created = Created { job_id: record.id.clone(), warnings: report.warnings };
         self.start_or_mark(entry, record).await;
         Ok(created)

@@ -1,7 +1,7 @@
 //! How far a job is behind, asked from the upstream frontend.
 
 use ccr_core::job::SyncType;
-use ccr_core::status::{ProgressState, TableStatus};
+use ccr_core::status::{JobStatus, ProgressState, TableStatus};
 use doris_types::call::{BinlogLag, BinlogScope, MetaFilter};
 use doris_types::failure::Failure;
 
@@ -83,13 +83,7 @@ impl Manager {
             next_timestamp_ms,
         } = answer;
         Ok(Lag {
-            // Without a finished snapshot the target is not equal, however short the binlog is; nor is it
-            // while a table has left the stream.
-            binlogs: if is_copying(view.status.progress) || !view.status.apart.is_empty() {
-                lag.max(1)
-            } else {
-                lag.max(0)
-            },
+            binlogs: if is_short_of_source(&view.status) { lag.max(1) } else { lag.max(0) },
             first_commit_seq,
             last_commit_seq,
             next_commit_seq,
@@ -114,6 +108,12 @@ fn further_behind(job: BinlogLag, table: BinlogLag) -> BinlogLag {
         last_timestamp_ms: job.last_timestamp_ms.max(table.last_timestamp_ms),
         ..job
     }
+}
+
+/// Whether the target cannot be equal, however short the binlog is: a snapshot is not finished, a table has left the
+/// stream, or something is blocked, whose list may hold nothing newer because its table was dropped.
+fn is_short_of_source(status: &JobStatus) -> bool {
+    is_copying(status.progress) || !status.apart.is_empty() || status.blocked.is_some()
 }
 
 fn is_copying(progress: ProgressState) -> bool {

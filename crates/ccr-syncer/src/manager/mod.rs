@@ -120,7 +120,7 @@ impl Manager {
             let slot = match job.record {
                 Ok(record) => Slot::job(record, Activity::Paused),
                 Err(error) => {
-                    error!(job = job.name, %error, "job cannot be read");
+                    error!(job = %job.name, %error, "job cannot be read");
                     Slot::unreadable(&error)
                 }
             };
@@ -219,11 +219,11 @@ impl Manager {
     async fn start_or_mark(&self, entry: &Entry, record: JobRecord) {
         let slot = match self.start(&record).await {
             Ok(running) => {
-                info!(job = entry.name, "job started");
+                info!(job = %entry.name, "job started");
                 Slot::job(record, Activity::Running(Arc::new(running)))
             }
             Err(error @ StoreError::Corrupt { .. }) => {
-                error!(job = entry.name, %error, "job cannot be read");
+                error!(job = %entry.name, %error, "job cannot be read");
                 Slot::unreadable(&error)
             }
             Err(
@@ -232,7 +232,7 @@ impl Manager {
                 | StoreError::Fenced { .. }
                 | StoreError::Unavailable { .. }),
             ) => {
-                error!(job = entry.name, %error, "job could not be started, will try again");
+                error!(job = %entry.name, %error, "job could not be started, will try again");
                 Slot::job(record, Activity::Failed(error.to_string()))
             }
         };

@@ -19,7 +19,7 @@ impl Manager {
             if record.desired != DesiredState::Paused {
                 manager.parts.store.set_desired(&record.id, DesiredState::Paused).await?;
                 record.desired = DesiredState::Paused;
-                info!(job = entry.name, "job paused");
+                info!(job = %entry.name, "job paused");
             }
             stop(&activity).await;
             manager.parts.metrics.job_stopped(&entry.name);
@@ -41,7 +41,7 @@ impl Manager {
             if record.desired != DesiredState::Running {
                 manager.parts.store.set_desired(&record.id, DesiredState::Running).await?;
                 record.desired = DesiredState::Running;
-                info!(job = entry.name, "job resumed");
+                info!(job = %entry.name, "job resumed");
             }
             if is_flowing(&activity) {
                 return Ok(());
@@ -83,7 +83,7 @@ impl Manager {
             entry.set(Slot::Gone);
             manager.forget(&entry);
             manager.parts.metrics.job_deleted(&entry.name);
-            info!(job = entry.name, "job deleted");
+            info!(job = %entry.name, "job deleted");
             Ok(())
         })
         .await
@@ -107,7 +107,7 @@ impl Manager {
             apply_mapping(&mut record.spec.src.host_mapping, &src);
             apply_mapping(&mut record.spec.dest.host_mapping, &dest);
             manager.parts.store.set_clusters(&record.id, &record.spec.src, &record.spec.dest).await?;
-            info!(job = entry.name, "host mapping changed");
+            info!(job = %entry.name, "host mapping changed");
             match activity {
                 Activity::Paused => entry.set(Slot::job(record, activity)),
                 Activity::Running(_) | Activity::Failed(_) => {

@@ -33,7 +33,7 @@ impl Manager {
             stop(&activity).await;
             let applied = manager.apply(&record, &request).await;
             if applied.is_ok() {
-                info!(job = entry.name, ?request, "request of an operator recorded");
+                info!(job = %entry.name, ?request, "request of an operator recorded");
             }
             match activity {
                 Activity::Paused => {}
@@ -57,7 +57,7 @@ impl Manager {
             change(&mut record.spec.options);
             record.spec.validate()?;
             manager.parts.store.set_options(&record.id, &record.spec.options).await?;
-            info!(job = entry.name, options = ?record.spec.options, "options changed");
+            info!(job = %entry.name, options = ?record.spec.options, "options changed");
             match activity {
                 Activity::Paused => entry.set(Slot::job(record, activity)),
                 Activity::Running(_) | Activity::Failed(_) => {
@@ -77,11 +77,11 @@ impl Manager {
     }
 
     /// Sets the property `is_being_synced` of the target table, or of every table of the target database.
-    /// All are tried; the error lists those that failed.
+    /// All are tried; the error lists those that failed. That can take long, and nothing waits for it: the
+    /// property has nothing to do with what the job's task does.
     pub async fn set_being_synced(self: &Arc<Self>, name: &str, value: bool) -> ManagerResult<()> {
         let (manager, entry) = (Arc::clone(self), self.operable(name)?);
         self.detached(async move {
-            let _operation = entry.operation.lock().await;
             let (record, _) = entry.job()?;
             let dest = &record.spec.dest;
             let downstream = manager.parts.connector.downstream(dest);
@@ -90,7 +90,7 @@ impl Manager {
                 SyncType::Database => target_tables(&*downstream, dest).await?,
             };
             mark(&*downstream, dest, &tables, value).await?;
-            info!(job = entry.name, tables = tables.len(), value, "is_being_synced set");
+            info!(job = %entry.name, tables = tables.len(), value, "is_being_synced set");
             Ok(())
         })
         .await

@@ -176,7 +176,8 @@ impl Cluster for FakeCluster {
         let tables = tables.map(|(name, table)| TableMeta {
             id: table.id,
             name: name.clone(),
-            kind: table.kind.clone(),
+            // The list of names tells no more than names.
+            kind: if matches!(filter, MetaFilter::Names) { String::new() } else { table.kind.clone() },
             partitions: Vec::new(),
         });
         Ok(Some(DatabaseMeta {
@@ -230,6 +231,12 @@ impl Cluster for FakeCluster {
         self.check("show_create_table")?;
         let state = self.state.lock();
         let found = state.databases.get(database).and_then(|database| database.tables.get(table));
+        if found.is_some_and(|table| table.kind == "MATERIALIZED_VIEW") {
+            let message = "not support async materialized view, please use `show create materialized view`";
+            let (code, state) = (1105, "HY000".to_owned());
+            let cause = Cause::Sql { code, state, message: message.to_owned() };
+            return Err(Failure::new("SHOW CREATE TABLE", "fe", cause));
+        }
         Ok(found.map(|table| table.create.clone()))
     }
 

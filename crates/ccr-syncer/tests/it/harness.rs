@@ -13,7 +13,7 @@ use ccr_syncer::api::{self, Api, Settings};
 use ccr_syncer::clock::SystemClock;
 use ccr_syncer::manager::{Manager, Parts};
 use ccr_syncer::metrics::Metrics;
-use ccr_syncer::server::Server;
+use ccr_syncer::server::{Bound, Server};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -78,7 +78,7 @@ impl Node {
         .unwrap();
         let settings = Settings { failpoints: true, ..Settings::default() };
         let api = Arc::new(Api::new(Arc::clone(&manager), Arc::clone(&metrics), settings));
-        let server = Server::start("127.0.0.1", 0, api::router(api)).await.unwrap();
+        let server = Server::start(Bound::bind("127.0.0.1", 0).await.unwrap(), api::router(api));
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
         Self { up, down, connector, store, metrics, manager, server, http, dir }
     }

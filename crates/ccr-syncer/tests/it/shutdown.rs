@@ -13,9 +13,17 @@ use crate::fake::{FakeCluster, FakeConnector, database};
 use crate::harness::database_job;
 
 async fn start(dir: &tempfile::TempDir, connector: &Arc<FakeConnector>) -> Daemon {
+    start_at(dir, connector, 0).await.unwrap()
+}
+
+async fn start_at(
+    dir: &tempfile::TempDir,
+    connector: &Arc<FakeConnector>,
+    port: u16,
+) -> anyhow::Result<Daemon> {
     let config = Config {
         host: "127.0.0.1".to_owned(),
-        port: 0,
+        port,
         database: dir.path().join("ccr.db"),
         engine: EngineOptions::default(),
         client: Default::default(),
@@ -24,7 +32,7 @@ async fn start(dir: &tempfile::TempDir, connector: &Arc<FakeConnector>) -> Daemo
         failpoints: Vec::new(),
     };
     let connector: Arc<dyn Connector> = Arc::<FakeConnector>::clone(connector);
-    Daemon::start_with(config, Arc::new(Metrics::new()), connector, Arc::new(SystemClock)).await.unwrap()
+    Daemon::start_with(config, Arc::new(Metrics::new()), connector, Arc::new(SystemClock)).await
 }
 
 #[tokio::test]
@@ -61,8 +69,28 @@ async fn a_daemon_ends_in_order_with_a_request_running_and_goes_on_later() {
 }
 
 #[tokio::test]
+async fn a_second_daemon_at_the_same_address_leaves_the_jobs_of_the_first_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (up, down) = (FakeCluster::new(), FakeCluster::new());
+    up.state.lock().databases.insert("shop".to_owned(), database("shop", true));
+    let connector = FakeConnector::new(&up, &down);
+    let first = start(&dir, &connector).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let created = http.post(format!("http://{}/create_ccr", first.address()));
+    created.body(database_job("j").to_string()).send().await.unwrap();
+    let store = ccr_store::SqliteStore::open(&dir.path().join("ccr.db")).await.unwrap();
+    let id = ccr_core::store::Store::job_by_name(&store, "j").await.unwrap().unwrap().id;
+    let (state, position) = ccr_core::store::Store::load(&store, &id).await.unwrap();
+
+    let error = start_at(&dir, &connector, first.address().port()).await.unwrap_err();
+    assert!(format!("{error:#}").contains("cannot listen on"), "{error:#}");
+    // Nobody has taken the lease that the first one got when it created the job.
+    ccr_core::store::Store::save_state(&store, &id, 1, &state, &position).await.unwrap();
+    first.stop().await;
+}
+
+#[tokio::test]
 async fn an_address_that_is_not_ours_is_an_error_that_names_it() {
-    let error =
-        ccr_syncer::server::Server::start("203.0.113.1", 9190, axum::Router::new()).await.unwrap_err();
+    let error = ccr_syncer::server::Bound::bind("203.0.113.1", 9190).await.unwrap_err();
     assert!(format!("{error:#}").contains("203.0.113.1:9190"), "{error:#}");
 }

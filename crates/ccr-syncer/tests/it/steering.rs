@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ccr_core::store::Store;
 use ccr_syncer::api::{self, Api, Settings};
-use ccr_syncer::server::Server;
+use ccr_syncer::server::{Bound, Server};
 use serde_json::{Value, json};
 
 use crate::fake::{database, good_table};
@@ -45,6 +45,26 @@ async fn several_skips_are_stored_when_their_answers_arrive() {
 }
 
 #[tokio::test]
+async fn a_skip_is_shown_while_it_is_pending_and_can_be_withdrawn() {
+    let node = paused_and_flowing(database_job("j")).await;
+    for seq in [12, 30] {
+        let body = json!({ "name": "j", "skip_by": "silence", "skip_commit_seq": seq });
+        node.call("job_skip_binlog", body).await;
+    }
+    let pending = async || {
+        let progress = node.call("job_progress", json!({ "name": "j" })).await;
+        progress["job_progress"]["pending_skips"].clone()
+    };
+    assert_eq!(pending().await, json!([12, 30]));
+    let withdraw = json!({ "name": "j", "skip_by": "withdraw", "skip_commit_seq": 12 });
+    assert_eq!(node.post("job_skip_binlog", withdraw.clone()).await, json!({ "success": true }));
+    assert_eq!((pending().await, stored_skips(&node).await), (json!([30]), vec![30]));
+    let again = node.post("job_skip_binlog", withdraw).await;
+    let text = again["error_msg"].as_str().unwrap();
+    assert!(text.contains("12 is not among the binlogs that are to be skipped, [30]"), "{text}");
+}
+
+#[tokio::test]
 async fn a_running_job_goes_on_with_its_skip() {
     let node = paused_and_flowing(database_job("j")).await;
     node.call("resume", json!({ "name": "j" })).await;
@@ -62,7 +82,10 @@ async fn a_refused_skip_names_its_field_and_changes_nothing() {
         (json!({ "skip_by": "silence" }), "name: is required"),
         (json!({ "name": "j" }), "skip_by: is required"),
         (json!({ "name": "j", "skip_by": "" }), "skip_by: must not be empty"),
-        (json!({ "name": "j", "skip_by": "loudly" }), "skip_by: must be silence, fullsync or partialsync"),
+        (
+            json!({ "name": "j", "skip_by": "loudly" }),
+            "skip_by: must be silence, withdraw, fullsync or partialsync",
+        ),
         (
             json!({ "name": "j", "skip_by": "silence" }),
             "skip_commit_seq: is required when skip_by is silence",
@@ -192,7 +215,7 @@ async fn failpoints_exist_only_when_enabled() {
     assert_eq!(node.refused("failpoint", json!({ "failpoint": "" })).await, "name: is required");
 
     let api = Api::new(Arc::clone(&node.manager), Arc::clone(&node.metrics), Settings::default());
-    let server = Server::start("127.0.0.1", 0, api::router(Arc::new(api))).await.unwrap();
+    let server = Server::start(Bound::bind("127.0.0.1", 0).await.unwrap(), api::router(Arc::new(api)));
     let url = format!("http://{}/failpoint", server.address());
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     assert_eq!(http.post(&url).body("{}").send().await.unwrap().status(), 404);
