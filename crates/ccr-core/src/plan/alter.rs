@@ -9,9 +9,9 @@ use doris_types::sql::{
 };
 
 use super::partition::unreadable;
-use super::{Plan, Repeated, SkipReason, Statement, View, linked, partial};
+use super::{Block, Plan, Repeated, SkipReason, Statement, View, linked, partial};
 use crate::change::Change;
-use crate::job::{LinkEffect, TableLink};
+use crate::job::{LinkEffect, SyncType, TableLink};
 
 /// `ALTER TABLE target clause`.
 pub(super) fn statement(
@@ -24,6 +24,8 @@ pub(super) fn statement(
     let sql = alter_table(link, view, clause);
     Plan::Statement(Statement::Execute { source_id, sql, effect: LinkEffect::None, repeated })
 }
+
+const BINLOG_ENABLE: &str = "binlog.enable";
 
 /// Added columns are there, and dropped ones are gone.
 const CHANGED_COLUMNS: Repeated =
@@ -58,6 +60,21 @@ pub(super) fn columns(change: &Change, record: &ModifyColumnsRecord, view: View<
 
 pub(super) fn properties(change: &Change, record: &ModifyTablePropertyRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
+    let is_disabled = record.properties.get(BINLOG_ENABLE).is_some_and(|value| value == "false");
+    if is_disabled && view.spec.sync_type() == SyncType::Table {
+        // In a database job later loads show it themselves, by rowsets that are not kept.
+        return Plan::Block(Block {
+            code: "CCR0507",
+            message: format!(
+                "the binlog of upstream table {} was disabled at commit seq {}",
+                link.source_name, change.commit_seq
+            ),
+            hint: "set binlog.enable = true on the table, then /force_fullsync the job: what is written in \
+                   between is in no binlog"
+                .to_owned(),
+            tables: vec![record.table_id],
+        });
+    }
     match set_properties_sql(&record.properties) {
         Some(clause) => statement(record.table_id, link, view, &clause, Repeated::Accepted),
         None => Plan::Skip(SkipReason::LocalProperty),
@@ -208,6 +225,15 @@ mod tests {
             plan_of(60, BinlogType::MODIFY_TABLE_PROPERTY, data),
             Plan::Skip(SkipReason::LocalProperty)
         );
+    }
+
+    #[test]
+    fn a_table_job_stops_where_the_binlog_of_its_table_was_disabled() {
+        let data = r#"{"dbId":1,"tableId":10,"properties":{"binlog.enable":"false"},"sql":""}"#;
+        let plan = plan_for(&spec("t1", "t1"), 60, BinlogType::MODIFY_TABLE_PROPERTY, data);
+        assert!(matches!(&plan, Plan::Block(block) if block.code == "CCR0507"), "{plan:?}");
+        let plan = plan_of(60, BinlogType::MODIFY_TABLE_PROPERTY, data);
+        assert_eq!(plan, Plan::Skip(SkipReason::LocalProperty));
     }
 
     #[test]

@@ -130,6 +130,7 @@ fn disabled(scope: &BinlogScope) -> Error {
         Origin::UpstreamFe,
         "CCR0507",
         format!("the binlog of upstream database {} is disabled", scope.database),
-        "set binlog.enable = true on the database and its tables, then resume the job",
+        "set binlog.enable = true on the database and its tables, then /force_fullsync the job: what is written in \
+         between is in no binlog",
     )
 }
