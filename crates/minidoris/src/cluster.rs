@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::exec::DdlState;
 use crate::fault::{Counters, DebugPoints, Faults, Holds, NodeId};
 use crate::frontend_config;
+use crate::mysql::clients::Clients;
 use crate::options::ClusterOptions;
 use crate::persist::Store;
 use crate::snapshot::SnapshotJobs;
@@ -54,6 +55,8 @@ pub struct ClusterInner {
     pub clock: Clock,
     /// Runs SELECT over copies of the tables.
     pub queries: crate::query::Engine,
+    /// Who is connected to the query ports.
+    pub clients: Clients,
     /// Keeps the state on disk, when asked for.
     pub store: Option<Store>,
     /// `notify_waiters()` after every visible change, for bounded waits.
@@ -101,6 +104,7 @@ impl ClusterInner {
             counters: Counters::default(),
             clock: Clock::default(),
             queries: crate::query::Engine::default(),
+            clients: Clients::default(),
             store: None,
             changed: Notify::new(),
             running: OnceLock::new(),

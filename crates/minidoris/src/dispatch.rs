@@ -4,6 +4,7 @@
 //! every statement itself, as if it had forwarded it and waited for the journal; what Doris forwards to
 //! the master needs a living master here too.
 
+mod assign;
 mod kind;
 pub mod variables;
 
@@ -61,9 +62,9 @@ pub async fn run(
     access::check::statement(&cluster.fe.lock(), session, &statement)?;
     tracing::debug!(cluster = %cluster.name, fe, statement = kind(text), "running");
     match &statement {
-        Statement::Set(items) => {
-            variables::set(cluster, session, items);
-            Ok(Answer::ok())
+        Statement::Set(items) => assign::run(cluster, session, items).await.map(|()| Answer::ok()),
+        Statement::Kill { id, only_query } => {
+            cluster.clients.kill(&cluster.fe.lock(), session, *id, *only_query).map(|()| Answer::ok())
         }
         Statement::Use(name) => use_database(cluster, session, name).map(|()| Answer::ok()),
         Statement::Show(wanted) => show::run(cluster, session, wanted).map(Answer::Rows),
@@ -154,7 +155,7 @@ fn named_or_current(db: Option<&str>, session: &Session) -> SqlResult<String> {
 /// What a follower forwards. Reads of the own catalogue and session statements stay local.
 fn needs_master(statement: &Statement) -> bool {
     match statement {
-        Statement::Set(_) | Statement::Use(_) => false,
+        Statement::Set(_) | Statement::Use(_) | Statement::Kill { .. } => false,
         Statement::Query(query) => match query.kind {
             sql::QueryKind::Select | sql::QueryKind::Explain => false,
             sql::QueryKind::Insert | sql::QueryKind::Delete | sql::QueryKind::Update => true,

@@ -20,8 +20,18 @@ pub struct Session {
     pub frontend: usize,
     pub database: Option<String>,
     pub variables: BTreeMap<String, String>,
+    /// What `SET @name = …` set, by name in lower case.
+    pub user_variables: BTreeMap<String, UserValue>,
     /// Set from BEGIN to COMMIT or ROLLBACK.
     pub transaction: Option<Explicit>,
+}
+
+/// The value of a user variable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserValue {
+    /// `None` is NULL.
+    pub text: Option<String>,
+    pub is_number: bool,
 }
 
 /// What one statement answers.

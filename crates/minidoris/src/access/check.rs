@@ -9,8 +9,8 @@ use super::{UserIdentity, Wanted};
 use crate::error::{SqlError, SqlResult};
 use crate::session::{ResultSet, Session};
 use crate::sql::{
-    AccountStatement, AlterOperation, AsyncViewStatement, GrantLevel, Granted, Recover, Show, ShowKind,
-    Statement, TableName,
+    AccountStatement, AlterOperation, AsyncViewStatement, GrantLevel, Granted, Recover, SetScope, Show,
+    ShowKind, Statement, TableName,
 };
 use crate::state::FeState;
 
@@ -209,7 +209,7 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
         Statement::Accepted(words) => accepted(state, session, words),
         Statement::Use(db) => entering(state, session, db.strip_prefix("internal.").unwrap_or(db)),
         Statement::Show(wanted) => show(state, session, wanted),
-        Statement::Set(items) => match items.iter().any(|item| item.global) {
+        Statement::Set(items) => match items.iter().any(|item| item.scope == SetScope::Global) {
             true => globally(state, session, Wanted::ADMIN),
             false => Ok(()),
         },
@@ -217,6 +217,7 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
         | Statement::Begin { .. }
         | Statement::Commit
         | Statement::Rollback
+        | Statement::Kill { .. }
         | Statement::Query(_) => Ok(()),
     }
 }
@@ -288,11 +289,11 @@ fn show(state: &FeState, session: &Session, show: &Show) -> SqlResult<()> {
     match &show.kind {
         ShowKind::Databases
         | ShowKind::Variables { .. }
-        | ShowKind::ProcessList
+        | ShowKind::ProcessList { .. }
         | ShowKind::Resources
         | ShowKind::StoragePolicies
         | ShowKind::Repositories
-        | ShowKind::Empty { .. }
+        | ShowKind::Constant { .. }
         | ShowKind::Grants { all: false, user: None } => Ok(()),
         ShowKind::Grants { user: Some(user), .. } if *user == identity_of(session) => Ok(()),
         ShowKind::Grants { .. } | ShowKind::Roles => globally(state, session, Wanted::GRANT),

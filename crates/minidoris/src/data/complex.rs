@@ -22,7 +22,7 @@ enum Literal {
 
 /// The text of a value of the type, given by any spelling; `None` when it is none.
 pub fn canonical(data_type: &str, text: &str) -> Option<String> {
-    let mut reader = Reader { rest: text, depth: 0 };
+    let mut reader = Reader { rest: text, depth: 0, is_printed: false };
     let literal = reader.literal()?;
     reader.rest.trim().is_empty().then(|| print(data_type, &literal)).flatten()
 }
@@ -47,23 +47,22 @@ fn print(data_type: &str, literal: &Literal) -> Option<String> {
     if *literal == Literal::Null {
         return Some("null".to_owned());
     }
-    let inner = |name: &str| data_type.strip_prefix(name)?.strip_suffix('>');
-    if let Some(element) = inner("array<") {
-        let Literal::List(items) = literal else { return None };
-        let items: Option<Vec<String>> = items.iter().map(|item| print(element, item)).collect();
-        return Some(format!("[{}]", items?.join(", ")));
-    }
-    if let Some(types) = inner("map<") {
-        let [key_type, value_type] = split(types)[..] else { return None };
-        let Literal::Pairs(pairs) = literal else { return None };
-        let pair = |(key, value): &(Literal, Literal)| {
-            Some(format!("{}:{}", print(key_type, key)?, print(value_type, value)?))
-        };
-        let pairs: Option<Vec<String>> = pairs.iter().map(pair).collect();
-        return Some(format!("{{{}}}", pairs?.join(", ")));
-    }
-    if let Some(fields) = inner("struct<") {
-        return print_struct(&split(fields), literal);
+    match Elements::of(data_type) {
+        Some(Elements::Array(element)) => {
+            let Literal::List(items) = literal else { return None };
+            let items: Option<Vec<String>> = items.iter().map(|item| print(element, item)).collect();
+            return Some(format!("[{}]", items?.join(", ")));
+        }
+        Some(Elements::Map(key_type, value_type)) => {
+            let Literal::Pairs(pairs) = literal else { return None };
+            let pair = |(key, value): &(Literal, Literal)| {
+                Some(format!("{}:{}", print(key_type, key)?, print(value_type, value)?))
+            };
+            let pairs: Option<Vec<String>> = pairs.iter().map(pair).collect();
+            return Some(format!("{{{}}}", pairs?.join(", ")));
+        }
+        Some(Elements::Struct(fields)) => return print_struct(&fields, literal),
+        None => {}
     }
     let text = match literal {
         Literal::Text(text) | Literal::Bare(text) => text,
@@ -82,10 +81,7 @@ fn print(data_type: &str, literal: &Literal) -> Option<String> {
 }
 
 /// Fields come by position, or by name in any order.
-fn print_struct(fields: &[&str], literal: &Literal) -> Option<String> {
-    let fields: Option<Vec<(&str, &str)>> = fields.iter().map(|field| field.split_once(':')).collect();
-    let fields: Vec<(&str, &str)> =
-        fields?.into_iter().map(|(name, ty)| (name.trim().trim_matches('`'), ty)).collect();
+fn print_struct(fields: &[(&str, &str)], literal: &Literal) -> Option<String> {
     let values: Vec<&Literal> = match literal {
         Literal::Tuple(values) if values.len() == fields.len() => values.iter().collect(),
         Literal::Pairs(pairs) if pairs.len() == fields.len() => {
@@ -107,6 +103,74 @@ fn print_struct(fields: &[&str], literal: &Literal) -> Option<String> {
         .map(|((name, ty), value)| Some(format!("\"{name}\":{}", print(ty, value)?)))
         .collect();
     Some(format!("{{{}}}", printed?.join(", ")))
+}
+
+/// The types of the elements of a type that has any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Elements<'t> {
+    Array(&'t str),
+    /// Keys and values.
+    Map(&'t str, &'t str),
+    /// Names and types of the fields.
+    Struct(Vec<(&'t str, &'t str)>),
+}
+
+impl<'t> Elements<'t> {
+    pub fn of(data_type: &'t str) -> Option<Self> {
+        let inner = |name: &str| data_type.strip_prefix(name)?.strip_suffix('>');
+        if let Some(element) = inner("array<") {
+            return Some(Elements::Array(element));
+        }
+        if let Some(types) = inner("map<") {
+            let [key, value] = split(types)[..] else { return None };
+            return Some(Elements::Map(key, value));
+        }
+        let fields = split(inner("struct<")?);
+        let field = |field: &&'t str| {
+            let (name, data_type) = field.split_once(':')?;
+            Some((name.trim().trim_matches('`'), data_type))
+        };
+        fields.iter().map(field).collect::<Option<_>>().map(Elements::Struct)
+    }
+
+    /// The type of the element under a key; fields count from one or go by name.
+    pub fn data_type(&self, key: &str) -> Option<&'t str> {
+        match self {
+            Elements::Array(element) | Elements::Map(_, element) => Some(*element),
+            Elements::Struct(fields) => Self::field(fields, key).map(|at| fields[at].1),
+        }
+    }
+
+    fn field(fields: &[(&str, &str)], key: &str) -> Option<usize> {
+        let by_name = fields.iter().position(|(name, _)| name.eq_ignore_ascii_case(key));
+        by_name.or_else(|| key.parse::<usize>().ok()?.checked_sub(1)).filter(|at| *at < fields.len())
+    }
+}
+
+/// The text of the element of a value: the entry of a map, the field of a struct, or the element of an array,
+/// which counts from one, or from the end when the number is negative. `None` when it is NULL or not there.
+pub fn element_of(data_type: &str, text: &str, key: &str) -> Option<String> {
+    let elements = Elements::of(data_type)?;
+    let literal = Reader { rest: text, depth: 0, is_printed: true }.literal()?;
+    let found = match (&elements, &literal) {
+        (Elements::Array(_), Literal::List(items)) => {
+            let number: i64 = key.parse().ok()?;
+            let length = i64::try_from(items.len()).ok()?;
+            let at = if number < 0 { length + number } else { number - 1 };
+            items.get(usize::try_from(at).ok()?)?
+        }
+        (Elements::Map(key_type, _), Literal::Pairs(pairs)) => {
+            let wanted = print(key_type, &Literal::Text(key.to_owned()))?;
+            &pairs.iter().find(|(key, _)| print(key_type, key).as_ref() == Some(&wanted))?.1
+        }
+        (Elements::Struct(fields), Literal::Pairs(pairs)) => &pairs.get(Elements::field(fields, key)?)?.1,
+        _ => return None,
+    };
+    match found {
+        Literal::Null => None,
+        Literal::Text(text) | Literal::Bare(text) => Some(text.clone()),
+        Literal::List(_) | Literal::Tuple(_) | Literal::Pairs(_) => print(elements.data_type(key)?, found),
+    }
 }
 
 /// A column that takes any value of the type.
@@ -152,6 +216,8 @@ const MAX_DEPTH: usize = 32;
 struct Reader<'a> {
     rest: &'a str,
     depth: usize,
+    /// The text of a stored value, in which nothing is escaped: a quote ends a text only where a value can end.
+    is_printed: bool,
 }
 
 impl Reader<'_> {
@@ -242,11 +308,13 @@ impl Reader<'_> {
         let mut text = String::new();
         let mut chars = self.rest.char_indices();
         while let Some((at, ch)) = chars.next() {
-            if ch == quote {
-                self.rest = &self.rest[at + ch.len_utf8()..];
+            let after = &self.rest[at + ch.len_utf8()..];
+            let may_end = || after.trim_start().starts_with([',', ':', ']', '}']);
+            if ch == quote && (!self.is_printed || after.is_empty() || may_end()) {
+                self.rest = after;
                 return Some(text);
             }
-            text.push(if ch == '\\' { chars.next()?.1 } else { ch });
+            text.push(if ch == '\\' && !self.is_printed { chars.next()?.1 } else { ch });
         }
         None
     }

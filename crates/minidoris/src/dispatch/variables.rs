@@ -1,15 +1,15 @@
 //! System variables, and the SELECTs without a table that drivers send when they connect.
 //!
-//! Every SET is accepted and remembered for its session, whether or not Doris knows the variable; only
-//! reading an unknown one is an error.
+//! Every SET is accepted and remembered for its session, whether or not Doris knows the variable (see
+//! [`super::assign`]); only reading an unknown one is an error.
 
 use crate::access::check::identity_of;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::mysql::SERVER_VERSION;
 use crate::session::{ColumnType, ResultSet, Session};
-use crate::sql::SetItem;
 use crate::sql::lexer::{Token, TokenKind, tokenize};
+use crate::state::FeState;
 
 /// Names and values that do not depend on the cluster, as SHOW VARIABLES prints them, sorted.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -24,16 +24,23 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("collation_connection", "utf8mb4_0900_bin"),
     ("collation_database", "utf8mb4_0900_bin"),
     ("collation_server", "utf8mb4_0900_bin"),
+    ("default_password_lifetime", "0"),
+    ("default_rowset_type", "beta"),
     ("default_storage_engine", "olap"),
+    ("div_precision_increment", "4"),
     ("enable_fallback_to_original_planner", "true"),
     ("enable_insert_strict", "true"),
     ("enable_match_without_inverted_index", "true"),
     ("enable_nereids_planner", "true"),
     ("enable_profile", "false"),
     ("enable_unique_key_partial_update", "false"),
+    ("event_scheduler", "OFF"),
     ("exec_mem_limit", "2147483648"),
+    ("group_commit", "off_mode"),
     ("init_connect", ""),
+    ("insert_max_filter_ratio", "1.0"),
     ("insert_timeout", "14400"),
+    ("insert_visible_timeout_ms", "60000"),
     ("interactive_timeout", "3600"),
     ("inverted_index_skip_threshold", "50"),
     ("language", "/palo/share/english/"),
@@ -57,23 +64,21 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("sql_mode", "ONLY_FULL_GROUP_BY"),
     ("sql_safe_updates", "0"),
     ("sql_select_limit", "9223372036854775807"),
+    ("storage_engine", "olap"),
     ("system_time_zone", "UTC"),
     ("time_zone", "UTC"),
     ("transaction_isolation", "REPEATABLE-READ"),
     ("transaction_read_only", "false"),
     ("tx_isolation", "REPEATABLE-READ"),
     ("tx_read_only", "false"),
+    ("validate_password_policy", "NONE"),
     ("version", SERVER_VERSION),
     ("version_comment", ""),
     ("wait_timeout", "28800"),
 ];
 
 fn default_value(cluster: &ClusterInner, name: &str) -> Option<String> {
-    if name == "version_comment" {
-        return Some(cluster.options.version.clone());
-    }
-    let at = DEFAULTS.binary_search_by(|(key, _)| (*key).cmp(name)).ok()?;
-    Some(DEFAULTS[at].1.to_owned())
+    default_of(&cluster.options.version, name)
 }
 
 fn global_value(cluster: &ClusterInner, name: &str) -> Option<String> {
@@ -99,22 +104,32 @@ pub fn rows(cluster: &ClusterInner, session: &Session, global: bool) -> ResultSe
     result
 }
 
-/// Applies SET. Values that are expressions are not evaluated and leave the variable as it was. A global setting
-/// counts for this session and for those to come.
-pub fn set(cluster: &ClusterInner, session: &mut Session, items: &[SetItem]) {
-    for item in items {
-        let value = item.value.trim();
-        let plain = value.trim_matches(|c| c == '\'' || c == '"');
-        if !value.contains('(') && !value.contains("@@") {
-            let name = item.name.to_ascii_lowercase();
-            if item.global {
-                let mut state = cluster.fe.lock();
-                state.global_variables.insert(name.clone(), plain.to_owned());
-                state.journal();
-            }
-            session.variables.insert(name, plain.to_owned());
-        }
+/// The value of `name`, `session.name` or `global.name`, with switches as SELECT prints them.
+pub fn system(state: &FeState, session: &Session, name: &str) -> SqlResult<String> {
+    let name = name.to_ascii_lowercase();
+    let (scope, name) = name.rsplit_once('.').unwrap_or(("session", &name));
+    let own = if scope == "global" { &state.global_variables } else { &session.variables };
+    let version = state.release.version_text();
+    let value = own.get(name).cloned().or_else(|| default_of(version, name));
+    value.map(as_number).ok_or_else(|| unknown_variable(name))
+}
+
+/// SELECT prints the switches as numbers, SHOW VARIABLES as words.
+fn as_number(value: String) -> String {
+    match value.as_str() {
+        "true" => "1".to_owned(),
+        "false" => "0".to_owned(),
+        _ => value,
     }
+}
+
+/// The default as SHOW VARIABLES prints it.
+pub fn default_of(version: &str, name: &str) -> Option<String> {
+    if name == "version_comment" {
+        return Some(version.to_owned());
+    }
+    let at = DEFAULTS.binary_search_by(|(key, _)| (*key).cmp(name)).ok()?;
+    Some(DEFAULTS[at].1.to_owned())
 }
 
 /// Answers a SELECT made only of `@@variables`, literals and functions about the session. `None` when it
@@ -261,7 +276,7 @@ impl Items<'_> {
         }
     }
 
-    /// `@@[session.|global.]name`, or `@name`, which is NULL as no user variable is ever kept.
+    /// `@@[session.|global.]name`, or `@name`.
     fn variable(&mut self, cluster: &ClusterInner, session: &Session) -> Option<SqlResult<Typed>> {
         let mut system = self.symbol('@');
         let mut name = self.name()?;
@@ -269,6 +284,7 @@ impl Items<'_> {
             system = true;
             name = bare.to_owned();
         }
+        let name_of_user = name.trim_start_matches('@').to_ascii_lowercase();
         let mut global = name.to_ascii_lowercase().starts_with("global.");
         if self.symbol('.') {
             global = name.eq_ignore_ascii_case("global");
@@ -276,19 +292,21 @@ impl Items<'_> {
         }
         let name = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         if !system {
-            return Some(Ok((None, ColumnType::Text)));
+            let value = session.user_variables.get(&name_of_user).cloned().unwrap_or_default();
+            let column_type = match value.text.as_deref() {
+                Some(number) if value.is_number && number.parse::<i64>().is_ok() => ColumnType::BigInt,
+                Some(number) if value.is_number && number.contains(['e', 'E']) => ColumnType::Double,
+                Some(_) if value.is_number => ColumnType::Decimal,
+                Some(_) | None => ColumnType::Text,
+            };
+            return Some(Ok((value.text, column_type)));
         }
         let value =
             if global { global_value(cluster, &name) } else { current_value(cluster, session, &name) };
         let Some(value) = value else {
             return Some(Err(unknown_variable(&name)));
         };
-        // SELECT prints the switches as numbers, SHOW VARIABLES as words.
-        let value = match value.as_str() {
-            "true" => "1".to_owned(),
-            "false" => "0".to_owned(),
-            _ => value,
-        };
+        let value = as_number(value);
         let numeric = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         let column_type = if numeric { ColumnType::BigInt } else { ColumnType::Text };
         debug_assert!(self.at < self.tokens.len() && self.previous_end() <= self.text.len());

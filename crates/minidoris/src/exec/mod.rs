@@ -119,6 +119,7 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         | Statement::System(_)
         | Statement::Use(_)
         | Statement::Set(_)
+        | Statement::Kill { .. }
         | Statement::Backup(_)
         | Statement::Restore(_)
         | Statement::AsyncView(_)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use doris_types::sql::qualified_name;
+use serde::{Deserialize, Serialize};
 
 use super::{AsyncView, MAY_WRITE, Outcome, runs_by_itself};
 use crate::cluster::ClusterInner;
@@ -19,7 +20,7 @@ use crate::state::FeState;
 const KEPT_TASKS: usize = 100;
 
 /// A row of `tasks("type" = "mv")`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     pub id: i64,
     pub db_id: i64,
@@ -35,7 +36,7 @@ pub struct Task {
     pub finish_time: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskStatus {
     Pending,
     Running,
@@ -57,6 +58,16 @@ impl TaskStatus {
 
     fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+impl Task {
+    /// The task as a new process finds it: what was running starts from its beginning.
+    pub fn again(self) -> Self {
+        match self.status {
+            TaskStatus::Running => Self { status: TaskStatus::Pending, start_time: 0, ..self },
+            TaskStatus::Pending | TaskStatus::Success | TaskStatus::Failed | TaskStatus::Canceled => self,
+        }
     }
 }
 
@@ -94,6 +105,12 @@ pub(super) fn submit(
         removed += usize::from(goes);
         !goes
     });
+    state.journal();
+    start(cluster);
+}
+
+/// Runs what waits, one task after the other. Must be called within the runtime.
+fn start(cluster: &Arc<ClusterInner>) {
     let cluster = Arc::clone(cluster);
     tokio::spawn(async move { while work(&cluster).await {} });
 }
@@ -148,6 +165,12 @@ pub fn tick(cluster: &Arc<ClusterInner>) {
             view.next_run += (missed + 1) * step;
         }
         submit(cluster, state, ids, method);
+    }
+    // Those that a former process has left.
+    let waits = |task: &Task| task.status == TaskStatus::Pending;
+    let runs = |task: &Task| task.status == TaskStatus::Running;
+    if state.ddl.view_tasks.iter().any(waits) && !state.ddl.view_tasks.iter().any(runs) {
+        start(cluster);
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::auth::{self, HandshakeResponse};
+use super::clients::Client;
 use super::packet::{self, Input, Output};
 use super::prepared::Prepared;
 use super::{MysqlLimits, SERVER_VERSION, binary, capability, encode};
@@ -47,6 +48,7 @@ struct Connection<'a> {
     writer: OwnedWriteHalf,
     limits: &'a MysqlLimits,
     session: Session,
+    client: Arc<Client>,
     salt: auth::Salt,
     prepared: Prepared,
     /// The client set CLIENT_MULTI_STATEMENTS.
@@ -66,7 +68,8 @@ pub async fn run(
     let node = NodeId::Fe(fe);
     cluster.counters.count(node, "mysql:connect");
     let fault = cluster.faults.before(node, "mysql:connect", String::new).await;
-    let address = stream.peer_addr()?.ip().to_string();
+    let peer = stream.peer_addr()?;
+    let address = peer.ip().to_string();
     let (reader, mut writer) = packet::split(stream)?;
     let refused = match fault {
         FaultAction::CutBefore | FaultAction::CutAfter | FaultAction::Refuse | FaultAction::NotMaster => {
@@ -84,11 +87,13 @@ pub async fn run(
     }
     let mut input = Input::new(reader, limits.max_statement_size, limits.stall_timeout);
     let salt = auth::new_salt();
-    let Some((session, capabilities)) =
+    let Some((mut session, capabilities)) =
         handshake(cluster, id, &address, &salt, &mut input, &mut writer, limits).await?
     else {
         return Ok(());
     };
+    session.frontend = fe;
+    let client = cluster.clients.enter(cluster, &session, &peer);
     let multi_statements = capabilities & capability::MULTI_STATEMENTS != 0;
     let mut connection = Connection {
         cluster,
@@ -96,12 +101,19 @@ pub async fn run(
         writer,
         limits,
         session,
+        client: Arc::clone(&client),
         salt,
         prepared: Prepared::default(),
         multi_statements,
         sequence: 1,
     };
-    while let Some((payload, sequence)) = input.next(limits.idle_timeout).await? {
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = client.killed() => break,
+            received = input.next(limits.idle_timeout) => received?,
+        };
+        let Some((payload, sequence)) = received else { break };
         connection.sequence = sequence.wrapping_add(1);
         if connection.command(payload).await? == Flow::Close {
             break;
@@ -114,6 +126,7 @@ impl Drop for Connection<'_> {
     /// However a connection ends, its open transaction ends with it.
     fn drop(&mut self) {
         transaction::rollback(self.cluster, &mut self.session, "the connection is closed");
+        self.cluster.clients.leave(&self.client);
     }
 }
 
@@ -201,7 +214,10 @@ impl Connection<'_> {
             command::INIT_DB => {
                 let name = String::from_utf8_lossy(argument);
                 match dispatch::use_database(self.cluster, &mut self.session, &name) {
-                    Ok(()) => self.reply(|output| encode::ok(output, 0, "", 0)).await,
+                    Ok(()) => {
+                        self.client.uses(&self.session);
+                        self.reply(|output| encode::ok(output, 0, "", 0)).await
+                    }
                     Err(error) => self.refuse(error).await,
                 }
             }
@@ -242,6 +258,7 @@ impl Connection<'_> {
             command::RESET_CONNECTION => {
                 self.forget_session();
                 self.session.variables.clear();
+                self.session.user_variables.clear();
                 self.reply(|output| encode::ok(output, 0, "", 0)).await
             }
             command::CHANGE_USER => self.change_user(argument).await,
@@ -268,7 +285,8 @@ impl Connection<'_> {
         let address = self.session.address.clone().unwrap_or_default();
         match admit(self.cluster, self.session.connection_id, &address, &response, &self.salt) {
             Ok(session) => {
-                self.session = session;
+                self.session = Session { frontend: self.fe, ..session };
+                self.client.uses(&self.session);
                 self.reply(|output| encode::ok(output, 0, "", 0)).await
             }
             Err(error) => {
@@ -307,8 +325,11 @@ impl Connection<'_> {
                 | FaultAction::Empty
                 | FaultAction::MissingFile
                 | FaultAction::Truncate => {
+                    self.client.begins(self.cluster.clock.now_ms(), statement);
                     let result = dispatch::run(self.cluster, self.fe, &mut self.session, statement).await;
-                    self.cluster.save().map_err(SqlError::general).and(result)
+                    let result = self.cluster.save().map_err(SqlError::general).and(result);
+                    self.client.ends(self.cluster.clock.now_ms(), &self.session, &result);
+                    result
                 }
             };
             if fault == FaultAction::CutAfter {

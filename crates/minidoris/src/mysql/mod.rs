@@ -11,6 +11,7 @@
 mod auth;
 mod binary;
 mod capability;
+pub mod clients;
 mod connection;
 mod encode;
 mod packet;

@@ -70,6 +70,8 @@ pub(super) struct Head {
     pub functions: Vec<Function>,
     #[serde(default)]
     pub repositories: Repositories,
+    #[serde(default)]
+    pub view_tasks: Vec<crate::mv::Task>,
     /// The nodes as [`ClusterInner::saved_nodes`] gives them; none in files of former versions.
     #[serde(default)]
     pub nodes: SavedNodes,
@@ -192,6 +194,7 @@ impl Seen {
             storage_policies: state.ddl.storage_policies.clone(),
             functions: state.ddl.functions.clone(),
             repositories: state.snapshots.repositories.clone(),
+            view_tasks: state.ddl.view_tasks.clone(),
             nodes: cluster.saved_nodes(),
             global_variables: state.global_variables.clone(),
             backend_config: cluster

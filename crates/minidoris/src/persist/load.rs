@@ -172,6 +172,7 @@ impl Saved {
             storage_policies,
             functions,
             repositories,
+            view_tasks,
             nodes,
             global_variables,
             backend_config,
@@ -188,6 +189,7 @@ impl Saved {
         state.ddl.storage_policies = storage_policies;
         state.ddl.functions = functions;
         state.snapshots.repositories = repositories;
+        state.ddl.view_tasks = view_tasks.into_iter().map(crate::mv::Task::again).collect();
         (state.ddl.alter_jobs, state.ddl.running_jobs, state.ddl.build_index_jobs) = self.jobs;
         state.snapshots.load_restoring(restoring);
         for ((db_id, id), saved) in self.snapshots {

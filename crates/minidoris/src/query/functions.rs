@@ -11,8 +11,8 @@ use rusqlite::{Connection, Error, Result};
 
 use crate::data::date::{Date, DateTime};
 use crate::data::decimal::{self, Decimal};
-use crate::data::objects;
 use crate::data::value::float_text;
+use crate::data::{complex, objects};
 
 use super::compile::text_matches;
 use super::types::{wide_blob, wide_text};
@@ -177,6 +177,9 @@ fn texts(connection: &Connection) -> Result<()> {
     }
     scalar(connection, "md5_hex", 1, |context| {
         cell(Some(crate::be::md5_hex(text_of(context, 0)?.as_bytes())))
+    })?;
+    scalar(connection, "element_of", 3, |context| {
+        cell(complex::element_of(&text_of(context, 0)?, &text_of(context, 1)?, &text_of(context, 2)?))
     })?;
     connection.create_scalar_function("uuid", 0, FunctionFlags::SQLITE_UTF8, |_| {
         let hex = format!("{:032x}", rand::random::<u128>());

@@ -33,7 +33,14 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
     check_sequence(session, &target, &positions)?;
     let is_values = head.source.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("values"));
     let rows = if is_values {
-        values(cluster, session, &target, &positions, &head.source)?
+        match values(cluster, session, &target, &positions, &head.source) {
+            // Rows may say DEFAULT for generated columns, too.
+            Err(error) if head.columns.is_none() && error == wrong_count() => {
+                let visible = visible(&target).collect::<Vec<_>>();
+                values(cluster, session, &target, &visible, &head.source)?
+            }
+            found => found?,
+        }
     } else {
         let found = select(cluster, session, parse_query(&head.source)?).await?;
         if found.columns.len() != positions.len() {
@@ -65,13 +72,16 @@ pub fn split_name(session: &Session, parts: &[String]) -> SqlResult<(String, Str
     }
 }
 
+fn visible(target: &LoadTarget) -> impl Iterator<Item = usize> {
+    let columns = &target.schema.columns;
+    (0..columns.len()).filter(|at| columns[*at].visible)
+}
+
 /// Where the values of a source row go.
 fn positions(target: &LoadTarget, head: &InsertHead) -> SqlResult<Vec<usize>> {
     let columns = &target.schema.columns;
     match &head.columns {
-        None => Ok((0..columns.len())
-            .filter(|at| columns[*at].visible && columns[*at].generated.is_none())
-            .collect()),
+        None => Ok(visible(target).filter(|at| columns[*at].generated.is_none()).collect()),
         Some(names) => names
             .iter()
             .map(|name| {

@@ -126,10 +126,25 @@ pub fn run_over(
     given: BTreeMap<String, ResultSet>,
     compile: impl Fn(&mut Compiler<'_>) -> SqlResult<Compiled>,
 ) -> SqlResult<Rows> {
-    let (compiled, tables, answers) = compile_now(cluster, session, given, compile)?;
-    tracing::trace!(sql = compiled.sql, "running a query");
-    let rows = cluster.queries.run(cluster, &tables, &answers, &compiled)?;
-    Ok(Rows { columns: compiled.columns, rows })
+    let mut plans = 1;
+    loop {
+        let (compiled, tables, answers) = compile_now(cluster, session, given.clone(), &compile)?;
+        tracing::trace!(sql = compiled.sql, "running a query");
+        match cluster.queries.run(cluster, &tables, &answers, &compiled) {
+            Err(_) if plans < load::MAX_PLANS && has_lost_partitions(cluster, &tables) => plans += 1,
+            outcome => return outcome.map(|rows| Rows { columns: compiled.columns, rows }),
+        }
+    }
+}
+
+/// Whether a partition that a query was to read has been replaced or dropped since it was compiled; its data
+/// goes at once, where Doris keeps it for the queries that run.
+fn has_lost_partitions(cluster: &ClusterInner, tables: &[TableSource]) -> bool {
+    let state = cluster.fe.lock();
+    tables.iter().any(|source| {
+        let found = state.databases.values().find_map(|db| db.tables.get(&source.table_id())?.as_olap());
+        found.is_some_and(|table| source.versions().keys().any(|id| table.any_partition(*id).is_none()))
+    })
 }
 
 /// What a query would answer, without running it.

@@ -41,6 +41,7 @@ pub fn check_allowed(statement: &Statement) -> SqlResult<()> {
         | Statement::Show(_)
         | Statement::Use(_)
         | Statement::Set(_)
+        | Statement::Kill { .. }
         | Statement::Sync
         | Statement::Begin { .. }
         | Statement::Commit

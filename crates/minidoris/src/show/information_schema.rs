@@ -1,8 +1,8 @@
 //! Tables that exist only as answers: `information_schema` and the node functions.
 
 use super::format::{cell, time};
-use super::tables::{SYSTEM_DATABASES, columns_of};
-use super::{create_view_text, nodes, partitions, sorted_partitions};
+use super::tables::SYSTEM_DATABASES;
+use super::{create_view_text, information_columns, nodes, partitions, sorted_partitions};
 use crate::cluster::ClusterInner;
 use crate::model::Table;
 use crate::mv;
@@ -10,7 +10,7 @@ use crate::session::{ResultSet, Session};
 use crate::state::FeState;
 
 /// The tables of `information_schema` that have rows here, sorted.
-pub const TABLES: [&str; 5] = ["columns", "partitions", "schemata", "tables", "views"];
+pub const TABLES: [&str; 6] = ["columns", "partitions", "processlist", "schemata", "tables", "views"];
 
 /// By the name in a FROM clause, in any case: `frontends()`, `information_schema.tables`.
 pub fn table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<ResultSet> {
@@ -20,6 +20,11 @@ pub fn table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<Re
         "frontends" => return Some(nodes::frontends(cluster, false, session.frontend)),
         "backends" => return Some(nodes::backends(cluster)),
         _ => {}
+    }
+    if name == "information_schema.processlist" {
+        let mut rows = cluster.clients.rows(cluster, session, true);
+        rows.columns = PROCESSLIST.map(str::to_owned).to_vec();
+        return Some(rows);
     }
     let state = &*cluster.fe.lock();
     if let Some((function, argument)) = name.strip_suffix(')').and_then(|call| call.split_once('(')) {
@@ -33,12 +38,125 @@ pub fn table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<Re
     match name.strip_prefix("information_schema.")? {
         "tables" => Some(tables(cluster, state)),
         "schemata" => Some(schemata(state)),
-        "columns" => Some(columns(state)),
+        "columns" => Some(information_columns::rows(state)),
         "views" => Some(views(state)),
         "partitions" => Some(partition_rows(cluster, state)),
-        _ => None,
+        table => EMPTY.iter().find(|(name, _)| *name == table).map(|(_, columns)| ResultSet::new(columns)),
     }
 }
+
+/// Tables that Doris has for tools that look for them, without rows.
+const EMPTY: [(&str, &[&str]); 6] = [
+    (
+        "key_column_usage",
+        &[
+            "CONSTRAINT_CATALOG",
+            "CONSTRAINT_SCHEMA",
+            "CONSTRAINT_NAME",
+            "TABLE_CATALOG",
+            "TABLE_SCHEMA",
+            "TABLE_NAME",
+            "COLUMN_NAME",
+            "ORDINAL_POSITION",
+            "POSITION_IN_UNIQUE_CONSTRAINT",
+            "REFERENCED_TABLE_SCHEMA",
+            "REFERENCED_TABLE_NAME",
+            "REFERENCED_COLUMN_NAME",
+        ],
+    ),
+    (
+        "table_constraints",
+        &[
+            "CONSTRAINT_CATALOG",
+            "CONSTRAINT_SCHEMA",
+            "CONSTRAINT_NAME",
+            "TABLE_SCHEMA",
+            "TABLE_NAME",
+            "CONSTRAINT_TYPE",
+        ],
+    ),
+    (
+        "referential_constraints",
+        &[
+            "CONSTRAINT_CATALOG",
+            "CONSTRAINT_SCHEMA",
+            "CONSTRAINT_NAME",
+            "UNIQUE_CONSTRAINT_CATALOG",
+            "UNIQUE_CONSTRAINT_SCHEMA",
+            "UNIQUE_CONSTRAINT_NAME",
+            "MATCH_OPTION",
+            "UPDATE_RULE",
+            "DELETE_RULE",
+            "TABLE_NAME",
+            "REFERENCED_TABLE_NAME",
+        ],
+    ),
+    (
+        "statistics",
+        &[
+            "TABLE_CATALOG",
+            "TABLE_SCHEMA",
+            "TABLE_NAME",
+            "NON_UNIQUE",
+            "INDEX_SCHEMA",
+            "INDEX_NAME",
+            "SEQ_IN_INDEX",
+            "COLUMN_NAME",
+            "COLLATION",
+            "CARDINALITY",
+            "SUB_PART",
+            "PACKED",
+            "NULLABLE",
+            "INDEX_TYPE",
+            "COMMENT",
+        ],
+    ),
+    (
+        "routines",
+        &[
+            "SPECIFIC_NAME",
+            "ROUTINE_CATALOG",
+            "ROUTINE_SCHEMA",
+            "ROUTINE_NAME",
+            "ROUTINE_TYPE",
+            "DTD_IDENTIFIER",
+            "ROUTINE_BODY",
+            "ROUTINE_DEFINITION",
+            "ROUTINE_COMMENT",
+        ],
+    ),
+    (
+        "triggers",
+        &[
+            "TRIGGER_CATALOG",
+            "TRIGGER_SCHEMA",
+            "TRIGGER_NAME",
+            "EVENT_MANIPULATION",
+            "EVENT_OBJECT_SCHEMA",
+            "EVENT_OBJECT_TABLE",
+            "ACTION_STATEMENT",
+            "ACTION_TIMING",
+        ],
+    ),
+];
+
+/// The columns of SHOW PROCESSLIST under the names of the table.
+const PROCESSLIST: [&str; 14] = [
+    "CURRENT_CONNECTED",
+    "ID",
+    "USER",
+    "HOST",
+    "LOGIN_TIME",
+    "CATALOG",
+    "DB",
+    "COMMAND",
+    "TIME",
+    "STATE",
+    "QUERY_ID",
+    "INFO",
+    "FE",
+    "CLOUD_CLUSTER",
+];
 
 fn schemata(state: &FeState) -> ResultSet {
     let mut result = ResultSet::new(&[
@@ -123,51 +241,6 @@ fn tables(cluster: &ClusterInner, state: &FeState) -> ResultSet {
                 None,
                 cell(comment),
             ]);
-        }
-    }
-    result
-}
-
-fn columns(state: &FeState) -> ResultSet {
-    let mut result = ResultSet::new(&[
-        "TABLE_CATALOG",
-        "TABLE_SCHEMA",
-        "TABLE_NAME",
-        "COLUMN_NAME",
-        "ORDINAL_POSITION",
-        "COLUMN_DEFAULT",
-        "IS_NULLABLE",
-        "DATA_TYPE",
-        "COLUMN_TYPE",
-        "COLUMN_KEY",
-        "EXTRA",
-        "COLUMN_COMMENT",
-    ]);
-    for db in state.databases.values() {
-        for table in db.tables.values() {
-            for (at, column) in columns_of(table).iter().filter(|column| column.visible).enumerate() {
-                let row = super::tables::describe_row(column);
-                let type_text = column.data_type.to_string();
-                let base = type_text.split(['(', '<']).next().unwrap_or_default();
-                let key = match (column.is_key, table.as_olap().map(|table| table.keys_type)) {
-                    (true, Some(keys_type)) => super::tables::short_keys_name(keys_type),
-                    (true, None) | (false, _) => "",
-                };
-                result.rows.push(vec![
-                    cell("internal"),
-                    cell(&db.name),
-                    cell(table.name()),
-                    cell(&column.name),
-                    cell(at + 1),
-                    row[4].clone(),
-                    cell(if column.nullable { "YES" } else { "NO" }),
-                    cell(base),
-                    cell(&type_text),
-                    cell(key),
-                    row[5].clone(),
-                    cell(&column.comment),
-                ]);
-            }
         }
     }
     result

@@ -9,6 +9,7 @@ mod dynamic;
 mod filter;
 mod format;
 mod functions;
+mod information_columns;
 mod information_schema;
 mod jobs;
 mod nodes;
@@ -45,7 +46,17 @@ pub fn run(cluster: &ClusterInner, session: &Session, show: &Show) -> SqlResult<
         ShowKind::Snapshot { repository } => {
             repositories::snapshots(&cluster.fe.lock(), repository, &show.filter)
         }
-        ShowKind::Empty { columns } => Ok(ResultSet::new(columns)),
+        ShowKind::Constant { columns, rows } => {
+            let mut result = ResultSet::new(columns);
+            let text = |cell: &&str| Some((*cell).to_owned());
+            result.rows = rows.iter().map(|row| row.iter().map(text).collect()).collect();
+            // Nobody minds what is asked of an answer without rows.
+            if rows.is_empty() {
+                Ok(result)
+            } else {
+                filter::apply(result, &show.filter, 0, filter::Case::Ignored)
+            }
+        }
         ShowKind::Tablets(table) => {
             allowed::check(&show.kind, &show.filter)?;
             let mut filter = show.filter.clone();
@@ -147,20 +158,7 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::CatalogRecycleBin => Ok(jobs::recycle_bin(cluster, &state())),
         ShowKind::FrontendConfig => Ok(nodes::frontend_config(cluster)),
         ShowKind::BackendConfig { backend } => Ok(nodes::backend_config(cluster, *backend)),
-        ShowKind::ProcessList => Ok(ResultSet::new(&[
-            "CurrentConnected",
-            "Id",
-            "User",
-            "Host",
-            "LoginTime",
-            "Catalog",
-            "Db",
-            "Command",
-            "Time",
-            "State",
-            "QueryId",
-            "Info",
-        ])),
+        ShowKind::ProcessList { full } => Ok(cluster.clients.rows(cluster, session, *full)),
         ShowKind::Grants { all: true, .. } => Ok(grants::all(&state().accounts)),
         ShowKind::Grants { all: false, user } => {
             let identity = user.clone().unwrap_or_else(|| check::identity_of(session));
@@ -170,7 +168,7 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::Tablets(_)
         | ShowKind::Transaction { .. }
         | ShowKind::Snapshot { .. }
-        | ShowKind::Empty { .. } => Err(SqlError::general("the statement filters its own rows")),
+        | ShowKind::Constant { .. } => Err(SqlError::general("the statement filters its own rows")),
     }
 }
 

@@ -66,6 +66,11 @@ pub enum Statement {
     Show(Show),
     Use(String),
     Set(Vec<SetItem>),
+    /// KILL [CONNECTION | QUERY] n.
+    Kill {
+        id: u32,
+        only_query: bool,
+    },
     AdminSetFrontendConfig(Properties),
     System(SystemStatement),
     Backup(SnapshotStatement),
@@ -151,9 +156,19 @@ pub enum CancelledJobs {
 /// One assignment of a SET statement; the value as the text behind `=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetItem {
-    pub global: bool,
+    pub scope: SetScope,
     pub name: String,
     pub value: String,
+    /// The value was written in quotes, which are left out.
+    pub is_text: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetScope {
+    Session,
+    Global,
+    /// `@name`.
+    User,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -6,16 +6,12 @@ use super::show_ast::{AlterJobKind, Condition, Operator, OrderBy, Predicate, Sho
 use crate::error::SqlResult;
 
 /// Statements that never have rows here: leading words and Doris's columns.
-const EMPTY: [(&[&str], &[&str]); 13] = [
+const EMPTY: [(&[&str], &[&str]); 12] = [
     (&["warnings"], &["Level", "Code", "Message"]),
     (&["errors"], &["Level", "Code", "Message"]),
     (&["load"], &["JobId", "Label", "State", "Progress", "Type", "EtlInfo", "TaskInfo", "ErrorMsg"]),
     (&["routine", "load"], &["Id", "Name", "CreateTime", "State"]),
     (&["export"], &["JobId", "Label", "State", "Progress"]),
-    (
-        &["catalogs"],
-        &["CatalogId", "CatalogName", "Type", "IsCurrent", "CreateTime", "LastUpdateTime", "Comment"],
-    ),
     (&["plugins"], &["Name", "Type", "Description", "Version", "Status"]),
     (&["triggers"], &["Trigger", "Event", "Table", "Statement", "Timing", "Created"]),
     (&["events"], &["Db", "Name", "Definer", "Time", "Type"]),
@@ -24,6 +20,10 @@ const EMPTY: [(&[&str], &[&str]); 13] = [
     (&["open", "tables"], &["Database", "Table", "In_use", "Name_locked"]),
     (&["broker"], &["Name", "Host", "Port", "Alive", "LastStartTime", "LastUpdateTime", "ErrMsg"]),
 ];
+
+fn constant(columns: &[&'static str], rows: &[&[&'static str]]) -> ShowKind {
+    ShowKind::Constant { columns: columns.to_vec(), rows: rows.iter().map(|row| row.to_vec()).collect() }
+}
 
 impl Parser<'_> {
     pub(super) fn show(&mut self) -> SqlResult<Show> {
@@ -44,10 +44,16 @@ impl Parser<'_> {
         if self.accept_word("alter") {
             return self.show_alter();
         }
+        if self.accept_word("catalogs") {
+            return Ok(constant(
+                &["CatalogId", "CatalogName", "Type", "IsCurrent", "CreateTime", "LastUpdateTime", "Comment"],
+                &[&["0", "internal", "internal", "yes", "UNRECORDED", "NULL", "Doris internal catalog"]],
+            ));
+        }
         if let Some((words, columns)) = EMPTY.iter().find(|(words, _)| self.at_words(words)) {
             self.accept_words(words);
             self.optional_from()?;
-            return Ok(ShowKind::Empty { columns: columns.to_vec() });
+            return Ok(constant(columns, &[]));
         }
         if let Some(functions) = self.show_functions()? {
             return Ok(functions);
@@ -72,7 +78,7 @@ impl Parser<'_> {
             return Ok(ShowKind::Views { db: self.optional_from()? });
         }
         if self.accept_word("processlist") {
-            return Ok(ShowKind::ProcessList);
+            return Ok(ShowKind::ProcessList { full });
         }
         if self.accept_words(&["table", "status"]) {
             return Ok(ShowKind::TableStatus { db: self.optional_from()? });
@@ -121,7 +127,7 @@ impl Parser<'_> {
         }
         let db = self.optional_from()?;
         Ok(Some(if is_builtin {
-            ShowKind::Empty { columns: vec!["Function Name"] }
+            constant(&["Function Name"], &[])
         } else {
             ShowKind::Functions { is_global, is_full, db }
         }))
@@ -175,6 +181,9 @@ impl Parser<'_> {
         if self.accept_word("variables") {
             return Ok(ShowKind::Variables { global });
         }
+        if self.accept_word("status") {
+            return Ok(constant(&["Variable_name", "Value"], &[]));
+        }
         if self.accept_words(&["all", "grants"]) {
             return Ok(ShowKind::Grants { all: true, user: None });
         }
@@ -199,16 +208,24 @@ impl Parser<'_> {
     }
 
     fn show_constant(&mut self) -> SqlResult<ShowKind> {
-        let columns = if self.accept_word("collation") {
-            vec!["Collation", "Charset", "Id", "Default", "Compiled", "Sortlen"]
-        } else if self.accept_words(&["character", "set"]) || self.accept_word("charset") {
-            vec!["Charset", "Description", "Default collation", "Maxlen"]
-        } else {
-            self.accept_word("storage");
-            self.expect_word("engines")?;
-            vec!["Engine", "Support", "Comment", "Transactions", "XA", "Savepoints"]
-        };
-        Ok(ShowKind::Empty { columns })
+        if self.accept_word("collation") {
+            return Ok(constant(
+                &["Collation", "Charset", "Id", "Default", "Compiled", "Sortlen"],
+                &[&["utf8mb4_0900_bin", "utf8mb4", "309", "Yes", "Yes", "1"]],
+            ));
+        }
+        if self.accept_words(&["character", "set"]) || self.accept_word("charset") {
+            return Ok(constant(
+                &["Charset", "Description", "Default collation", "Maxlen"],
+                &[&["utf8mb4", "utf8mb4", "utf8mb4_0900_bin", "4"]],
+            ));
+        }
+        self.accept_word("storage");
+        self.expect_word("engines")?;
+        Ok(constant(
+            &["Engine", "Support", "Comment", "Transactions", "XA", "Savepoints"],
+            &[&["Olap engine", "YES", "Default storage engine of palo", "NO", "NO", "NO"]],
+        ))
     }
 
     fn show_create(&mut self) -> SqlResult<ShowKind> {

@@ -145,16 +145,19 @@ pub enum ShowKind {
     BackendConfig {
         backend: Option<i64>,
     },
-    ProcessList,
+    ProcessList {
+        full: bool,
+    },
     Grants {
         all: bool,
         /// `None`: one's own.
         user: Option<UserIdentity>,
     },
     Roles,
-    /// Statements that answer an empty set here, with the columns they have in Doris.
-    Empty {
+    /// Statements that always answer the same, most of them nothing: the columns they have in Doris, and rows.
+    Constant {
         columns: Vec<&'static str>,
+        rows: Vec<Vec<&'static str>>,
     },
 }
 

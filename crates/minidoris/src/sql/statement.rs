@@ -1,8 +1,8 @@
 //! The first words of a statement decide who parses the rest; short statements are parsed here.
 
 use super::ast::{
-    CreateResource, CreateTableLike, CreateView, Query, QueryKind, Recover, ResourceKind, SetItem, Statement,
-    TableName, Truncate,
+    CreateResource, CreateTableLike, CreateView, Query, QueryKind, Recover, ResourceKind, SetItem, SetScope,
+    Statement, TableName, Truncate,
 };
 use super::lexer::TokenKind;
 use super::parser::Parser;
@@ -65,14 +65,32 @@ impl Parser<'_> {
             "revoke" => self.grant(true),
             "refresh" => self.refresh(),
             "pause" | "resume" => self.pause_or_resume(),
-            "analyze" | "kill" | "unset" | "clean" | "stop" | "lock" | "unlock" | "install" | "uninstall"
-            | "warm" => Ok(self.accepted()),
+            "kill" => self.kill(),
+            "analyze" | "unset" | "clean" | "stop" | "lock" | "unlock" | "install" | "uninstall" | "warm" => {
+                Ok(self.accepted())
+            }
             _ => Err(self.unexpected(EXPECTED)),
         }
     }
 
     fn query(&mut self, kind: QueryKind) -> Statement {
         Statement::Query(Query { kind, text: self.rest_text() })
+    }
+
+    /// `KILL [CONNECTION | QUERY] n`. A query that is named by its text id is over when it could be asked for.
+    fn kill(&mut self) -> SqlResult<Statement> {
+        if !matches!(self.peek_at(1).kind, TokenKind::Number(_))
+            && !matches!(self.peek_at(2).kind, TokenKind::Number(_))
+        {
+            return Ok(self.accepted());
+        }
+        self.advance();
+        let only_query = self.accept_word("query");
+        if !only_query {
+            self.accept_word("connection");
+        }
+        let id = self.integer()?;
+        Ok(Statement::Kill { id: u32::try_from(id).unwrap_or(u32::MAX), only_query })
     }
 
     /// A statement that is taken as it is; its first two words name it.
@@ -416,7 +434,13 @@ impl Parser<'_> {
         }
         let mut items = Vec::new();
         loop {
-            items.push(self.set_item()?);
+            // NAMES may stand among others.
+            if self.at_word("names") && !self.peek_at(1).is_symbol('=') {
+                self.advance();
+                self.set_value()?;
+            } else {
+                items.push(self.set_item()?);
+            }
             if !self.accept_symbol(',') {
                 return Ok(Statement::Set(items));
             }
@@ -424,31 +448,38 @@ impl Parser<'_> {
     }
 
     fn set_item(&mut self) -> SqlResult<SetItem> {
-        let mut global = self.accept_word("global");
+        let mut scope = if self.accept_word("global") { SetScope::Global } else { SetScope::Session };
         let _ = self.accept_word("session") || self.accept_word("local");
-        let mut name = self.name()?;
+        // @`x`, @'x' or @"x".
+        let mut name =
+            if self.accept_word("@") { format!("@{}", self.name_or_text()?) } else { self.name()? };
         // `@@session.x`, `@@x`, `@x`.
         if self.accept_symbol('.') {
-            global |= name.eq_ignore_ascii_case("@@global");
+            if name.eq_ignore_ascii_case("@@global") {
+                scope = SetScope::Global;
+            }
             name = self.name()?;
         } else if let Some(system) = name.strip_prefix("@@") {
             name = system.to_owned();
+        } else if let Some(user) = name.strip_prefix('@') {
+            scope = SetScope::User;
+            name = user.to_owned();
         }
         self.accept_symbol(':');
         self.expect_symbol('=')?;
-        let value = self.set_value()?;
-        Ok(SetItem { global, name, value })
+        let (value, is_text) = self.set_value()?;
+        Ok(SetItem { scope, name, value, is_text })
     }
 
     /// The value up to a comma outside parentheses; a lone string loses its quotes.
-    fn set_value(&mut self) -> SqlResult<String> {
+    fn set_value(&mut self) -> SqlResult<(String, bool)> {
         if let TokenKind::Text(text) = self.peek().kind.clone()
             && (matches!(self.peek_at(1).kind, TokenKind::End)
                 || self.peek_at(1).is_symbol(',')
                 || self.peek_at(1).is_symbol(';'))
         {
             self.advance();
-            return Ok(text);
+            return Ok((text, true));
         }
         let start = self.peek().start;
         let mut end = start;
@@ -462,7 +493,7 @@ impl Parser<'_> {
         if start == end {
             return Err(self.unexpected("a value"));
         }
-        Ok(self.sql[start..end].to_owned())
+        Ok((self.sql[start..end].to_owned(), false))
     }
 
     fn admin(&mut self) -> SqlResult<Statement> {

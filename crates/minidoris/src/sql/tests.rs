@@ -148,13 +148,13 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("use d", "Use(\"d\")"),
     (
         "set autocommit=1, sql_mode = concat(@@sql_mode,',STRICT_TRANS_TABLES')",
-        "Set([SetItem { global: false, name: \"autocommit\", value: \"1\" }, SetItem { global: false, name: \"sql_mode\", value: \"concat(@@sql_mode,',STRICT_TRANS_TABLES')\" }])",
+        "Set([SetItem { scope: Session, name: \"autocommit\", value: \"1\", is_text: false }, SetItem { scope: Session, name: \"sql_mode\", value: \"concat(@@sql_mode,',STRICT_TRANS_TABLES')\", is_text: false }])",
     ),
     ("SET NAMES utf8mb4", "Set([])"),
-    ("set global max_allowed_packet = 100", "Set([SetItem { global: true"),
+    ("set global max_allowed_packet = 100", "Set([SetItem { scope: Global"),
     (
         "set @@session.wait_timeout = 5",
-        "Set([SetItem { global: false, name: \"wait_timeout\", value: \"5\" }])",
+        "Set([SetItem { scope: Session, name: \"wait_timeout\", value: \"5\", is_text: false }])",
     ),
     ("ADMIN SET FRONTEND CONFIG (\"enable_feature_binlog\" = \"true\")", "AdminSetFrontendConfig"),
     ("admin set all frontends config ('a' = 'b')", "AdminSetFrontendConfig"),
@@ -306,7 +306,7 @@ const STATEMENTS: &[(&str, &str)] = &[
         "Show(Show { kind: Functions { is_global: false, is_full: true, db: None }",
     ),
     ("SHOW GLOBAL FUNCTIONS", "Show(Show { kind: Functions { is_global: true, is_full: false, db: None }"),
-    ("SHOW FULL BUILTIN FUNCTIONS IN d", "Show(Show { kind: Empty"),
+    ("SHOW FULL BUILTIN FUNCTIONS IN d", "Show(Show { kind: Constant"),
     (
         "drop global function if exists f(int, ...)",
         "Function(Drop { function: FunctionName { is_global: true",

@@ -279,6 +279,46 @@ async fn resources_and_global_variables_come_back_and_settings_do_not() {
     bounded(cluster.stop()).await;
 }
 
+/// Waits until the newest refresh is in that state.
+async fn refreshed(cluster: &Cluster, status: &str) {
+    const NEWEST: &str = "SELECT Status FROM tasks(\"type\" = \"mv\") ORDER BY TaskId DESC LIMIT 1";
+    let wait = async {
+        while sql(cluster, NEWEST).await != [[status]] {
+            tokio::task::yield_now().await;
+        }
+    };
+    bounded(wait).await;
+}
+
+#[tokio::test]
+async fn refreshes_of_views_come_back_and_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = start(directory.path()).await;
+    sql(
+        &cluster,
+        "CREATE DATABASE d; CREATE TABLE d.t (k int) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1; \
+         INSERT INTO d.t VALUES (1); CREATE MATERIALIZED VIEW d.m BUILD IMMEDIATE REFRESH COMPLETE ON MANUAL \
+         DISTRIBUTED BY RANDOM BUCKETS 1 PROPERTIES ('replication_num' = '1') AS SELECT k FROM d.t",
+    )
+    .await;
+    refreshed(&cluster, "SUCCESS").await;
+    const TASKS: &str = "SELECT * FROM tasks(\"type\" = \"mv\") ORDER BY TaskId";
+    let tasks = sql(&cluster, TASKS).await;
+    let cluster = restart(cluster, directory.path()).await;
+    assert_eq!(sql(&cluster, TASKS).await, tasks);
+    // One that the process leaves unfinished starts again in the next.
+    sql(&cluster, "INSERT INTO d.t VALUES (2)").await;
+    cluster.inner().fe.lock().txns.publish_delay_ms = 3_600_000;
+    sql(&cluster, "REFRESH MATERIALIZED VIEW d.m COMPLETE").await;
+    refreshed(&cluster, "RUNNING").await;
+    assert_eq!(sql(&cluster, "SELECT * FROM d.m").await, [["1"]]);
+    let cluster = restart(cluster, directory.path()).await;
+    refreshed(&cluster, "SUCCESS").await;
+    assert_eq!(sql(&cluster, "SELECT * FROM d.m ORDER BY k").await, [["1"], ["2"]]);
+    assert_eq!(sql(&cluster, TASKS).await.len(), 2);
+    bounded(cluster.stop()).await;
+}
+
 #[tokio::test]
 async fn a_state_is_not_opened_twice_and_a_foreign_one_is_refused() {
     let directory = tempfile::tempdir().unwrap();

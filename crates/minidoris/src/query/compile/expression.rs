@@ -1,13 +1,12 @@
 //! Expressions.
 
-use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, Expr, Subscript, TrimWhereField, UnaryOperator, Value as Literal,
-};
+use sqlparser::ast::{BinaryOperator, CaseWhen, Expr, TrimWhereField, UnaryOperator, Value as Literal};
 
 use super::convert::{common, convert, number, to_text};
+use super::element::field;
+use super::variable::is_variable;
 use super::{Compiler, Scope, Typed, quote_text, unsupported};
 use crate::error::{SqlError, SqlResult};
-use crate::model::DataType;
 use crate::query::types::Type;
 use crate::sql;
 
@@ -21,12 +20,19 @@ impl Compiler<'_> {
 
     fn expression_inner(&mut self, scope: &Scope<'_>, expr: &Expr) -> SqlResult<Typed> {
         Ok(match expr {
+            Expr::Identifier(name) if is_variable(name) => self.variable(std::slice::from_ref(name))?,
+            Expr::CompoundIdentifier(parts) if parts.first().is_some_and(is_variable) => {
+                self.variable(parts)?
+            }
             Expr::Identifier(name) => match scope.resolve(std::slice::from_ref(name)) {
+                Err(_) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("current_user") => {
+                    self.scalar("current_user", &[])?
+                }
                 // In this dialect a double-quoted word may arrive as a name.
                 Err(_) if name.quote_style == Some('"') => Typed::text_literal(&name.value),
                 found => found?,
             },
-            Expr::CompoundIdentifier(parts) => scope.resolve(parts)?,
+            Expr::CompoundIdentifier(parts) => field(scope, parts)?,
             Expr::Nested(inner) => {
                 let inner = self.expression(scope, inner)?;
                 Typed { sql: format!("({})", inner.sql), ..inner }
@@ -263,40 +269,6 @@ impl Compiler<'_> {
         sql.push_str(" END");
         Ok(Typed::new(sql, ty))
     }
-
-    /// `variant["key"]`.
-    fn subscript(&mut self, scope: &Scope<'_>, root: &Expr, chain: &[AccessExpr]) -> SqlResult<Typed> {
-        let value = self.expression(scope, root)?;
-        let mut path = "$".to_owned();
-        // Arrays count from one.
-        let mut base = match value.column.as_ref().map(|column| &column.data_type) {
-            Some(DataType::Complex(data_type)) if data_type.starts_with("array") => 1,
-            _ => 0,
-        };
-        for access in chain {
-            let key = match access {
-                AccessExpr::Subscript(Subscript::Index { index }) => index,
-                AccessExpr::Dot(expr) => expr,
-                AccessExpr::Subscript(_) => return Err(unsupported("this subscript")),
-            };
-            match key {
-                Expr::Identifier(name) => path.push_str(&format!(".\"{}\"", name.value)),
-                Expr::Value(value) => match &value.value {
-                    Literal::Number(number, _) if base == 1 => {
-                        let index: u64 = number.parse().map_err(|_| unsupported(key))?;
-                        base = 0;
-                        // There is no element 0.
-                        let Some(index) = index.checked_sub(1) else { return Ok(Typed::null()) };
-                        path.push_str(&format!("[{index}]"));
-                    }
-                    Literal::Number(number, _) => path.push_str(&format!("[{number}]")),
-                    other => path.push_str(&format!(".\"{}\"", value_text(other)?)),
-                },
-                other => return Err(unsupported(other)),
-            }
-        }
-        Ok(Typed::new(format!("json_extract({}, {})", value.sql, quote_text(&path)), Type::Json))
-    }
 }
 
 fn to_real(sql: &str, ty: Type) -> String {
@@ -395,7 +367,7 @@ fn literal(value: &Literal) -> SqlResult<Typed> {
     })
 }
 
-fn number_literal(text: &str) -> Typed {
+pub fn number_literal(text: &str) -> Typed {
     let literal = Some(text.to_owned());
     if let Ok(number) = text.parse::<i64>() {
         let ty = match number {

@@ -7,11 +7,10 @@ use sqlparser::ast::{
 
 use super::convert::{convert, to_text};
 use super::expression::{compare, unify};
-use super::{Compiler, Scope, Typed, name_parts, quote_text, temporal, unsupported};
+use super::{Compiler, Scope, Typed, element, name_parts, quote_text, temporal, unsupported};
 use crate::access::check;
 use crate::data::Value;
 use crate::error::{SqlError, SqlResult};
-use crate::model::DataType;
 use crate::query::types::Type;
 
 impl Compiler<'_> {
@@ -77,7 +76,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn scalar(&mut self, name: &str, values: &[Typed]) -> SqlResult<Typed> {
+    pub(super) fn scalar(&mut self, name: &str, values: &[Typed]) -> SqlResult<Typed> {
         let text = |at: usize| -> SqlResult<String> {
             let value = values.get(at).ok_or_else(|| wrong_arguments(name))?;
             Ok(to_text(&value.sql, value.ty))
@@ -219,13 +218,7 @@ impl Compiler<'_> {
             "json_extract" | "get_json_string" | "json_extract_string" | "get_json_int" => {
                 typed(format!("json_extract({}, {})", text(0)?, text(1)?), Type::Json)
             }
-            "element_at" | "struct_element" => {
-                let path = match is_array(arg(0)?) {
-                    true => format!("'$[' || ({} - 1) || ']'", int(1)?),
-                    false => format!("'$.\"' || {} || '\"'", text(1)?),
-                };
-                typed(format!("json_extract({}, {path})", text(0)?), Type::Json)
-            }
+            "element_at" | "struct_element" => element::element(arg(0)?, arg(1)?),
             "size" | "cardinality" | "array_size" | "map_size" => typed(
                 format!("(SELECT count(*) FROM json_each({0}) WHERE {0} IS NOT NULL)", text(0)?),
                 Type::BigInt,
@@ -260,12 +253,6 @@ impl Compiler<'_> {
         let value = self.expression(scope, expr)?;
         round(name, &[value])
     }
-}
-
-/// Whether a value is a column of arrays.
-fn is_array(value: &Typed) -> bool {
-    let data_type = value.column.as_ref().map(|column| &column.data_type);
-    matches!(data_type, Some(DataType::Complex(text)) if text.starts_with("array"))
 }
 
 /// Several values as one that is NULL when any of them is, as COUNT takes them.

@@ -7,6 +7,7 @@
 mod alias;
 mod convert;
 mod dialect;
+mod element;
 mod expression;
 mod function;
 mod matching;
@@ -14,6 +15,7 @@ mod scope;
 mod select;
 mod source;
 mod temporal;
+mod variable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
