@@ -77,7 +77,9 @@ impl Backend {
     }
 
     async fn send(&self, method: Method, url: &str, timeout: Duration) -> Result<Response, BackendError> {
-        let request = self.http.request(method, url).timeout(timeout).send().await;
+        let token = self.auth_token.read().clone();
+        let request = self.http.request(method, url).header("Auth-Token", token).timeout(timeout);
+        let request = request.send().await;
         let response = request.map_err(|error| transport(url, &error))?;
         let status = response.status().as_u16();
         if status >= 400 {

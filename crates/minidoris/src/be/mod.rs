@@ -58,6 +58,8 @@ pub struct Backend {
     rowset_ids: AtomicU64,
     snapshots: snapshot::Snapshots,
     ingest_pool: ingest::Pool,
+    /// By which the backends of its cluster know it over HTTP.
+    auth_token: RwLock<String>,
 }
 
 impl Backend {
@@ -76,6 +78,7 @@ impl Backend {
             rowset_ids: AtomicU64::new(1),
             snapshots: snapshot::Snapshots::default(),
             ingest_pool: ingest::Pool::default(),
+            auth_token: RwLock::default(),
         }
     }
 
@@ -89,6 +92,11 @@ impl Backend {
 
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// Takes the token of its cluster.
+    pub fn join(&self, token: &str) {
+        token.clone_into(&mut self.auth_token.write());
     }
 
     pub fn txns(&self) -> &TxnMap {

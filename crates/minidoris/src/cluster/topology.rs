@@ -175,6 +175,7 @@ impl Cluster {
         }
         let servers = Servers::new();
         let backend = inner.backend(id).with_context(|| format!("backend {id} has no data"))?;
+        backend.join(&inner.fe.lock().token);
         let handler = BackendRpc { cluster: Arc::clone(inner), backend: Arc::clone(&backend) };
         let limits = ServerLimits::default();
         servers.spawn(doris_thrift::serve_backend(rpc, Arc::new(handler), limits, servers.stopped()));

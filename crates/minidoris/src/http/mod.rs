@@ -4,6 +4,7 @@
 //! dies as a process does: on shutdown the listener and all connections end at once.
 
 mod auth;
+mod backend_gate;
 mod binlog_download;
 mod config;
 mod debug_point;
@@ -70,6 +71,7 @@ pub async fn serve_be(
         )
         .route("/api/show_config", get(config::show))
         .route("/api/update_config", post(config::update))
+        .route_layer(middleware::from_fn(backend_gate::authenticate))
         .route("/api/debug_point/add/{name}", post(debug_point::add_be))
         .route("/api/debug_point/remove/{name}", post(debug_point::remove_be))
         .route("/api/debug_point/clear", post(debug_point::clear_be))
@@ -77,6 +79,7 @@ pub async fn serve_be(
         .route("/api/{db}/{table}/_stream_load", put(stream_load::perform))
         .route("/api/{db}/_stream_load_2pc", put(two_phase::perform_in_database))
         .route("/api/{db}/{table}/_stream_load_2pc", put(two_phase::perform_on_table))
+        .layer(middleware::from_fn(backend_gate::compress))
         .layer(Extension(state));
     serve(cluster, node, routes, listener, shutdown).await;
 }
@@ -156,8 +159,10 @@ fn percent_decode(text: &str) -> String {
 /// A plain text answer as backends give it.
 pub(crate) fn text(status: u16, body: impl Into<String>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], body.into())
-        .into_response()
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))];
+    let mut response = (status, kind, body.into()).into_response();
+    response.extensions_mut().insert(backend_gate::SmallText);
+    response
 }
 
 /// An answer other than success, small enough to be an error.

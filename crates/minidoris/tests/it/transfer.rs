@@ -402,3 +402,75 @@ async fn seeded_rules_lose_the_same_segments_again() {
     assert_eq!(lost(3).await, first);
     assert_ne!(lost(4).await, first);
 }
+
+#[tokio::test]
+async fn with_authentication_only_backends_of_the_own_cluster_may_fetch() {
+    let (up, down) = with_table().await;
+    bounded(up.sql("INSERT INTO d.t VALUES (1, 'a'), (2, 'b')")).await.unwrap();
+    let place = places(&up)[0];
+    up.backend(place.backend).config.set("enable_all_http_auth", "true");
+    let node = up.be(place.backend);
+    let url = format!(
+        "http://{}:{}/api/_binlog/_download?method=get_binlog_info&tablet_id={}&binlog_version=2",
+        node.host, node.http_port, place.tablet
+    );
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |header: Option<(&str, String)>| {
+        let mut request = client.get(&url);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        bounded(request.send()).await.unwrap()
+    };
+    let refused = ask(None).await;
+    assert_eq!(refused.status(), 401);
+    assert!(refused.headers().contains_key("www-authenticate"));
+    // root without a password.
+    assert_eq!(ask(Some(("Authorization", "Basic cm9vdDo=".to_owned()))).await.status(), 200);
+    assert_eq!(ask(Some(("Authorization", "Basic cm9vdDp4".to_owned()))).await.status(), 401);
+    let token = |cluster: &Cluster| cluster.inner().fe.lock().token.clone();
+    assert_eq!(ask(Some(("Auth-Token", token(&up)))).await.status(), 200);
+    assert_eq!(ask(Some(("Auth-Token", token(&down)))).await.status(), 401);
+    for (from, cluster, code) in [(&up, &down, TStatusCode::HTTP_ERROR), (&up, &up, TStatusCode::OK)] {
+        let to = places(cluster)[0];
+        let request = request(from, place, to, 2, 77);
+        let answer = bounded(crate::replicas::client(cluster, to.backend).ingest_binlog(&request)).await;
+        let status = answer.unwrap().status.unwrap();
+        assert_eq!(status.status_code, code, "{}", status.text());
+        assert_eq!(status.text().contains("The requested URL returned error: 401"), code != TStatusCode::OK);
+    }
+    assert_eq!(get(&up, place.backend, "/api/health").await.0, 200, "health is open");
+    bounded(up.stop()).await;
+    bounded(down.stop()).await;
+}
+
+#[tokio::test]
+async fn small_texts_are_compressed_for_who_accepts_it() {
+    let (up, down) = with_table().await;
+    bounded(up.sql("INSERT INTO d.t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')")).await.unwrap();
+    let filled = |at: &&Place| !up.backend(at.backend).read(at.tablet, 2).unwrap().is_empty();
+    let place = *places(&up).iter().find(filled).unwrap();
+    let node = up.be(place.backend);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |query: &str| {
+        let url = format!(
+            "http://{}:{}/api/_binlog/_download?tablet_id={}&{query}",
+            node.host, node.http_port, place.tablet
+        );
+        let request = client.get(url).header("Accept-Encoding", "deflate, gzip");
+        let response = bounded(request.send()).await.unwrap();
+        let is_packed = response.headers().get("content-encoding").is_some_and(|coding| coding == "gzip");
+        (is_packed, response.bytes().await.unwrap())
+    };
+    let (is_packed, body) = ask("method=get_binlog_info&binlog_version=2").await;
+    assert!(is_packed);
+    let mut info = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&body[..]), &mut info).unwrap();
+    let (rowset, segments) = info.split_once(':').unwrap();
+    assert_eq!(segments, "1");
+    let (is_packed, plain) =
+        ask(&format!("method=get_segment_file&rowset_id={rowset}&segment_index=0")).await;
+    assert!(!is_packed && plain.starts_with(b"MDS1"), "files are sent as they are");
+    bounded(up.stop()).await;
+    bounded(down.stop()).await;
+}
