@@ -22,7 +22,7 @@ pub struct BackendConfig {
     kept: RwLock<BTreeMap<String, String>>,
 }
 
-const DEFAULTS: [(&str, &str, &str, bool); 12] = [
+const DEFAULTS: [(&str, &str, &str, bool); 13] = [
     ("enable_feature_binlog", "bool", "false", false),
     ("ingest_binlog_work_pool_size", "int32_t", "-1", false),
     ("download_binlog_rate_limit_kbs", "int64_t", "0", true),
@@ -34,6 +34,8 @@ const DEFAULTS: [(&str, &str, &str, bool); 12] = [
     ("enable_token_check", "bool", "true", true),
     ("enable_debug_points", "bool", "false", false),
     ("enable_all_http_auth", "bool", "false", false),
+    // Ours: what the disk has room for in one ingest; negative: anything.
+    ("minidoris_free_bytes", "int64_t", "-1", true),
     // Ours: Doris waits one second between tries.
     ("minidoris_download_retry_interval_ms", "int32_t", "100", true),
 ];

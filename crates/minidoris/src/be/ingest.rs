@@ -104,6 +104,7 @@ impl Backend {
             sizes.push(self.fetch_size(&url).await?);
             urls.push(url);
         }
+        self.check_room(&sizes)?;
         let segment_files = self.fetch_files(&urls, &sizes).await?;
 
         // Which index files there are follows from the schema in the meta.
@@ -117,6 +118,8 @@ impl Backend {
             index_sizes.push(self.fetch_size(&url).await?);
             urls.push(url);
         }
+        let all_sizes: Vec<u64> = sizes.iter().chain(&index_sizes).copied().collect();
+        self.check_room(&all_sizes)?;
         let index_files = self.fetch_files(&urls, &index_sizes).await?;
 
         let own = self.new_meta(&tablet, task.txn_id, task.partition_id);
@@ -131,6 +134,16 @@ impl Backend {
             ..own
         };
         Ok(Rowset { meta, segments: segment_files, index_files })
+    }
+
+    /// Whether files of these sizes fit on the disk.
+    fn check_room(&self, sizes: &[u64]) -> Result<(), BackendError> {
+        match u64::try_from(self.config.number("minidoris_free_bytes")) {
+            Ok(free) if sizes.iter().sum::<u64>() > free => {
+                Err(BackendError::Internal("no enough space".to_owned()))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// GETs files of known sizes, with their digests when the setting asks for them.

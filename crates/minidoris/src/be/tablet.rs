@@ -43,6 +43,8 @@ struct TabletState {
     generation: u64,
     /// Bytes that the tablet reports and does not have.
     claimed_size: u64,
+    /// Whether it is on its way to the trash: it is found, and takes no new data.
+    is_shutdown: bool,
     /// Whether anything but the cache changed since it was last saved.
     changed: bool,
 }
@@ -79,6 +81,7 @@ impl Tablet {
                 merged: None,
                 generation: 0,
                 claimed_size: 0,
+                is_shutdown: false,
                 changed: true,
             }),
         }
@@ -144,6 +147,15 @@ impl Tablet {
         let mut state = self.state.lock();
         state.binlog_enabled = enabled;
         state.changed = true;
+    }
+
+    /// Puts it on its way to the trash.
+    pub fn shut_down(&self) {
+        self.state.lock().is_shutdown = true;
+    }
+
+    pub fn is_shutdown(&self) -> bool {
+        self.state.lock().is_shutdown
     }
 
     pub fn max_version(&self) -> i64 {

@@ -19,6 +19,7 @@ pub(super) fn routes() -> Router<Cluster> {
         .route("/fail_job/{db}", post(fail_job))
         .route("/publish_delay/{ms}", post(delay_publish))
         .route("/be/{index}/drop_tablet/{tablet}", post(drop_tablet))
+        .route("/be/{index}/shut_tablet/{tablet}", post(shut_tablet))
         .route("/be/{index}/lose_segment/{tablet}/{version}", post(lose_segment))
         .route("/size/{db}/{bytes}", post(claim_size))
         .route("/snapshot_size/{label}/{bytes}", post(claim_snapshot_size))
@@ -54,6 +55,20 @@ async fn drop_tablet(State(cluster): State<Cluster>, Path((index, tablet)): Path
     }
     backend.drop_tablet(tablet);
     done().into_response()
+}
+
+/// The backend moves a tablet to the trash and has not done so yet.
+async fn shut_tablet(State(cluster): State<Cluster>, Path((index, tablet)): Path<(usize, i64)>) -> Response {
+    if index >= cluster.backend_count() {
+        return failure(StatusCode::BAD_REQUEST, &format!("no backend {index}"));
+    }
+    match cluster.backend(index).tablet(tablet) {
+        Ok(tablet) => {
+            tablet.shut_down();
+            done().into_response()
+        }
+        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
 }
 
 /// The backend loses the segment files of a version's binlog; its rows stay readable.

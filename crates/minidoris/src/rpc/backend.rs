@@ -123,8 +123,9 @@ impl BackendRpc {
             local_tablet_id: present(host, "local_tablet_id", request.local_tablet_id)?,
             load_id: present(host, "load_id", request.load_id.as_ref()).map(|id| (id.hi, id.lo))?,
         };
-        if !self.backend.has_tablet(task.local_tablet_id) {
-            return Err(BackendError::TabletMissing(task.local_tablet_id).status(host));
+        let tablet = self.backend.tablet(task.local_tablet_id).map_err(|error| error.status(host))?;
+        if tablet.is_shutdown() {
+            return Err(BackendError::Shutdown(task.local_tablet_id).status(host));
         }
         if self.backend.txns().is_full(MAX_RUNNING) {
             let text = format!("too many transactions: {MAX_RUNNING}, limit: {MAX_RUNNING}");

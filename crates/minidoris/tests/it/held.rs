@@ -1,6 +1,7 @@
 //! States that a cluster is put into over its admin API, as a replication meets them.
 
 use doris_thrift::*;
+use minidoris::txn::{self, CommitOutcome, CommitTxn};
 use minidoris::{Cluster, ClusterOptions};
 use mysql_async::prelude::Queryable;
 
@@ -73,6 +74,52 @@ async fn commits_and_rollbacks_wait_for_the_locks_of_their_tables() {
         tokio::join!(wire.frontend.commit_txn(&waiting), admin(&cluster, "/hold/table/d/t/0"));
     assert_eq!(freed, 200);
     ok(committed.unwrap().status);
+    bounded(cluster.stop()).await;
+}
+
+#[tokio::test]
+async fn a_rollback_that_comes_too_late_tells_what_became_of_the_transaction() {
+    let cluster = cluster().await;
+    let wire = Wire::new(&cluster, 0);
+    let table = wire.table("d", "t").await.id.unwrap();
+    let db = cluster.inner().fe.lock().database_named("d").unwrap().id;
+    for label in ["aborted", "visible"] {
+        assert_eq!(admin(&cluster, "/hold/table/d/t/60000").await, 200);
+        cluster.counters().reset();
+        let txn = wire.begin("d", table, label).await.txn_id.unwrap();
+        let rollback = TRollbackTxnRequest {
+            user: Some("root".into()),
+            passwd: Some(String::new()),
+            db: Some("d".into()),
+            txn_id: Some(txn),
+            ..Default::default()
+        };
+        // Looked up and waiting for the lock, when somebody else ends the transaction.
+        let end = async {
+            let waits = |inner: &minidoris::ClusterInner| inner.counters.get("rollbackTxn") == 1;
+            assert!(cluster.wait_until(LIMIT, waits).await);
+            if label == "aborted" {
+                let now = cluster.clock().now_ms();
+                txn::abort(&mut cluster.inner().fe.lock(), db, txn, "by a test", now).unwrap();
+            } else {
+                let commit = CommitTxn { db_id: db, txn_id: txn, ..CommitTxn::default() };
+                let outcome = txn::commit_and_publish(cluster.inner(), commit, LIMIT).await;
+                assert_eq!(outcome, Ok(CommitOutcome::Visible));
+            }
+            assert_eq!(admin(&cluster, "/hold/table/d/t/0").await, 200);
+        };
+        let (answer, ()) = tokio::join!(wire.frontend.rollback_txn(&rollback), end);
+        let (code, text) = said(answer.unwrap().status);
+        assert_eq!(code, TStatusCode::ANALYSIS_ERROR);
+        let wanted = match label {
+            "aborted" => format!("transaction [{txn}] is already aborted, abort reason: by a test"),
+            _ => format!("transaction [{txn}] is already VISIBLE, could not abort."),
+        };
+        assert_eq!(text, format!("errCode = 2, detailMessage = {wanted}"));
+        // Found ended, both say the same.
+        let (_, text) = said(bounded(wire.frontend.rollback_txn(&rollback)).await.unwrap().status);
+        assert_eq!(text, "errCode = 2, detailMessage = transaction not found");
+    }
     bounded(cluster.stop()).await;
 }
 

@@ -220,6 +220,22 @@ async fn a_missing_or_short_index_file_fails_the_ingest() {
     assert_eq!(status.status_code, TStatusCode::RUNTIME_ERROR);
     assert!(status.text().contains("downloaded file size is not equal"), "{}", status.text());
     up.faults().clear();
+    // Room for the segment, and not for what belongs to it; then for neither, and for both.
+    let sizes = {
+        let tablet = up.backend(places(&up)[0].backend).tablet(places(&up)[0].tablet).unwrap();
+        let meta = tablet.binlog(2).unwrap().meta.clone();
+        (meta.segment_sizes[0], meta.index_file_sizes[0])
+    };
+    let downloads = || up.counters().get("http:/api/_binlog/_download");
+    for (free, requests) in [(sizes.0 + sizes.1 - 1, 5), (sizes.0 - 1, 3)] {
+        down.backend(to.backend).config.set("minidoris_free_bytes", &free.to_string());
+        let before = downloads();
+        let status = ingest(&up, &down, port, 2, 7).await;
+        assert_eq!(status.status_code, TStatusCode::INTERNAL_ERROR);
+        assert!(status.text().ends_with("[INTERNAL_ERROR]no enough space"), "{}", status.text());
+        assert_eq!(downloads() - before, requests, "nothing that does not fit is fetched");
+    }
+    down.backend(to.backend).config.set("minidoris_free_bytes", &(sizes.0 + sizes.1).to_string());
     down.backend(to.backend).config.set("enable_download_md5sum_check", "true");
     assert!(ingest(&up, &down, port, 2, 7).await.is_ok());
     bounded(up.stop()).await;

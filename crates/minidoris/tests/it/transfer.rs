@@ -72,6 +72,16 @@ async fn the_checks_of_an_ingest_come_in_order() {
     let (code, text, _) = ask(TIngestBinlogRequest { local_tablet_id: Some(1), ..good.clone() }).await;
     assert_eq!(code, TStatusCode::TABLET_MISSING);
     assert!(text.ends_with("tablet 1 not found"), "{text}");
+    let (host, port) = down.admin_address();
+    let shut = places(&down)[1];
+    let url = format!("http://{host}:{port}/be/{}/shut_tablet/{}", shut.backend, shut.tablet);
+    assert_eq!(bounded(reqwest::Client::new().post(url).send()).await.unwrap().status(), 200);
+    let request = TIngestBinlogRequest { local_tablet_id: Some(shut.tablet), ..good.clone() };
+    let answer = bounded(crate::replicas::client(&down, shut.backend).ingest_binlog(&request)).await.unwrap();
+    let status = answer.status.unwrap();
+    assert_eq!((status.status_code, answer.is_async), (TStatusCode::INTERNAL_ERROR, None));
+    let text = format!("The tablet's state is shutdown, tablet_id: {}", shut.tablet);
+    assert!(status.text().ends_with(&text), "{}", status.text());
     // Nothing was loaded upstream, so version 2 has no binlog.
     let (code, text, mode) = ask(good.clone()).await;
     assert_eq!((code, mode), (TStatusCode::HTTP_ERROR, Some(false)));

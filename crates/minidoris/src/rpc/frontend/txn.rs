@@ -16,7 +16,8 @@ use crate::cluster::ClusterInner;
 use crate::fault::Hold;
 use crate::state::FeState;
 use crate::txn::{
-    self, BeginTxn, CommitOutcome, CommitTxn, Coordinator, SubTxnCommit, TabletWrites, commit_and_publish,
+    self, BeginTxn, CommitOutcome, CommitTxn, Coordinator, SubTxnCommit, TabletWrites, TxnStatus,
+    commit_and_publish,
 };
 
 /// `try_commit_lock_timeout_seconds`: how long a commit waits when the caller names no time.
@@ -150,9 +151,29 @@ pub(super) async fn rollback(
         check_tables_of(&state, right, db_id, txn_id)?;
         db_id
     };
+    let was_running = cluster.fe.lock().txns.running(db_id).any(|txn| txn.id == txn_id);
     lock_tables(cluster, db_id, txn_id, ROLLBACK_LOCK_WAIT).await?;
+    if was_running {
+        check_not_ended(&cluster.fe.lock(), db_id, txn_id)?;
+    }
     txn::abort_and_clear(cluster, db_id, txn_id, req.reason.as_deref().unwrap_or_default())?;
     Ok(TRollbackTxnResult { status: Some(TStatus::ok()), ..TRollbackTxnResult::default() })
+}
+
+/// A transaction that ended between its look-up and the abort is told by its state, unlike one that was found
+/// ended.
+fn check_not_ended(state: &FeState, db_id: i64, txn_id: i64) -> Result<(), Refusal> {
+    let Some(txn) = state.txns.get(db_id, txn_id) else { return Ok(()) };
+    match txn.status {
+        TxnStatus::Aborted => Err(Refusal::user(format!(
+            "transaction [{txn_id}] is already aborted, abort reason: {}",
+            txn.reason
+        ))),
+        TxnStatus::Visible => {
+            Err(Refusal::user(format!("transaction [{txn_id}] is already VISIBLE, could not abort.")))
+        }
+        TxnStatus::Prepare | TxnStatus::Precommitted | TxnStatus::Committed => Ok(()),
+    }
 }
 
 /// Waits for the write locks of the tables of a transaction that is running.
