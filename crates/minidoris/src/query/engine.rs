@@ -44,8 +44,9 @@ struct SourcePartition {
 #[derive(Debug, Default)]
 pub struct Engine {
     inner: Mutex<Inner>,
-    /// Table id to the next number of its auto-increment column.
-    next_numbers: Mutex<HashMap<i64, i64>>,
+    /// Table id to the next number of its auto-increment column, and whether rows came from elsewhere since, which
+    /// may have greater ones.
+    next_numbers: Mutex<HashMap<i64, (i64, bool)>>,
 }
 
 #[derive(Debug, Default)]
@@ -149,7 +150,7 @@ impl Engine {
     }
 
     /// Takes `count` consecutive numbers of a table's auto-increment column and returns the first. `start`
-    /// finds where to begin when the table has taken none yet.
+    /// finds where to begin when the table has taken none yet, or has got rows from elsewhere.
     pub fn numbers(
         &self,
         table_id: i64,
@@ -158,14 +159,22 @@ impl Engine {
     ) -> SqlResult<i64> {
         let known = self.next_numbers.lock().get(&table_id).copied();
         let first = match known {
-            Some(next) => next,
+            Some((next, false)) => next,
+            Some((next, true)) => next.max(start()?),
             None => start()?,
         };
         let mut next_numbers = self.next_numbers.lock();
-        let next = next_numbers.entry(table_id).or_insert(first);
-        let first = *next;
-        *next += count;
+        let (next, is_stale) = next_numbers.entry(table_id).or_insert((first, false));
+        let first = if std::mem::take(is_stale) { first.max(*next) } else { *next };
+        *next = first + count;
         Ok(first)
+    }
+
+    /// The table got rows from elsewhere: its next number comes after theirs.
+    pub fn recount_numbers(&self, table_id: i64) {
+        if let Some((_, is_stale)) = self.next_numbers.lock().get_mut(&table_id) {
+            *is_stale = true;
+        }
     }
 
     /// Forgets the tables in memory.

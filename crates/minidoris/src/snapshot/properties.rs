@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::error::{SqlError, SqlResult};
 use crate::sql::Properties;
 
-/// `backup_job_default_timeout_ms`.
+/// Of backups and restores alike.
 const DEFAULT_TIMEOUT_MS: i64 = 86_400_000;
 const SHORTEST_TIMEOUT_S: i64 = 600;
 
@@ -34,8 +34,13 @@ pub struct RestoreProperties {
     pub is_being_synced: bool,
 }
 
-pub fn backup_properties(properties: &Properties) -> SqlResult<BackupProperties> {
-    let mut parsed = BackupProperties { timeout_ms: DEFAULT_TIMEOUT_MS, metadata_only: false };
+/// `default_timeout_ms` is the frontend setting `backup_job_default_timeout_ms`, if it is set.
+pub fn backup_properties(
+    properties: &Properties,
+    default_timeout_ms: Option<i64>,
+) -> SqlResult<BackupProperties> {
+    let timeout_ms = default_timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
+    let mut parsed = BackupProperties { timeout_ms, metadata_only: false };
     let mut unknown = Vec::new();
     for (key, value) in properties {
         match key.to_ascii_lowercase().as_str() {

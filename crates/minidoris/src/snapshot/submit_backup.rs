@@ -19,7 +19,9 @@ pub fn submit_backup(cluster: &ClusterInner, db: &str, backup: &SnapshotStatemen
         let mut state = cluster.fe.lock();
         let db_id = super::database_id(&state, db)?;
         let place = place(&state, backup, now_ms)?;
-        let properties = backup_properties(&backup.properties)?;
+        let configured = state.config.get("backup_job_default_timeout_ms");
+        let default_timeout_ms = configured.and_then(|value| value.parse().ok());
+        let properties = backup_properties(&backup.properties, default_timeout_ms)?;
         if let Some(aliased) = backup.tables.iter().flatten().find(|table| table.alias.is_some()) {
             return Err(SqlError::common(format!(
                 "table alias is not supported in backup: {}",

@@ -282,3 +282,33 @@ async fn a_restore_ends_where_a_segment_of_the_snapshot_is_gone() {
     source.stop().await;
     target.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auto_increment_goes_on_behind_what_was_restored() {
+    let (source, target) = pair().await;
+    let (mut up, mut down) = (connect(&source).await, connect(&target).await);
+    let table = "CREATE TABLE d.t (id BIGINT NOT NULL AUTO_INCREMENT(1), v INT) UNIQUE KEY(id) \
+                 DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES (\"replication_num\" = \"1\")";
+    for conn in [&mut up, &mut down] {
+        conn.query_drop("CREATE DATABASE d").await.unwrap();
+        conn.query_drop(table).await.unwrap();
+    }
+    let ids =
+        async |conn: &mut Conn| -> Vec<i64> { conn.query("SELECT id FROM d.t ORDER BY id").await.unwrap() };
+    up.query_drop("INSERT INTO d.t (v) VALUES (1), (2), (3)").await.unwrap();
+    down.query_drop("INSERT INTO d.t (v) VALUES (1)").await.unwrap();
+    let (upstream, downstream) = (Wire::new(&source, 0), Wire::new(&target, 0));
+    for label in ["s1", "s2"] {
+        up.query_drop(format!("BACKUP SNAPSHOT d.{label} TO `__keep_on_local__` ON (t)")).await.unwrap();
+        finished(&mut up, "SHOW BACKUP FROM d").await;
+        let snapshot = upstream.snapshot("d", label).await;
+        downstream.restore("d", label, snapshot, &upstream).await;
+        finished(&mut down, "SHOW RESTORE FROM d").await;
+        assert_eq!(ids(&mut down).await, [1, 2, 3]);
+        down.query_drop("INSERT INTO d.t (v) VALUES (9), (9)").await.unwrap();
+        let expected = if label == "s1" { [1, 2, 3, 4, 5] } else { [1, 2, 3, 6, 7] };
+        assert_eq!(ids(&mut down).await, expected, "numbers are never given twice");
+    }
+    bounded(source.stop()).await;
+    bounded(target.stop()).await;
+}

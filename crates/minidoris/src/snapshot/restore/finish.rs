@@ -25,6 +25,7 @@ pub(super) fn commit(
     let plan = std::mem::take(&mut job.plan);
     for table in &plan.tables {
         adopt_versions(fe, job.db_id, table, now_ms);
+        cluster.queries.recount_numbers(table.table_id);
         match table.target {
             Target::New | Target::InPlace => {}
             Target::Swap { replaced } => swap(cluster, fe, job.db_id, table, replaced),

@@ -10,7 +10,7 @@ fn backup_properties_are_known_or_refused() {
     let parse = |pairs: &[(&str, &str)]| {
         let properties: Properties =
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        backup_properties(&properties).map_err(|error| error.message)
+        backup_properties(&properties, None).map_err(|error| error.message)
     };
     assert_eq!(parse(&[]).unwrap().timeout_ms, 86_400_000);
     assert_eq!(parse(&[("type", "FULL"), ("timeout", "600")]).unwrap().timeout_ms, 600_000);

@@ -33,6 +33,16 @@ async fn rows_have_doriss_columns_and_forms() {
     assert_eq!(show_backup(&cluster.fe.lock(), "x", &LabelFilter::All).unwrap_err().code, 1049);
 }
 
+#[test]
+fn the_default_time_limit_of_a_backup_is_a_setting() {
+    let cluster = testkit::cluster(1);
+    create_db(&cluster, "d", true);
+    cluster.fe.lock().set_config("backup_job_default_timeout_ms", "7200000");
+    submit_backup(&cluster, "d", &backup_statement("s")).unwrap();
+    let shown = show_backup(&cluster.fe.lock(), "d", &LabelFilter::All).unwrap();
+    assert_eq!(shown.rows[0][13].as_deref(), Some("7200"));
+}
+
 #[tokio::test]
 async fn brief_restore_rows_leave_the_bulk_out() {
     let cluster = testkit::cluster(1);
