@@ -62,6 +62,7 @@ pub fn collect_garbage(state: &mut FeState, now_ms: i64) -> ExpiredVersions {
 
 fn collect_garbage_where(state: &mut FeState, now_ms: i64, wanted: impl Fn(i64) -> bool) -> ExpiredVersions {
     let mut newest_versions = BTreeMap::new();
+    let mut any = false;
     for (db_id, binlog) in state.binlogs.databases.iter_mut().filter(|(id, _)| wanted(**id)) {
         let catalogue = state.databases.get(db_id);
         let config = catalogue.map(database_config).unwrap_or_default();
@@ -70,11 +71,13 @@ fn collect_garbage_where(state: &mut FeState, now_ms: i64, wanted: impl Fn(i64) 
         } else {
             expire_disabled(binlog, catalogue, now_ms)
         };
+        any |= !expired.is_empty();
         for entry in &expired {
             note_versions(entry, &mut newest_versions);
         }
     }
-    if !newest_versions.is_empty() {
+    if any {
+        // Followers collect what the master has.
         state.journal();
     }
     tablets_of(state, &newest_versions)
@@ -155,6 +158,8 @@ fn expire_list(
     lowest_lock: Option<i64>,
     now_ms: i64,
 ) -> Vec<Arc<BinlogEntry>> {
+    // In whole seconds.
+    let now_ms = now_ms.div_euclid(1000).saturating_mul(1000);
     let oldest_kept_ms = now_ms.saturating_sub(config.ttl_seconds.max(0).saturating_mul(1000));
     let by_time = list.iter().take_while(|entry| entry.timestamp_ms <= oldest_kept_ms).last();
     let by_time = by_time.map_or(-1, |entry| entry.commit_seq);

@@ -241,11 +241,30 @@ fn expiry_follows_the_database_rules() {
         seqs.insert(0, seqs[0] - 1);
         let last = emit(&cluster, BinlogType::RENAME_TABLE, db, &[table], "");
         set_db_property(&cluster, db, key, value);
+        cluster.clock.advance_ms(1000);
         collect_garbage(&mut cluster.fe.lock(), cluster.clock.now_ms());
         assert_eq!(db_seqs(&cluster, db).unwrap().len(), left, "{key} {value}");
         // The table's list is cut where the database's was.
         assert_eq!(table_seqs(&cluster, db, table).unwrap().contains(&last), left > 0, "{key} {value}");
     }
+}
+
+#[test]
+fn time_limits_count_whole_seconds_and_every_expiry_is_journalled() {
+    let cluster = testkit::cluster(1);
+    let db = create_db(&cluster, "d", true);
+    set_db_property(&cluster, db, "binlog.ttl_seconds", "5");
+    let state = &mut *cluster.fe.lock();
+    for timestamp in [5_000, 5_200] {
+        state.journal_binlog(timestamp, BinlogType::RENAME_TABLE, db, &[], |_| String::new());
+    }
+    let journal_id = state.journal_id;
+    collect_garbage(state, 9_999);
+    assert_eq!((state.binlogs.database(db).unwrap().list().len(), state.journal_id), (2, journal_id));
+    collect_garbage(state, 10_900);
+    assert_eq!((state.binlogs.database(db).unwrap().list().len(), state.journal_id), (1, journal_id + 1));
+    collect_garbage(state, 11_000);
+    assert_eq!((state.binlogs.database(db).unwrap().list().len(), state.journal_id), (0, journal_id + 2));
 }
 
 #[test]
