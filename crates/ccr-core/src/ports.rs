@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doris_types::call::{
-    BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed, IngestRequest,
-    IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::Result;
 use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
@@ -67,7 +67,7 @@ pub trait Upstream: Cluster {
     async fn lock_binlogs(&self, scope: &BinlogScope, job: &str, commit_seq: i64) -> Result<()>;
 
     /// BACKUP to the local repository; without tables the whole database. Returns at once.
-    async fn start_backup(&self, database: &str, label: &str, tables: &[String]) -> Result<()>;
+    async fn start_backup(&self, database: &str, label: &str, tables: &[BackupTable]) -> Result<()>;
 
     /// The backup job of that label, if it is still known.
     async fn backup_job(&self, database: &str, label: &str) -> Result<Option<SnapshotJob>>;

@@ -12,8 +12,8 @@ use ccr_core::job::{ClusterSpec, DesiredState, JobOptions, JobRecord, JobState, 
 use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
 use ccr_core::store::{HistoryEntry, Store, StoreError, StoreResult, StoredJob};
 use doris_types::call::{
-    BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed, IngestRequest,
-    IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::{Cause, Failure, Result};
 use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
@@ -154,7 +154,7 @@ impl Upstream for Side<dyn Upstream> {
         self.inner.lock_binlogs(scope, job, commit_seq).await
     }
 
-    async fn start_backup(&self, database: &str, label: &str, tables: &[String]) -> Result<()> {
+    async fn start_backup(&self, database: &str, label: &str, tables: &[BackupTable]) -> Result<()> {
         let call = self.inner.start_backup(database, label, tables);
         cluster_effect(&self.failpoints, Effect::StartBackup, "start_backup", call).await
     }

@@ -13,8 +13,8 @@ use ccr_core::job::ClusterSpec;
 use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
 use doris_client::{ClientOptions, Clients, ClusterConfig, DorisCluster, Seed};
 use doris_types::call::{
-    BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed, IngestRequest,
-    IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::Result;
 use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
@@ -196,7 +196,7 @@ impl Upstream for Port {
         self.thrift("lockBinlog", self.cluster.lock_binlogs(scope, job, commit_seq)).await
     }
 
-    async fn start_backup(&self, database: &str, label: &str, tables: &[String]) -> Result<()> {
+    async fn start_backup(&self, database: &str, label: &str, tables: &[BackupTable]) -> Result<()> {
         self.sql(database, self.cluster.start_backup(database, label, tables)).await
     }
 

@@ -101,6 +101,21 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
+/// A table that a BACKUP names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupTable {
+    pub name: String,
+    /// Only these of its partitions; none stands for all.
+    pub partitions: Vec<String>,
+}
+
+impl BackupTable {
+    /// A table with all of its partitions.
+    pub fn whole(name: &str) -> Self {
+        Self { name: name.to_owned(), partitions: Vec::new() }
+    }
+}
+
 /// A call of `restoreSnapshot`. The answer only means that the restore job was queued.
 #[derive(Debug, Clone)]
 pub struct RestoreRequest {

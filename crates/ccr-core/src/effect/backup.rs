@@ -4,7 +4,7 @@
 //! running, it is waited for; finished, its snapshot is fetched; unknown, it is submitted. A database
 //! runs one backup or restore at a time, whoever started it, so being refused means waiting.
 
-use doris_types::call::{MetaFilter, Snapshot, SnapshotAnswer};
+use doris_types::call::{BackupTable, MetaFilter, Snapshot, SnapshotAnswer};
 use doris_types::job_info::JobInfo;
 use doris_types::meta::SnapshotJob;
 
@@ -82,7 +82,7 @@ pub(crate) async fn fetch(shell: &Shell, label: &str) -> Result<Fetched> {
 async fn submit(shell: &Shell, label: &str, scope: &Scope) -> Result<()> {
     let db = shell.source_database();
     let tables = match scope {
-        Scope::Table { source_name, .. } => vec![source_name.clone()],
+        Scope::Table { source_name, .. } => vec![BackupTable::whole(source_name)],
         Scope::Database => {
             if !shell.retry(async || has_content(shell).await).await? {
                 shell.set_step(format!("waiting for the first table in database {db}"));

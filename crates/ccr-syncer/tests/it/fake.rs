@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use ccr_core::job::ClusterSpec;
 use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
 use doris_types::call::{
-    BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed, IngestRequest,
-    IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::{Cause, Failure, Result};
 use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob, TableMeta};
@@ -288,7 +288,7 @@ impl Upstream for FakeCluster {
     }
 
     /// Accepted, and never finished: jobs stay in their full sync.
-    async fn start_backup(&self, _database: &str, label: &str, _tables: &[String]) -> Result<()> {
+    async fn start_backup(&self, _database: &str, label: &str, _tables: &[BackupTable]) -> Result<()> {
         self.check("start_backup")?;
         self.state.lock().statements.push(format!("BACKUP {label}"));
         Ok(())

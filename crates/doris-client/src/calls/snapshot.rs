@@ -3,7 +3,7 @@
 use doris_thrift::{
     TGetSnapshotRequest, TGetSnapshotResult, TRestoreSnapshotRequest, TSnapshotType, TStatusCode, TTableRef,
 };
-use doris_types::call::{RestoreRequest, Snapshot, SnapshotAnswer};
+use doris_types::call::{BackupTable, RestoreRequest, Snapshot, SnapshotAnswer};
 use doris_types::failure::Result;
 use doris_types::meta::SnapshotJob;
 use doris_types::sql::{qualified_name, quote_identifier, quote_identifiers, quote_string};
@@ -23,11 +23,9 @@ const COMPRESS_CONFIG: &str = "enable_restore_snapshot_rpc_compression";
 
 impl DorisCluster {
     /// BACKUP to the local repository; without tables the whole database. Returns at once.
-    pub async fn start_backup(&self, database: &str, label: &str, tables: &[String]) -> Result<()> {
-        let on = match tables {
-            [] => String::new(),
-            tables => format!(" ON ({})", quote_identifiers(tables.iter().map(String::as_str))),
-        };
+    pub async fn start_backup(&self, database: &str, label: &str, tables: &[BackupTable]) -> Result<()> {
+        let listed: Vec<String> = tables.iter().map(backup_object).collect();
+        let on = if listed.is_empty() { String::new() } else { format!(" ON ({})", listed.join(", ")) };
         let sql = format!(
             "BACKUP SNAPSHOT {} TO {}{on} PROPERTIES (\"type\" = \"full\")",
             qualified_name(database, label),
@@ -167,4 +165,13 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
+
+/// A table as the ON clause of BACKUP names it.
+fn backup_object(table: &BackupTable) -> String {
+    let name = quote_identifier(&table.name);
+    match table.partitions.as_slice() {
+        [] => name,
+        some => format!("{name} PARTITION ({})", quote_identifiers(some.iter().map(String::as_str))),
+    }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ccr_core::ports::{Clock, Cluster, Downstream, Upstream};
 use doris_types::call::{
-    BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed, IngestRequest,
-    IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::{Cause, Failure, Result};
 use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
@@ -127,7 +127,7 @@ impl Upstream for Source {
         Ok(())
     }
 
-    async fn start_backup(&self, _database: &str, label: &str, tables: &[String]) -> Result<()> {
+    async fn start_backup(&self, _database: &str, label: &str, tables: &[BackupTable]) -> Result<()> {
         self.0.call("source.start_backup", |world| world.start_backup(label, tables)).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use doris_types::call::{Snapshot, SnapshotAnswer};
+use doris_types::call::{BackupTable, Snapshot, SnapshotAnswer};
 use doris_types::meta::SnapshotJob;
 use serde_json::json;
 
@@ -43,9 +43,9 @@ pub struct Backup {
     /// The barrier of the database.
     pub commit_seq: i64,
     /// Tables that were listed; who has the name when the work begins is backed up.
-    listed: Vec<String>,
-    /// Tables still without a barrier.
-    waiting: VecDeque<i64>,
+    listed: Vec<BackupTable>,
+    /// Tables still without a barrier, and the partitions that are wanted of them; none stands for all.
+    waiting: VecDeque<(i64, Vec<String>)>,
     /// Table id to its barrier.
     pub barriers: BTreeMap<i64, i64>,
     /// The tables as they were at their barriers.
@@ -90,17 +90,23 @@ pub fn another_is_running(label: &str, running: &str) -> doris_types::failure::C
 }
 
 impl Inner {
-    pub fn start_backup(&mut self, label: &str, tables: &[String]) -> Answer<()> {
+    pub fn start_backup(&mut self, label: &str, tables: &[BackupTable]) -> Answer<()> {
         if let Some(running) = self.backups.jobs.iter().find(|job| job.is_running()) {
             return Err(another_is_running(label, &running.label));
         }
         let mut waiting = VecDeque::new();
-        if let Some(name) = tables.iter().find(|name| self.source.table(name).is_none()) {
-            return Err(refusal(1051, format!("Unknown table '{name}'")));
+        for BackupTable { name, partitions } in tables {
+            let table = self.source.table(name);
+            let table = table.ok_or_else(|| refusal(1051, format!("Unknown table '{name}'")))?;
+            let unknown =
+                partitions.iter().find(|name| table.partitions.iter().all(|one| one.name != **name));
+            if let Some(unknown) = unknown {
+                return Err(refusal(5064, format!("Unknown partition {unknown} in table{name}")));
+            }
         }
         let commit_seq = self.journal_id();
         if tables.is_empty() {
-            waiting = self.source.tables.keys().copied().collect();
+            waiting = self.source.tables.keys().map(|id| (*id, Vec::new())).collect();
         }
         if label.starts_with("ccr") {
             self.backups.accepted += 1;
@@ -133,12 +139,15 @@ impl Inner {
         let age = now - self.backups.jobs[at].started_ms;
         if age >= START_MS {
             let listed = std::mem::take(&mut self.backups.jobs[at].listed);
-            let found = listed.iter().filter_map(|name| self.source.table(name)).map(|table| table.id);
-            let found: Vec<i64> = found.collect();
+            let found = listed.into_iter().filter_map(|BackupTable { name, partitions }| {
+                self.source.table(&name).map(|table| (table.id, partitions))
+            });
+            let found: Vec<_> = found.collect();
             self.backups.jobs[at].waiting.extend(found);
-            while let Some(id) = self.backups.jobs[at].waiting.pop_front() {
-                // A table that was dropped meanwhile is left out.
-                if let Some(table) = self.source.tables.get(&id).cloned() {
+            while let Some((id, wanted)) = self.backups.jobs[at].waiting.pop_front() {
+                // A table that was dropped meanwhile is left out, and so are partitions that are gone.
+                if let Some(mut table) = self.source.tables.get(&id).cloned() {
+                    table.partitions.retain(|one| wanted.is_empty() || wanted.contains(&one.name));
                     let seq = self.barrier(id);
                     let job = &mut self.backups.jobs[at];
                     job.barriers.insert(id, seq);
