@@ -28,6 +28,7 @@ mod matrix;
 mod media;
 mod ordering;
 mod overwrite;
+mod recover;
 mod shutdown;
 mod sources;
 mod steering;

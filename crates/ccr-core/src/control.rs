@@ -131,7 +131,9 @@ fn decide(
                 return Err(RequestError::UnknownTable { table: table.clone(), table_id: *table_id });
             };
             let work = link.lane.apart().map(|apart| &apart.work);
-            if let Some(ApartWork::PartialSync { step: SnapshotStep::Restore { .. }, .. }) = work {
+            if let Some(ApartWork::PartialSync { step: SnapshotStep::Restore { .. }, reason }) = work
+                && reason.partition().is_none()
+            {
                 // A copy that is being put in place is that one; it cannot be called back.
                 return Ok(None);
             }

@@ -42,6 +42,52 @@ const RANGES: &[Case] = &[
         BOTH,
     ),
     case(
+        "recovered_under_load",
+        RANGED,
+        &[
+            "INSERT INTO {t} VALUES (103, 'kept', 1)",
+            "ALTER TABLE {t} DROP PARTITION p2",
+            "INSERT INTO {t} VALUES (7, 'meanwhile', 2)",
+            "RECOVER PARTITION p2 FROM {t}",
+            "INSERT INTO {t} VALUES (8, 'beside', 3), (104, 'into it', 4)",
+            "INSERT INTO {t} VALUES (105, 'again', 5)",
+        ],
+        BOTH,
+    ),
+    case(
+        "recovered_and_altered",
+        RANGED,
+        &[
+            "ALTER TABLE {t} DROP PARTITION p2",
+            "RECOVER PARTITION p2 FROM {t}",
+            "INSERT INTO {t} VALUES (104, 'into it', 4)",
+            "ALTER TABLE {t} ADD COLUMN extra INT DEFAULT \"3\"",
+            "ALTER TABLE {t} ADD PARTITION p3 VALUES LESS THAN (\"300\")",
+        ],
+        &["INSERT INTO {t} VALUES (6, 'six', 60, 1), (106, 'hundred', 0, 2), (206, 'third', 0, 3)"],
+    ),
+    case(
+        "recovered_and_gone",
+        RANGED,
+        &[
+            "ALTER TABLE {t} DROP PARTITION p2",
+            "RECOVER PARTITION p2 FROM {t}",
+            "INSERT INTO {t} VALUES (104, 'into it', 4)",
+            "ALTER TABLE {t} DROP PARTITION p2",
+        ],
+        &["INSERT INTO {t} VALUES (8, NULL, 8)"],
+    ),
+    case(
+        "recovered_and_emptied",
+        RANGED,
+        &[
+            "ALTER TABLE {t} DROP PARTITION p2",
+            "RECOVER PARTITION p2 AS second FROM {t}",
+            "TRUNCATE TABLE {t} PARTITION (second)",
+        ],
+        BOTH,
+    ),
+    case(
         "renamed_around",
         RANGED,
         &[

@@ -54,7 +54,7 @@ pub(crate) async fn run(shell: &Shell, label: &str, scope: &Scope) -> Result<Out
     match fetch(shell, label).await? {
         Fetched::Snapshot(snapshot) => {
             let info = describe(scope, &snapshot)?;
-            if matches!(scope, Scope::Table { .. }) && info.tables.is_empty() {
+            if *scope != Scope::Database && info.tables.is_empty() {
                 let detail = "it does not hold the table, which was renamed or dropped meanwhile".to_owned();
                 let reason = FullSyncReason::SnapshotLost { label: label.to_owned(), detail };
                 return Ok(Outcome::Lost(reason));
@@ -83,6 +83,9 @@ async fn submit(shell: &Shell, label: &str, scope: &Scope) -> Result<()> {
     let db = shell.source_database();
     let tables = match scope {
         Scope::Table { source_name, .. } => vec![BackupTable::whole(source_name)],
+        Scope::Partition { table, partition, .. } => {
+            vec![BackupTable { name: table.clone(), partitions: vec![partition.clone()] }]
+        }
         Scope::Database => {
             if !shell.retry(async || has_content(shell).await).await? {
                 shell.set_step(format!("waiting for the first table in database {db}"));
@@ -128,7 +131,13 @@ fn describe(scope: &Scope, snapshot: &Snapshot) -> Result<SnapshotInfo> {
             .get(&table.id)
             .copied()
             .ok_or_else(|| unreadable(&format!("table {name} has no entry in table_commit_seq_map")))?;
-        tables.push(SnapshotTable { id: table.id, name: name.clone(), commit_seq });
+        let partition = match scope {
+            Scope::Partition { partition_id, .. } => {
+                table.partitions.iter().find(|(_, one)| one.id == *partition_id).map(|(name, _)| name.clone())
+            }
+            Scope::Database | Scope::Table { .. } => None,
+        };
+        tables.push(SnapshotTable { id: table.id, name: name.clone(), commit_seq, partition });
     }
     let views = info
         .new_backup_objects
@@ -139,7 +148,7 @@ fn describe(scope: &Scope, snapshot: &Snapshot) -> Result<SnapshotInfo> {
     let lowest = tables.iter().map(|table| table.commit_seq).min();
     let commit_seq = match scope {
         // The table's own barrier: the table's list holds everything after it.
-        Scope::Table { .. } => lowest.or(snapshot.commit_seq),
+        Scope::Table { .. } | Scope::Partition { .. } => lowest.or(snapshot.commit_seq),
         // The barrier of the database lies before those of the tables. What was created in between is
         // found in the binlog only if replay starts there.
         Scope::Database => snapshot.commit_seq.filter(|seq| *seq > 0).or(lowest),

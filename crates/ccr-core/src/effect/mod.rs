@@ -26,7 +26,16 @@ use crate::error::{Error, Origin};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scope {
     Database,
-    Table { source_name: String, target_name: String },
+    Table {
+        source_name: String,
+        target_name: String,
+    },
+    /// One partition of a table that has the same name on both sides. The id is the upstream's.
+    Partition {
+        table: String,
+        partition: String,
+        partition_id: i64,
+    },
 }
 
 pub(crate) fn upstream(failure: Failure) -> Error {

@@ -142,7 +142,10 @@ fn request(
             let alias = (source_name != target_name).then(|| target_name.clone());
             vec![RestoreTable { name: source_name.clone(), alias }]
         }
+        Scope::Partition { table, .. } => vec![RestoreTable { name: table.clone(), alias: None }],
     };
+    // A table that is swapped in would hold nothing but that partition.
+    let is_partition = matches!(scope, Scope::Partition { .. });
     RestoreRequest {
         database: shell.target_database().to_owned(),
         label: label.to_owned(),
@@ -152,8 +155,8 @@ fn request(
         // Compares names in the snapshot, not aliases, and drops views: only for a whole database.
         clean_tables: options.clean_tables && *scope == Scope::Database,
         clean_partitions: false,
-        atomic_restore: options.atomic_restore,
-        force_replace: options.force_replace,
+        atomic_restore: options.atomic_restore && !is_partition,
+        force_replace: options.force_replace && !is_partition,
     }
 }
 
@@ -189,6 +192,7 @@ async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTree
         let target_name = match scope {
             Scope::Database => table.name.clone(),
             Scope::Table { target_name, .. } => target_name.clone(),
+            Scope::Partition { table, .. } => table.clone(),
         };
         let target_id = present.get(&target_name).copied().ok_or_else(|| {
             Error::retry(
@@ -203,6 +207,7 @@ async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTree
             target_id,
             synced_to: table.commit_seq,
             named_to: None,
+            ahead: None,
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
         };

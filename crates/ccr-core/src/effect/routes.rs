@@ -159,7 +159,7 @@ impl Routes {
 
 /// A table as both sides have it now. Without the first it was dropped upstream; without the second, which is
 /// then looked for several times, its target is gone.
-pub(super) async fn look_at(
+pub(crate) async fn look_at(
     shell: &Shell,
     source_id: i64,
     target_id: i64,

@@ -189,6 +189,7 @@ async fn create_table(
         target_id,
         synced_to: commit_seq,
         named_to: None,
+        ahead: None,
         lane: Lane::Flowing,
         temporary: BTreeMap::new(),
     };

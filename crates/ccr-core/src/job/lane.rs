@@ -65,6 +65,19 @@ pub enum PartialSyncReason {
     SnapshotLost { label: String, detail: String },
     /// An operator asked for it.
     Requested { detail: String },
+    /// A partition was recovered: only that one is copied.
+    Recovered(Recovered),
+    /// A recovered partition could not be copied by itself.
+    NotAlone { recovered: Recovered, detail: String },
+}
+
+/// A partition that came back upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    pub partition_id: i64,
+    /// Its name then.
+    pub partition: String,
+    pub commit_seq: i64,
 }
 
 impl Lane {
@@ -112,6 +125,37 @@ impl PartialSyncReason {
                 format!("snapshot {label} cannot be used: {detail}")
             }
             PartialSyncReason::Requested { detail } => format!("requested by an operator: {detail}"),
+            PartialSyncReason::Recovered(Recovered { partition, commit_seq, .. }) => {
+                format!("partition {partition}, recovered at commit seq {commit_seq}, needs a copy of it")
+            }
+            PartialSyncReason::NotAlone { recovered: Recovered { partition, commit_seq, .. }, detail } => {
+                format!(
+                    "partition {partition}, recovered at commit seq {commit_seq}, cannot be copied without its \
+                     table: {detail}"
+                )
+            }
         }
+    }
+
+    /// The partition that is copied, where it is not the whole table.
+    pub fn partition(&self) -> Option<&Recovered> {
+        match self {
+            PartialSyncReason::Recovered(recovered) => Some(recovered),
+            PartialSyncReason::Change { .. }
+            | PartialSyncReason::Mismatch { .. }
+            | PartialSyncReason::Appeared { .. }
+            | PartialSyncReason::NameTaken { .. }
+            | PartialSyncReason::BinlogExpired { .. }
+            | PartialSyncReason::SnapshotLost { .. }
+            | PartialSyncReason::Requested { .. }
+            | PartialSyncReason::NotAlone { .. } => None,
+        }
+    }
+}
+
+impl Recovered {
+    /// The reason to copy the whole table instead.
+    pub fn with_table(&self, detail: &str) -> PartialSyncReason {
+        PartialSyncReason::NotAlone { recovered: self.clone(), detail: detail.to_owned() }
     }
 }

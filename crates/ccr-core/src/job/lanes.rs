@@ -6,7 +6,7 @@ use super::state::{partial_label, restore_label};
 use super::transition::illegal;
 use super::{
     Apart, ApartWork, Event, IllegalEvent, JobState, Lane, Leaving, LinkEffect, NO_TARGET, PartialSyncReason,
-    Phase, SnapshotStep, TableLink, ViewApart,
+    PartitionAhead, Phase, SnapshotStep, TableLink, ViewApart,
 };
 
 /// The state after an event of one table.
@@ -54,6 +54,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 target_id: NO_TARGET,
                 synced_to: 0,
                 named_to: None,
+                ahead: None,
                 lane: Lane::Flowing,
                 temporary: BTreeMap::new(),
             };
@@ -63,8 +64,8 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         }
         Event::TableTakenOver { source_id, by_id, name, cursor, reason, at_ms } => {
             let link = next.tables.remove(&source_id).ok_or(refused)?;
-            let link =
-                TableLink { source_name: name, synced_to: 0, named_to: None, lane: Lane::Flowing, ..link };
+            let (ahead, lane) = (None, Lane::Flowing);
+            let link = TableLink { source_name: name, synced_to: 0, named_to: None, ahead, lane, ..link };
             next.tables.insert(by_id, link);
             let why = Leaving::PartialSync(reason);
             step(job_id, next, Event::TableLeft { source_id: by_id, cursor, why, at_ms })?;
@@ -101,6 +102,18 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.lane = Lane::Apart(Apart { cursor: link.synced_to, since_ms, work, copy_again: None });
             next.tables.insert(source_id, link);
         }
+        Event::PartitionRestored { source_id, synced_to } => {
+            let link = next.tables.get_mut(&source_id).ok_or_else(|| refused.clone())?;
+            let Lane::Apart(Apart { cursor, work, .. }) = &mut link.lane else { return Err(refused) };
+            let ApartWork::PartialSync { reason, step: SnapshotStep::Restore { .. } } = &*work else {
+                return Err(refused);
+            };
+            let recovered = reason.partition().ok_or(refused)?;
+            link.ahead = Some(PartitionAhead { partition_id: recovered.partition_id, synced_to });
+            // The others stand where it was recovered, which is done with this.
+            *cursor = recovered.commit_seq.max(*cursor);
+            *work = ApartWork::CatchUp { statement_in_doubt: None, trails: false };
+        }
         Event::CursorMoved { source_id, cursor } => {
             let Some(apart) = apart_mut(next, source_id) else { return Err(refused) };
             apart.cursor = apart.cursor.max(cursor);
@@ -128,6 +141,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             };
             link.named_to = Some(link.named_to.unwrap_or(link.synced_to));
             link.synced_to = link.synced_to.max(*cursor);
+            link.ahead = link.ahead.filter(|ahead| ahead.synced_to > link.synced_to);
             link.lane = Lane::Flowing;
         }
         Event::ViewLeft { source_id, name, commit_seq, refusal, at_ms } => {

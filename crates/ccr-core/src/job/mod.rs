@@ -8,14 +8,14 @@ mod state;
 mod transition;
 
 pub use guard::{HELD_CODE, HeldBy, HeldFullSync, holds};
-pub use lane::{Apart, ApartWork, Lane, PartialSyncReason};
+pub use lane::{Apart, ApartWork, Lane, PartialSyncReason, Recovered};
 pub use spec::{
     ClusterSpec, FrontendSpec, FullSyncGuard, JobOptions, JobOrdering, JobSpec, MAX_FULL_SYNCS_PER_DAY,
     MAX_REPLICATION_NUM, MediumPolicy, SpecError, SyncType,
 };
 pub use state::{
     Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState,
-    NO_TARGET, Phase, Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView,
-    TableLink, ViewApart,
+    NO_TARGET, PartitionAhead, Phase, Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable,
+    SnapshotView, TableLink, ViewApart,
 };
 pub use transition::{Event, IllegalEvent, Leaving, LinkEffect, transition};

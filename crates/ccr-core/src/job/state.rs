@@ -93,12 +93,24 @@ pub struct TableLink {
     /// settled in the order of the job's own list, also while the table is apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_to: Option<i64>,
+    /// A partition that is further than the rest of the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<PartitionAhead>,
     /// Whether the table moves with the job or has left the stream.
     #[serde(default, skip_serializing_if = "Lane::is_flowing")]
     pub lane: Lane,
     /// Temporary partitions that the target has too: upstream id to name, which is the same on both sides.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub temporary: BTreeMap<i64, String>,
+}
+
+/// A partition that was copied by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionAhead {
+    /// Its upstream id.
+    pub partition_id: i64,
+    /// Everything of it at or below this commit seq is in the target.
+    pub synced_to: i64,
 }
 
 /// A view that waits until the target is ready for its definition.
@@ -153,6 +165,9 @@ pub struct SnapshotTable {
     pub name: String,
     /// Every write at or below this commit seq is contained.
     pub commit_seq: i64,
+    /// The name of the one partition that was asked for, in a snapshot of a single partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,6 +229,16 @@ impl TableLink {
     /// Whether a change of names at this commit seq has been settled.
     pub fn is_named(&self, commit_seq: i64) -> bool {
         commit_seq <= self.named_to.unwrap_or(self.synced_to)
+    }
+
+    /// Whether some partition has come to this commit seq before the rest of the table.
+    pub fn is_ahead(&self, commit_seq: i64) -> bool {
+        self.ahead.is_some_and(|ahead| commit_seq <= ahead.synced_to)
+    }
+
+    /// Whether this partition has.
+    pub fn is_partition_ahead(&self, partition_id: i64, commit_seq: i64) -> bool {
+        self.is_ahead(commit_seq) && self.ahead.is_some_and(|ahead| ahead.partition_id == partition_id)
     }
 }
 

@@ -96,6 +96,11 @@ pub enum Event {
         source_id: i64,
         link: TableLink,
     },
+    /// The copy of a recovered partition is in place, and holds everything of it up to here.
+    PartitionRestored {
+        source_id: i64,
+        synced_to: i64,
+    },
     /// A table on its own has applied its list up to here.
     CursorMoved {
         source_id: i64,
@@ -292,6 +297,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::PartialSnapshotReady { .. }
             | Event::PartialRestoreCancelled { .. }
             | Event::PartialRestored { .. }
+            | Event::PartitionRestored { .. }
             | Event::CursorMoved { .. }
             | Event::ApartStatementStarted { .. }
             | Event::ApartStatementDone { .. }
@@ -329,6 +335,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::PartialSnapshotReady { .. }
             | Event::PartialRestoreCancelled { .. }
             | Event::PartialRestored { .. }
+            | Event::PartitionRestored { .. }
             | Event::CursorMoved { .. }
             | Event::ApartStatementStarted { .. }
             | Event::ApartStatementDone { .. }
@@ -362,6 +369,7 @@ impl Event {
             Event::PartialSnapshotReady { .. } => "PartialSnapshotReady",
             Event::PartialRestoreCancelled { .. } => "PartialRestoreCancelled",
             Event::PartialRestored { .. } => "PartialRestored",
+            Event::PartitionRestored { .. } => "PartitionRestored",
             Event::CursorMoved { .. } => "CursorMoved",
             Event::ApartStatementStarted { .. } => "ApartStatementStarted",
             Event::ApartStatementDone { .. } => "ApartStatementDone",
@@ -534,6 +542,7 @@ mod tests {
             target_id: 5,
             synced_to: 20,
             named_to: None,
+            ahead: None,
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
         };

@@ -9,7 +9,7 @@ use doris_types::sql::{qualified_name, quote_identifier, quote_identifiers};
 use super::alter::{alter_table, link_or_return, statement};
 use super::{Plan, Refused, Repeated, SkipReason, Statement, View, linked, partial};
 use crate::change::Change;
-use crate::job::{LinkEffect, PartialSyncReason, SyncType};
+use crate::job::{LinkEffect, PartialSyncReason, Recovered, SyncType};
 
 /// A schema change or rollup: its last step changes the table, the others only announce it.
 pub(super) fn alter_job(change: &Change, record: &AlterJobRecord, view: View<'_>) -> Plan {
@@ -105,21 +105,34 @@ pub(super) fn replace_partitions(change: &Change, record: &ReplacePartitionsReco
     })
 }
 
-/// A recovered table is one without a link; a recovered partition belongs to a table that has one.
+/// A recovered table is one without a link; a recovered partition belongs to a table that has one, and is copied
+/// without the others.
 pub(super) fn recover(change: &Change, record: &RecoverInfoRecord, view: View<'_>) -> Plan {
     if !view.tables.contains_key(&record.table_id) && view.spec.sync_type() == SyncType::Database {
         let name = if record.new_table_name.is_empty() { &record.table_name } else { &record.new_table_name };
         let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
         return Plan::AdoptTable { source_id: record.table_id, name: name.clone(), reason };
     }
-    link_or_return!(record.table_id, change, view);
-    partial(change, record.table_id)
+    let link = link_or_return!(record.table_id, change, view);
+    // A restore takes a table for another one where the names differ, as they do in some table jobs.
+    let is_alone = record.is_partition() && link.source_name == link.target_name;
+    if !is_alone {
+        return partial(change, record.table_id);
+    }
+    let renamed = Some(&record.new_partition_name).filter(|name| !name.is_empty());
+    let reason = PartialSyncReason::Recovered(Recovered {
+        partition_id: record.partition_id,
+        partition: renamed.unwrap_or(&record.partition_name).clone(),
+        commit_seq: change.commit_seq,
+    });
+    Plan::PartialSync { source_ids: vec![record.table_id], reason }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
     use super::*;
+    use crate::job::PartitionAhead;
     use doris_types::record::BinlogType;
 
     #[test]
@@ -153,7 +166,50 @@ mod tests {
                 reason: PartialSyncReason::Appeared { commit_seq: 60 }
             }
         );
-        let partition = r#"{"dbId":1,"newDbName":"","tableId":10,"tableName":"t1","newTableName":"","partitionId":5,"partitionName":"p1","newPartitionName":""}"#;
-        assert!(matches!(plan_of(60, BinlogType::RECOVER_INFO, partition), Plan::PartialSync { .. }));
+        let partition = |new_name: &str| {
+            format!(
+                r#"{{"dbId":1,"newDbName":"","tableId":10,"tableName":"t1","newTableName":"","partitionId":5,"partitionName":"p1","newPartitionName":"{new_name}"}}"#
+            )
+        };
+        for (new_name, name) in [("", "p1"), ("q", "q")] {
+            let recovered = Recovered { partition_id: 5, partition: name.to_owned(), commit_seq: 60 };
+            let reason = PartialSyncReason::Recovered(recovered);
+            assert_eq!(
+                plan_of(60, BinlogType::RECOVER_INFO, &partition(new_name)),
+                Plan::PartialSync { source_ids: vec![10], reason }
+            );
+        }
+    }
+
+    const RECOVERED: &str = r#"{"dbId":1,"newDbName":"","tableId":10,"tableName":"t1","newTableName":"","partitionId":5,"partitionName":"p1","newPartitionName":""}"#;
+
+    #[test]
+    fn a_partition_comes_with_its_table_where_the_target_has_another_name() {
+        let mut tables = links();
+        tables.get_mut(&10).expect("the table of the cases").target_name = "x1".to_owned();
+        let reason = PartialSyncReason::Change { binlog_type: "RECOVER_INFO".to_owned(), commit_seq: 60 };
+        assert_eq!(
+            plan_with(&spec("t1", "x1"), &tables, 60, BinlogType::RECOVER_INFO, RECOVERED),
+            Plan::PartialSync { source_ids: vec![10], reason }
+        );
+    }
+
+    #[test]
+    fn what_was_changed_before_a_partition_was_copied_by_itself_needs_the_table() {
+        let mut tables = links();
+        let ahead = PartitionAhead { partition_id: 7, synced_to: 60 };
+        tables.get_mut(&10).expect("the table of the cases").ahead = Some(ahead);
+        let dropped = r#"{"dbId":1,"tableId":10,"rawSql":"ALTER TABLE `d1`.`t1` DROP COLUMN `v`"}"#;
+        let cases =
+            [(BinlogType::RECOVER_INFO, RECOVERED), (BinlogType::MODIFY_TABLE_ADD_OR_DROP_COLUMNS, dropped)];
+        for (binlog_type, data) in cases {
+            let planned = |seq| plan_with(&spec("", ""), &tables, seq, binlog_type, data);
+            let reason = |plan| match plan {
+                Plan::PartialSync { reason, .. } => Some(reason),
+                _ => None,
+            };
+            assert!(matches!(reason(planned(60)), Some(PartialSyncReason::Mismatch { commit_seq: 60, .. })));
+            assert!(!matches!(reason(planned(61)), Some(PartialSyncReason::Mismatch { .. })));
+        }
     }
 }

@@ -23,7 +23,9 @@ pub(super) fn modify_partitions(change: &Change, record: &ModifyPartitionsRecord
         let link = match linked(info.table_id, change.commit_seq, view) {
             Ok(link) => link,
             Err(plan) => {
-                otherwise = *plan;
+                if !matches!(otherwise, Plan::PartialSync { .. }) {
+                    otherwise = *plan;
+                }
                 continue;
             }
         };

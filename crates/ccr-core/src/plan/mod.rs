@@ -20,7 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use doris_types::record::{PartitionRecord, Record};
 
 use crate::change::Change;
-use crate::job::{FullSyncReason, JobSpec, Lane, LinkEffect, PartialSyncReason, SyncType, TableLink};
+use crate::job::{
+    FullSyncReason, JobSpec, Lane, LinkEffect, PartialSyncReason, PartitionAhead, SyncType, TableLink,
+};
 
 pub use policy::{POLICIES, Policy};
 pub use repeated::Repeated;
@@ -294,7 +296,10 @@ fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a Tab
         }
         Some(link) if view.left(link) == LeftToLane::Yes => Err(skip(SkipReason::LeftToLane)),
         Some(link) if commit_seq <= link.synced_to => Err(skip(SkipReason::InSnapshot)),
-        Some(link) => Ok(link),
+        Some(link) => match link.ahead {
+            Some(ahead) if link.is_ahead(commit_seq) => Err(changed_behind(source_id, commit_seq, ahead)),
+            Some(_) | None => Ok(link),
+        },
         None if view.spec.sync_type() == SyncType::Table => Err(skip(SkipReason::OtherTable)),
         // Dropped while the snapshot was taken, or restored upstream: only a look upstream can tell, and
         // that is part of carrying out an ingest, here one without rows.
@@ -306,6 +311,17 @@ fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a Tab
             label: None,
         }))),
     }
+}
+
+/// A table was changed, in any way but by loads, before one of its partitions was copied: the partition may or may
+/// not have come with the change.
+fn changed_behind(source_id: i64, commit_seq: i64, ahead: PartitionAhead) -> Box<Plan> {
+    let PartitionAhead { partition_id, synced_to } = ahead;
+    let message = format!(
+        "the table was changed, and partition {partition_id} had been copied by itself as of commit seq {synced_to}"
+    );
+    let reason = PartialSyncReason::Mismatch { message, commit_seq };
+    Box::new(Plan::PartialSync { source_ids: vec![source_id], reason })
 }
 
 fn skip(reason: SkipReason) -> Box<Plan> {
@@ -383,6 +399,7 @@ pub(crate) mod testing {
             target_id: 110,
             synced_to: 50,
             named_to: None,
+            ahead: None,
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
         };
@@ -406,17 +423,20 @@ pub(crate) mod testing {
 
     /// The same for a job of another kind.
     pub fn plan_for(spec: &JobSpec, commit_seq: i64, binlog_type: BinlogType, data: &str) -> Plan {
-        let tables = links();
+        plan_with(spec, &links(), commit_seq, binlog_type, data)
+    }
+
+    /// The same with other links.
+    pub fn plan_with(
+        spec: &JobSpec,
+        tables: &BTreeMap<i64, TableLink>,
+        commit_seq: i64,
+        binlog_type: BinlogType,
+        data: &str,
+    ) -> Plan {
         let views = BTreeMap::from([(30, "v1".to_owned())]);
         let skips = BTreeSet::from([77]);
-        let view = View {
-            spec,
-            tables: &tables,
-            views: &views,
-            skips: &skips,
-            commit_seq: 40,
-            track: TrackId::Main,
-        };
+        let view = View { spec, tables, views: &views, skips: &skips, commit_seq: 40, track: TrackId::Main };
         plan(&change(commit_seq, binlog_type, data), view)
     }
 }

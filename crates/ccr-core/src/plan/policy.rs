@@ -68,7 +68,7 @@ pub const POLICIES: [Policy; 27] = [
     ),
     policy(
         BinlogType::REPLACE_PARTITIONS,
-        "`ALTER TABLE … REPLACE PARTITION`; without the temporary partitions in the target the table is copied again",
+        "`ALTER TABLE … REPLACE PARTITION`; without the temporary partitions in the target the table is copied again, for a restore of the replaced ones alone would disturb reads",
         "never",
     ),
     policy(
@@ -120,7 +120,7 @@ pub const POLICIES: [Policy; 27] = [
     policy(BinlogType::DROP_ROLLUP, "`ALTER TABLE … DROP ROLLUP`", "never"),
     policy(
         BinlogType::RECOVER_INFO,
-        "a recovered table is linked and copied; for a recovered partition its table is copied again",
+        "a recovered table is linked and copied; of a table with a recovered partition only that one is copied, while reads go on; the table is, when it changes meanwhile or has another name downstream",
         "never",
     ),
     policy(

@@ -1,6 +1,6 @@
 //! UPSERT: one upstream transaction, in one or several tables and partitions.
 
-use doris_types::record::UpsertRecord;
+use doris_types::record::{PartitionRecord, UpsertRecord};
 
 use super::{Ingest, LeftToLane, Plan, SkipReason, TableIngest, TrackId, View};
 use crate::job::SyncType;
@@ -27,16 +27,15 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
             reason = SkipReason::InSnapshot;
             continue;
         }
-        let partitions: Vec<_> = table
-            .partition_records
-            .iter()
-            .filter(|partition| {
-                !partition.is_temp_partition || link.temporary.contains_key(&partition.partition_id)
-            })
-            .cloned()
-            .collect();
+        let known = table.partition_records.iter().filter(|partition| {
+            !partition.is_temp_partition || link.temporary.contains_key(&partition.partition_id)
+        });
+        let is_behind = |one: &&PartitionRecord| !link.is_partition_ahead(one.partition_id, commit_seq);
+        let partitions: Vec<_> = known.clone().filter(is_behind).cloned().collect();
         if partitions.is_empty() {
-            if !table.partition_records.is_empty() {
+            if known.count() > 0 {
+                reason = SkipReason::InSnapshot;
+            } else if !table.partition_records.is_empty() {
                 reason = SkipReason::TemporaryPartition;
             }
             continue;
@@ -57,6 +56,7 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
 mod tests {
     use super::super::testing::*;
     use super::*;
+    use crate::job::PartitionAhead;
     use doris_types::record::BinlogType;
 
     fn upsert(commit_seq: i64, tables: &str) -> Plan {
@@ -90,6 +90,28 @@ mod tests {
             };
             assert_eq!(ingest.tables[0].index_ids, None);
         }
+    }
+
+    #[test]
+    fn a_partition_that_was_copied_by_itself_gets_only_what_came_after() {
+        let tables = r#"{"10":{"partitionRecords":[
+            {"partitionId":7,"range":"a","version":3,"isTempPartition":false,"stid":-1},
+            {"partitionId":8,"range":"b","version":3,"isTempPartition":false,"stid":-1}]}}"#;
+        let planned = |seq: i64, partition_id: i64| {
+            let data = format!(r#"{{"commitSeq":{seq},"txnId":1,"dbId":1,"tableRecords":{tables}}}"#);
+            let mut tables = links();
+            let ahead = PartitionAhead { partition_id, synced_to: 60 };
+            tables.get_mut(&10).expect("the table of the cases").ahead = Some(ahead);
+            match plan_with(&spec("", ""), &tables, seq, BinlogType::UPSERT, &data) {
+                Plan::Ingest(ingest) => {
+                    ingest.tables[0].partitions.iter().map(|p| p.partition_id).collect::<Vec<_>>()
+                }
+                other => panic!("rows to ingest: {other:?}"),
+            }
+        };
+        assert_eq!(planned(60, 7), [8]);
+        assert_eq!(planned(61, 7), [7, 8]);
+        assert_eq!(planned(60, 9), [7, 8]);
     }
 
     #[test]

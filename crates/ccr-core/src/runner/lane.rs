@@ -1,5 +1,7 @@
 //! Copying one table again, step by step, while the others flow.
 //!
+//! Of a table in which a partition was recovered only that one is copied; see [`partition`].
+//!
 //! Each step is a future that touches nothing but the clusters; what it finds out is applied to the job's
 //! state by the stream, which then starts the next step. A restarted syncer starts the step that the
 //! state names.
@@ -11,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use doris_types::call::MetaFilter;
 use futures::future::BoxFuture;
 
+use super::partition;
 use super::shell::Shell;
 use crate::effect::routes::is_proven_gone;
 use crate::effect::{Scope, backup, look_for, restore, statement, upstream};
@@ -21,12 +24,16 @@ use crate::job::{
 
 /// Tries to restore one snapshot before an operator is asked. One that has given way to a change of names counts, so
 /// the last try does not give way.
-const MAX_RESTORE_ATTEMPTS: u32 = 3;
+pub(super) const MAX_RESTORE_ATTEMPTS: u32 = 3;
 
 /// How a step ended.
 pub(super) enum CopyStep {
     SnapshotReady(SnapshotInfo),
     Restored(Box<TableLink>),
+    /// The target has the partition, with all of it up to here.
+    PartitionRestored {
+        synced_to: i64,
+    },
     RestoreCancelled(String),
     /// The restore was given up for a change of the table's name.
     GaveWay,
@@ -46,15 +53,25 @@ pub(super) fn run(
     shell: Arc<Shell>,
     source_id: i64,
     link: TableLink,
+    reason: &PartialSyncReason,
     step: SnapshotStep,
     give_way: Arc<AtomicBool>,
 ) -> CopyFuture {
+    let recovered = reason.partition().cloned();
     match step {
-        SnapshotStep::Backup { label } => Box::pin(take(shell, source_id, link, label)),
+        SnapshotStep::Backup { label } => match recovered {
+            None => Box::pin(take(shell, source_id, link, label)),
+            Some(recovered) => Box::pin(partition::take(shell, source_id, link, label, recovered)),
+        },
         SnapshotStep::Restore { backup_label, restore_label, attempt, info } => {
             let gives_way = move || attempt < MAX_RESTORE_ATTEMPTS && give_way.load(Ordering::Relaxed);
             let restore = Restore { backup_label, label: restore_label, attempt, info };
-            Box::pin(put(shell, source_id, link, restore, gives_way))
+            match recovered {
+                None => Box::pin(put(shell, source_id, link, restore, gives_way)),
+                Some(recovered) => {
+                    Box::pin(partition::put(shell, source_id, link, restore, recovered, gives_way))
+                }
+            }
         }
     }
 }
@@ -108,11 +125,11 @@ async fn take(shell: Arc<Shell>, source_id: i64, link: TableLink, label: String)
 }
 
 /// A step of a copy, as the state names it.
-struct Restore {
-    backup_label: String,
-    label: String,
-    attempt: u32,
-    info: SnapshotInfo,
+pub(super) struct Restore {
+    pub backup_label: String,
+    pub label: String,
+    pub attempt: u32,
+    pub info: SnapshotInfo,
 }
 
 async fn put(
@@ -155,17 +172,16 @@ async fn put(
             format!("restore {restore_label} was cancelled {attempt} times, the last time with {status}"),
             "remove what SHOW RESTORE objects to, then resume the job",
         )),
-        restore::Outcome::Cancelled(status) => {
-            let error = Error::retry(
-                Origin::DownstreamFe,
-                "CCR0503",
-                format!("restore {restore_label} was cancelled: {status}"),
-            );
-            shell.pause(&error, attempt).await;
-            Ok(CopyStep::RestoreCancelled(status))
-        }
+        restore::Outcome::Cancelled(status) => Ok(cancelled(&shell, &restore_label, attempt, status).await),
         restore::Outcome::Lost(reason) => Ok(CopyStep::Again(lost(&backup_label, &reason))),
     }
+}
+
+/// Waits before a restore that was cancelled is tried again.
+pub(super) async fn cancelled(shell: &Shell, label: &str, attempt: u32, status: String) -> CopyStep {
+    let message = format!("restore {label} was cancelled: {status}");
+    shell.pause(&Error::retry(Origin::DownstreamFe, "CCR0503", message), attempt).await;
+    CopyStep::RestoreCancelled(status)
 }
 
 /// What the upstream says of a table.
@@ -201,6 +217,7 @@ async fn bearer_of(shell: &Shell, name: &str) -> Result<Option<i64>> {
         .await
 }
 
-fn lost(label: &str, reason: &FullSyncReason) -> PartialSyncReason {
+/// Why another snapshot must be taken.
+pub(super) fn lost(label: &str, reason: &FullSyncReason) -> PartialSyncReason {
     PartialSyncReason::SnapshotLost { label: label.to_owned(), detail: reason.describe() }
 }

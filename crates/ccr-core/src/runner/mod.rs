@@ -8,6 +8,7 @@ mod followed;
 mod job;
 mod lane;
 mod options;
+mod partition;
 pub(crate) mod shell;
 mod snapshot;
 mod source;

@@ -12,6 +12,7 @@ mod options;
 mod ordering;
 mod pauses;
 mod random;
+mod recover;
 mod replay;
 mod replicas;
 mod run;

@@ -138,9 +138,13 @@ fn work(world: &mut Inner, random: &mut Random) {
     let one = |random: &mut Random| random.pick(&partitions).clone();
     match random.below(32) {
         0 if random.chance(50) && !followed => world.drop_table(name),
-        1 if table.is_partitioned && partitions.len() > 1 => world.drop_partition(name, &one(random)),
+        1 | 26 if table.is_partitioned && partitions.len() > 1 => world.drop_partition(name, &one(random)),
         2 if table.is_partitioned => {
-            let n = (1..9).find(|n| !partitions.contains(&format!("p{n}")));
+            let is_free = |n: &i64| {
+                let mut there = table.partitions.iter().filter(|one| !one.is_temporary);
+                there.all(|one| one.name != format!("p{n}") && one.bounds != Some((n * 10, n * 10 + 10)))
+            };
+            let n = (1..9).find(is_free);
             if let Some(n) = n {
                 world.add_partition(name, n, false);
             }
@@ -188,6 +192,13 @@ fn work(world: &mut Inner, random: &mut Random) {
         13 => world.add_column(name, &format!("c{}", table.columns.len())),
         14 => view(world, random, name),
         15..=17 => statements(world, random, name),
+        25 if !world.recoverable(name).is_empty() => {
+            let gone = random.pick(&world.recoverable(name)).clone();
+            let new_name = format!("{gone}x");
+            let is_free = !partitions.contains(&new_name);
+            let renames = is_free && random.chance(30);
+            world.recover_partition(name, &gone, if renames { &new_name } else { "" });
+        }
         18..=24 => {
             let one = one(random);
             world.load(&[(name, &[&one])]);

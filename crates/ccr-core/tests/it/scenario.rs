@@ -6,6 +6,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
 use super::options;
+use super::recover;
 use super::run::Run;
 use super::world::snapshot::Work;
 use super::world::{Inner, World};
@@ -90,6 +91,13 @@ pub const SCENARIOS: &[Scenario] = &[
         options: options::reuse_labels,
         ..database("labels", 2, |run| options::labels(run).boxed_local())
     },
+    database("recover", 2, |run| recover::under_load(run).boxed_local()),
+    database("recover_and_change", 3, |run| recover::and_change(run).boxed_local()),
+    database("recover_and_drop", 2, |run| recover::and_drop(run).boxed_local()),
+    Scenario {
+        given_up: 1,
+        ..database("recover_and_rename", 3, |run| recover::and_rename(run).boxed_local())
+    },
     database("views", 1, |run| views(run).boxed_local()),
     database("statements", 1, |run| statements(run).boxed_local()),
     database("statements_apart", 2, |run| statements_apart(run).boxed_local()),
@@ -98,6 +106,11 @@ pub const SCENARIOS: &[Scenario] = &[
     database("pause_and_resume", 1, |run| pause_and_resume(run).boxed_local()),
     database("expired", 2, |run| expired(run).boxed_local()),
     database("requested_copies", 3, |run| requested_copies(run).boxed_local()),
+    Scenario {
+        table: Some(("t1", "t1")),
+        ..table("table_recover", 2, |run| recover::under_load(run).boxed_local())
+    },
+    table("table_recover_as", 2, |run| recover::and_drop(run).boxed_local()),
     table("table_loads", 1, |run| table_loads(run).boxed_local()),
     table("table_schema_change", 2, |run| table_schema_change(run).boxed_local()),
     table("table_rename", 1, |run| table_rename(run).boxed_local()),
@@ -108,7 +121,7 @@ pub const SCENARIOS: &[Scenario] = &[
     table("table_restored", 2, |run| table_restored(run).boxed_local()),
 ];
 
-fn two_tables(world: &World) {
+pub fn two_tables(world: &World) {
     world.with(|world| {
         world.create("t1", &[1, 2], 1);
         world.create("t2", &[], 1);
@@ -125,7 +138,7 @@ pub async fn then(run: &mut Run, work: impl FnOnce(&mut Inner)) {
 }
 
 /// Waits until so many tables have begun to be copied on their own.
-async fn copies_begun(run: &mut Run, number: usize) {
+pub async fn copies_begun(run: &mut Run, number: usize) {
     run.until("a copy", |world, _| world.store.partial_syncs.len() >= number).await;
 }
 

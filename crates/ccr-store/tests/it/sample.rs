@@ -45,6 +45,7 @@ pub fn linked(job: &JobRecord, tables: i64) -> JobState {
             target_id: id + 1000,
             synced_to: id,
             named_to: None,
+            ahead: None,
             lane: Lane::default(),
             temporary: BTreeMap::new(),
         };

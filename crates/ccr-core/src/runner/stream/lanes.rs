@@ -189,6 +189,13 @@ impl Stream<'_> {
                 self.job.history("partial_sync", (cursor, seq), text, "restored", since).await;
                 self.start_lane(source_id, EarlierCommits::default());
             }
+            Ok(CopyStep::PartitionRestored { synced_to }) => {
+                let (since, text) = (self.since_ms(source_id), self.reason(source_id));
+                self.routes.forget(source_id);
+                self.job.apply(Event::PartitionRestored { source_id, synced_to }).await?;
+                self.job.history("partial_sync", (cursor, synced_to), text, "restored", since).await;
+                self.start_lane(source_id, EarlierCommits::default());
+            }
             Ok(CopyStep::RestoreCancelled(status)) => {
                 let since = self.since_ms(source_id);
                 self.job.history("restore", (cursor, cursor), status, "cancelled", since).await;
@@ -223,7 +230,8 @@ impl Stream<'_> {
             Ok(CopyStep::Again(reason)) => {
                 let error = Error::retry(Origin::UpstreamFe, "CCR0504", reason.describe());
                 self.shell.pause(&error, 1).await;
-                self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
+                let why = self.again(source_id, reason).await;
+                self.leave(source_id, cursor, Leaving::PartialSync(why)).await?;
             }
             Err(error) if error.code == NAME_TAKEN && self.is_name_of_another(source_id) => {
                 // The snapshot has the other under the name that it got later; the main track comes to that.
@@ -238,6 +246,23 @@ impl Stream<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Why a table is copied again after its copy has come to nothing: of a partition that was recovered another
+    /// snapshot is taken, when the first one is lost.
+    async fn again(&mut self, source_id: i64, reason: PartialSyncReason) -> PartialSyncReason {
+        let recovered = match self.job.state.apart(source_id).map(|apart| &apart.work) {
+            Some(ApartWork::PartialSync { reason, .. }) => reason.partition().cloned(),
+            Some(ApartWork::CatchUp { .. } | ApartWork::Blocked(_)) | None => None,
+        };
+        match (recovered, &reason) {
+            (Some(recovered), PartialSyncReason::SnapshotLost { .. }) => {
+                let (cursor, since) = (self.cursor(source_id), self.since_ms(source_id));
+                self.job.history("backup", (cursor, cursor), reason.describe(), "lost", since).await;
+                PartialSyncReason::Recovered(recovered)
+            }
+            (Some(_) | None, _) => reason,
+        }
     }
 
     /// Whether another table of the job has the name downstream that this one waits for.
@@ -336,10 +361,10 @@ impl Stream<'_> {
         let Some(apart) = link.lane.apart() else { return };
         match &apart.work {
             ApartWork::Blocked(_) => {}
-            ApartWork::PartialSync { step, .. } => {
+            ApartWork::PartialSync { reason, step } => {
                 let give_way = Arc::<AtomicBool>::default();
                 let (shell, asked) = (Arc::clone(&self.shell), Arc::clone(&give_way));
-                let copy = lane::run(shell, source_id, link.clone(), step.clone(), asked);
+                let copy = lane::run(shell, source_id, link.clone(), reason, step.clone(), asked);
                 self.copies.insert(source_id, copy);
                 self.give_way.insert(source_id, give_way);
             }

@@ -308,7 +308,12 @@ impl<'a> Stream<'a> {
             }
             Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error } => {
                 self.job.handling = Some((commit_seq, binlog_type));
-                self.isolate(&tables, commit_seq - 1, error).await?;
+                // Tables apart meet it in their own lists, when they have come to it.
+                let is_flowing = |id: &i64| self.job.state.apart(*id).is_none();
+                let flowing: Vec<i64> = tables.iter().copied().filter(is_flowing).collect();
+                if tables.is_empty() || !flowing.is_empty() {
+                    self.isolate(&flowing, commit_seq - 1, error).await?;
+                }
                 self.main.passed_barrier(commit_seq, timestamp_ms);
                 self.follow_main();
             }

@@ -1,6 +1,6 @@
 //! Whether the copies that were made had to be: a copy is never the answer to a fault.
 
-use ccr_core::job::{FullSyncReason, PartialSyncReason};
+use ccr_core::job::{FullSyncReason, PartialSyncReason, Recovered};
 
 use super::Inner;
 
@@ -40,7 +40,18 @@ impl Inner {
             PartialSyncReason::Mismatch { commit_seq, message } => {
                 let is_forgotten = message.contains("not reported") && self.journal.expired_to.is_some();
                 let changed = self.journal.schema_changed_at.get(&id);
-                is_forgotten || changed.is_some_and(|changed| changed > commit_seq)
+                is_forgotten || changed.is_some_and(|changed| changed > commit_seq) || {
+                    // A change that a partition may have come with.
+                    message.contains("copied by itself") && !self.journal.recovered.is_empty()
+                }
+            }
+            PartialSyncReason::Recovered(Recovered { commit_seq, .. }) => {
+                self.journal.recovered.contains(commit_seq)
+            }
+            // The table was changed beside its copy, or has temporary partitions, which restores do not take.
+            PartialSyncReason::NotAlone { recovered: Recovered { commit_seq, .. }, detail } => {
+                let changed = self.journal.changed_at.get(&id).is_some_and(|changed| changed > commit_seq);
+                self.journal.recovered.contains(commit_seq) && (changed || detail.contains("temp partitions"))
             }
             PartialSyncReason::BinlogExpired { .. } => self.journal.expired_to.is_some(),
             // The name that was backed up was another table's by then, or the backup was cancelled.

@@ -30,6 +30,8 @@ pub struct Restore {
     only: Vec<RestoreTable>,
     /// The names it restores to, and the tables that have them, which it will replace.
     replaces: BTreeMap<String, Option<i64>>,
+    /// It adds partitions to tables that are there, instead of replacing them.
+    adds: bool,
 }
 
 impl Restore {
@@ -74,9 +76,10 @@ impl Inner {
         if request.snapshot.meta != b"meta" {
             return Err(status(2, "deserialize meta and job info failed"));
         }
-        if !request.atomic_restore || request.clean_tables {
-            self.violation("a restore that is not atomic, or cleans tables".to_owned());
+        if request.clean_tables || request.clean_partitions {
+            self.violation("a restore that cleans up".to_owned());
         }
+        let adds = !request.atomic_restore;
         self.restores.accepted += 1;
         let snapshot = info["name"].as_str().unwrap_or_default().to_owned();
         let names: Vec<String> =
@@ -92,8 +95,59 @@ impl Inner {
             snapshot,
             only: request.tables.clone(),
             replaces,
+            adds,
         });
+        self.check_parts(adds);
         Ok(())
+    }
+
+    /// A snapshot of some partitions only must not take the place of a table, and one of a whole table must not be
+    /// put into the place of another. What does not fit is cancelled before it begins.
+    fn check_parts(&mut self, adds: bool) {
+        let at = self.restores.jobs.len() - 1;
+        let (snapshot, only) = (self.restores.jobs[at].snapshot.clone(), self.restores.jobs[at].only.clone());
+        let is_part = self.backups.jobs.iter().any(|backup| backup.label == snapshot && backup.is_part);
+        if is_part != adds {
+            self.violation("a restore that leaves out, or overwrites, partitions".to_owned());
+        }
+        if !adds {
+            return;
+        }
+        for (table, name) in self.restored(&snapshot, &only) {
+            if let Some(problem) = self.misfit(&table, &name) {
+                self.restores.jobs[at].state = "CANCELLED";
+                self.restores.jobs[at].status = format!("[COMMON_ERROR, msg: {problem}]");
+            }
+        }
+    }
+
+    /// Why the partitions of a snapshot cannot be added to a table.
+    fn misfit(&mut self, table: &Table, name: &str) -> Option<String> {
+        let local = self.target.table(name)?.clone();
+        if local.name != table.name || local.columns != table.columns {
+            return Some(format!("Table {name} already exist but with different schema"));
+        }
+        if local.partitions.iter().any(|one| one.is_temporary) {
+            return Some("Do not support restoring table with temp partitions".to_owned());
+        }
+        for partition in &table.partitions {
+            let named = local.partitions.iter().find(|one| one.name == partition.name);
+            let is_known = named.is_some_and(|one| one.bounds == partition.bounds);
+            if is_known {
+                self.violation(format!("partition {} of {name} is overwritten", partition.name));
+            } else if named.is_some() {
+                return Some(format!(
+                    "Partition {} in table {name} has different partition item with partition in repository",
+                    partition.name
+                ));
+            } else if local.partitions.iter().any(|one| one.bounds == partition.bounds) {
+                return Some(format!(
+                    "Partition {} in table {name} has conflict partition item with existing items",
+                    partition.name
+                ));
+            }
+        }
+        None
     }
 
     pub fn tick_restores(&mut self) {
@@ -112,6 +166,11 @@ impl Inner {
             self.restores.jobs[at].state = "CANCELLED";
             self.restores.jobs[at].status =
                 "[COMMON_ERROR, msg: user cancelled, current state: DOWNLOADING]".to_owned();
+            return;
+        }
+        let gone = job.adds.then(|| job.replaces.iter().find(|(name, _)| self.target.table(name).is_none()));
+        if let Some((name, _)) = gone.flatten() {
+            self.violation(format!("table {name} was dropped while it was in state RESTORE"));
             return;
         }
         let appeared =
@@ -141,6 +200,12 @@ impl Inner {
         running.is_some_and(|job| job.replaces.values().any(|replaced| *replaced == Some(id)))
     }
 
+    /// Whether a running restore adds partitions to a table, which then takes no loads.
+    pub fn is_in_restore(&self, id: i64) -> bool {
+        let mut adding = self.restores.jobs.iter().filter(|job| job.is_running() && job.adds);
+        adding.any(|job| job.replaces.values().any(|one| *one == Some(id)))
+    }
+
     /// The tables of a snapshot that a restore takes, and their names downstream.
     fn restored(&self, snapshot: &str, only: &[RestoreTable]) -> Vec<(Table, String)> {
         let Some(backup) = self.backups.jobs.iter().find(|backup| backup.label == snapshot) else {
@@ -165,6 +230,11 @@ impl Inner {
         };
         for (table, name) in self.restored(&job.snapshot, &job.only) {
             let copy = self.copy_of(&table, &name);
+            if job.adds {
+                let local = self.target.table_mut(&name).expect("it was just seen");
+                local.partitions.extend(copy.partitions);
+                continue;
+            }
             if let Some(old) = self.target.table(&name).map(|old| old.id) {
                 self.target.tables.remove(&old);
             }

@@ -46,6 +46,8 @@ pub struct Backup {
     listed: Vec<BackupTable>,
     /// Tables still without a barrier, and the partitions that are wanted of them; none stands for all.
     waiting: VecDeque<(i64, Vec<String>)>,
+    /// It was asked for some partitions only.
+    pub is_part: bool,
     /// Table id to its barrier.
     pub barriers: BTreeMap<i64, i64>,
     /// The tables as they were at their barriers.
@@ -117,6 +119,7 @@ impl Inner {
             status: "[OK]".to_owned(),
             started_ms: self.now_ms,
             commit_seq,
+            is_part: tables.iter().any(|table| !table.partitions.is_empty()),
             listed: tables.to_vec(),
             waiting,
             barriers: BTreeMap::new(),

@@ -41,9 +41,14 @@ impl Inner {
             return Ok(());
         };
         let name = &table.name;
+        let adds = self.is_in_restore(table.id);
         Err(refusal(
             1105,
-            if drops {
+            if adds && drops {
+                format!("The table [{name}]'s state is RESTORE, cannot be dropped. please restore it")
+            } else if adds {
+                format!("Table[{name}]'s state(RESTORE) is not NORMAL. Do not allow doing ALTER ops")
+            } else if drops {
                 format!(
                     "The table [{name}]'s state is in atomic restore, cannot be dropped. please restore it"
                 )

@@ -226,6 +226,9 @@ impl Inner {
             TxnState::Prepare => {}
         }
         self.refuse_dropped_tables(&txn)?;
+        if let Some(id) = txn.table_ids.iter().find(|id| self.is_in_restore(**id)) {
+            return Err(status(2, format!("Table {id} is in restore process. Can not load into it")));
+        }
         let named = self.named(request);
         for replica in named.iter().flatten() {
             if !txn.filled.contains_key(replica) {

@@ -6,8 +6,8 @@ use doris_types::call::{BinlogEntry, BinlogPage, BinlogScope};
 use doris_types::record::{
     AddPartitionRecord, AlterDatabasePropertyRecord, BarrierRecord, BinlogType, BoundType, Column,
     CreateTableRecord, DistributionInfo, DropPartitionRecord, DropTableRecord, KeyLiteral, PartitionKeyValue,
-    PartitionRecord, RangeBound, Record, RenameRecord, ReplacePartitionsRecord, TableRecord,
-    TruncateTableRecord, UpsertRecord,
+    PartitionRecord, RangeBound, Record, RecoverInfoRecord, RenameRecord, ReplacePartitionsRecord,
+    TableRecord, TruncateTableRecord, UpsertRecord,
 };
 
 use super::catalog::{Partition, Table, Tablet, View as SqlView};
@@ -30,6 +30,12 @@ pub struct Journal {
     pub labels: BTreeMap<String, i64>,
     /// Changes that only a copy of their table can bring over.
     pub demands_copy: BTreeSet<i64>,
+    /// Partitions that came back, which only a copy of them can bring over.
+    pub recovered: BTreeSet<i64>,
+    /// The newest change of each table that is no load.
+    pub changed_at: BTreeMap<i64, i64>,
+    /// The recycle bin: partitions that were dropped, with their tables.
+    pub recycled: Vec<(i64, Partition)>,
     /// Names of tables have changed while a backup was under way.
     pub moved_in_backup: bool,
     /// The newest schema change of each table.
@@ -47,6 +53,10 @@ impl Inner {
     }
 
     pub fn emit(&mut self, seq: i64, record: &Record) {
+        if !matches!(record, Record::Upsert(_) | Record::Barrier(_)) {
+            let changed = record.table_ids().into_iter().map(|id| (id, seq));
+            self.journal.changed_at.extend(changed);
+        }
         self.emit_raw(seq, record.binlog_type().0, record.table_ids(), record.to_json());
     }
 
@@ -321,7 +331,49 @@ impl Inner {
         };
         self.source.dropped_partitions.insert(partition.id, seq);
         self.journal.gone.insert(partition.id);
+        if !partition.is_temporary {
+            self.journal.recycled.push((record.table_id, partition));
+        }
         self.emit(seq, &Record::DropPartition(record));
+    }
+
+    /// The names of partitions that RECOVER PARTITION would bring back now.
+    pub fn recoverable(&self, table: &str) -> Vec<String> {
+        let Some(table) = self.source.table(table) else { return Vec::new() };
+        let of_table = self.journal.recycled.iter().filter(|(id, _)| *id == table.id).map(|(_, gone)| gone);
+        let fits = |gone: &&Partition| {
+            let mut there = table.partitions.iter().filter(|one| !one.is_temporary);
+            there.all(|one| one.name != gone.name && one.bounds != gone.bounds)
+        };
+        of_table.filter(fits).map(|gone| gone.name.clone()).collect()
+    }
+
+    /// RECOVER PARTITION, under another name if one is given.
+    pub fn recover_partition(&mut self, table: &str, name: &str, new_name: &str) {
+        let seq = self.journal_id();
+        let table = self.source.table_mut(table).expect("the table exists");
+        let is_it = |(id, gone): &(i64, Partition)| *id == table.id && gone.name == name;
+        let at = self.journal.recycled.iter().rposition(is_it).expect("the partition was dropped");
+        let (_, mut partition) = self.journal.recycled.remove(at);
+        let record = RecoverInfoRecord {
+            table_id: table.id,
+            table_name: table.name.clone(),
+            partition_id: partition.id,
+            partition_name: name.to_owned(),
+            new_partition_name: new_name.to_owned(),
+            ..RecoverInfoRecord::default()
+        };
+        if !new_name.is_empty() {
+            new_name.clone_into(&mut partition.name);
+        }
+        let id = partition.id;
+        table.partitions.push(partition);
+        self.source.dropped_partitions.remove(&id);
+        self.journal.recovered.insert(seq);
+        // Where the target has another name the whole table is copied.
+        let has_other_name = self.only_table.as_ref().is_some_and(|(source, target)| source != target);
+        self.journal.demands_copy.extend(has_other_name.then_some(seq));
+        self.emit(seq, &Record::RecoverInfo(record));
     }
 
     /// The whole table, or the partitions named.

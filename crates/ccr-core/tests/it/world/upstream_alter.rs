@@ -32,6 +32,8 @@ impl Inner {
             self.journal.gone.insert(orig_table_id);
         }
         self.source.tables.get_mut(&new_table_id).expect("the table exists").set_name(name);
+        // Only the list of the other one tells of it.
+        self.journal.changed_at.insert(new_table_id, seq);
         if self.backups.is_running() {
             // A snapshot may have one table from before this and the other from after it.
             self.journal.demands_copy.insert(seq);
@@ -95,6 +97,8 @@ impl Inner {
         let number = table.columns.len();
         table.columns.push(format!("heavy{number}"));
         self.source.dropped_indexes.insert(table.index_id, seq);
+        // What was dropped before has other indexes, and cannot come back.
+        self.journal.recycled.retain(|(id, _)| *id != table.id);
         self.journal.demands_copy.insert(seq);
         self.journal.schema_changed_at.insert(table.id, seq);
         table.index_id = shadow_id;
