@@ -131,6 +131,7 @@ async fn a_killed_syncer_goes_on_with_its_restore_of_a_partition() {
     pair.run("RECOVER PARTITION p2 AS second FROM parted").await;
     pair.run("INSERT INTO parted VALUES (3, 'beside'), (103, 'into it')").await;
     restore_begun(&pair, 1).await;
+    syncer.kill();
     syncer.restart().await;
     pair.run("INSERT INTO parted VALUES (104, 'into it')").await;
     release(&pair);

@@ -43,6 +43,8 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                     ApartWork::CatchUp { statement_in_doubt, trails: true }
                 }
             };
+            // What it has passed over in the stream is not in the target, if it was apart already.
+            let cursor = link.lane.apart().map_or(cursor, |apart| cursor.min(apart.cursor));
             // A table that leaves again from its own lane keeps the moment it first left.
             let since_ms = link.lane.apart().map_or(at_ms, |apart| apart.since_ms);
             link.lane = Lane::Apart(Apart { cursor, since_ms, work, copy_again });
@@ -297,6 +299,7 @@ mod tests {
             target_id: 9,
             synced_to: 10,
             named_to: None,
+            ahead: None,
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
         };
@@ -332,5 +335,65 @@ mod tests {
         let caught = after(&flowing(), [left(Leaving::Blocked(blocked)), Event::Unblocked]);
         let again = caught.apart(1).map(|apart| apart.work.clone());
         assert!(matches!(again, Some(ApartWork::CatchUp { .. })), "{again:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests_of_recovery {
+    use super::super::transition::transition;
+    use super::super::{SnapshotInfo, SnapshotTable};
+    use super::*;
+
+    const JOB: &str = "0011223344556677";
+    const TABLE: i64 = 10;
+
+    /// A table whose partition 7 was recovered at commit seq 30, and whose copy is being put in place.
+    const RECOVERED: &str = r#"{"version":1,"snapshots_taken":2,"phase":{"phase":"incremental","since_ms":1,"statement_in_doubt":null},"tables":{"10":{"source_name":"t","target_name":"t","target_id":9,"synced_to":11,"lane":{"lane":"apart","cursor":28,"since_ms":5,"work":{"work":"partial_sync","reason":{"kind":"recovered","partition_id":7,"partition":"p","commit_seq":30},"step":{"step":"restore","backup_label":"b","restore_label":"b_r1","attempt":1,"info":{"commit_seq":40,"tables":[{"id":10,"name":"t","commit_seq":40,"partition":"p"}],"views":[]}}}}}},"blocked":null,"last_full_sync":null}"#;
+
+    fn recovered() -> JobState {
+        serde_json::from_str(RECOVERED).expect("version 1 is read for ever")
+    }
+
+    fn link(state: &JobState) -> &TableLink {
+        &state.tables[&TABLE]
+    }
+
+    #[test]
+    fn the_persisted_form_of_a_recovered_partition_is_stable() {
+        assert_eq!(serde_json::to_string(&recovered()).expect("writes"), RECOVERED);
+    }
+
+    #[test]
+    fn a_restored_partition_is_ahead_until_its_table_has_come_to_it() {
+        let event = Event::PartitionRestored { source_id: TABLE, synced_to: 40 };
+        let restored = transition(JOB, &recovered(), event.clone()).expect("it was being restored");
+        let ahead = Some(PartitionAhead { partition_id: 7, synced_to: 40 });
+        assert_eq!((link(&restored).ahead, link(&restored).target_id), (ahead, 9));
+        let apart = link(&restored).lane.apart().expect("it catches up");
+        assert_eq!(apart.cursor, 30, "the others stand where it was recovered");
+        assert!(transition(JOB, &restored, event).is_err(), "nothing is being restored any more");
+
+        let joined_at = |cursor| {
+            let moved = Event::CursorMoved { source_id: TABLE, cursor };
+            let moved = transition(JOB, &restored, moved).expect("it is apart");
+            let joined = transition(JOB, &moved, Event::TableJoined { source_id: TABLE });
+            link(&joined.expect("it catches up")).ahead
+        };
+        assert_eq!((joined_at(39), joined_at(40)), (ahead, None));
+    }
+
+    #[test]
+    fn the_whole_table_is_no_partition() {
+        let mut state = recovered();
+        let why = PartialSyncReason::Requested { detail: "x".to_owned() };
+        let left =
+            Event::TableLeft { source_id: TABLE, cursor: 28, why: Leaving::PartialSync(why), at_ms: 6 };
+        state = transition(JOB, &state, left).expect("it starts over");
+        let table = SnapshotTable { id: TABLE, name: "t".to_owned(), commit_seq: 50, partition: None };
+        let info = SnapshotInfo { commit_seq: 50, tables: vec![table], views: Vec::new() };
+        state = transition(JOB, &state, Event::PartialSnapshotReady { source_id: TABLE, info })
+            .expect("a backup was under way");
+        let event = Event::PartitionRestored { source_id: TABLE, synced_to: 50 };
+        assert!(transition(JOB, &state, event).is_err());
     }
 }

@@ -13,7 +13,7 @@ use super::lane::{CopyStep, MAX_RESTORE_ATTEMPTS, Restore, cancelled, lost};
 use super::shell::Shell;
 use crate::effect::routes::{is_proven_gone, look_at};
 use crate::effect::{Scope, backup, look_for, restore, upstream};
-use crate::error::{Origin, Result};
+use crate::error::Result;
 use crate::job::{Recovered, TableLink};
 
 /// What a restore says, in its status, when the partition cannot be added to the table.
@@ -33,7 +33,7 @@ pub(super) async fn take(
     loop {
         let look = async || look_upstream(&shell, source_id, recovered.partition_id).await;
         let what = format!("partition {} of table {source_id}", recovered.partition_id);
-        let (table, partition) = match look_for(&shell, Origin::UpstreamFe, "CCR0303", &what, look).await? {
+        let (table, partition) = match look_for(&shell, &what, look).await? {
             Some(Presence::There(table, partition)) => (table, partition),
             Some(Presence::Dropped) | None => return whole("it is not upstream any more"),
         };
