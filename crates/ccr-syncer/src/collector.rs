@@ -13,6 +13,8 @@ use crate::metrics::Metrics;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 const CONCURRENT_JOBS: usize = 8;
+/// The longest time for the lag of one job; a source that is slow to answer must not keep the others waiting.
+const LAG_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs until cancelled.
 pub async fn run(manager: Arc<Manager>, metrics: Arc<Metrics>, cancel: CancellationToken) {
@@ -27,6 +29,16 @@ pub async fn run(manager: Arc<Manager>, metrics: Arc<Metrics>, cancel: Cancellat
 pub async fn collect(manager: &Manager, metrics: &Metrics) {
     let views = manager.running();
     metrics.set_running_jobs(views.len());
+    for JobView { record, status, .. } in &views {
+        let (name, seq) = (&record.spec.name, status.position.commit_seq);
+        metrics.set_progress(name, status.progress, sub_state(status.progress), seq);
+    }
+    for name in manager.names() {
+        // One that has ended by itself, or could not be started, says nothing any more.
+        if views.iter().all(|view| view.record.spec.name != name) {
+            metrics.job_stopped(&name);
+        }
+    }
     futures::stream::iter(views)
         .for_each_concurrent(
             CONCURRENT_JOBS,
@@ -37,13 +49,15 @@ pub async fn collect(manager: &Manager, metrics: &Metrics) {
 
 async fn collect_job(manager: &Manager, metrics: &Metrics, view: &JobView) {
     let name = &view.record.spec.name;
-    let status = &view.status;
-    metrics.set_progress(name, status.progress, sub_state(status.progress), status.position.commit_seq);
-    match manager.lag_of(view).await {
-        Ok(lag) => metrics.set_lag(name, lag.binlogs, lag.seconds()),
+    match tokio::time::timeout(LAG_TIMEOUT, manager.lag_of(view)).await {
+        Ok(Ok(lag)) => metrics.set_lag(name, lag.binlogs, lag.seconds()),
         // The job itself meets the same failure and reports it.
-        Err(error) => {
+        Ok(Err(error)) => {
             debug!(job = %name, %error, "lag unknown");
+            metrics.lag_unknown(name);
+        }
+        Err(_) => {
+            debug!(job = %name, "lag unknown, the source does not answer");
             metrics.lag_unknown(name);
         }
     }

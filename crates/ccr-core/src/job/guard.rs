@@ -38,7 +38,9 @@ impl FullSyncReason {
     /// Whether it is a gap that the job found, which the guard is about.
     pub fn is_guarded(&self) -> bool {
         match self {
-            FullSyncReason::BinlogExpired { .. } | FullSyncReason::SourceTableReplaced { .. } => true,
+            FullSyncReason::BinlogExpired { .. }
+            | FullSyncReason::SourceTableReplaced { .. }
+            | FullSyncReason::SourceDatabaseReplaced { .. } => true,
             FullSyncReason::Created
             | FullSyncReason::SnapshotLost { .. }
             | FullSyncReason::BackupCancelled { .. }

@@ -156,6 +156,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         }
         Event::FullSyncNeeded { .. }
         | Event::SourceTableFound { .. }
+        | Event::SourceDatabaseFound { .. }
         | Event::OutOfOrder
         | Event::FullSyncHeld { .. }
         | Event::SnapshotReady { .. }

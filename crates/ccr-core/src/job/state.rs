@@ -62,6 +62,9 @@ pub struct JobState {
     /// The upstream id of the table of a table job that is not linked yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_table: Option<i64>,
+    /// The upstream id of the database: one that is created again under its name has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_db: Option<i64>,
     /// What was committed beyond the position may have been so in table order.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_out_of_order: bool,
@@ -198,6 +201,8 @@ pub enum FullSyncReason {
     BackupCancelled { label: String, status: String },
     /// The table of a table job was dropped and created again upstream.
     SourceTableReplaced { old_id: i64, new_id: i64 },
+    /// The database was dropped and created again upstream.
+    SourceDatabaseReplaced { old_id: i64, new_id: i64 },
     /// An operator asked for it.
     Requested { detail: String },
 }
@@ -258,6 +263,7 @@ impl JobState {
             views: BTreeMap::new(),
             views_apart: BTreeMap::new(),
             source_table: None,
+            source_db: None,
             is_out_of_order: false,
             skips: BTreeSet::new(),
             blocked: None,
@@ -353,6 +359,9 @@ impl FullSyncReason {
             }
             FullSyncReason::BackupCancelled { label, status } => {
                 format!("backup {label} was cancelled: {status}")
+            }
+            FullSyncReason::SourceDatabaseReplaced { old_id, new_id } => {
+                format!("the upstream database was dropped and created again: id {old_id} became {new_id}")
             }
             FullSyncReason::SourceTableReplaced { old_id, new_id } => {
                 format!("the upstream table was replaced: its id was {old_id} and is now {new_id}")

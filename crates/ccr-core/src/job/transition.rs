@@ -31,6 +31,10 @@ pub enum Event {
         at_ms: i64,
     },
     /// The table of a table job was found by its name.
+    /// The upstream database has this id.
+    SourceDatabaseFound {
+        id: i64,
+    },
     SourceTableFound {
         source_id: i64,
     },
@@ -305,6 +309,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::ViewLeft { .. }
             | Event::ViewCopied { .. }),
         ) => lanes::step(job_id, &mut next, event)?,
+        (_, Event::SourceDatabaseFound { id }) => next.source_db = Some(id),
         (_, Event::SourceTableFound { source_id }) => next.source_table = Some(source_id),
         (_, Event::SkipRequested { commit_seq, applied_to }) => {
             next.skips.retain(|seq| *seq > applied_to);
@@ -357,6 +362,7 @@ impl Event {
             Event::FullSyncNeeded { .. } => "FullSyncNeeded",
             Event::FullSyncHeld { .. } => "FullSyncHeld",
             Event::SourceTableFound { .. } => "SourceTableFound",
+            Event::SourceDatabaseFound { .. } => "SourceDatabaseFound",
             Event::SnapshotReady { .. } => "SnapshotReady",
             Event::RestoreCancelled => "RestoreCancelled",
             Event::Restored { .. } => "Restored",

@@ -3,12 +3,14 @@
 //! A table's own list never tells of its drop, and nothing tells of a restore that puts another table in its
 //! place. So a job looks now and then; and at once where something hints at it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
+    /// The upstream id of the database; 0 while it is not known.
+    database: AtomicI64,
     /// The name upstream of the table of a table job, once it is linked.
     name: Mutex<Option<String>>,
     /// The list was there at the last look.
@@ -18,6 +20,21 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
+    pub fn set_database(&self, id: Option<i64>) {
+        if let Some(id) = id {
+            self.database.store(id, Ordering::Relaxed);
+        }
+    }
+
+    /// The id that the database had, when this is that of a later one of its name. One that is not known is learnt.
+    pub fn replaced_by(&self, id: i64) -> Option<i64> {
+        match self.database.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => None,
+            // Ids grow; a lower one is the answer of a frontend that is behind.
+            Err(known) => (id > known).then_some(known),
+        }
+    }
+
     pub fn set_name(&self, name: Option<&str>) {
         let mut known = self.name.lock();
         if known.as_deref() != name {
@@ -48,6 +65,16 @@ impl Followed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_database_of_the_name_is_another_one() {
+        let followed = Followed::default();
+        assert_eq!(followed.replaced_by(7), None);
+        assert_eq!((followed.replaced_by(7), followed.replaced_by(5)), (None, None));
+        assert_eq!(followed.replaced_by(9), Some(7));
+        followed.set_database(Some(9));
+        assert_eq!(followed.replaced_by(9), None);
+    }
 
     #[test]
     fn a_list_goes_once() {

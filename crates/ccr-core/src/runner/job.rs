@@ -88,6 +88,7 @@ impl Job {
         let sync_type = self.shell.ctx.record.spec.sync_type();
         let progress = ProgressState::of(sync_type, &self.state, &self.position);
         let only = self.state.only_table(sync_type).and_then(|id| self.state.tables.get(&id));
+        self.shell.followed.set_database(self.state.source_db);
         self.shell.followed.set_name(only.map(|link| link.source_name.as_str()));
         self.shell.update_status(|status| {
             status.progress = progress;

@@ -29,6 +29,7 @@ pub(super) async fn run(job: &mut Job) -> Result<()> {
 async fn take(job: &mut Job, full_sync: &FullSync, label: &str) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     tracing::info!(label, reason = %full_sync.reason.describe(), "full sync: backup");
+    note_database(job).await?;
     let outcome = match shell.ctx.record.spec.sync_type() {
         SyncType::Database => backup::run(&shell, label, &Scope::Database).await?,
         SyncType::Table => back_up_table(job, label).await?,
@@ -108,6 +109,22 @@ async fn put(
         // Nobody asks it to: names are changed in the stream.
         restore::Outcome::GaveWay => Ok(()),
         restore::Outcome::Lost(reason) => again(job, full_sync, reason).await,
+    }
+}
+
+/// Remembers which database is copied, before it is: one that is created again during the copy is another one.
+async fn note_database(job: &mut Job) -> Result<()> {
+    let shell = Arc::clone(&job.shell);
+    let none = MetaFilter::Tables(Vec::new());
+    let read =
+        async || shell.ctx.upstream.meta(shell.source_database(), none.clone()).await.map_err(upstream);
+    // What is missing is told by the backup.
+    let id = shell.retry(read).await?.map(|db| db.id);
+    match id {
+        Some(id) if job.state.source_db.is_none_or(|known| known < id) => {
+            job.apply(Event::SourceDatabaseFound { id }).await
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -86,6 +86,11 @@ impl Source {
                 "delete the job, or recover the database upstream and resume",
             ));
         };
+        let is_whole_job =
+            self.scope.table_id.is_none() || shell.ctx.record.spec.sync_type() == SyncType::Table;
+        if is_whole_job && let Some(old_id) = shell.followed.replaced_by(db.id) {
+            return Ok(Some(FullSyncReason::SourceDatabaseReplaced { old_id, new_id: db.id }));
+        }
         let Some(table_id) = self.scope.table_id else { return Ok(None) };
         let is_there = db.tables.iter().any(|table| table.id == table_id);
         if is_there || shell.ctx.record.spec.sync_type() == SyncType::Database {

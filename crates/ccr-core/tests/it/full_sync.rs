@@ -196,6 +196,33 @@ async fn a_table_that_was_made_anew_is_copied_anew() {
     assert!(matches!(reason(&run), FullSyncReason::SourceTableReplaced { .. }));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_database_that_was_made_anew_is_copied_anew() {
+    let world = World::new();
+    world.with(|world| {
+        for name in ["t1", "t2"] {
+            world.create(name, &[1, 2], 2);
+            world.load_all(name);
+        }
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    // Nothing is written to the new one, so nothing but its id tells of it.
+    let (old_id, new_id) = run.world.with(|world| {
+        let old_id = world.source.database_id;
+        world.source.tables.clear();
+        world.source.database_id = world.id();
+        let table = world.new_table("t2", &[], 1, 1);
+        world.source.tables.insert(table.id, table);
+        (old_id, world.source.database_id)
+    });
+    run.until("the second restore", |world, _| world.restores.finished == 2).await;
+    run.caught_up().await;
+    run.check();
+    assert_eq!(reason(&run), FullSyncReason::SourceDatabaseReplaced { old_id, new_id });
+}
+
 /// A table job that follows, with its table renamed if `renamed`; and its source as it is then.
 async fn following_a_table(renamed: bool) -> (Run, Table) {
     let world = World::new();

@@ -246,7 +246,9 @@ async fn table_order_costs_no_more_per_transaction() {
         after.get(operation).copied().unwrap_or(0) - before.get(operation).copied().unwrap_or(0)
     };
     assert_eq!((made("target.begin"), made("target.commit")), (3 * LOADS, 3 * LOADS));
-    for operation in ["source.meta", "target.meta", "source.backends", "save_state", "source.lag"] {
+    // An idle job looks now and then whether what it follows still exists.
+    assert!(made("source.meta") <= 1, "{}", made("source.meta"));
+    for operation in ["target.meta", "source.backends", "save_state", "source.lag"] {
         assert_eq!(made(operation), 0, "{operation}");
     }
     assert!(made("save_position") <= 3 * LOADS, "{}", made("save_position"));

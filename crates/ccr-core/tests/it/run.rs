@@ -249,7 +249,9 @@ fn is_caught_up(world: &Inner, is_table: bool) -> bool {
     let table_id = if is_table { state.tables.keys().next().copied() } else { None };
     let scope = BinlogScope { database: SOURCE_DB.to_owned(), table_id };
     let rest = world.binlogs(&scope, world.store.position.commit_seq, 1);
+    // That another database has the name is found out some seconds later.
     incremental.statement_in_doubt.is_none()
+        && state.source_db == Some(world.source.database_id)
         && state.tables.values().all(|link| link.lane.is_flowing())
         && matches!(rest, BinlogPage::CaughtUp | BinlogPage::NotFound)
         && !world.transactions.is_publishing()

@@ -280,6 +280,12 @@ async fn metrics_show_running_jobs_and_forget_deleted_ones() {
     ] {
         assert!(raw.text.lines().any(|found| found == line), "{line} is missing in\n{}", raw.text);
     }
+    // A lag that is not known is not the last one that was.
+    let cause = Cause::Connect { detail: "refused".to_owned() };
+    node.up.fail("binlog_lag", cause);
+    ccr_syncer::collector::collect(&node.manager, &node.metrics).await;
+    let text = node.raw("metrics", "").await.text;
+    assert!(!text.contains("ccr_job_running_lag") && text.contains("ccr_job_running_sync_state{"), "{text}");
     node.call("delete", json!({ "name": "j" })).await;
     assert!(!node.raw("metrics", "").await.text.contains(r#"name="j""#));
 }

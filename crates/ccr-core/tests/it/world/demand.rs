@@ -28,6 +28,7 @@ impl Inner {
             FullSyncReason::SourceTableReplaced { old_id, .. } => {
                 self.journal.gone.contains(old_id) || self.upstream_restores.has_replaced(*old_id)
             }
+            FullSyncReason::SourceDatabaseReplaced { new_id, .. } => *new_id == self.source.database_id,
             FullSyncReason::Requested { .. } => false,
         }
     }
