@@ -216,6 +216,21 @@ async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTree
     Ok(links)
 }
 
+/// Drops the temporary partitions of a table that is about to be replaced: Doris restores into no table that has any.
+pub(crate) async fn clear_temporary(shell: &Shell, target_name: &str) -> Result<()> {
+    let db = shell.target_database();
+    let list = async || shell.ctx.downstream.temporary_partitions(db, target_name).await.map_err(downstream);
+    for name in shell.retry(list).await? {
+        let sql = format!(
+            "ALTER TABLE {} DROP TEMPORARY PARTITION IF EXISTS {}",
+            qualified_name(db, target_name),
+            quote_identifier(&name)
+        );
+        statement::execute(shell, &sql, false, &Repeated::Accepted).await?;
+    }
+    Ok(())
+}
+
 /// Drops downstream tables that a new snapshot has made stale: dropped upstream within the gap, or
 /// restored under another name. Only tables under the very id that the job linked are touched.
 pub(crate) async fn drop_stale(

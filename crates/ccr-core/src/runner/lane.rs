@@ -144,9 +144,13 @@ async fn put(
         let detail = "it does not hold the table".to_owned();
         return Ok(CopyStep::Again(PartialSyncReason::SnapshotLost { label: backup_label, detail }));
     };
-    if old.target_id == NO_TARGET && !restore::is_known(&shell, &restore_label).await? {
-        // The name may be another one than when the backup was taken.
-        statement::ensure_absent(&shell, &old.target_name).await?;
+    if !restore::is_known(&shell, &restore_label).await? {
+        if old.target_id == NO_TARGET {
+            // The name may be another one than when the backup was taken.
+            statement::ensure_absent(&shell, &old.target_name).await?;
+        } else {
+            restore::clear_temporary(&shell, &old.target_name).await?;
+        }
     }
     // Upstream the table may have got another name that the job's own list has not come to yet.
     let scope = Scope::Table { source_name: table.name.clone(), target_name: old.target_name.clone() };

@@ -58,6 +58,11 @@ async fn put(
 ) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     tracing::info!(label = restore_label, "full sync: restore");
+    if !restore::is_known(&shell, restore_label).await? {
+        for link in job.state.tables.values().filter(|link| !link.temporary.is_empty()) {
+            restore::clear_temporary(&shell, &link.target_name).await?;
+        }
+    }
     match restore::run(&shell, backup_label, restore_label, info, &scope(job, info), &|| false).await? {
         restore::Outcome::Restored(links) => {
             let tables = restore::drop_stale(&shell, &job.state.tables, &links).await?;

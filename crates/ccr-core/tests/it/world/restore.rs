@@ -110,15 +110,19 @@ impl Inner {
         if is_part != adds {
             self.violation("a restore that leaves out, or overwrites, partitions".to_owned());
         }
-        if !adds {
-            return;
-        }
         for (table, name) in self.restored(&snapshot, &only) {
-            if let Some(problem) = self.misfit(&table, &name) {
+            let misfit = if adds { self.misfit(&table, &name) } else { self.holds_temporary(&name) };
+            if let Some(problem) = misfit {
                 self.restores.jobs[at].state = "CANCELLED";
                 self.restores.jobs[at].status = format!("[COMMON_ERROR, msg: {problem}]");
             }
         }
+    }
+
+    /// Why nothing can be restored into a table, not even in its place.
+    fn holds_temporary(&self, name: &str) -> Option<String> {
+        let has_any = self.target.table(name)?.partitions.iter().any(|one| one.is_temporary);
+        has_any.then(|| "Do not support restoring table with temp partitions".to_owned())
     }
 
     /// Why the partitions of a snapshot cannot be added to a table.
@@ -127,8 +131,8 @@ impl Inner {
         if local.name != table.name || local.columns != table.columns {
             return Some(format!("Table {name} already exist but with different schema"));
         }
-        if local.partitions.iter().any(|one| one.is_temporary) {
-            return Some("Do not support restoring table with temp partitions".to_owned());
+        if let Some(problem) = self.holds_temporary(name) {
+            return Some(problem);
         }
         for partition in &table.partitions {
             let named = local.partitions.iter().find(|one| one.name == partition.name);

@@ -70,7 +70,7 @@ fn check_table(fe: &FeState, job: &RestoreJob, name: &str, remote: &OlapTable) -
     if local.state != TableState::Normal {
         return Err(format!("Table {local_name}'s state is not NORMAL: {}", local.state.name()));
     }
-    if !local.temp_partitions.is_empty() && !atomic {
+    if !local.temp_partitions.is_empty() {
         return Err("Do not support restoring table with temp partitions".to_owned());
     }
     if local.properties.get("colocate_with").is_some_and(|group| !group.is_empty()) {

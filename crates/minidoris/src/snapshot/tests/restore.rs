@@ -225,7 +225,9 @@ async fn mismatches_cancel_and_change_nothing() {
         t.state = TableState::Normal;
         t.temp_partitions = t.partitions.clone();
     });
-    assert_eq!(run(&[]).await, cancelled("Do not support restoring table with temp partitions"));
+    let temporary = cancelled("Do not support restoring table with temp partitions");
+    assert_eq!(run(&[]).await, temporary);
+    assert_eq!(run(&["atomic_restore"]).await, temporary);
     alter(down, db, t, |t| {
         t.temp_partitions.clear();
         t.partition_scheme = crate::model::PartitionScheme::Unpartitioned;
