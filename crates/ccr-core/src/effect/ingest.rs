@@ -5,10 +5,13 @@
 //! that works asynchronously is polled until it is done: the FE trusts what a commit names, so nothing is
 //! named before it is there.
 //!
+//! An upstream that does not have a version any more says so with HTTP 404. That is proven only by every replica:
+//! one that answers 404 while another is away may just not have it.
+//!
 //! A downstream backend that is down does not stop the transaction while a majority of each tablet's
 //! replicas is filled: the FE marks the missing replica and repairs it later.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use doris_types::call::{IngestRequest, IngestState};
@@ -147,7 +150,8 @@ impl Replica<'_> {
             });
         }
         let mut connect_failures = 0;
-        let mut last = None;
+        // What each of the sources answered last.
+        let mut answers: BTreeMap<i64, Missed> = BTreeMap::new();
         for source in sources.iter().cycle().take(sources.len() * ROUNDS + CONNECT_TRIES) {
             let missed = match self.once(target, source).await {
                 Ok(()) => return Ok(()),
@@ -162,10 +166,30 @@ impl Replica<'_> {
                 return Err(missed);
             }
             tracing::debug!(error = %missed.error, source = source.id, "ingest failed, trying another replica");
-            last = Some(missed);
+            answers.insert(source.id, missed);
             self.shell.ctx.clock.sleep(self.shell.ctx.options.retry_min).await;
         }
-        Err(last.expect("at least one try was made, since there is a source"))
+        Err(self.conclude(answers))
+    }
+
+    /// The failure that tells what can be done: that the version is not stored only when every replica says so.
+    fn conclude(&self, answers: BTreeMap<i64, Missed>) -> Missed {
+        let ids = &self.work.tablet.source_backends;
+        let unknown = ids.iter().find(|id| !answers.contains_key(id));
+        let (silent, other): (Vec<_>, Vec<_>) =
+            answers.into_values().partition(|missed| is_not_stored(&missed.error));
+        match (other.into_iter().next(), unknown, silent.into_iter().next()) {
+            (Some(missed), _, _) | (None, None, Some(missed)) => missed,
+            (None, unknown, _) => {
+                let message = format!(
+                    "upstream tablet {} is not on every backend that was asked, and backend {} is not in the list \
+                     of backends",
+                    self.work.tablet.source_tablet_id,
+                    unknown.copied().unwrap_or_default()
+                );
+                Missed { error: Error::retry(Origin::UpstreamFe, "CCR0310", message), backend_down: false }
+            }
+        }
     }
 
     /// Backends to read from: living ones first, begun at a different one for each replica.
@@ -224,6 +248,11 @@ impl Replica<'_> {
             state = self.shell.ctx.downstream.query_ingest(target, request).await.map_err(missed)?;
         }
     }
+}
+
+/// Whether an upstream replica does not have the version (HTTP 404); of a whole ingest, whether none of them has.
+pub(super) fn is_not_stored(error: &Error) -> bool {
+    error.code == "CCR0102" && error.message.contains("returned error: 404")
 }
 
 fn missed(failure: Failure) -> Missed {

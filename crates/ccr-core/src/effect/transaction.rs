@@ -87,7 +87,7 @@ pub(crate) async fn prepare(
             Disposition::RestartTxn => {}
         }
         tries += 1;
-        gone_rounds = if is_not_stored(&error) { gone_rounds + 1 } else { 0 };
+        gone_rounds = if ingest::is_not_stored(&error) { gone_rounds + 1 } else { 0 };
         missing_tries = if error.code == MISSING { missing_tries + 1 } else { 0 };
         if gone_rounds >= GONE_ROUNDS || missing_tries >= MISSING_TRIES {
             // Neither there nor dropped: what became of it cannot be found out any more. Or the rowset is
@@ -98,11 +98,6 @@ pub(crate) async fn prepare(
         }
         shell.pause(&error, tries).await;
     }
-}
-
-/// Whether every upstream replica that was asked does not have the version (HTTP 404).
-fn is_not_stored(error: &Error) -> bool {
-    error.code == "CCR0102" && error.message.contains("returned error: 404")
 }
 
 /// Commits, and repeats what is needed until the commit is certain.

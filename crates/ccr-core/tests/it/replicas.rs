@@ -68,3 +68,23 @@ async fn another_source_replica_serves_when_one_does_not() {
     run.caught_up().await;
     run.check();
 }
+
+/// A replica that has missed a load answers that it does not have it; the one that has it comes back.
+#[tokio::test(start_paused = true)]
+async fn a_version_is_not_gone_while_a_replica_that_may_have_it_is_down() {
+    let mut run = following(2).await;
+    run.world.with(|world| {
+        world.sick_sources = vec![12];
+        world.dead_sources = vec![11, 13];
+        world.load_all("t1");
+    });
+    run.until("many tries", |world, status| {
+        assert_eq!(world.backups.accepted, 1, "nothing is copied for a backend that is down");
+        status.last_error.as_ref().is_some_and(|error| error.tries > 12)
+    })
+    .await;
+    run.world.with(|world| world.dead_sources.clear());
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 1);
+}

@@ -75,6 +75,8 @@ pub struct Inner {
     pub violations: Vec<String>,
     /// Upstream backends that refuse every download.
     pub sick_sources: Vec<i64>,
+    /// Upstream backends that are down: nobody can download from them.
+    pub dead_sources: Vec<i64>,
     /// Downstream backends that cannot be reached.
     pub dead_targets: Vec<i64>,
     /// Tables that the target refuses to create.

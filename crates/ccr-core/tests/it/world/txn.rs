@@ -152,6 +152,9 @@ impl Inner {
     pub fn ingest(&mut self, target: &Backend, request: &IngestRequest) -> Answer<IngestState> {
         let (source_id, version) = (request.source_tablet_id, request.source_version);
         let not_found = || status(71, format!("The requested URL returned error: 404, tablet {source_id}"));
+        if self.dead_sources.contains(&request.source.id) {
+            return Err(status(71, format!("Couldn't connect to server, tablet {source_id}")));
+        }
         let (table, partition, position) = self.source.tablet(source_id).ok_or_else(not_found)?;
         let slow_id = table.id;
         if version > partition.version || version < partition.tablets[position].kept_from {
