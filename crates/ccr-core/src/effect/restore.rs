@@ -31,7 +31,8 @@ pub(crate) enum Outcome {
     Lost(FullSyncReason),
 }
 
-/// Submits the restore unless it is there, waits for its end, and links the tables. When it is to give way it is
+/// Submits the restore unless it is there, waits for its end, and links the tables. The snapshot is fetched when it
+/// is this one's turn among the restores of the job. When it is to give way it is
 /// not submitted, or cancelled; one that is past that is waited for.
 pub(crate) async fn run(
     shell: &Shell,
@@ -41,9 +42,15 @@ pub(crate) async fn run(
     scope: &Scope,
     gives_way: &(dyn Fn() -> bool + Sync),
 ) -> Result<Outcome> {
+    let mut turn = None;
     loop {
+        turn = turn.or_else(|| shell.restoring.try_lock().ok());
         match find(shell, restore_label).await? {
             None if gives_way() => return Ok(Outcome::GaveWay),
+            None if turn.is_none() => {
+                shell.set_step(format!("restore {restore_label}: waiting for another restore of the job"));
+                shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
+            }
             None => {
                 if let Some(reason) = submit(shell, backup_label, restore_label, scope, gives_way).await? {
                     return Ok(Outcome::Lost(reason));
@@ -67,6 +74,7 @@ pub(crate) async fn run(
             }
         }
     }
+    drop(turn);
     shell.set_step("linking the restored tables");
     shell.retry(async || link(shell, info, scope).await).await.map(Outcome::Restored)
 }

@@ -1,8 +1,8 @@
 //! Submitting a backup or a restore: once, and when the database has room for it.
 //!
 //! A database runs one backup or restore at a time, whoever started it. Being refused for that means
-//! waiting, and whoever was in the way may have been an earlier try of ours, so the label is looked for
-//! before every repetition.
+//! waiting, longer each time, and whoever was in the way may have been an earlier try of ours, so the label is
+//! looked for before every repetition and all the while.
 
 use std::future::Future;
 
@@ -13,6 +13,9 @@ use crate::runner::shell::Shell;
 
 /// What the FE says when the database is busy with another backup or restore.
 const OCCUPIED: &str = "Can only run one backup or restore job";
+
+/// Looks at whether the job is there, at most, before it is sent again: what is sent may be large.
+const MOST_LOOKS: u32 = 16;
 
 /// Calls `start` until it is accepted, or `present` finds the job.
 ///
@@ -30,6 +33,7 @@ where
     P: Future<Output = Result<bool>>,
 {
     let mut tries = 0;
+    let mut looks = 1;
     loop {
         let error = match start().await {
             Ok(()) => {
@@ -46,6 +50,14 @@ where
             let message = &error.message;
             shell
                 .set_step(format!("waiting for another backup or restore of database {database}: {message}"));
+            for _ in 1..looks {
+                shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
+                if present().await? {
+                    shell.recovered(tries);
+                    return Ok(());
+                }
+            }
+            looks = (looks * 2).min(MOST_LOOKS);
             shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
         } else {
             tries += 1;

@@ -1,5 +1,6 @@
 //! A job's state in memory, always equal to what the store holds or ahead of it by one persisted intent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::shell::Shell;
@@ -16,6 +17,8 @@ pub(crate) struct Job {
     pub handling: Option<(i64, String)>,
     /// No commit beyond the position was tried before this moment, in milliseconds.
     pub certain_at_ms: i64,
+    /// Tables to be copied that wait until fewer copies are under way.
+    pub copies_waiting: BTreeSet<i64>,
     /// Some table is ahead of the position up to here; of the state as it was last moved.
     catch_up_to: i64,
 }
@@ -28,7 +31,15 @@ impl Job {
             shell.retry(async || ctx.store.load(&ctx.record.id).await.map_err(Error::from)).await?;
         let certain_at_ms = position.updated_at_ms;
         let catch_up_to = state.catch_up_target();
-        Ok(Self { shell: Arc::clone(&shell), state, position, handling: None, certain_at_ms, catch_up_to })
+        Ok(Self {
+            shell: Arc::clone(&shell),
+            state,
+            position,
+            handling: None,
+            certain_at_ms,
+            copies_waiting: BTreeSet::new(),
+            catch_up_to,
+        })
     }
 
     /// Moves the state by an event and persists it together with the position.
@@ -96,6 +107,11 @@ impl Job {
             status.source_table_id = self.state.only_table(sync_type);
             status.blocked = self.state.any_block().cloned();
             status.apart = TableStatus::of(&self.state);
+            for table in
+                status.apart.iter_mut().filter(|table| self.copies_waiting.contains(&table.source_id))
+            {
+                table.detail.push_str("; waits until fewer tables are being copied");
+            }
         });
         self.shell.ctx.observer.position(self.shell.job_name(), self.position.commit_seq);
     }

@@ -11,6 +11,8 @@ pub struct EngineOptions {
     pub max_transactions_in_flight: usize,
     /// In table order: a table whose oldest change this many others have overtaken goes on by itself.
     pub overtaken_limit: usize,
+    /// Tables of one job that are copied at the same time. The frontend keeps the last ten snapshots only.
+    pub max_copies: usize,
     /// The shortest and longest pause between two polls of an idle upstream.
     pub poll_min: Duration,
     pub poll_max: Duration,
@@ -37,6 +39,7 @@ impl Default for EngineOptions {
             binlog_batch_size: 64,
             max_transactions_in_flight: 16,
             overtaken_limit: 256,
+            max_copies: 4,
             poll_min: Duration::from_millis(20),
             poll_max: Duration::from_secs(1),
             snapshot_poll: Duration::from_millis(500),

@@ -19,12 +19,14 @@ const WARN_AFTER: u32 = 4;
 pub(crate) struct Shell {
     pub ctx: JobContext,
     pub followed: Followed,
+    /// Held by the restore whose turn it is: a database runs one at a time, and each holds a snapshot in memory.
+    pub restoring: tokio::sync::Mutex<()>,
     status: Arc<Mutex<JobStatus>>,
 }
 
 impl Shell {
     pub fn new(ctx: JobContext, status: Arc<Mutex<JobStatus>>) -> Self {
-        Self { ctx, followed: Followed::default(), status }
+        Self { ctx, followed: Followed::default(), restoring: tokio::sync::Mutex::default(), status }
     }
 
     pub fn job_name(&self) -> &str {

@@ -3,8 +3,8 @@
 use ccr_core::status::JobStatus;
 
 use super::run::Run;
-use super::world::World;
 use super::world::catalog::Table;
+use super::world::{Inner, World};
 
 async fn following() -> Run {
     let world = World::new();
@@ -106,6 +106,95 @@ async fn a_renamed_table_keeps_its_link() {
     run.caught_up().await;
     run.check();
     assert_eq!(run.world.with(|world| world.backups.accepted), 1);
+}
+
+/// What a copy waits for is no business of the others.
+#[tokio::test(start_paused = true)]
+async fn the_others_go_on_while_a_copy_waits_for_its_next_snapshot() {
+    let mut run = following().await;
+    run.options.retry_min = std::time::Duration::from_secs(3600);
+    run.options.retry_max = run.options.retry_min;
+    run.restart().await;
+    run.world.with(|world| {
+        world.backups.cancel = 1;
+        world.schema_change("t1");
+    });
+    run.until("a snapshot lost", |world, status| world.backups.cancelled == 1 && status.last_error.is_some())
+        .await;
+    let newest = run.world.with(|world| {
+        world.load_all("t2");
+        world.newest()
+    });
+    run.until("the other table", |world, _| world.store.position.commit_seq >= newest).await;
+    assert_eq!(run.world.with(|world| world.backups.accepted), 2, "the next one is not taken yet");
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_waits_longer_after_each_snapshot_that_is_lost() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.backups.cancel = 4;
+        world.schema_change("t1");
+    });
+    for tries in 1..=4 {
+        let counts = move |_: &_, status: &JobStatus| {
+            status.last_error.as_ref().is_some_and(|error| error.tries == tries)
+        };
+        run.until("one more", counts).await;
+    }
+    run.caught_up().await;
+    run.check();
+}
+
+/// The frontend keeps ten snapshots, so one that is taken long before it is restored is gone by then.
+#[tokio::test(start_paused = true)]
+async fn only_so_many_tables_are_copied_at_once_and_the_others_say_that_they_wait() {
+    let mut run = following().await;
+    run.options.max_copies = 2;
+    run.restart().await;
+    let names: Vec<String> = (3..12).map(|number| format!("t{number}")).collect();
+    run.world.with(|world| {
+        for name in &names {
+            world.create(name, &[1], 1);
+            world.load_all(name);
+        }
+    });
+    run.caught_up().await;
+    let newest = run.world.with(|world| {
+        world.restores.is_held = true;
+        for name in &names {
+            world.schema_change(name);
+            world.load_all(name);
+        }
+        world.load_all("t1");
+        world.newest()
+    });
+    let is_limited = |world: &Inner| {
+        assert!(world.backups.accepted - world.restores.finished <= 2, "too many copies at once");
+    };
+    run.until("the others, and all who wait", |world, status| {
+        is_limited(world);
+        let waiting = status.apart.iter().filter(|table| table.detail.contains("waits until fewer tables"));
+        waiting.count() == 7 && world.store.position.commit_seq >= newest && world.restores.accepted == 2
+    })
+    .await;
+    run.until("its turn", |_, status| status.step.contains("waiting for another restore of the job")).await;
+    let (fetched, asked) = (run.world.count("source.snapshot"), run.world.count("target.restore_job"));
+    let looks = move |world: &Inner, _: &JobStatus| {
+        world.counts.get("target.restore_job").is_some_and(|count| *count > asked + 50)
+    };
+    run.until("many looks", looks).await;
+    assert_eq!(run.world.count("source.snapshot"), fetched, "the waiting one fetches nothing");
+    run.world.with(|world| world.restores.is_held = false);
+    run.until("the end", |world, status| {
+        is_limited(world);
+        status.apart.is_empty()
+    })
+    .await;
+    run.caught_up().await;
+    run.check();
 }
 
 /// The backup of a copy ends while the statement that takes the table's name away is under way.

@@ -185,6 +185,7 @@ impl Stream<'_> {
                 let (seq, since) = (link.synced_to, self.since_ms(source_id));
                 let text = self.reason(source_id);
                 self.routes.forget(source_id);
+                self.snapshots_lost.remove(&source_id);
                 self.job.apply(Event::PartialRestored { source_id, link: *link }).await?;
                 self.job.history("partial_sync", (cursor, seq), text, "restored", since).await;
                 self.start_lane(source_id, EarlierCommits::default());
@@ -229,9 +230,9 @@ impl Stream<'_> {
             }
             Ok(CopyStep::Again(reason)) => {
                 let error = Error::retry(Origin::UpstreamFe, "CCR0504", reason.describe());
-                self.shell.pause(&error, 1).await;
                 let why = self.again(source_id, reason).await;
                 self.leave(source_id, cursor, Leaving::PartialSync(why)).await?;
+                self.delay_copy(source_id, error);
             }
             Err(error) if error.code == NAME_TAKEN && self.is_name_of_another(source_id) => {
                 // The snapshot has the other under the name that it got later; the main track comes to that.
@@ -263,6 +264,19 @@ impl Stream<'_> {
             }
             (Some(_) | None, _) => reason,
         }
+    }
+
+    /// Lets a copy that has just been started over wait, longer each time: while it does, the others go on.
+    fn delay_copy(&mut self, source_id: i64, error: Error) {
+        let Some(copy) = self.copies.remove(&source_id) else { return };
+        let lost = self.snapshots_lost.entry(source_id).or_default();
+        *lost += 1;
+        let (shell, tries) = (Arc::clone(&self.shell), *lost);
+        let later = async move {
+            shell.pause(&error, tries).await;
+            copy.await
+        };
+        self.copies.insert(source_id, Box::pin(later));
     }
 
     /// Whether another table of the job has the name downstream that this one waits for.

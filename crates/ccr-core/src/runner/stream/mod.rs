@@ -13,7 +13,7 @@ mod record;
 mod statements;
 mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -87,8 +87,12 @@ struct Stream<'a> {
     replays: BTreeMap<i64, Track>,
     /// Tables apart that are being copied.
     copies: BTreeMap<i64, CopyFuture>,
+    /// Of them, those whose snapshot is being taken: the others wait for their turn.
+    chosen: BTreeSet<i64>,
     /// What asks a copy to give way to a change of its table's name.
     give_way: BTreeMap<i64, Arc<AtomicBool>>,
+    /// Snapshots in a row that could not be used, by the table that was to be copied.
+    snapshots_lost: BTreeMap<i64, u32>,
     held: Option<Held>,
     /// The tables that the main track's last statement names; not known until it has sent one.
     named: Option<Vec<i64>>,
@@ -144,7 +148,9 @@ impl<'a> Stream<'a> {
             main,
             replays: BTreeMap::new(),
             copies: BTreeMap::new(),
+            chosen: BTreeSet::new(),
             give_way: BTreeMap::new(),
+            snapshots_lost: BTreeMap::new(),
             held: None,
             named: None,
             parked: BTreeMap::new(),
@@ -171,9 +177,11 @@ impl<'a> Stream<'a> {
     /// Waits for whatever happens next. Nothing is lost when it is dropped.
     async fn next_event(&mut self) -> StreamEvent {
         self.start_recording();
+        self.choose_copies();
         self.show_step();
         let views_pause = self.views_pause();
-        let stands_still = self.copies_standing_still();
+        let waits: BTreeSet<i64> =
+            self.copies_standing_still().into_iter().chain(self.job.copies_waiting.iter().copied()).collect();
         let state = &self.job.state;
         let main_fetched_to = self.main.fetched_to;
         let mut replays: FuturesUnordered<_> = self
@@ -184,7 +192,7 @@ impl<'a> Stream<'a> {
         let mut copies: FuturesUnordered<_> = self
             .copies
             .iter_mut()
-            .filter(|(id, _)| !stands_still.contains(id))
+            .filter(|(id, _)| !waits.contains(id))
             .map(|(id, copy)| async move { (*id, copy.await) })
             .collect();
         // In an order of its own, so that a run in virtual time is the same every time. None can starve

@@ -1,5 +1,6 @@
 //! Statements: recorded as begun, sent on their track, and recorded as done.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -108,13 +109,34 @@ impl Stream<'_> {
         ids.filter(|id| self.renaming(*id).is_some() && !self.is_being_restored(*id)).collect()
     }
 
+    /// The copies that have not begun and wait until fewer are under way. Those that hold a snapshot always go on:
+    /// somebody may wait for them, and the frontend keeps few snapshots.
+    pub(super) fn choose_copies(&mut self) {
+        let stand_still = self.copies_standing_still();
+        self.chosen.retain(|id| self.copies.contains_key(id) && !stand_still.contains(id));
+        let ids = self.copies.keys().copied();
+        let (restoring, mut waiting): (Vec<i64>, Vec<i64>) =
+            ids.filter(|id| !stand_still.contains(id)).partition(|id| self.is_being_restored(*id));
+        self.chosen.retain(|id| !restoring.contains(id));
+        waiting.retain(|id| !self.chosen.contains(id));
+        waiting.sort_by_key(|id| (self.since_ms(*id), *id));
+        let room = self.shell.ctx.options.max_copies.max(1);
+        let room = room.saturating_sub(restoring.len() + self.chosen.len()).min(waiting.len());
+        self.chosen.extend(waiting.drain(..room));
+        let waiting: BTreeSet<i64> = waiting.into_iter().collect();
+        if self.job.copies_waiting != waiting {
+            self.job.copies_waiting = waiting;
+            self.job.publish();
+        }
+    }
+
     pub(super) fn is_being_copied(&self, source_id: i64) -> bool {
         let work = self.job.state.apart(source_id).map(|apart| &apart.work);
         matches!(work, Some(ApartWork::PartialSync { .. }))
     }
 
     /// Whether a restore of the table was, or is about to be, submitted.
-    fn is_being_restored(&self, source_id: i64) -> bool {
+    pub(super) fn is_being_restored(&self, source_id: i64) -> bool {
         let work = self.job.state.apart(source_id).map(|apart| &apart.work);
         matches!(work, Some(ApartWork::PartialSync { step: SnapshotStep::Restore { .. }, .. }))
     }
