@@ -14,13 +14,17 @@ const TABLES: usize = 16;
 
 /// A job in sync over `t0` to `t15`.
 async fn in_sync() -> (Pair, Syncer) {
+    in_sync_with(&[]).await
+}
+
+async fn in_sync_with(flags: &[&str]) -> (Pair, Syncer) {
     let pair = Pair::start().await;
     pair.create_database().await;
     for at in 0..TABLES {
         pair.create_table(&format!("t{at}"), 1).await;
         pair.insert(&format!("t{at}"), 0..3).await;
     }
-    let syncer = Syncer::start().await;
+    let syncer = Syncer::start_with(flags).await;
     syncer.create(&pair.database_job(JOB)).await;
     syncer.wait_for(JOB, Target::InSync).await;
     (pair, syncer)
@@ -134,6 +138,44 @@ async fn a_long_copy_of_a_table_keeps_nobody_else() {
     syncer.wait_for(JOB, Target::InSync).await;
     assert_same_database(&pair).await;
     assert_eq!(pair.up.counters().get("sql:BACKUP"), 2, "one of the database and one of the table");
+    syncer.finish().await;
+}
+
+/// Its target has too many versions until somebody has seen to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_takes_no_more_rows_keeps_nobody_else_and_comes_back() {
+    let (pair, mut syncer) = in_sync_with(&["--quarantine_after=1s"]).await;
+    syncer.allow("keeps failing");
+    let shown = pair.down.sql_in(DB, "SHOW TABLETS FROM t0").await.expect("tablets are shown");
+    let at = shown.columns.iter().position(|column| column == "TabletId").expect("the column");
+    let tablet = shown.rows[0][at].clone().expect("an id");
+    let text = format!("[E-235]failed to init rowset builder. version count: 2001, tablet: {tablet}");
+    pair.down.faults().add(
+        Fault::new(FaultKind::Status { code: 6, text })
+            .call("ingest_binlog")
+            .containing(&format!("local_tablet_id: Some({tablet})")),
+    );
+    pair.insert("t0", 10..13).await;
+    for round in 1..=3 {
+        insert_into_the_others(&pair, round).await;
+        change_the_others(&pair, round).await;
+        // In one transaction with others: these have it now, and the table itself later.
+        pair.run(&format!(
+            "BEGIN; INSERT INTO t0 VALUES ({round}00, 'both'); INSERT INTO t7 VALUES ({round}00, 'both'); COMMIT"
+        ))
+        .await;
+        let progress = position_is_at_the_end(&pair, &syncer).await;
+        let (table, work, _) = the_one_apart(&progress);
+        assert_eq!((table.as_str(), work.as_str()), ("t0", "quarantined"));
+        let detail = progress["apart"][0]["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("version count"), "{progress}");
+        assert_others_equal(&pair).await;
+    }
+    assert_eq!(pair.downstream_rows("t0").await, 3);
+    pair.down.faults().clear();
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1, "nothing is copied");
     syncer.finish().await;
 }
 

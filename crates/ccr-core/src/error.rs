@@ -34,6 +34,8 @@ pub enum Disposition {
     RestartTxn,
     /// The table must be copied again.
     PartialSync,
+    /// The table must go on by itself: it keeps failing, and the others do not.
+    Isolate,
     /// An operator must act.
     Block,
     /// This process no longer owns the job.

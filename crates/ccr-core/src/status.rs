@@ -38,7 +38,7 @@ pub struct TableStatus {
     /// Everything of the table at or below this commit seq is in the target.
     pub cursor: i64,
     pub since_ms: i64,
-    /// `partial_sync`, `catch_up`, `blocked`, or `view` for a view whose definition was refused.
+    /// `partial_sync`, `catch_up`, `quarantined`, `blocked`, or `view` for a view whose definition was refused.
     pub work: &'static str,
     pub detail: String,
 }
@@ -51,7 +51,8 @@ impl TableStatus {
             .map(|(source_id, link, apart)| {
                 let (work, detail) = match &apart.work {
                     ApartWork::PartialSync { reason, .. } => ("partial_sync", reason.describe()),
-                    ApartWork::CatchUp { .. } => ("catch_up", String::new()),
+                    ApartWork::CatchUp { failed: Some(error), .. } => ("quarantined", error.clone()),
+                    ApartWork::CatchUp { failed: None, .. } => ("catch_up", String::new()),
                     ApartWork::Blocked(blocked) => ("blocked", blocked.message.clone()),
                 };
                 let table = link.source_name.clone();

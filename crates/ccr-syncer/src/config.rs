@@ -67,6 +67,8 @@ impl Config {
         let engine = EngineOptions {
             binlog_batch_size: flags.binlog_batch_size,
             max_transactions_in_flight: flags.max_pipeline_ingesting_num as usize,
+            max_copies: flags.max_table_copies as usize,
+            quarantine_after: flags.quarantine_after,
             atomic_restore: flags.features.get("feature_atomic_restore"),
             force_replace: flags.features.get("feature_restore_replace_diff_schema"),
             clean_tables: flags.features.get("feature_clean_table_and_partitions"),
@@ -97,6 +99,8 @@ mod tests {
             "-binlog_batch_size=7",
             "-max_pipeline_ingesting_num=3",
             "-max_ingest_concurrency_per_backend=5",
+            "-max_table_copies=2",
+            "-quarantine_after=7s",
             "-rpc_timeout=4s",
             "-commit_txn_timeout=6s",
             "-connect_timeout=2s",
@@ -106,6 +110,7 @@ mod tests {
         ];
         let config = Config::from_flags(&Flags::parse_from_args(arguments).unwrap()).unwrap();
         assert_eq!((config.engine.binlog_batch_size, config.engine.max_transactions_in_flight), (7, 3));
+        assert_eq!((config.engine.max_copies, config.engine.quarantine_after.as_secs()), (2, 7));
         assert!(!config.engine.atomic_restore && config.engine.clean_tables && config.engine.force_replace);
         assert!(config.engine.follow_storage_medium);
         let default = Config::from_flags(&Flags::parse_from_args(["-port=1"]).unwrap()).unwrap();

@@ -99,6 +99,7 @@ async fn submit(shell: &Shell, label: &str, scope: &Scope) -> Result<()> {
     until_accepted(
         shell,
         db,
+        1,
         upstream,
         || shell.ctx.upstream.start_backup(db, label, &tables),
         || async { Ok(find(shell, label).await?.is_some()) },

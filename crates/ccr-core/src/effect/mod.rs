@@ -9,6 +9,7 @@ pub(crate) mod ingest;
 pub(crate) mod label;
 mod medium;
 mod names;
+pub(crate) mod peers;
 pub(crate) mod restore;
 pub(crate) mod routes;
 pub(crate) mod statement;

@@ -20,6 +20,9 @@ use crate::job::{ApartWork, FullSyncReason, Lane, SnapshotInfo, SnapshotStep, Ta
 use crate::plan::Repeated;
 use crate::runner::shell::Shell;
 
+/// Looks, at most, before a restore is sent again to a database that is busy: a snapshot may be large.
+const MOST_LOOKS: u32 = 16;
+
 /// How a restore ended.
 pub(crate) enum Outcome {
     Restored(BTreeMap<i64, TableLink>),
@@ -49,7 +52,12 @@ pub(crate) async fn run(
             None if gives_way() => return Ok(Outcome::GaveWay),
             None if turn.is_none() => {
                 shell.set_step(format!("restore {restore_label}: waiting for another restore of the job"));
-                shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
+                turn = tokio::select! {
+                    biased;
+                    turn = shell.restoring.lock() => Some(turn),
+                    // Meanwhile it may be asked to give way.
+                    () = shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll) => None,
+                };
             }
             None => {
                 if let Some(reason) = submit(shell, backup_label, restore_label, scope, gives_way).await? {
@@ -106,6 +114,7 @@ async fn submit(
     until_accepted(
         shell,
         db,
+        MOST_LOOKS,
         downstream,
         || shell.ctx.downstream.start_restore(&request),
         || async { Ok(gives_way() || find(shell, restore_label).await?.is_some()) },

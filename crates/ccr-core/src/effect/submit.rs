@@ -14,16 +14,15 @@ use crate::runner::shell::Shell;
 /// What the FE says when the database is busy with another backup or restore.
 const OCCUPIED: &str = "Can only run one backup or restore job";
 
-/// Looks at whether the job is there, at most, before it is sent again: what is sent may be large.
-const MOST_LOOKS: u32 = 16;
-
-/// Calls `start` until it is accepted, or `present` finds the job.
+/// Calls `start` until it is accepted, or `present` finds the job. While the database is busy, that is looked at so
+/// often, at most, before it is called again.
 ///
 /// # Errors
 /// When repeating cannot help.
 pub(crate) async fn until_accepted<S, P>(
     shell: &Shell,
     database: &str,
+    most_looks: u32,
     classify: fn(Failure) -> Error,
     mut start: impl FnMut() -> S,
     mut present: impl FnMut() -> P,
@@ -57,7 +56,7 @@ where
                     return Ok(());
                 }
             }
-            looks = (looks * 2).min(MOST_LOOKS);
+            looks = (looks * 2).min(most_looks);
             shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
         } else {
             tries += 1;

@@ -15,6 +15,7 @@ use doris_types::record::PartitionRecord;
 use super::absence::{MISSING, missing, missing_database};
 use super::ingest::{self, TabletWork};
 use super::label::{self, Begun, Choice, LABEL_TRUST_MS};
+use super::peers::Peers;
 use super::routes::{Found, Looked, Routes};
 use super::{downstream, look_for, sub_txn, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
@@ -41,6 +42,8 @@ pub(crate) struct Transaction {
     pub earlier: Arc<EarlierCommits>,
     /// Which of its labels it carries.
     pub choice: Arc<Choice>,
+    /// Those under way on the same track, where a table that keeps failing can leave it.
+    pub peers: Option<Arc<Peers>>,
 }
 
 /// How far a transaction is.
@@ -54,12 +57,17 @@ pub(crate) enum Prepared {
     Ready(CommitTxn),
 }
 
-/// Opens the transaction and fills every replica. Repeats itself until that has worked.
+/// Opens the transaction and fills every replica. Repeats itself until that has worked, or the table has to leave.
 pub(crate) async fn prepare(
     shell: Arc<Shell>,
     routes: Arc<Routes>,
     txn: Arc<Transaction>,
 ) -> Result<Prepared> {
+    txn.begins(&shell);
+    fill(shell, routes, txn).await
+}
+
+async fn fill(shell: Arc<Shell>, routes: Arc<Routes>, txn: Arc<Transaction>) -> Result<Prepared> {
     let mut tries = 0;
     let mut gone_rounds = 0;
     let mut missing_tries = 0;
@@ -68,12 +76,15 @@ pub(crate) async fn prepare(
         let error = match try_prepare(&shell, &routes, &txn, is_last_look).await {
             Ok(prepared) => {
                 shell.recovered(tries);
+                if let Some(peers) = &txn.peers {
+                    peers.filled(txn.commit_seq, shell.now_ms());
+                }
                 return Ok(prepared);
             }
             Err(error) => error,
         };
         match error.disposition {
-            Disposition::Block | Disposition::Stop | Disposition::PartialSync => {
+            Disposition::Block | Disposition::Stop | Disposition::PartialSync | Disposition::Isolate => {
                 shell.gave_way(tries);
                 return Err(error);
             }
@@ -96,15 +107,33 @@ pub(crate) async fn prepare(
             shell.gave_way(tries);
             return Err(Error { disposition: Disposition::PartialSync, ..error });
         }
+        if let Some(error) = txn.isolated(&shell, &error, &[]) {
+            shell.gave_way(tries);
+            return Err(error);
+        }
         shell.pause(&error, tries).await;
     }
 }
 
-/// Commits, and repeats what is needed until the commit is certain.
+/// Commits, and repeats what is needed until the commit is certain, or the table has to leave.
 pub(crate) async fn commit(
     shell: Arc<Shell>,
     routes: Arc<Routes>,
     txn: Arc<Transaction>,
+    prepared: Prepared,
+) -> Result<()> {
+    txn.begins(&shell);
+    try_commit(shell, routes, &txn, prepared).await?;
+    if let Some(peers) = &txn.peers {
+        peers.done(txn.commit_seq);
+    }
+    Ok(())
+}
+
+async fn try_commit(
+    shell: Arc<Shell>,
+    routes: Arc<Routes>,
+    txn: &Arc<Transaction>,
     mut prepared: Prepared,
 ) -> Result<()> {
     let mut tries = 0;
@@ -128,8 +157,13 @@ pub(crate) async fn commit(
             Err(failure) => downstream(failure),
         };
         tries += 1;
+        let tablets: Vec<i64> = request.commits.iter().map(|commit| commit.tablet_id).collect();
+        if let Some(error) = txn.isolated(&shell, &error, &tablets) {
+            shell.gave_way(tries);
+            return Err(error);
+        }
         match error.disposition {
-            Disposition::Block | Disposition::Stop | Disposition::PartialSync => {
+            Disposition::Block | Disposition::Stop | Disposition::PartialSync | Disposition::Isolate => {
                 shell.gave_way(tries);
                 return Err(error);
             }
@@ -141,7 +175,7 @@ pub(crate) async fn commit(
                 for table in &txn.ingest.tables {
                     routes.forget(table.source_id);
                 }
-                if label::is_stuck(&txn, &error) {
+                if label::is_stuck(txn, &error) {
                     let db = shell.target_database();
                     let reason = "a table of it is gone";
                     let rollback = shell.ctx.downstream.rollback_txn(db, request.txn_id, reason).await;
@@ -150,7 +184,7 @@ pub(crate) async fn commit(
                     }
                 }
                 shell.pause(&error, tries).await;
-                prepared = prepare(Arc::clone(&shell), Arc::clone(&routes), Arc::clone(&txn)).await?;
+                prepared = fill(Arc::clone(&shell), Arc::clone(&routes), Arc::clone(txn)).await?;
             }
         }
     }

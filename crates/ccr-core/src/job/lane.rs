@@ -41,6 +41,9 @@ pub enum ApartWork {
         statement_in_doubt: Option<i64>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         trails: bool,
+        /// It has left because it kept failing while the others did not: with what.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
     },
     /// An operator must act; then it catches up.
     Blocked(Blocked),

@@ -30,9 +30,8 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                     Some(Box::new(reason.clone()))
                 }
                 (Leaving::Blocked(_), Some(Apart { copy_again, .. })) => copy_again.clone(),
-                (Leaving::Blocked(_), None) | (Leaving::PartialSync(_) | Leaving::HoldingUp { .. }, _) => {
-                    None
-                }
+                (Leaving::Blocked(_), None)
+                | (Leaving::PartialSync(_) | Leaving::Failing(_) | Leaving::HoldingUp { .. }, _) => None,
             };
             let work = match why {
                 Leaving::Blocked(blocked) => ApartWork::Blocked(blocked),
@@ -40,7 +39,10 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                     ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
                 }
                 Leaving::HoldingUp { statement_in_doubt } => {
-                    ApartWork::CatchUp { statement_in_doubt, trails: true }
+                    ApartWork::CatchUp { statement_in_doubt, trails: true, failed: None }
+                }
+                Leaving::Failing(error) => {
+                    ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: Some(error) }
                 }
             };
             // What it has passed over in the stream is not in the target, if it was apart already.
@@ -100,7 +102,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.named_to = Some(old.named_to.unwrap_or(old.synced_to));
             link.source_name.clone_from(&old.source_name);
             let since_ms = old.lane.apart().map_or(0, |apart| apart.since_ms);
-            let work = ApartWork::CatchUp { statement_in_doubt: None, trails: false };
+            let work = ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: None };
             link.lane = Lane::Apart(Apart { cursor: link.synced_to, since_ms, work, copy_again: None });
             next.tables.insert(source_id, link);
         }
@@ -114,7 +116,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.ahead = Some(PartitionAhead { partition_id: recovered.partition_id, synced_to });
             // The others stand where it was recovered, which is done with this.
             *cursor = recovered.commit_seq.max(*cursor);
-            *work = ApartWork::CatchUp { statement_in_doubt: None, trails: false };
+            *work = ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: None };
         }
         Event::CursorMoved { source_id, cursor } => {
             let Some(apart) = apart_mut(next, source_id) else { return Err(refused) };
@@ -187,7 +189,7 @@ pub(super) fn unblock(job_id: &str, state: &mut JobState) {
                 let label = partial_label(job_id, state.snapshots_taken);
                 ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
             } else {
-                ApartWork::CatchUp { statement_in_doubt: None, trails: false }
+                ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: None }
             };
         }
     }

@@ -157,6 +157,8 @@ pub enum Event {
 pub enum Leaving {
     PartialSync(PartialSyncReason),
     Blocked(Blocked),
+    /// It keeps failing, with this, and the others do not.
+    Failing(String),
     /// It is slower than the others.
     HoldingUp {
         statement_in_doubt: Option<i64>,

@@ -133,6 +133,7 @@ pub struct Ingest {
 pub struct TableIngest {
     pub source_id: i64,
     pub target_id: i64,
+    pub target_name: String,
     pub partitions: Vec<PartitionRecord>,
     /// Upstream indexes the load wrote; `None` means all that are visible.
     pub index_ids: Option<Vec<i64>>,

@@ -41,8 +41,14 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
             continue;
         }
         let index_ids = table.index_ids.clone().filter(|ids| !ids.is_empty());
-        let (target_id, temporary) = (link.target_id, link.temporary.clone());
-        tables.push(TableIngest { source_id, target_id, partitions, index_ids, temporary });
+        tables.push(TableIngest {
+            source_id,
+            target_id: link.target_id,
+            target_name: link.target_name.clone(),
+            partitions,
+            index_ids,
+            temporary: link.temporary.clone(),
+        });
     }
     if tables.is_empty() && unlinked.is_empty() {
         return Plan::Skip(reason);

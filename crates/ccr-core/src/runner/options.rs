@@ -11,6 +11,8 @@ pub struct EngineOptions {
     pub max_transactions_in_flight: usize,
     /// In table order: a table whose oldest change this many others have overtaken goes on by itself.
     pub overtaken_limit: usize,
+    /// In source order: a table whose transaction has failed for so long, and no other's, goes on by itself.
+    pub quarantine_after: Duration,
     /// Tables of one job that are copied at the same time. The frontend keeps the last ten snapshots only.
     pub max_copies: usize,
     /// The shortest and longest pause between two polls of an idle upstream.
@@ -39,6 +41,7 @@ impl Default for EngineOptions {
             binlog_batch_size: 64,
             max_transactions_in_flight: 16,
             overtaken_limit: 256,
+            quarantine_after: Duration::from_secs(5 * 60),
             max_copies: 4,
             poll_min: Duration::from_millis(20),
             poll_max: Duration::from_secs(1),

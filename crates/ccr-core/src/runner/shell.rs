@@ -80,7 +80,10 @@ impl Shell {
                 Err(error)
                     if matches!(
                         error.disposition,
-                        Disposition::Block | Disposition::Stop | Disposition::PartialSync
+                        Disposition::Block
+                            | Disposition::Stop
+                            | Disposition::PartialSync
+                            | Disposition::Isolate
                     ) =>
                 {
                     self.gave_way(tries);

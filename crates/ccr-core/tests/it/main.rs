@@ -11,6 +11,7 @@ mod lanes;
 mod options;
 mod ordering;
 mod pauses;
+mod quarantine;
 mod random;
 mod recover;
 mod replay;

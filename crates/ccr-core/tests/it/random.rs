@@ -94,6 +94,7 @@ async fn play(seed: u64) {
     if ordering.chance(50) {
         run.in_table_order(ordering.below(4) + 1);
     }
+    let mut full = Random::new(seed ^ 0xF011);
     run.start();
     for _ in 0..random.below(6) + 2 {
         run.world.with(|world| {
@@ -107,6 +108,22 @@ async fn play(seed: u64) {
                 world.create("t1", &[1], 1);
             }
         });
+        if full.chance(15) {
+            run.world.with(|world| {
+                let ids: Vec<i64> = world.source.tables.keys().copied().collect();
+                let which = *full.pick(&ids);
+                if full.chance(50) {
+                    world.full_tables = vec![which];
+                } else {
+                    world.locked_tables = vec![world.source.tables[&which].name.clone()];
+                }
+            });
+            tokio::time::sleep(std::time::Duration::from_millis(full.number(20_000))).await;
+            run.world.with(|world| {
+                world.full_tables.clear();
+                world.locked_tables.clear();
+            });
+        }
         if random.chance(60) {
             run.caught_up().await;
             run.check();

@@ -70,6 +70,7 @@ impl Run {
         let options = EngineOptions {
             binlog_batch_size: 5,
             snapshot_poll: Duration::from_millis(100),
+            quarantine_after: Duration::from_secs(3),
             ..EngineOptions::default()
         };
         Self { world, record, options, failpoints: Arc::default(), handle: None, starts: 0 }

@@ -66,6 +66,8 @@ pub const SCENARIOS: &[Scenario] = &[
     database("rejoin_under_load", 2, |run| rejoin_under_load(run).boxed_local()),
     database("light_column", 1, |run| light_column(run).boxed_local()),
     database("blocked_and_skipped", 1, |run| blocked_and_skipped(run).boxed_local()),
+    database("quarantined", 1, |run| quarantined(run).boxed_local()),
+    database("locked", 1, |run| locked(run).boxed_local()),
     database("rename", 1, |run| rename(run).boxed_local()),
     database("swap", 1, |run| replace(run, true).boxed_local()),
     database("replace", 1, |run| replace(run, false).boxed_local()),
@@ -572,6 +574,45 @@ async fn table_rename(run: &mut Run) {
         world.load_all("t9");
     })
     .await;
+}
+
+/// The target of one table takes no more rows, until somebody has seen to it.
+async fn quarantined(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.full_tables.push(world.source_id("t1"));
+        world.load_all("t1");
+        world.load_all("t2");
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+        world.create("t9", &[], 1);
+        world.load_all("t9");
+    });
+    run.until("a table apart", |_, status| !status.apart.is_empty()).await;
+    run.world.with(|world| {
+        world.load_all("t2");
+        world.full_tables.clear();
+        world.load_all("t1");
+    });
+}
+
+/// The transactions of one table cannot be committed, those of others can.
+async fn locked(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.locked_tables.push("t1".to_owned());
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+        world.load_all("t1");
+        world.create("t9", &[], 1);
+        world.load_all("t2");
+    });
+    run.until("a failure", |world, status| {
+        !status.apart.is_empty() || world.by_table && status.last_error.is_some()
+    })
+    .await;
+    run.world.with(|world| {
+        world.load_all("t2");
+        world.locked_tables.clear();
+    });
 }
 
 async fn table_statements(run: &mut Run) {

@@ -176,6 +176,16 @@ pub struct Flags {
           value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Replication")]
     pub max_pipeline_ingesting_num: u32,
 
+    /// Tables of one job that are copied at the same time
+    #[arg(long = "max_table_copies", value_name = "N", default_value_t = 4,
+          value_parser = clap::value_parser!(u32).range(1..=10), help_heading = "Replication")]
+    pub max_table_copies: u32,
+
+    /// Time after which a table whose transaction keeps failing goes on by itself
+    #[arg(long = "quarantine_after", value_name = "DURATION", default_value = "5m",
+          value_parser = parse_go_duration, help_heading = "Replication")]
+    pub quarantine_after: Duration,
+
     /// Accepted for compatibility; no effect
     #[arg(long, value_name = "BOOL", help_heading = "Profiling",
           default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true,
@@ -309,6 +319,8 @@ mod tests {
             ("max_ingest_concurrency_per_backend", "4"),
             ("binlog_batch_size", "255"),
             ("max_pipeline_ingesting_num", "8"),
+            ("max_table_copies", "2"),
+            ("quarantine_after", "1m"),
             ("pprof", "true"),
             ("pprof_port", "6061"),
             ("version", "true"),

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use doris_types::call::{BinlogScope, MetaFilter};
 use doris_types::record::{BinlogType, Record};
 
+use super::settle::Failing;
 use super::{Held, Stream, copy_reason, unexpected};
 use crate::change::Change;
 use crate::effect::statement::NAME_TAKEN;
@@ -43,7 +44,14 @@ impl Stream<'_> {
             TrackEvent::Failed { commit_seq, timestamp_ms, label, untried_since_ms, error, .. } => {
                 if self.is_trailing(source_id)
                     && error.disposition == Disposition::Block
-                    && self.is_committed(commit_seq, label.as_deref(), untried_since_ms, &error).await?
+                    && self
+                        .is_committed(Failing {
+                            commit_seq,
+                            label: label.as_deref(),
+                            untried_since_ms,
+                            error: &error,
+                        })
+                        .await?
                 {
                     if let Some(track) = self.replays.get_mut(&source_id) {
                         track.passed_barrier(commit_seq, timestamp_ms);
@@ -168,6 +176,7 @@ impl Stream<'_> {
             | Disposition::Retry
             | Disposition::RetryElsewhere
             | Disposition::RefreshMeta
+            | Disposition::Isolate
             | Disposition::RestartTxn => Leaving::Blocked(self.blocked(&error, cursor)),
         };
         self.leave(source_id, cursor, why).await
@@ -326,6 +335,10 @@ impl Stream<'_> {
                     hint = %blocked.hint, "the table is blocked until an operator acts");
                 self.shell.ctx.observer.error(self.shell.job_name(), "table", false);
                 (blocked.message.clone(), "block")
+            }
+            Leaving::Failing(error) => {
+                tracing::warn!(table = source_id, error, "the table keeps failing and goes on by itself");
+                (format!("{}: {error}", self.reason(source_id)), "quarantine")
             }
             Leaving::HoldingUp { .. } => (self.reason(source_id), "catch_up"),
         };

@@ -10,6 +10,7 @@
 
 mod lanes;
 mod record;
+mod settle;
 mod statements;
 mod views;
 
@@ -23,13 +24,13 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use self::record::HEARTBEAT;
+use self::settle::Failing;
 use super::doubt::EarlierCommits;
 use super::job::Job;
 use super::lane::{CopyFuture, CopyStep};
 use super::shell::Shell;
 use super::track::{Barrier, Done, Manner, Track, TrackEvent, or_pending};
 use crate::change::Change;
-use crate::effect::label;
 use crate::effect::routes::Routes;
 use crate::effect::upstream;
 use crate::error::{Disposition, Error, Origin, Result};
@@ -275,9 +276,13 @@ impl<'a> Stream<'a> {
                     self.main.rewind();
                     return Ok(Flow::GoOn);
                 }
-                if error.disposition == Disposition::Block
-                    && self.is_committed(commit_seq, label.as_deref(), untried_since_ms, &error).await?
-                {
+                let failing =
+                    Failing { commit_seq, label: label.as_deref(), untried_since_ms, error: &error };
+                let Some(is_committed) = self.settled(failing).await? else {
+                    self.main.rewind();
+                    return Ok(Flow::GoOn);
+                };
+                if is_committed {
                     self.main.passed_barrier(commit_seq, timestamp_ms);
                     self.follow_main();
                 } else {
@@ -354,26 +359,6 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// Whether a transaction of the main track that fails now was committed by an earlier try. Its tables would
-    /// get it a second time on their own tracks, where it has other labels; so while this cannot be told the
-    /// job as a whole is concerned.
-    async fn is_committed(
-        &mut self,
-        commit_seq: i64,
-        upstream: Option<&str>,
-        untried_since_ms: i64,
-        error: &Error,
-    ) -> Result<bool> {
-        let shell = Arc::clone(&self.shell);
-        let target_ids = self.job.state.tables.values().map(|link| link.target_id).collect();
-        shell
-            .retry(async || {
-                label::is_committed(&shell, commit_seq, upstream, untried_since_ms, &target_ids).await
-            })
-            .await?
-            .ok_or_else(|| error.clone())
-    }
-
     /// Takes tables that cannot go on out of the stream. When there are none to take out, the whole job
     /// is concerned and the error is returned.
     async fn isolate(&mut self, tables: &[i64], cursor: i64, error: Error) -> Result<()> {
@@ -381,13 +366,16 @@ impl<'a> Stream<'a> {
         let linked = !tables.is_empty() && tables.iter().all(|id| self.job.state.tables.contains_key(id));
         let copy = error.disposition == Disposition::PartialSync;
         // A table job that is blocked is blocked as a whole: nothing else is there to go on.
-        let can_leave = copy || error.disposition == Disposition::Block && !table_job;
+        let isolated = error.disposition == Disposition::Isolate;
+        let can_leave = copy || isolated || error.disposition == Disposition::Block && !table_job;
         if !linked || !can_leave {
             return Err(error);
         }
         for source_id in tables {
             let why = if copy {
                 Leaving::PartialSync(copy_reason(&error, cursor + 1))
+            } else if isolated {
+                Leaving::Failing(error.to_string())
             } else {
                 Leaving::Blocked(self.blocked(&error, cursor + 1))
             };

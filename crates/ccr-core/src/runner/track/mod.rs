@@ -30,10 +30,11 @@ use super::doubt::EarlierCommits;
 use super::shell::Shell;
 use super::source::{Fetched, Source};
 use crate::change::Change;
+use crate::effect::peers::Peers;
 use crate::effect::routes::Routes;
 use crate::effect::transaction::{self, Prepared, Transaction};
 use crate::error::{Error, Result};
-use crate::job::{FullSyncReason, JobState, LinkEffect, PartialSyncReason};
+use crate::job::{FullSyncReason, JobState, LinkEffect, PartialSyncReason, SyncType};
 use crate::plan::{SkipReason, Statement, TrackId};
 
 /// Changes that may wait for their turn, beside the transactions being filled; and in table order, changes done
@@ -181,6 +182,8 @@ pub(super) struct Track {
     held_up_since_ms: Option<i64>,
     /// What a test has put in the way; the change it hit is fetched again.
     injected: Option<Error>,
+    /// What its transactions know of each other, where a table that keeps failing can leave.
+    peers: Option<Arc<Peers>>,
 }
 
 impl Track {
@@ -193,6 +196,8 @@ impl Track {
         from: i64,
         earlier: EarlierCommits,
     ) -> Self {
+        let is_database = shell.ctx.record.spec.sync_type() == SyncType::Database;
+        let can_isolate = id == TrackId::Main && manner == Manner::SourceOrder && is_database;
         Self {
             id,
             // What a slow table applies is what the main track would have: the label must be the same, for the
@@ -223,6 +228,7 @@ impl Track {
             unreadable: None,
             held_up_since_ms: None,
             injected: None,
+            peers: can_isolate.then(Arc::default),
         }
     }
 
@@ -235,6 +241,7 @@ impl Track {
         self.window.entries.clear();
         self.filling.clear();
         self.committing.clear();
+        self.peers = self.peers.take().map(|_| Arc::default());
         // Its effect is looked for when it is planned again.
         self.acting = None;
         self.fetched_to = self.done_to;

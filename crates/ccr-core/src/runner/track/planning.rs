@@ -140,6 +140,7 @@ impl Track {
                     untried_since_ms: earlier.since_ms().unwrap_or_else(|| self.shell.now_ms()),
                     earlier,
                     choice: Arc::default(),
+                    peers: self.peers.clone(),
                 });
                 let prepare =
                     transaction::prepare(Arc::clone(&self.shell), Arc::clone(&self.routes), Arc::clone(&txn));

@@ -357,6 +357,7 @@ mod tests {
             untried_since_ms: 0,
             earlier: Arc::default(),
             choice: Arc::default(),
+            peers: None,
         })
     }
 

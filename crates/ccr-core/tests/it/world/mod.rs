@@ -81,6 +81,10 @@ pub struct Inner {
     pub dead_targets: Vec<i64>,
     /// Tables that the target refuses to create.
     pub refused_creates: Vec<String>,
+    /// Upstream tables whose targets take no more rows.
+    pub full_tables: Vec<i64>,
+    /// Downstream tables that somebody holds a lock on: no transaction of them is committed.
+    pub locked_tables: Vec<String>,
     /// Upstream tables whose rows take for ever.
     pub slow_tables: Vec<i64>,
     /// Answers of `query_ingest` that say that the work goes on, per replica; none: ingest is synchronous.

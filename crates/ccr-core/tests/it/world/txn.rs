@@ -176,6 +176,13 @@ impl Inner {
                 format!("tablet {} not found on backend {}", request.tablet_id, target.id),
             ));
         }
+        if self.full_tables.contains(&slow_id) {
+            let text = format!(
+                "[E-235]failed to init rowset builder. version count: 2001, tablet: {}",
+                request.tablet_id
+            );
+            return Err(status(6, text));
+        }
         if self.slow_tables.contains(&slow_id) {
             return Err(Cause::Lost { detail: "no answer in time".to_owned() });
         }
@@ -231,6 +238,11 @@ impl Inner {
         self.refuse_dropped_tables(&txn)?;
         if let Some(id) = txn.table_ids.iter().find(|id| self.is_in_restore(**id)) {
             return Err(status(2, format!("Table {id} is in restore process. Can not load into it")));
+        }
+        let mut tables = txn.table_ids.iter().filter_map(|id| self.target.tables.get(id));
+        if let Some(table) = tables.find(|table| self.locked_tables.contains(&table.name)) {
+            let text = format!("get tableList write lock timeout, tableList=({})", table.name);
+            return Err(status(2, text));
         }
         let named = self.named(request);
         for replica in named.iter().flatten() {
