@@ -1,18 +1,9 @@
 //! Where an operator must act, and what happens when one has.
 
 use super::run::Run;
-use super::world::World;
 
 async fn following() -> Run {
-    let world = World::new();
-    world.with(|world| {
-        world.create("t1", &[1, 2], 2);
-        world.load_all("t1");
-    });
-    let mut run = Run::database(world);
-    run.start();
-    run.caught_up().await;
-    run
+    Run::following(&["t1"]).await
 }
 
 #[tokio::test(start_paused = true)]

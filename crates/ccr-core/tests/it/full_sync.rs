@@ -198,16 +198,7 @@ async fn a_table_that_was_made_anew_is_copied_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn a_database_that_was_made_anew_is_copied_anew() {
-    let world = World::new();
-    world.with(|world| {
-        for name in ["t1", "t2"] {
-            world.create(name, &[1, 2], 2);
-            world.load_all(name);
-        }
-    });
-    let mut run = Run::database(world);
-    run.start();
-    run.caught_up().await;
+    let mut run = Run::following(&["t1", "t2"]).await;
     // Nothing is written to the new one, so nothing but its id tells of it.
     let (old_id, new_id) = run.world.with(|world| {
         let old_id = world.source.database_id;

@@ -7,17 +7,7 @@ use super::world::catalog::Table;
 use super::world::{Inner, World};
 
 async fn following() -> Run {
-    let world = World::new();
-    world.with(|world| {
-        for name in ["t1", "t2"] {
-            world.create(name, &[1, 2], 2);
-            world.load_all(name);
-        }
-    });
-    let mut run = Run::database(world);
-    run.start();
-    run.caught_up().await;
-    run
+    Run::following(&["t1", "t2"]).await
 }
 
 #[tokio::test(start_paused = true)]

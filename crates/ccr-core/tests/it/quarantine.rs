@@ -4,17 +4,7 @@ use super::run::Run;
 use super::world::{Inner, World};
 
 async fn following() -> Run {
-    let world = World::new();
-    world.with(|world| {
-        for name in ["t1", "t2", "t3"] {
-            world.create(name, &[1, 2], 2);
-            world.load_all(name);
-        }
-    });
-    let mut run = Run::database(world);
-    run.start();
-    run.caught_up().await;
-    run
+    Run::following(&["t1", "t2", "t3"]).await
 }
 
 /// The first table fails until it has left; the others go on, a statement and what it shares with them included.

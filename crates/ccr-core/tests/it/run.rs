@@ -38,6 +38,21 @@ impl Run {
         Self::new(world, "", "")
     }
 
+    /// A database job that has caught up with some tables of two partitions and two buckets, each with a load.
+    pub async fn following(tables: &[&str]) -> Self {
+        let world = World::new();
+        world.with(|world| {
+            for name in tables {
+                world.create(name, &[1, 2], 2);
+                world.load_all(name);
+            }
+        });
+        let mut run = Self::database(world);
+        run.start();
+        run.caught_up().await;
+        run
+    }
+
     pub fn table(world: Arc<World>, source: &str, target: &str) -> Self {
         world.with(|world| world.only_table = Some((source.to_owned(), target.to_owned())));
         Self::new(world, source, target)

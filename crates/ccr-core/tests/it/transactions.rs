@@ -5,23 +5,8 @@ use std::time::Duration;
 use ccr_core::control::Request;
 
 use super::run::Run;
-use super::world::World;
 use super::world::faults::Fault;
 use super::world::txn::TxnState;
-
-async fn following(tables: &[&str]) -> Run {
-    let world = World::new();
-    world.with(|world| {
-        for name in tables {
-            world.create(name, &[1, 2], 2);
-            world.load_all(name);
-        }
-    });
-    let mut run = Run::database(world);
-    run.start();
-    run.caught_up().await;
-    run
-}
 
 fn fault(run: &Run, operation: &'static str, faults: &[Fault]) {
     run.world.with(|world| world.plan.next.entry(operation).or_default().extend(faults));
@@ -30,7 +15,7 @@ fn fault(run: &Run, operation: &'static str, faults: &[Fault]) {
 #[tokio::test(start_paused = true)]
 async fn a_new_master_forgets_what_was_open() {
     for operation in ["target.ingest", "target.commit"] {
-        let mut run = following(&["t1"]).await;
+        let mut run = Run::following(&["t1"]).await;
         fault(&run, operation, &[Fault::MasterChange, Fault::MasterChange]);
         run.world.with(|world| {
             world.load_all("t1");
@@ -44,7 +29,7 @@ async fn a_new_master_forgets_what_was_open() {
 
 #[tokio::test(start_paused = true)]
 async fn an_aborted_transaction_is_begun_again() {
-    let mut run = following(&["t1"]).await;
+    let mut run = Run::following(&["t1"]).await;
     run.world.with(|world| {
         world.async_polls = Some(3);
         world.load_all("t1");
@@ -64,7 +49,7 @@ async fn an_aborted_transaction_is_begun_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_publish_is_a_commit() {
-    let mut run = following(&["t1"]).await;
+    let mut run = Run::following(&["t1"]).await;
     run.world.with(|world| {
         world.transactions.publish_late = 2;
         for _ in 0..4 {
@@ -79,7 +64,7 @@ async fn a_late_publish_is_a_commit() {
 /// Somebody else has begun a transaction under our label: it is put away.
 #[tokio::test(start_paused = true)]
 async fn a_label_that_is_taken_is_freed() {
-    let mut run = following(&["t1"]).await;
+    let mut run = Run::following(&["t1"]).await;
     let label = |seq: i64, id: &str| format!("ccrj-{id}-{seq}");
     let id = run.record.id.clone();
     run.world.with(|world| {
@@ -105,7 +90,7 @@ async fn a_label_that_is_taken_is_freed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_was_answered_into_the_void_is_not_repeated() {
-    let mut run = following(&["t1"]).await;
+    let mut run = Run::following(&["t1"]).await;
     fault(&run, "target.commit", &[Fault::Lost, Fault::Lost, Fault::CrashAfter]);
     run.world.with(|world| {
         world.load_all("t1");
@@ -120,7 +105,7 @@ async fn a_commit_that_was_answered_into_the_void_is_not_repeated() {
 /// other must not get its rows a second time, whatever track they come on next.
 #[tokio::test(start_paused = true)]
 async fn a_commit_in_doubt_is_settled_before_its_tables_leave_the_stream() {
-    let mut run = following(&["t1", "t2"]).await;
+    let mut run = Run::following(&["t1", "t2"]).await;
     fault(&run, "target.commit", &[Fault::CrashAfter]);
     run.world.with(|world| world.load(&[("t1", &["p1"]), ("t2", &["p1"])]));
     run.world.crashed.notified().await;
@@ -154,7 +139,7 @@ async fn a_commit_in_doubt_is_settled_before_its_tables_leave_the_stream() {
 async fn a_transaction_with_a_table_that_is_gone_is_begun_under_another_label() {
     // A crash after the commit that worked, and an absence in which the FE gives up what was stuck.
     for crashes in [false, true] {
-        let mut run = following(&["t1", "t2"]).await;
+        let mut run = Run::following(&["t1", "t2"]).await;
         fault(&run, "target.commit", &[Fault::CrashBefore]);
         let table_id = run.world.with(|world| {
             world.load(&[("t1", &["p1"]), ("t2", &["p1"])]);
@@ -188,7 +173,7 @@ async fn a_transaction_with_a_table_that_is_gone_is_begun_under_another_label() 
 /// which the world checks after each of them.
 #[tokio::test(start_paused = true)]
 async fn many_transactions_at_a_time_are_committed_in_order() {
-    let mut run = following(&["t1", "t2"]).await;
+    let mut run = Run::following(&["t1", "t2"]).await;
     run.world.with(|world| {
         world.plan.latency_ms = 9;
         world.plan.random = Some((super::world::faults::Random::new(7), 0, 0));
@@ -208,7 +193,7 @@ async fn many_transactions_at_a_time_are_committed_in_order() {
 /// An old frontend reports no drops, so its answer without a table may as well be a stale one.
 #[tokio::test(start_paused = true)]
 async fn one_stale_answer_of_an_old_frontend_loses_no_rows() {
-    let mut run = following(&["t1", "t2"]).await;
+    let mut run = Run::following(&["t1", "t2"]).await;
     run.world.with(|world| {
         world.hides_drops = true;
         // The route of a table is read again.
