@@ -66,6 +66,26 @@ async fn change_the_others(pair: &Pair, round: i32) {
     pair.run(&format!("DROP TABLE made{round} FORCE")).await;
 }
 
+/// Several times: the others change, alone and together with the one table, which is apart with this work, and
+/// are equal. Answers with the last progress.
+async fn the_others_go_on(pair: &Pair, syncer: &Syncer, expected: &str) -> Value {
+    let mut shown = Value::Null;
+    for round in 1..=3 {
+        insert_into_the_others(pair, round).await;
+        change_the_others(pair, round).await;
+        // In one transaction with others: these have it now, and the table itself later.
+        pair.run(&format!(
+            "BEGIN; INSERT INTO t0 VALUES ({round}00, 'both'); INSERT INTO t7 VALUES ({round}00, 'both'); COMMIT"
+        ))
+        .await;
+        shown = position_is_at_the_end(pair, syncer).await;
+        let (table, work, _) = the_one_apart(&shown);
+        assert_eq!((table.as_str(), work.as_str()), ("t0", expected));
+        assert_others_equal(pair).await;
+    }
+    shown
+}
+
 async fn assert_others_equal(pair: &Pair) {
     for at in 1..TABLES {
         assert_equal(pair, &format!("t{at}"), &format!("t{at}")).await;
@@ -119,19 +139,7 @@ async fn a_long_copy_of_a_table_keeps_nobody_else() {
         if calls > restores { Ok(()) } else { Err(format!("{calls} calls")) }
     })
     .await;
-    for round in 1..=3 {
-        insert_into_the_others(&pair, round).await;
-        change_the_others(&pair, round).await;
-        // In one transaction with others: these have it now, and the table itself later.
-        pair.run(&format!(
-            "BEGIN; INSERT INTO t0 VALUES ({round}00, 'both'); INSERT INTO t7 VALUES ({round}00, 'both'); COMMIT"
-        ))
-        .await;
-        let progress = position_is_at_the_end(&pair, &syncer).await;
-        let (table, work, _) = the_one_apart(&progress);
-        assert_eq!((table.as_str(), work.as_str()), ("t0", "partial_sync"));
-        assert_others_equal(&pair).await;
-    }
+    the_others_go_on(&pair, &syncer, "partial_sync").await;
     assert_eq!(pair.downstream_rows("t0").await, 3, "the old table stays readable");
     assert!(syncer.lag(JOB).await > 0);
     pair.down.faults().clear();
@@ -156,21 +164,9 @@ async fn a_table_that_takes_no_more_rows_keeps_nobody_else_and_comes_back() {
             .containing(&format!("local_tablet_id: Some({tablet})")),
     );
     pair.insert("t0", 10..13).await;
-    for round in 1..=3 {
-        insert_into_the_others(&pair, round).await;
-        change_the_others(&pair, round).await;
-        // In one transaction with others: these have it now, and the table itself later.
-        pair.run(&format!(
-            "BEGIN; INSERT INTO t0 VALUES ({round}00, 'both'); INSERT INTO t7 VALUES ({round}00, 'both'); COMMIT"
-        ))
-        .await;
-        let progress = position_is_at_the_end(&pair, &syncer).await;
-        let (table, work, _) = the_one_apart(&progress);
-        assert_eq!((table.as_str(), work.as_str()), ("t0", "quarantined"));
-        let detail = progress["apart"][0]["detail"].as_str().unwrap_or_default();
-        assert!(detail.contains("version count"), "{progress}");
-        assert_others_equal(&pair).await;
-    }
+    let progress = the_others_go_on(&pair, &syncer, "quarantined").await;
+    let detail = progress["apart"][0]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("version count"), "{progress}");
     assert_eq!(pair.downstream_rows("t0").await, 3);
     pair.down.faults().clear();
     syncer.wait_for(JOB, Target::InSync).await;

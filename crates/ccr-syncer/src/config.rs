@@ -133,6 +133,17 @@ mod tests {
     }
 
     #[test]
+    fn a_time_limit_of_zero_is_refused_and_connections_without_limit_have_ours() {
+        for name in ["connect_timeout", "rpc_timeout", "commit_txn_timeout"] {
+            let flags = Flags::parse_from_args([format!("-{name}=0")]).unwrap();
+            let error = Config::from_flags(&flags).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("greater than 0"), "{error}");
+        }
+        let flags = Flags::parse_from_args(["-fe_max_open_conns=0".to_owned()]).unwrap();
+        assert_eq!(Config::from_flags(&flags).unwrap().client.max_sql_connections, MOST_CONNECTIONS);
+    }
+
+    #[test]
     fn other_databases_are_refused_by_name() {
         for name in ["mysql", "postgresql"] {
             let flags = Flags::parse_from_args([format!("-db_type={name}")]).unwrap();

@@ -83,7 +83,7 @@ pub(super) fn replace_partitions(change: &Change, record: &ReplacePartitionsReco
     // The only partition of an unpartitioned table carries the table's name. One of a partitioned table that
     // happens to have that name is refused, and the table copied.
     let as_target = |name: &String| {
-        if *name == link.source_name { link.target_name.clone() } else { name.clone() }
+        if *name == record.table_name { link.target_name.clone() } else { name.clone() }
     };
     let replaced: Vec<String> = record.partitions.iter().map(as_target).collect();
     let list = |names: &[String]| quote_identifiers(names.iter().map(String::as_str));
@@ -153,6 +153,27 @@ mod tests {
             plan_of(60, BinlogType::ALTER_JOB, &record("FINISHED")),
             Plan::PartialSync { source_ids: vec![10], reason }
         );
+    }
+
+    #[test]
+    fn the_partition_of_an_unpartitioned_table_has_the_name_of_the_target() {
+        let mut tables = links();
+        let link = tables.get_mut(&10).expect("the table of the cases");
+        link.target_name = "x1".to_owned();
+        link.temporary.insert(7, "tp".to_owned());
+        let replaced = |partition: &str| {
+            let data = format!(
+                r#"{{"dbId":1,"dbName":"d1","tblId":10,"tblName":"t1","partitions":["{partition}"],"tempPartitions":["tp"],"strictRange":true,"useTempPartitionName":false,"version":9,"versionTime":1,"force":false}}"#
+            );
+            match plan_with(&spec("t1", "x1"), &tables, 60, BinlogType::REPLACE_PARTITIONS, &data) {
+                Plan::Statement(Statement::Try { sql, repeated, .. }) => (sql, repeated),
+                other => panic!("a statement is expected: {other:?}"),
+            }
+        };
+        let (sql, repeated) = replaced("t1");
+        assert!(sql.contains("REPLACE PARTITION (`x1`) WITH TEMPORARY PARTITION (`tp`)"), "{sql}");
+        assert_eq!(repeated, Repeated::Lacks(vec!["tp".to_owned()]));
+        assert!(replaced("p1").0.contains("REPLACE PARTITION (`p1`)"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where an operator must act, and what happens when one has.
 
 use super::run::Run;
+use super::world::Inner;
 
 async fn following() -> Run {
     Run::following(&["t1"]).await
@@ -231,4 +232,67 @@ async fn a_table_that_the_target_refuses_to_create_is_copied_and_holds_up_nobody
     let history = run.world.with(|world| world.store.history.clone());
     let reasons: Vec<&str> = history.iter().map(|entry| entry.reason.as_str()).collect();
     assert!(reasons.iter().any(|reason| reason.contains("Failed to find enough backend")), "{reasons:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_swap_that_is_refused_is_tried_again_when_the_job_is() {
+    for swap in [true, false] {
+        let mut run = Run::following(&["t1", "t2", "t3"]).await;
+        let lost = run.world.with(|world| {
+            let id = world.target.table("t2").expect("it is replicated").id;
+            let lost = world.target.tables.remove(&id).expect("it is there");
+            world.replace_table("t1", "t2", swap);
+            world.load_all("t3");
+            lost
+        });
+        run.blocked().await;
+        run.stop().await;
+        run.world.with(|world| {
+            world.target.tables.insert(lost.id, lost);
+        });
+        run.start();
+        run.until("resuming", |_, status| status.blocked.is_none()).await;
+        run.caught_up().await;
+        run.check();
+        assert_eq!(run.world.with(|world| world.backups.accepted), 1, "nothing is copied for it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_waits_while_the_target_has_a_table_of_its_name() {
+    let mut run = following().await;
+    let foreign = run.world.with(|world| {
+        let table = world.new_table("v1", &[], 1, 1);
+        let id = table.id;
+        world.target.tables.insert(id, table);
+        world.create_view("v1", "t1");
+        world.load_all("t1");
+        id
+    });
+    run.until("the view apart", |world, _| {
+        world.store.state.as_ref().is_some_and(|state| !state.views_apart.is_empty())
+    })
+    .await;
+    run.world.with(|world| {
+        assert!(!world.target.views.contains_key("v1"));
+        world.target.tables.remove(&foreign);
+    });
+    run.caught_up().await;
+    run.check();
+    assert!(run.world.with(|world| world.target.views.contains_key("v1")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_answer_without_the_database_is_not_believed() {
+    let mut run = following().await;
+    let asked = |world: &Inner| world.counts.get("source.meta").copied().unwrap_or(0);
+    let before = run.world.with(|world| {
+        world.answers_without_database = 1;
+        asked(world)
+    });
+    run.until("a second look", |world, _| asked(world) >= before + 2).await;
+    run.caught_up().await;
+    run.check();
+    run.world.with(|world| world.answers_without_database = u32::MAX);
+    assert_eq!(run.blocked().await.code, "CCR0505");
 }

@@ -27,6 +27,13 @@ async fn following() -> Run {
     run
 }
 
+/// Waits for a second full sync, and for what follows it.
+async fn copied_again(run: &mut Run) {
+    run.until("the second restore", |world, _| world.restores.finished == 2).await;
+    run.caught_up().await;
+    run.check();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_expired_binlog_is_a_reason_and_stale_tables_go() {
     let mut run = following().await;
@@ -41,9 +48,7 @@ async fn an_expired_binlog_is_a_reason_and_stale_tables_go() {
         world.newest_expired()
     });
     run.start();
-    run.until("the second restore", |world, _| world.restores.finished == 2).await;
-    run.caught_up().await;
-    run.check();
+    copied_again(&mut run).await;
     assert_eq!(
         reason(&run),
         FullSyncReason::BinlogExpired { position: stood_at, expired_to: Some(expired_to) }
@@ -63,9 +68,7 @@ async fn a_table_renamed_within_the_gap_does_not_stay_under_its_old_name() {
         world.expire_binlogs();
     });
     run.start();
-    run.until("the second restore", |world, _| world.restores.finished == 2).await;
-    run.caught_up().await;
-    run.check();
+    copied_again(&mut run).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,9 +193,7 @@ async fn a_table_that_was_made_anew_is_copied_anew() {
         world.create("t1", &[3], 1);
         world.load_all("t1");
     });
-    run.until("the second restore", |world, _| world.restores.finished == 2).await;
-    run.caught_up().await;
-    run.check();
+    copied_again(&mut run).await;
     assert!(matches!(reason(&run), FullSyncReason::SourceTableReplaced { .. }));
 }
 
@@ -208,9 +209,7 @@ async fn a_database_that_was_made_anew_is_copied_anew() {
         world.source.tables.insert(table.id, table);
         (old_id, world.source.database_id)
     });
-    run.until("the second restore", |world, _| world.restores.finished == 2).await;
-    run.caught_up().await;
-    run.check();
+    copied_again(&mut run).await;
     assert_eq!(reason(&run), FullSyncReason::SourceDatabaseReplaced { old_id, new_id });
 }
 
@@ -245,9 +244,7 @@ async fn a_table_that_a_restore_has_replaced_is_copied_anew() {
             world.load_all(&table.name);
             world.restore_atomically(&table.name, &table)
         });
-        run.until("the second restore", |world, _| world.restores.finished == 2).await;
-        run.caught_up().await;
-        run.check();
+        copied_again(&mut run).await;
         assert_eq!(reason(&run), FullSyncReason::SourceTableReplaced { old_id: table.id, new_id });
     }
 }

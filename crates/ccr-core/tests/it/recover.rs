@@ -8,14 +8,19 @@ use super::scenario::{copies_begun, restores_accepted, then, two_tables};
 use super::world::World;
 use super::world::catalog::Table;
 
-/// Loads at every stage of the copy of a partition, into it and beside it.
-pub async fn under_load(run: &mut Run) {
+/// A partition is dropped between two loads.
+async fn dropped_under_load(run: &mut Run) {
     then(run, |world| {
         world.load_all("t1");
         world.drop_partition("t1", "p1");
         world.load_all("t1");
     })
     .await;
+}
+
+/// Loads at every stage of the copy of a partition, into it and beside it.
+pub async fn under_load(run: &mut Run) {
+    dropped_under_load(run).await;
     run.world.with(|world| {
         world.recover_partition("t1", "p1", "q1");
         world.load(&[("t1", &["q1", "p2"]), ("t2", &["t2"])]);
@@ -56,12 +61,7 @@ pub async fn and_change(run: &mut Run) {
 
 /// The partition is gone again before it can be copied.
 pub async fn and_drop(run: &mut Run) {
-    then(run, |world| {
-        world.load_all("t1");
-        world.drop_partition("t1", "p1");
-        world.load_all("t1");
-    })
-    .await;
+    dropped_under_load(run).await;
     run.world.with(|world| {
         world.recover_partition("t1", "p1", "q1");
         world.load_all("t1");

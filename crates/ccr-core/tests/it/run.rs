@@ -269,6 +269,7 @@ fn is_caught_up(world: &Inner, is_table: bool) -> bool {
     incremental.statement_in_doubt.is_none()
         && state.source_db == Some(world.source.database_id)
         && state.tables.values().all(|link| link.lane.is_flowing())
+        && state.views_apart.is_empty()
         && matches!(rest, BinlogPage::CaughtUp | BinlogPage::NotFound)
         && !world.transactions.is_publishing()
 }

@@ -145,6 +145,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_blocked_is_never_equal() {
+        let blocked = ccr_core::job::Blocked {
+            code: "CCR0506".to_owned(),
+            message: String::new(),
+            hint: String::new(),
+            commit_seq: 7,
+            binlog_type: String::new(),
+            since_ms: 1,
+        };
+        let status = JobStatus {
+            progress: ProgressState::TableIncrementalSync,
+            position: ccr_core::job::Position::default(),
+            source_table_id: Some(4),
+            step: String::new(),
+            last_error: None,
+            blocked: None,
+            apart: Vec::new(),
+            transactions: 0,
+            statements: 0,
+            skipped: 0,
+            buffered: 0,
+        };
+        assert!(!is_short_of_source(&status));
+        assert!(is_short_of_source(&JobStatus { blocked: Some(blocked), ..status }));
+    }
+
+    #[test]
     fn a_table_apart_counts_from_its_own_position() {
         for (job, table, expected) in [
             // The job has applied everything, the table is far behind.

@@ -73,6 +73,8 @@ pub struct Inner {
     pub trace: Vec<String>,
     /// What must never happen and did.
     pub violations: Vec<String>,
+    /// So many answers know nothing of the upstream database, as of a frontend that has just started.
+    pub answers_without_database: u32,
     /// Upstream backends that refuse every download.
     pub sick_sources: Vec<i64>,
     /// Upstream backends that are down: nobody can download from them.

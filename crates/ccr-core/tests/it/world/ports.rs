@@ -13,6 +13,7 @@ use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
 
 use super::restore::Restore;
 use super::snapshot::Backup;
+use super::upstream::view_sql;
 use super::{Gate, Inner, refusal};
 
 #[derive(Debug)]
@@ -43,6 +44,10 @@ impl Cluster for Source {
 
     async fn meta(&self, _database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {
         let read = self.0.call("source.meta", |world| {
+            if world.answers_without_database > 0 {
+                world.answers_without_database -= 1;
+                return Ok(None);
+            }
             let mut meta = world.source.meta(&filter);
             if world.stale_answers > 0 && filter != MetaFilter::Names {
                 world.stale_answers -= 1;
@@ -88,8 +93,13 @@ impl Cluster for Source {
             .await
     }
 
-    async fn show_create_table(&self, _database: &str, _table: &str) -> Result<Option<String>> {
-        Ok(None)
+    /// Only views are asked for.
+    async fn show_create_table(&self, _database: &str, table: &str) -> Result<Option<String>> {
+        self.0
+            .call("source.show_create_table", |world| {
+                Ok(world.source.views.get(table).map(|view| view_sql(table, &view.of)))
+            })
+            .await
     }
 
     async fn show_create_database(&self, _database: &str) -> Result<Option<String>> {

@@ -184,10 +184,7 @@ impl Inner {
             table_id: id,
             table_name: name.to_owned(),
             table_type: "VIEW".to_owned(),
-            sql: format!(
-                "CREATE VIEW `{name}`\n(k)\n AS SELECT `internal`.`d1`.`{table}`.`k` AS `k` FROM \
-                 `internal`.`d1`.`{table}`;"
-            ),
+            sql: view_sql(name, table),
             properties: BTreeMap::new(),
         };
         self.source.views.insert(name.to_owned(), SqlView { id, of });
@@ -484,4 +481,11 @@ impl Inner {
         let seq = self.journal_id();
         self.emit(seq, &Record::AlterDatabaseProperty(AlterDatabasePropertyRecord::default()));
     }
+}
+
+/// The definition of a view as the upstream records and shows it.
+pub fn view_sql(name: &str, table: &str) -> String {
+    format!(
+        "CREATE VIEW `{name}`\n(k)\n AS SELECT `internal`.`d1`.`{table}`.`k` AS `k` FROM `internal`.`d1`.`{table}`;"
+    )
 }
