@@ -43,14 +43,16 @@ const ATOMIC: &str = ", \"atomic_restore\" = \"true\"";
 
 /// A source with `t` and `other` of three rows each, and a repository `r` that keeps `t` under the label `kept`;
 /// `t` has got more rows since.
-async fn kept() -> Pair {
+///
+/// All clusters of the process share what lies at a location, so each test has one of its own.
+async fn kept(location: &str) -> Pair {
     let pair = Pair::start().await;
     pair.create_database().await;
     for table in ["t", "other"] {
         pair.create_table(table, 2).await;
         pair.insert(table, 0..3).await;
     }
-    pair.run("CREATE REPOSITORY r WITH LOCAL ON LOCATION \"/kept\"").await;
+    pair.run(&format!("CREATE REPOSITORY r WITH LOCAL ON LOCATION \"/kept/{location}\"")).await;
     back_up(&pair, "kept", "t").await;
     pair.insert("t", 3..7).await;
     pair
@@ -72,7 +74,7 @@ async fn history(syncer: &Syncer) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_of_a_table_job_is_replaced_by_a_restore() {
-    let pair = kept().await;
+    let pair = kept("table_job").await;
     let syncer = Syncer::start().await;
     syncer.create(&pair.table_job(JOB, "t", "target")).await;
     syncer.wait_for(JOB, Target::InSync).await;
@@ -87,5 +89,73 @@ async fn the_table_of_a_table_job_is_replaced_by_a_restore() {
     let history = history(&syncer).await;
     let is_named = |entry: &Value| entry["reason"].as_str().is_some_and(|text| text.contains("was replaced"));
     assert!(history.iter().any(is_named), "{history:?}");
+    syncer.finish().await;
+}
+
+/// A database job in sync over `t` and `other`.
+async fn in_sync(location: &str) -> (Pair, Syncer) {
+    let pair = kept(location).await;
+    let syncer = Syncer::start().await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_eq!(pair.downstream_rows("t").await, 7);
+    (pair, syncer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_restore_overwrites_or_replaces_is_copied_though_nothing_is_written_to_it() {
+    let (pair, syncer) = in_sync("overwritten").await;
+    for (restores, properties) in [(2, ""), (3, ATOMIC)] {
+        restore(&pair, "kept", "t", properties).await;
+        copied(&pair, &syncer, restores).await;
+        assert_eq!(pair.downstream_rows("t").await, 3);
+        assert_equal(&pair, "t", "t").await;
+        assert_eq!(pair.up.counters().get("sql:BACKUP"), restores, "one table is copied, once");
+        pair.insert("t", 30..34).await;
+        pair.insert("other", 30..34).await;
+        syncer.wait_for(JOB, Target::InSync).await;
+        for table in ["t", "other"] {
+            assert_equal(&pair, table, table).await;
+        }
+    }
+    let history = history(&syncer).await;
+    let is_told = |entry: &&Value| entry["reason"].as_str().is_some_and(|text| text.contains("CCR0315"));
+    assert!(history.iter().filter(is_told).count() >= 2, "{history:?}");
+    syncer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_a_restore_brings_is_copied_and_the_one_it_was_taken_from_is_not() {
+    let (pair, syncer) = in_sync("alias").await;
+    restore(&pair, "kept", "t AS t_old", "").await;
+    copied(&pair, &syncer, 2).await;
+    assert_eq!(pair.downstream_tables().await, ["other", "t", "t_old"]);
+    for table in ["t_old", "t", "other"] {
+        assert_equal(&pair, table, table).await;
+    }
+    let progress = syncer.progress(JOB).await;
+    assert_eq!(progress["apart"].as_array().map(Vec::len), Some(0), "{progress}");
+    assert_eq!(pair.down.counters().get("restoreSnapshot"), 2, "all tables once, and the new one");
+    syncer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_restored_before_the_job_or_while_it_is_away_is_told_apart() {
+    let pair = kept("away").await;
+    restore(&pair, "kept", "t", "").await;
+    let mut syncer = Syncer::start().await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_equal(&pair, "t", "t").await;
+    pair.insert("t", 50..60).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    syncer.kill();
+    restore(&pair, "kept", "t", "").await;
+    pair.run("ALTER TABLE t RENAME moved").await;
+    syncer.restart().await;
+    copied(&pair, &syncer, 2).await;
+    assert_equal(&pair, "moved", "moved").await;
+    assert_eq!(pair.downstream_rows("moved").await, 3);
+    assert_eq!(pair.down.counters().get("restoreSnapshot"), 2, "one for each snapshot");
     syncer.finish().await;
 }

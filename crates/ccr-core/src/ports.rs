@@ -15,7 +15,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::Result;
-use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
+use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
 
 /// Calls that are the same on both sides.
 #[async_trait]
@@ -73,6 +73,12 @@ pub trait Upstream: Cluster {
     async fn backup_job(&self, database: &str, label: &str) -> Result<Option<SnapshotJob>>;
 
     async fn snapshot(&self, database: &str, label: &str) -> Result<SnapshotAnswer>;
+
+    /// The restore jobs of the database that are kept, oldest first.
+    async fn restore_jobs(&self, database: &str) -> Result<Vec<SnapshotJob>>;
+
+    /// What a restore job brings; `None` when the job is not kept any more.
+    async fn restored_objects(&self, database: &str, job: &SnapshotJob) -> Result<Option<RestoredObjects>>;
 
     /// The token that backends check on snapshot downloads.
     async fn token(&self) -> Result<String>;

@@ -16,7 +16,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::{Cause, Failure, Result};
-use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
+use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
 
 const DETAIL: &str = "cut by a failpoint";
 
@@ -165,6 +165,14 @@ impl Upstream for Side<dyn Upstream> {
 
     async fn snapshot(&self, database: &str, label: &str) -> Result<SnapshotAnswer> {
         self.inner.snapshot(database, label).await
+    }
+
+    async fn restore_jobs(&self, database: &str) -> Result<Vec<SnapshotJob>> {
+        self.inner.restore_jobs(database).await
+    }
+
+    async fn restored_objects(&self, database: &str, job: &SnapshotJob) -> Result<Option<RestoredObjects>> {
+        self.inner.restored_objects(database, job).await
     }
 
     async fn token(&self) -> Result<String> {

@@ -17,7 +17,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::Result;
-use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
+use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
 use parking_lot::Mutex;
 
 use crate::metrics::Metrics;
@@ -206,6 +206,14 @@ impl Upstream for Port {
 
     async fn snapshot(&self, database: &str, label: &str) -> Result<SnapshotAnswer> {
         self.thrift("getSnapshot", self.cluster.snapshot(database, label)).await
+    }
+
+    async fn restore_jobs(&self, database: &str) -> Result<Vec<SnapshotJob>> {
+        self.sql(database, self.cluster.restore_jobs(database)).await
+    }
+
+    async fn restored_objects(&self, database: &str, job: &SnapshotJob) -> Result<Option<RestoredObjects>> {
+        self.sql(database, self.cluster.restored_objects(database, job)).await
     }
 
     async fn token(&self) -> Result<String> {

@@ -99,6 +99,9 @@ pub struct TabletCommit {
 /// A row of SHOW BACKUP or SHOW RESTORE.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SnapshotJob {
+    /// Grows with every job of the cluster, for it is counted with the ids of its tables; 0 when the FE does not tell
+    /// it. Backups and restores of one database run one after the other, so of two the later has the higher id.
+    pub id: i64,
     /// SnapshotName of a backup, Label of a restore.
     pub label: String,
     /// `PENDING` … `FINISHED` or `CANCELLED`.
@@ -109,6 +112,28 @@ pub struct SnapshotJob {
     pub progress: String,
 }
 
+/// What a restore has brought: names in its snapshot, which an alias replaces in the database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RestoredObjects {
+    pub tables: Vec<String>,
+    pub views: Vec<String>,
+}
+
+impl RestoredObjects {
+    /// Reads the column RestoreObjs of SHOW RESTORE; `None` when it is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let objects: serde_json::Value = serde_json::from_str(text).ok()?;
+        let names = |key: &str| -> Option<Vec<String>> {
+            let list = match objects.as_object()?.get(key) {
+                None | Some(serde_json::Value::Null) => return Some(Vec::new()),
+                Some(list) => list.as_array()?,
+            };
+            list.iter().map(|object| Some(object.get("name")?.as_str()?.to_owned())).collect()
+        };
+        Some(Self { tables: names("olap_table_list")?, views: names("view_list")? })
+    }
+}
+
 impl SnapshotJob {
     pub fn is_finished(&self) -> bool {
         self.state == "FINISHED"
@@ -116,5 +141,26 @@ impl SnapshotJob {
 
     pub fn is_cancelled(&self) -> bool {
         self.state == "CANCELLED"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_objects_of_a_restore_are_read_by_name() {
+        let text = r#"{
+            "name": "s", "database": "d1", "backup_time": 1767000000000, "content": "ALL",
+            "olap_table_list": [{"name": "t1", "partition_names": ["p1", "p2"]}, {"name": "t 2", "partition_names": []}],
+            "view_list": [{"name": "v"}], "odbc_table_list": [], "odbc_resource_list": []
+        }"#;
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let expected = RestoredObjects { tables: names(&["t1", "t 2"]), views: names(&["v"]) };
+        assert_eq!(RestoredObjects::parse(text), Some(expected));
+        assert_eq!(RestoredObjects::parse("{}"), Some(RestoredObjects::default()));
+        for text in ["", "t1, t2", "[]", r#"{"olap_table_list": [{"partition_names": []}]}"#] {
+            assert_eq!(RestoredObjects::parse(text), None, "{text}");
+        }
     }
 }

@@ -29,13 +29,13 @@ pub(crate) enum Fetched {
 
 /// Submits the backup unless it is there, waits for its end, and reads what the snapshot holds.
 pub(crate) async fn run(shell: &Shell, label: &str, scope: &Scope) -> Result<Outcome> {
-    loop {
+    let job_id = loop {
         match find(shell, label).await? {
             None => submit(shell, label, scope).await?,
             Some(job) if job.is_finished() => {
                 // Whatever was in doubt is settled.
                 shell.recovered(1);
-                break;
+                break job.id;
             }
             Some(job) if job.is_cancelled() => {
                 let status = job.status.chars().take(1000).collect();
@@ -49,11 +49,11 @@ pub(crate) async fn run(shell: &Shell, label: &str, scope: &Scope) -> Result<Out
                 shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
             }
         }
-    }
+    };
     shell.set_step(format!("reading snapshot {label}"));
     match fetch(shell, label).await? {
         Fetched::Snapshot(snapshot) => {
-            let info = describe(scope, &snapshot)?;
+            let info = SnapshotInfo { job_id, ..describe(scope, &snapshot)? };
             if *scope != Scope::Database && info.tables.is_empty() {
                 let detail = "it does not hold the table, which was renamed or dropped meanwhile".to_owned();
                 let reason = FullSyncReason::SnapshotLost { label: label.to_owned(), detail };
@@ -155,7 +155,7 @@ fn describe(scope: &Scope, snapshot: &Snapshot) -> Result<SnapshotInfo> {
         Scope::Database => snapshot.commit_seq.filter(|seq| *seq > 0).or(lowest),
     };
     let commit_seq = commit_seq.ok_or_else(|| unreadable("it says no commit seq"))?;
-    Ok(SnapshotInfo { commit_seq, tables, views })
+    Ok(SnapshotInfo { commit_seq, job_id: 0, tables, views })
 }
 
 fn unreadable(problem: &str) -> Error {

@@ -4,7 +4,7 @@
 //! of the backup. Row data goes from upstream backends to downstream backends; what passes through here
 //! is the description of the snapshot, with the addresses and the token of the upstream put into it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use doris_types::call::{RestoreRequest, RestoreTable};
 use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
@@ -225,6 +225,8 @@ async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTree
             synced_to: table.commit_seq,
             named_to: None,
             ahead: None,
+            former_names: BTreeSet::new(),
+            restored_to: (info.job_id > 0).then_some(info.job_id),
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
         };

@@ -5,7 +5,7 @@
 //! intent is persisted; so one that is there afterwards (`in_doubt`) is ours. A table is dropped by the id in its link, so
 //! one created under the same name since is never hit. The other statements can be repeated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use doris_types::failure::{Cause, Failure};
@@ -190,6 +190,9 @@ async fn create_table(
         synced_to: commit_seq,
         named_to: None,
         ahead: None,
+        former_names: BTreeSet::new(),
+        // Ids of tables and jobs are counted together: restores before it did not find it.
+        restored_to: Some(source_id),
         lane: Lane::Flowing,
         temporary: BTreeMap::new(),
     };

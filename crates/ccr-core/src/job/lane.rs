@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Blocked, SnapshotStep};
 
+/// The code of what a restore upstream has done.
+const RESTORED: &str = "CCR0315";
+
 /// Whether a table moves with the job's watermark.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "lane", rename_all = "snake_case")]
@@ -66,6 +69,8 @@ pub enum PartialSyncReason {
     BinlogExpired { cursor: i64 },
     /// The snapshot being used is gone, or was of another table of the same name.
     SnapshotLost { label: String, detail: String },
+    /// A restore upstream has changed it, of which no binlog tells.
+    Restored { label: String },
     /// An operator asked for it.
     Requested { detail: String },
     /// A partition was recovered: only that one is copied.
@@ -126,6 +131,9 @@ impl PartialSyncReason {
             }
             PartialSyncReason::SnapshotLost { label, detail } => {
                 format!("snapshot {label} cannot be used: {detail}")
+            }
+            PartialSyncReason::Restored { label } => {
+                format!("{RESTORED}: restore {label} upstream has changed the table")
             }
             PartialSyncReason::Requested { detail } => format!("requested by an operator: {detail}"),
             PartialSyncReason::Recovered(Recovered { partition, commit_seq, .. }) => {

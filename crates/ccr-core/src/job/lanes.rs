@@ -1,6 +1,6 @@
 //! The transitions of tables apart from the stream, and the effects of statements on the links.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{partial_label, restore_label};
 use super::transition::illegal;
@@ -59,6 +59,8 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 synced_to: 0,
                 named_to: None,
                 ahead: None,
+                former_names: BTreeSet::new(),
+                restored_to: None,
                 lane: Lane::Flowing,
                 temporary: BTreeMap::new(),
             };
@@ -104,7 +106,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let since_ms = old.lane.apart().map_or(0, |apart| apart.since_ms);
             let work = ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: None };
             link.lane = Lane::Apart(Apart { cursor: link.synced_to, since_ms, work, copy_again: None });
-            next.tables.insert(source_id, link);
+            next.tables.insert(source_id, *link);
         }
         Event::PartitionRestored { source_id, synced_to } => {
             let link = next.tables.get_mut(&source_id).ok_or_else(|| refused.clone())?;
@@ -160,6 +162,10 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         | Event::SourceTableFound { .. }
         | Event::SourceDatabaseFound { .. }
         | Event::OutOfOrder
+        | Event::RestoresSeen { .. }
+        | Event::TableVanished { .. }
+        | Event::TableLeftOut { .. }
+        | Event::FormerNamesForgotten { .. }
         | Event::FullSyncHeld { .. }
         | Event::SnapshotReady { .. }
         | Event::RestoreCancelled
@@ -181,7 +187,8 @@ pub(super) fn unblock(job_id: &str, state: &mut JobState) {
         if let Lane::Apart(apart) = &mut link.lane
             && matches!(apart.work, ApartWork::Blocked(_))
         {
-            let never_copied = (link.target_id == NO_TARGET)
+            // Of one that was never copied there is no target, or that of a table whose place it has taken.
+            let never_copied = (link.target_id == NO_TARGET || link.synced_to == 0)
                 .then_some(PartialSyncReason::NameTaken { commit_seq: apart.cursor + 1 });
             apart.work = if let Some(reason) = apart.copy_again.take().map(|reason| *reason).or(never_copied)
             {
@@ -238,6 +245,7 @@ impl LinkEffect {
             }
             LinkEffect::Renamed { source_id, source_name, target_name } => {
                 if let Some(link) = state.tables.get_mut(&source_id) {
+                    link.former_names.insert(std::mem::take(&mut link.source_name));
                     link.source_name = source_name;
                     link.target_name = target_name;
                     link.named_to = Some(commit_seq);
@@ -248,6 +256,8 @@ impl LinkEffect {
                     (state.tables.remove(&first_id), state.tables.remove(&second_id))
                 {
                     exchange_names(&mut first, &mut second);
+                    first.former_names.insert(second.source_name.clone());
+                    second.former_names.insert(first.source_name.clone());
                     (first.named_to, second.named_to) = (Some(commit_seq), Some(commit_seq));
                     state.tables.insert(first_id, first);
                     state.tables.insert(second_id, second);
@@ -256,6 +266,7 @@ impl LinkEffect {
             LinkEffect::Replaced { gone_id, by_id, name } => {
                 state.tables.remove(&gone_id);
                 if let Some(by) = state.tables.get_mut(&by_id) {
+                    by.former_names.insert(std::mem::take(&mut by.source_name));
                     by.source_name.clone_from(&name);
                     by.target_name = name;
                     by.named_to = Some(commit_seq);
@@ -303,6 +314,8 @@ mod tests {
             synced_to: 10,
             named_to: None,
             ahead: None,
+            former_names: BTreeSet::new(),
+            restored_to: None,
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
         };

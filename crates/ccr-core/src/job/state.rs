@@ -65,6 +65,9 @@ pub struct JobState {
     /// The upstream id of the database: one that is created again under its name has another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_db: Option<i64>,
+    /// Upstream tables whose creation an operator has asked to pass over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_out: BTreeSet<i64>,
     /// What was committed beyond the position may have been so in table order.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_out_of_order: bool,
@@ -99,6 +102,12 @@ pub struct TableLink {
     /// A partition that is further than the rest of the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<PartitionAhead>,
+    /// Names upstream that it had since restores were last looked for: one may have found it under such a name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub former_names: BTreeSet<String>,
+    /// Restores upstream up to this job id are in the target, or did not change the table; absent while nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_to: Option<i64>,
     /// Whether the table moves with the job or has left the stream.
     #[serde(default, skip_serializing_if = "Lane::is_flowing")]
     pub lane: Lane,
@@ -157,6 +166,9 @@ pub enum SnapshotStep {
 pub struct SnapshotInfo {
     /// Replay starts after this commit seq.
     pub commit_seq: i64,
+    /// The id of the backup job, higher than those of the restores that it contains; 0 when the FE did not tell it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub job_id: i64,
     pub tables: Vec<SnapshotTable>,
     /// Names of the views within.
     pub views: Vec<SnapshotView>,
@@ -230,6 +242,10 @@ pub struct Blocked {
     pub since_ms: i64,
 }
 
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
 impl TableLink {
     /// Whether a change of names at this commit seq has been settled.
     pub fn is_named(&self, commit_seq: i64) -> bool {
@@ -264,6 +280,7 @@ impl JobState {
             views_apart: BTreeMap::new(),
             source_table: None,
             source_db: None,
+            left_out: BTreeSet::new(),
             is_out_of_order: false,
             skips: BTreeSet::new(),
             blocked: None,

@@ -61,6 +61,22 @@ pub enum Event {
         /// before this cannot be recognised by the statements that followed.
         reached_by: Vec<i64>,
     },
+    /// What restores upstream have done to these tables is in the target: up to which job id.
+    RestoresSeen {
+        restored_to: BTreeMap<i64, i64>,
+    },
+    /// A table is gone upstream, and its target with it, though no binlog tells of a drop.
+    TableVanished {
+        source_id: i64,
+    },
+    /// No restore has met these tables under former names of theirs.
+    FormerNamesForgotten {
+        source_ids: Vec<i64>,
+    },
+    /// An operator has asked to pass over the creation of this table.
+    TableLeftOut {
+        source_id: i64,
+    },
     /// Commits are no longer made in upstream order.
     OutOfOrder,
     /// A table leaves the stream; everything of it at or below `cursor` is in the target.
@@ -98,7 +114,7 @@ pub enum Event {
     /// The copy is in place; the table's own list is replayed next.
     PartialRestored {
         source_id: i64,
-        link: TableLink,
+        link: Box<TableLink>,
     },
     /// The copy of a recovered partition is in place, and holds everything of it up to here.
     PartitionRestored {
@@ -295,6 +311,26 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             }
         }
         (Phase::Incremental(_), Event::OutOfOrder) => next.is_out_of_order = true,
+        (Phase::Incremental(_), Event::RestoresSeen { restored_to }) => {
+            for (source_id, job_id) in restored_to {
+                if let Some(link) = next.tables.get_mut(&source_id) {
+                    link.restored_to = link.restored_to.max(Some(job_id));
+                }
+            }
+        }
+        (Phase::Incremental(_), Event::TableVanished { source_id }) => {
+            next.tables.remove(&source_id).ok_or_else(|| illegal("TableVanished", state))?;
+        }
+        (Phase::Incremental(_), Event::FormerNamesForgotten { source_ids }) => {
+            for source_id in source_ids {
+                if let Some(link) = next.tables.get_mut(&source_id) {
+                    link.former_names.clear();
+                }
+            }
+        }
+        (_, Event::TableLeftOut { source_id }) => {
+            next.left_out.insert(source_id);
+        }
         (
             Phase::Incremental(_),
             event @ (Event::TableLeft { .. }
@@ -336,6 +372,9 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::StatementStarted { .. }
             | Event::StatementDone { .. }
             | Event::OutOfOrder
+            | Event::RestoresSeen { .. }
+            | Event::TableVanished { .. }
+            | Event::FormerNamesForgotten { .. }
             | Event::TableLeft { .. }
             | Event::TableAdopted { .. }
             | Event::TableTakenOver { .. }
@@ -371,6 +410,10 @@ impl Event {
             Event::StatementStarted { .. } => "StatementStarted",
             Event::StatementDone { .. } => "StatementDone",
             Event::OutOfOrder => "OutOfOrder",
+            Event::RestoresSeen { .. } => "RestoresSeen",
+            Event::TableVanished { .. } => "TableVanished",
+            Event::TableLeftOut { .. } => "TableLeftOut",
+            Event::FormerNamesForgotten { .. } => "FormerNamesForgotten",
             Event::TableLeft { .. } => "TableLeft",
             Event::TableAdopted { .. } => "TableAdopted",
             Event::TableTakenOver { .. } => "TableTakenOver",
@@ -411,7 +454,7 @@ mod tests {
     const JOB: &str = "0011223344556677";
 
     fn info() -> SnapshotInfo {
-        SnapshotInfo { commit_seq: 10, tables: Vec::new(), views: Vec::new() }
+        SnapshotInfo { commit_seq: 10, ..SnapshotInfo::default() }
     }
 
     fn step(state: &JobState, event: Event) -> JobState {
@@ -551,6 +594,8 @@ mod tests {
             synced_to: 20,
             named_to: None,
             ahead: None,
+            former_names: std::collections::BTreeSet::new(),
+            restored_to: None,
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
         };

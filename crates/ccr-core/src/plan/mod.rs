@@ -7,10 +7,11 @@
 mod alter;
 mod copy;
 mod medium;
-mod names;
+pub(crate) mod names;
 mod partition;
 mod policy;
 mod repeated;
+pub(crate) mod restored;
 mod table;
 mod upsert;
 mod view;
@@ -401,6 +402,8 @@ pub(crate) mod testing {
             synced_to: 50,
             named_to: None,
             ahead: None,
+            former_names: BTreeSet::new(),
+            restored_to: None,
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
         };

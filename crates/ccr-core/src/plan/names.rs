@@ -1,6 +1,8 @@
 //! Tables that change their names or take each other's place.
 
-use doris_types::record::{RenameRecord, ReplaceTableRecord};
+use std::collections::BTreeMap;
+
+use doris_types::record::{Record, RenameRecord, ReplaceTableRecord};
 use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::{Block, Plan, Repeated, SkipReason, Statement, TrackId, View, linked, partial};
@@ -106,12 +108,18 @@ fn with_one_side(
     missing_id: i64,
     change: &Change,
 ) -> Plan {
-    let is_named = link.is_named(change.commit_seq);
+    let (is_named, before) = (link.is_named(change.commit_seq), name_before(record, missing_id));
     match (name_after(record, source_id), name_after(record, missing_id)) {
         // The other had the name when the snapshot came to it, and has another one since: it is still there.
         (_, Some(name)) if is_named && record.swap_table => {
             let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
             Plan::AdoptTable { source_id: missing_id, name: name.to_owned(), reason }
+        }
+        // The other had another name for a moment when the snapshot came to it. It is linked under the name that it
+        // has here; with both of them the swap is then planned again.
+        _ if !is_named && record.swap_table && before.is_some() => {
+            let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
+            Plan::AdoptTable { source_id: missing_id, name: before.unwrap_or_default().to_owned(), reason }
         }
         // The other was gone when the snapshot came to it, replaced by this very change or dropped after it.
         _ if is_named => Plan::Skip(SkipReason::InSnapshot),
@@ -119,6 +127,20 @@ fn with_one_side(
         (Some(name), _) => rename(source_id, link.target_id, name),
         (None, _) => unknown_side(missing_id, change.commit_seq),
     }
+}
+
+/// The name that one of the tables has before the change; `None` when an old FE does not say.
+fn name_before(record: &ReplaceTableRecord, source_id: i64) -> Option<&str> {
+    let is_new = source_id == record.new_table_id;
+    let name = if is_new { &record.new_table_name } else { &record.orig_table_name };
+    Some(name.as_str()).filter(|name| !name.is_empty())
+}
+
+/// Whether a change is a swap that has to be planned again now that both of its tables are linked.
+pub(crate) fn is_to_settle(change: &Change, tables: &BTreeMap<i64, TableLink>) -> bool {
+    let Record::ReplaceTable(record) = &change.record else { return false };
+    let is_open = |id: &i64| tables.get(id).is_some_and(|link| !link.is_named(change.commit_seq));
+    record.swap_table && is_open(&record.orig_table_id) && is_open(&record.new_table_id)
 }
 
 /// The name that one of the tables has after the change; `None` when it has none, or an old FE does not say.
@@ -183,6 +205,29 @@ mod tests {
             let adopted = Plan::AdoptTable { source_id: 99, name: name.to_owned(), reason };
             assert_eq!(swap(old_id, new_id), adopted);
         }
+    }
+
+    #[test]
+    fn the_side_of_a_swap_that_the_snapshot_lacks_is_linked_before_the_swap() {
+        let data = r#"{"dbId":1,"origTblId":10,"origTblName":"a","newTblName":99,"actualNewTblName":"b","swapTable":true,"isForce":false}"#;
+        assert_eq!(
+            plan_of(60, BinlogType::REPLACE_TABLE, data),
+            Plan::AdoptTable {
+                source_id: 99,
+                name: "b".to_owned(),
+                reason: PartialSyncReason::Appeared { commit_seq: 60 }
+            }
+        );
+        let swap = change(60, BinlogType::REPLACE_TABLE, data);
+        let mut tables = links();
+        assert!(!is_to_settle(&swap, &tables));
+        let other = TableLink { synced_to: 0, ..tables[&10].clone() };
+        tables.insert(99, other);
+        assert!(is_to_settle(&swap, &tables));
+        assert!(
+            !is_to_settle(&change(45, BinlogType::REPLACE_TABLE, data), &tables),
+            "one of them is past it"
+        );
     }
 
     #[test]

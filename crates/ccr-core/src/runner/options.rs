@@ -18,6 +18,8 @@ pub struct EngineOptions {
     /// The shortest and longest pause between two polls of an idle upstream.
     pub poll_min: Duration,
     pub poll_max: Duration,
+    /// How often the upstream is asked for restores, of which its binlog does not tell.
+    pub restore_look: Duration,
     /// How often a running backup or restore is looked at.
     pub snapshot_poll: Duration,
     /// First and longest pause before an operation is repeated.
@@ -45,6 +47,7 @@ impl Default for EngineOptions {
             max_copies: 4,
             poll_min: Duration::from_millis(20),
             poll_max: Duration::from_secs(1),
+            restore_look: Duration::from_secs(10),
             snapshot_poll: Duration::from_millis(500),
             retry_min: Duration::from_millis(200),
             retry_max: Duration::from_secs(30),

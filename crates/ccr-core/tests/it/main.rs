@@ -16,6 +16,7 @@ mod random;
 mod recover;
 mod replay;
 mod replicas;
+mod restored;
 mod run;
 mod scenario;
 mod support_matrix;

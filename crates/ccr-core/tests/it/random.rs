@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt;
 
 use super::run::Run;
+use super::world::catalog::Table;
 use super::world::faults::Random;
 use super::world::txn::TxnState;
 use super::world::upstream::Written;
@@ -216,11 +217,31 @@ fn work(world: &mut Inner, random: &mut Random) {
             let renames = is_free && random.chance(30);
             world.recover_partition(name, &gone, if renames { &new_name } else { "" });
         }
+        25 | 26 => restore(world, random, name),
         18..=24 => {
             let one = one(random);
             world.load(&[(name, &[&one])]);
         }
         _ => world.load_all(name),
+    }
+}
+
+/// Keeps a table as it is, or restores one that was kept: in place where that is possible.
+fn restore(world: &mut Inner, random: &mut Random, name: &str) {
+    let table = world.source.table(name).expect("the table to keep exists").clone();
+    if world.backups.is_running() || random.chance(60) || world.upstream_restores.kept.is_empty() {
+        world.upstream_restores.kept.push(table);
+        return;
+    }
+    let kept = random.pick(&world.upstream_restores.kept).clone();
+    let is_same = |table: &Table| {
+        (table.id, &table.name, table.index_id, &table.columns)
+            == (kept.id, &kept.name, kept.index_id, &kept.columns)
+    };
+    if world.source.tables.values().any(is_same) {
+        world.restore_in_place(&kept);
+    } else {
+        world.restore_atomically(&kept.name, &kept);
     }
 }
 

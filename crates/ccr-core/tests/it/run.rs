@@ -188,7 +188,7 @@ impl Run {
     pub async fn caught_up(&mut self) {
         let is_table = self.record.spec.sync_type() == SyncType::Table;
         self.until("catching up", move |world, status| {
-            status.blocked.is_some() || is_caught_up(world, is_table)
+            status.blocked.is_some() || is_caught_up(world, is_table) && !world.is_restore_missing()
         })
         .await;
         if let Some(blocked) = self.status().blocked {
@@ -220,8 +220,13 @@ impl Run {
             // A table's own list never tells of its drop, so that is found out some seconds later.
             let tables = world.store.state.iter().flat_map(|state| state.tables.keys());
             let is_gone = is_table && tables.copied().any(|id| !world.source.tables.contains_key(&id));
+            let is_left_out = world.store.state.iter().any(|state| !state.left_out.is_empty());
             let has_lag = !is_caught_up(world, is_table);
-            if has_lag || is_gone { None } else { world.difference() }
+            if has_lag || is_gone || is_left_out || world.may_miss_restore() {
+                None
+            } else {
+                world.difference()
+            }
         });
         if let Some(difference) = difference {
             self.fail(&format!("no lag, but {difference}"));

@@ -107,6 +107,9 @@ pub const SCENARIOS: &[Scenario] = &[
     database("slow_and_shared", 1, |run| slow_and_shared(run).boxed_local()),
     database("pause_and_resume", 1, |run| pause_and_resume(run).boxed_local()),
     database("expired", 2, |run| expired(run).boxed_local()),
+    database("restored_in_place", 2, |run| restored_in_place(run).boxed_local()),
+    database("restored_anew", 2, |run| restored_anew(run, "t1").boxed_local()),
+    database("restored_and_renamed", 2, |run| restored_anew(run, "t9").boxed_local()),
     database("requested_copies", 3, |run| requested_copies(run).boxed_local()),
     Scenario {
         table: Some(("t1", "t1")),
@@ -668,4 +671,30 @@ async fn table_restored(run: &mut Run) {
         world.load_all("t1");
     });
     restores_accepted(run, 2).await;
+}
+
+/// A restore upstream overwrites a table while the other one is written to.
+async fn restored_in_place(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        let table = world.source.table("t1").expect("it exists").clone();
+        world.load_all("t1");
+        world.load_all("t2");
+        world.restore_in_place(&table);
+    });
+    copies_begun(run, 1).await;
+    run.world.with(|world| world.load(&[("t1", &["p1"]), ("t2", &["t2"])]));
+}
+
+/// A restore upstream puts another table in the place of one, which has this name then.
+async fn restored_anew(run: &mut Run, name: &str) {
+    run.caught_up().await;
+    run.world.with(|world| {
+        let table = world.source.table("t1").expect("it exists").clone();
+        world.restore_atomically("t1", &table);
+        if name != "t1" {
+            world.rename_table("t1", name);
+        }
+        world.load_all("t2");
+    });
 }

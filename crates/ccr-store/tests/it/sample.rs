@@ -1,6 +1,6 @@
 //! Values to store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ccr_core::job::{
     ClusterSpec, DesiredState, FrontendSpec, JobOptions, JobRecord, JobSpec, JobState, Lane, Position,
@@ -46,6 +46,8 @@ pub fn linked(job: &JobRecord, tables: i64) -> JobState {
             synced_to: id,
             named_to: None,
             ahead: None,
+            former_names: BTreeSet::new(),
+            restored_to: None,
             lane: Lane::default(),
             temporary: BTreeMap::new(),
         };

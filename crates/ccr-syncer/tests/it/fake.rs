@@ -11,7 +11,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::{Cause, Failure, Result};
-use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob, TableMeta};
+use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob, TableMeta};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -308,6 +308,14 @@ impl Upstream for FakeCluster {
 
     async fn snapshot(&self, _database: &str, _label: &str) -> Result<SnapshotAnswer> {
         Ok(SnapshotAnswer::NotExist)
+    }
+
+    async fn restore_jobs(&self, _database: &str) -> Result<Vec<SnapshotJob>> {
+        Ok(Vec::new())
+    }
+
+    async fn restored_objects(&self, _database: &str, _job: &SnapshotJob) -> Result<Option<RestoredObjects>> {
+        Ok(None)
     }
 
     async fn token(&self) -> Result<String> {

@@ -5,7 +5,7 @@ use doris_thrift::{
 };
 use doris_types::call::{BackupTable, RestoreRequest, Snapshot, SnapshotAnswer};
 use doris_types::failure::Result;
-use doris_types::meta::SnapshotJob;
+use doris_types::meta::{RestoredObjects, SnapshotJob};
 use doris_types::sql::{qualified_name, quote_identifier, quote_identifiers, quote_string};
 
 use super::binlog::ok;
@@ -13,6 +13,7 @@ use crate::cluster::DorisCluster;
 use crate::convert::{from_status, malformed};
 use crate::gzip;
 use crate::round::Nature;
+use crate::rows::Row;
 
 /// The repository that keeps snapshots on the backends instead of uploading them.
 const LOCAL_REPOSITORY: &str = "__keep_on_local__";
@@ -55,12 +56,27 @@ impl DorisCluster {
             format!("{show} FROM {} WHERE {name} = {}", quote_identifier(database), quote_string(label));
         let rows = self.query(None, &sql).await?;
         // Kept jobs are listed oldest first.
-        Ok(rows.rows.iter().rev().find(|row| row.get(name) == Some(label)).map(|row| SnapshotJob {
-            label: row.text(name),
-            state: row.text("State"),
-            status: row.text("Status"),
-            progress: row.text("Progress"),
-        }))
+        Ok(rows.rows.iter().rev().find(|row| row.get(name) == Some(label)).map(|row| job(row, name)))
+    }
+
+    /// The restore jobs of the database that are kept, oldest first, without what they bring, which may be long.
+    pub async fn restore_jobs(&self, database: &str) -> Result<Vec<SnapshotJob>> {
+        let sql = format!("SHOW BRIEF RESTORE FROM {}", quote_identifier(database));
+        Ok(self.query(None, &sql).await?.rows.iter().map(|row| job(row, "Label")).collect())
+    }
+
+    /// What a restore job brings; `None` when the job is not kept any more.
+    pub async fn restored_objects(
+        &self,
+        database: &str,
+        of: &SnapshotJob,
+    ) -> Result<Option<RestoredObjects>> {
+        let (db, label) = (quote_identifier(database), quote_string(&of.label));
+        let rows = self.query(None, &format!("SHOW RESTORE FROM {db} WHERE Label = {label}")).await?;
+        let Some(row) = rows.rows.iter().find(|row| job(row, "Label").id == of.id) else { return Ok(None) };
+        let objects = RestoredObjects::parse(&row.text("RestoreObjs"));
+        let broken = || malformed("SHOW RESTORE", "", format!("the objects of restore {}", of.label));
+        objects.ok_or_else(broken).map(Some)
     }
 
     /// A finished snapshot, transferred compressed where the FE can and handed out decompressed.
@@ -158,6 +174,16 @@ impl DorisCluster {
                 false
             }
         }
+    }
+}
+
+fn job(row: &Row, name: &str) -> SnapshotJob {
+    SnapshotJob {
+        id: row.get("JobId").and_then(|id| id.parse().ok()).unwrap_or(0),
+        label: row.text(name),
+        state: row.text("State"),
+        status: row.text("Status"),
+        progress: row.text("Progress"),
     }
 }
 

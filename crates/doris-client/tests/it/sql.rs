@@ -146,6 +146,40 @@ async fn rows_are_read_by_name() {
 }
 
 #[tokio::test]
+async fn restores_are_listed_in_short_and_told_by_their_id() {
+    let fe = answering(|sql| match sql {
+        "SHOW BRIEF RESTORE FROM `d`" => Sql::rows(
+            &["JobId", "Label", "State", "Status"],
+            &[&["7", "l", "CANCELLED", "[COMMON_ERROR, msg: x]"], &["9", "l", "FINISHED", "[OK]"]],
+        ),
+        r#"SHOW RESTORE FROM `d` WHERE Label = "l""# => Sql::rows(
+            &["JobId", "Label", "State", "RestoreObjs"],
+            &[
+                &["7", "l", "CANCELLED", "{}"],
+                &[
+                    "9",
+                    "l",
+                    "FINISHED",
+                    r#"{"olap_table_list": [{"name": "t"}], "view_list": [{"name": "v"}]}"#,
+                ],
+                &["11", "l", "FINISHED", "nothing of use"],
+            ],
+        ),
+        _ => Sql::Done,
+    })
+    .await;
+    let cluster = cluster(&[&fe]);
+    let jobs = cluster.restore_jobs("d").await.unwrap();
+    let shown: Vec<_> = jobs.iter().map(|job| (job.id, job.label.as_str(), job.is_finished())).collect();
+    assert_eq!(shown, [(7, "l", false), (9, "l", true)]);
+    let objects = cluster.restored_objects("d", &jobs[1]).await.unwrap().unwrap();
+    assert_eq!((objects.tables, objects.views), (vec!["t".to_owned()], vec!["v".to_owned()]));
+    let job = |id| doris_types::meta::SnapshotJob { id, ..jobs[1].clone() };
+    assert_eq!(cluster.restored_objects("d", &job(8)).await.unwrap(), None, "it is not kept any more");
+    cluster.restored_objects("d", &job(11)).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn backup_and_restore_jobs() {
     let fe = answering(|sql| match sql {
         r#"SHOW BACKUP FROM `d``b` WHERE SnapshotName = "l\"1""# => Sql::rows(

@@ -9,7 +9,7 @@ use doris_types::record::{BinlogType, Record};
 use super::settle::Failing;
 use super::{Held, Stream, copy_reason, unexpected};
 use crate::change::Change;
-use crate::effect::statement::NAME_TAKEN;
+use crate::effect::statement::{NAME_TAKEN, ensure_absent};
 use crate::effect::{look_for, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Apart, ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason};
@@ -122,10 +122,10 @@ impl Stream<'_> {
         reason: PartialSyncReason,
         commit_seq: i64,
     ) -> Result<()> {
-        if matches!(reason, PartialSyncReason::Appeared { .. })
+        if matches!(reason, PartialSyncReason::Appeared { .. } | PartialSyncReason::Restored { .. })
             && let Some(old_id) = self.replaced_by_restore(&name).await?
         {
-            return self.take_over(old_id, source_id, name, commit_seq).await;
+            return self.take_over(old_id, source_id, name, reason, commit_seq).await;
         }
         let (cursor, text, at_ms) = (commit_seq - 1, reason.describe(), self.shell.now_ms());
         tracing::info!(table = source_id, name, reason = %text, "the table is adopted");
@@ -150,20 +150,33 @@ impl Stream<'_> {
     }
 
     /// Lets a table take over the target of another one, with a copy.
-    async fn take_over(&mut self, old_id: i64, by_id: i64, name: String, commit_seq: i64) -> Result<()> {
-        let reason = PartialSyncReason::Appeared { commit_seq };
+    pub(super) async fn take_over(
+        &mut self,
+        old_id: i64,
+        by_id: i64,
+        name: String,
+        reason: PartialSyncReason,
+        commit_seq: i64,
+    ) -> Result<()> {
         let (cursor, text, at_ms) = (commit_seq - 1, reason.describe(), self.shell.now_ms());
         tracing::info!(table = by_id, old = old_id, name, reason = %text, "the table takes the other's place");
-        self.replays.remove(&old_id);
-        self.copies.remove(&old_id);
-        self.routes.forget(old_id);
-        self.main.passed.remove(&old_id);
+        self.forget_lane(old_id);
         self.job
             .apply(Event::TableTakenOver { source_id: old_id, by_id, name, cursor, reason, at_ms })
             .await?;
         self.job.history("partial_sync", (cursor, cursor), text, "started", at_ms).await;
         self.start_lane(by_id, EarlierCommits::default());
         Ok(())
+    }
+
+    /// A table is gone, and what was under way of it with it.
+    pub(super) fn forget_lane(&mut self, source_id: i64) {
+        self.replays.remove(&source_id);
+        self.copies.remove(&source_id);
+        self.give_way.remove(&source_id);
+        self.parked.remove(&source_id);
+        self.routes.forget(source_id);
+        self.main.passed.remove(&source_id);
     }
 
     /// A table apart meets an error: it is copied, or waits for an operator.
@@ -195,7 +208,7 @@ impl Stream<'_> {
                 let text = self.reason(source_id);
                 self.routes.forget(source_id);
                 self.snapshots_lost.remove(&source_id);
-                self.job.apply(Event::PartialRestored { source_id, link: *link }).await?;
+                self.job.apply(Event::PartialRestored { source_id, link }).await?;
                 self.job.history("partial_sync", (cursor, seq), text, "restored", since).await;
                 self.start_lane(source_id, EarlierCommits::default());
             }
@@ -226,16 +239,16 @@ impl Stream<'_> {
                 }
             }
             Ok(CopyStep::TakenOver { by_id, name }) if !self.job.state.tables.contains_key(&by_id) => {
-                self.take_over(source_id, by_id, name, cursor + 1).await?;
+                let reason = PartialSyncReason::Appeared { commit_seq: cursor + 1 };
+                self.take_over(source_id, by_id, name, reason, cursor + 1).await?;
             }
             Ok(CopyStep::TakenOver { by_id, .. }) => {
-                let error = Error::blocked(
-                    Origin::UpstreamFe,
-                    "CCR0303",
-                    format!("table {source_id} is missing upstream, and table {by_id} has its name"),
-                    "create the job again",
-                );
-                self.leave_again(source_id, error).await?;
+                // It may be gone without a drop, and the other one has got its name since. A look will tell.
+                let message =
+                    format!("table {source_id} is missing upstream, and table {by_id} has its name");
+                self.shell.pause(&Error::retry(Origin::UpstreamFe, "CCR0303", message), 1).await;
+                self.look.again();
+                self.start_lane(source_id, EarlierCommits::default());
             }
             Ok(CopyStep::Again(reason)) => {
                 let error = Error::retry(Origin::UpstreamFe, "CCR0504", reason.describe());
@@ -246,6 +259,10 @@ impl Stream<'_> {
             Err(error) if error.code == NAME_TAKEN && self.is_name_of_another(source_id) => {
                 // The snapshot has the other under the name that it got later; the main track comes to that.
                 self.parked.insert(source_id, self.main.done_to + 1);
+            }
+            Err(error) if error.code == NAME_TAKEN && self.has_free_name(source_id).await? => {
+                // What had the name has gone while it was looked for.
+                self.start_lane(source_id, EarlierCommits::default());
             }
             Err(error) => {
                 if error.code == NAME_TAKEN {
@@ -286,6 +303,19 @@ impl Stream<'_> {
             copy.await
         };
         self.copies.insert(source_id, Box::pin(later));
+    }
+
+    /// Whether nothing downstream has the name of a table that is to be copied for the first time.
+    async fn has_free_name(&mut self, source_id: i64) -> Result<bool> {
+        let Some(name) = self.job.state.tables.get(&source_id).map(|link| link.target_name.clone()) else {
+            return Ok(false);
+        };
+        let shell = Arc::clone(&self.shell);
+        match ensure_absent(&shell, &name).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.code == NAME_TAKEN => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether another table of the job has the name downstream that this one waits for.

@@ -9,6 +9,7 @@
 //! crash finds itself by its label.
 
 mod lanes;
+mod look;
 mod record;
 mod settle;
 mod statements;
@@ -23,6 +24,7 @@ use doris_types::call::BinlogScope;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use self::look::{Look, Seen};
 use self::record::HEARTBEAT;
 use self::settle::Failing;
 use super::doubt::EarlierCommits;
@@ -38,6 +40,7 @@ use crate::failpoint::Moment;
 use crate::job::{
     Blocked, Event, FullSyncReason, JobOrdering, Leaving, PartialSyncReason, Position, SyncType, holds,
 };
+use crate::plan::names::is_to_settle;
 use crate::plan::{SkipReason, Statement, TrackId};
 
 /// Replays the binlog until a full sync is needed; then the state has moved and this returns.
@@ -62,7 +65,9 @@ enum StreamEvent {
     Lane(i64, TrackEvent),
     Copied(i64, Result<CopyStep>),
     Recorded(Result<Position>),
-    /// Nothing has happened for a while.
+    /// What a look at the upstream has brought.
+    Looked(doris_types::failure::Result<Seen>),
+    /// Nothing has happened for a while, or it is time for another look.
     Heartbeat,
     /// Views that were refused are tried again.
     ViewsDue,
@@ -108,6 +113,7 @@ struct Stream<'a> {
     recorded_at_ms: i64,
     /// When views apart are tried again.
     views_due_ms: i64,
+    look: Look,
 }
 
 impl<'a> Stream<'a> {
@@ -160,6 +166,7 @@ impl<'a> Stream<'a> {
             state_saved_at_ms: now,
             recorded_at_ms: now,
             views_due_ms: now,
+            look: Look::default(),
         };
         let in_doubt = stream.statement_in_doubt(TrackId::Main).filter(|seq| *seq > stream.main.done_to);
         let apart: Vec<i64> = stream.job.state.tables.keys().copied().collect();
@@ -179,7 +186,9 @@ impl<'a> Stream<'a> {
     async fn next_event(&mut self) -> StreamEvent {
         self.start_recording();
         self.choose_copies();
+        self.start_look();
         self.show_step();
+        let pause = self.look_pause().unwrap_or(HEARTBEAT).min(HEARTBEAT);
         let views_pause = self.views_pause();
         let waits: BTreeSet<i64> =
             self.copies_standing_still().into_iter().chain(self.job.copies_waiting.iter().copied()).collect();
@@ -209,7 +218,8 @@ impl<'a> Stream<'a> {
             () = self.shell.ctx.clock.sleep(views_pause.unwrap_or(HEARTBEAT)), if views_pause.is_some() => {
                 StreamEvent::ViewsDue
             }
-            () = self.shell.ctx.clock.sleep(HEARTBEAT) => StreamEvent::Heartbeat,
+            seen = or_pending(&mut self.look.running) => StreamEvent::Looked(seen),
+            () = self.shell.ctx.clock.sleep(pause) => StreamEvent::Heartbeat,
         }
     }
 
@@ -217,6 +227,11 @@ impl<'a> Stream<'a> {
         self.job.certain_at_ms = self.certain_at_ms();
         match event {
             StreamEvent::Heartbeat => Ok(Flow::GoOn),
+            StreamEvent::Looked(seen) => {
+                self.look.running = None;
+                self.looked(seen).await?;
+                Ok(Flow::GoOn)
+            }
             StreamEvent::ViewsDue => {
                 self.try_views().await?;
                 Ok(Flow::GoOn)
@@ -317,7 +332,11 @@ impl<'a> Stream<'a> {
             Barrier::AdoptTable { change, source_id, name, reason } => {
                 self.job.handling = Some((change.commit_seq, change.record.binlog_type().to_string()));
                 self.adopt(source_id, name, reason, change.commit_seq).await?;
-                self.pass_change(&change).await?;
+                if is_to_settle(&change, &self.job.state.tables) {
+                    self.main.rewind();
+                } else {
+                    self.pass_change(&change).await?;
+                }
             }
             Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error } => {
                 self.job.handling = Some((commit_seq, binlog_type));
@@ -419,6 +438,10 @@ impl<'a> Stream<'a> {
                 if reason == SkipReason::Requested {
                     // A write under way holds the store, and goes on only while it is waited for.
                     self.settle_recording().await?;
+                    if let Some(source_id) = done.creates {
+                        self.job.apply(Event::TableLeftOut { source_id }).await?;
+                        self.recorded = self.job.position;
+                    }
                     let seqs = (done.commit_seq, done.commit_seq);
                     let text = format!("{}: {}", done.binlog_type, reason.name());
                     self.job.history("skip", seqs, text, "passed over", done.planned_at_ms).await;

@@ -211,6 +211,7 @@ impl Stream<'_> {
                 self.main.passed_barrier(commit_seq, change.timestamp_ms);
                 self.follow_main();
                 let renamed = effect.renamed();
+                self.look.renamed(&renamed);
                 let is_ahead = self.main.done_to < commit_seq;
                 let reached_by = if is_ahead { change.table_ids.clone() } else { Vec::new() };
                 self.job.apply(Event::StatementDone { commit_seq, effect, reached_by }).await?;

@@ -82,6 +82,8 @@ pub(super) struct Done {
     pub planned_at_ms: i64,
     /// `None` when it was applied.
     pub skipped: Option<SkipReason>,
+    /// The table that it creates, when an operator has asked to pass over that.
+    pub creates: Option<i64>,
 }
 
 /// What stops planning until everything before it is done.
@@ -198,6 +200,11 @@ impl Track {
     ) -> Self {
         let is_database = shell.ctx.record.spec.sync_type() == SyncType::Database;
         let can_isolate = id == TrackId::Main && manner == Manner::SourceOrder && is_database;
+        let checked_at_ms = match shell.ctx.record.spec.sync_type() {
+            // Its tables are listed when it begins.
+            SyncType::Database => shell.now_ms(),
+            SyncType::Table => 0,
+        };
         Self {
             id,
             // What a slow table applies is what the main track would have: the label must be the same, for the
@@ -207,7 +214,7 @@ impl Track {
             by_table: manner == Manner::TableOrder,
             shell,
             routes,
-            source: Some(Source { scope: scope.clone(), checked_at_ms: 0 }),
+            source: Some(Source { scope: scope.clone(), checked_at_ms }),
             scope,
             queue: VecDeque::new(),
             window: Window::default(),

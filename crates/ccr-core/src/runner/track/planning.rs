@@ -43,6 +43,7 @@ impl Track {
                     binlog_type: queued.type_name(),
                     planned_at_ms: self.shell.now_ms(),
                     skipped: None,
+                    creates: None,
                 },
                 touch: if self.by_table { Touch::of(&queued) } else { Touch::Everything },
                 work: Work::Waiting,
@@ -79,6 +80,7 @@ impl Track {
     /// Plans what waits at this place of the window.
     fn plan_entry(&mut self, state: &JobState, at: usize) {
         let Some(queued) = self.window.entries[at].origin.clone() else { return };
+        let created = queued.creates();
         let (work, skipped) = match queued {
             Queued::Change(change) => match self.plan_change(state, &change) {
                 Ok(planned) => planned,
@@ -99,6 +101,7 @@ impl Track {
         let entry = &mut self.window.entries[at];
         entry.untried_since_ms = work.txn().map_or(i64::MAX, |txn| txn.untried_since_ms);
         (entry.work, entry.done.skipped) = (work, skipped);
+        entry.done.creates = created.filter(|_| skipped == Some(SkipReason::Requested));
         entry.done.planned_at_ms = self.shell.now_ms();
         if !self.by_table {
             entry.origin = None;
@@ -193,6 +196,13 @@ impl Queued {
             Queued::Unreadable { commit_seq, .. } => *commit_seq,
             Queued::Gap(_) => fetched_to.saturating_add(1),
         }
+    }
+
+    /// The table that it creates.
+    fn creates(&self) -> Option<i64> {
+        let Queued::Change(change) = self else { return None };
+        let Record::CreateTable(record) = &change.record else { return None };
+        Some(record.table_id)
     }
 
     fn timestamp_ms(&self) -> i64 {

@@ -124,7 +124,7 @@ impl Inner {
                 return Err(format!("table {} is missing", link.target_name));
             };
             expected += 1;
-            if !link.lane.is_flowing() {
+            if !link.lane.is_flowing() || self.misses_restore(*source_id) {
                 continue;
             }
             let at = seq.max(link.synced_to);
@@ -161,6 +161,9 @@ impl Inner {
             let is_at = |seq: i64| {
                 self.source_at(*source_id, seq).is_some_and(|(_, source)| self.same_table(table, source))
             };
+            if self.misses_restore(*source_id) {
+                continue;
+            }
             match at(link.target_id) {
                 // One that is being copied has no part in it, though an earlier try may have begun with it.
                 Some(seq)

@@ -1,5 +1,7 @@
 //! Whether the copies that were made had to be: a copy is never the answer to a fault.
 
+use std::collections::BTreeMap;
+
 use ccr_core::job::{FullSyncReason, PartialSyncReason, Recovered};
 
 use super::Inner;
@@ -12,7 +14,31 @@ impl Inner {
             return Some(format!("full sync {label}: {}", reason.describe()));
         }
         let copy = self.store.partial_syncs.iter().find(|(_, id, reason)| !self.demands(*id, reason));
+        if let Some(id) = self.copied_too_often_for_restores() {
+            return Some(format!("copies of table {id} beyond those for each of its restores"));
+        }
         copy.map(|(label, id, reason)| format!("copy {label} of table {id}: {}", reason.describe()))
+    }
+
+    /// A table that was copied more often for restores than it was restored.
+    fn copied_too_often_for_restores(&self) -> Option<i64> {
+        let is_restored = |reason: &PartialSyncReason| matches!(reason, PartialSyncReason::Restored { .. });
+        let copies = self.store.partial_syncs.iter().filter(|(.., reason)| is_restored(reason));
+        let mut of_tables: BTreeMap<i64, usize> = BTreeMap::new();
+        for (_, id, _) in copies {
+            *of_tables.entry(*id).or_default() += 1;
+        }
+        of_tables.into_iter().find(|(id, copies)| *copies > self.restores_naming(*id)).map(|(id, _)| id)
+    }
+
+    /// Restores of a table, and of others under a name that it has had: which of them had it then is not told.
+    fn restores_naming(&self, id: i64) -> usize {
+        let has_had = |name: &str| {
+            let views = self.journal.history.iter().map(|(_, view)| view);
+            views.into_iter().any(|view| view.tables.get(name).is_some_and(|table| table.id == id))
+        };
+        let jobs = self.upstream_restores.jobs.iter();
+        jobs.filter(|job| job.restored == id || has_had(&job.table)).count()
     }
 
     fn demands_full(&self, reason: &FullSyncReason) -> bool {
@@ -41,7 +67,10 @@ impl Inner {
             PartialSyncReason::Mismatch { commit_seq, message } => {
                 let is_forgotten = message.contains("not reported") && self.journal.expired_to.is_some();
                 let changed = self.journal.schema_changed_at.get(&id);
-                is_forgotten || changed.is_some_and(|changed| changed > commit_seq) || {
+                // The rows of before a restore are gone.
+                let is_restored =
+                    self.upstream_restores.has_restored(id) || self.upstream_restores.has_replaced(id);
+                is_restored || is_forgotten || changed.is_some_and(|changed| changed > commit_seq) || {
                     // A change that a partition may have come with.
                     message.contains("copied by itself") && !self.journal.recovered.is_empty()
                 }
@@ -62,8 +91,9 @@ impl Inner {
             // No run puts a foreign table into the target while it looks at copies; but a snapshot may have
             // another table under a name that it got later, and lack one for it.
             PartialSyncReason::Appeared { .. } | PartialSyncReason::NameTaken { .. } => {
-                self.journal.moved_in_backup
+                self.journal.moved_in_backup || self.upstream_restores.has_restored(id)
             }
+            PartialSyncReason::Restored { .. } => self.restores_naming(id) > 0,
             PartialSyncReason::Requested { .. } => false,
         }
     }

@@ -9,11 +9,12 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
 };
 use doris_types::failure::{Cause, Failure, Result};
-use doris_types::meta::{Backend, DatabaseMeta, SnapshotJob};
+use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
 
 use super::restore::Restore;
 use super::snapshot::Backup;
 use super::upstream::view_sql;
+use super::upstream_restore::UpstreamRestore;
 use super::{Gate, Inner, refusal};
 
 #[derive(Debug)]
@@ -125,9 +126,9 @@ impl Upstream for Source {
         self.0.call("source.binlogs", |world| Ok(world.binlogs(scope, after, limit))).await
     }
 
-    async fn binlog_lag(&self, _scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
+    async fn binlog_lag(&self, scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
         let lag = |world: &mut Inner| {
-            let last_commit_seq = world.newest();
+            let last_commit_seq = world.newest_of(scope);
             Ok((last_commit_seq > 0).then(|| BinlogLag { last_commit_seq, ..BinlogLag::default() }))
         };
         self.0.call("source.lag", lag).await
@@ -150,6 +151,20 @@ impl Upstream for Source {
 
     async fn snapshot(&self, _database: &str, label: &str) -> Result<SnapshotAnswer> {
         self.0.call("source.snapshot", |world| Ok(world.snapshot(label))).await
+    }
+
+    async fn restore_jobs(&self, _database: &str) -> Result<Vec<SnapshotJob>> {
+        let list =
+            |world: &mut Inner| Ok(world.upstream_restores.jobs.iter().map(UpstreamRestore::job).collect());
+        self.0.call("source.restore_jobs", list).await
+    }
+
+    async fn restored_objects(&self, _database: &str, job: &SnapshotJob) -> Result<Option<RestoredObjects>> {
+        let read = self.0.call("source.restored_objects", |world| {
+            let found = world.upstream_restores.jobs.iter().find(|restore| restore.id == job.id);
+            Ok(found.map(UpstreamRestore::objects))
+        });
+        read.await
     }
 
     async fn token(&self) -> Result<String> {

@@ -41,6 +41,7 @@ impl Restore {
 
     pub fn job(&self) -> SnapshotJob {
         SnapshotJob {
+            id: 0,
             label: self.label.clone(),
             state: self.state.to_owned(),
             status: self.status.clone(),

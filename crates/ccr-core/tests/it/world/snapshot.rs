@@ -17,6 +17,8 @@ pub struct Backups {
     pub jobs: Vec<Backup>,
     /// Done one by one, after the database's barrier and after each table's.
     pub between_barriers: VecDeque<Work>,
+    /// The table of this name is left out of the next backup: another one had its name for a moment.
+    pub loses: Option<String>,
     /// How many of the next backups end in CANCELLED.
     pub cancel: u32,
     /// Statements accepted for a label of the syncer.
@@ -36,6 +38,7 @@ impl std::fmt::Debug for Backups {
 
 #[derive(Debug, Clone)]
 pub struct Backup {
+    id: i64,
     pub label: String,
     pub state: &'static str,
     pub status: String,
@@ -72,6 +75,7 @@ impl Backup {
 
     pub fn job(&self) -> SnapshotJob {
         SnapshotJob {
+            id: self.id,
             label: self.label.clone(),
             state: self.state.to_owned(),
             status: self.status.clone(),
@@ -113,7 +117,9 @@ impl Inner {
         if label.starts_with("ccr") {
             self.backups.accepted += 1;
         }
+        let id = self.id();
         self.backups.jobs.push(Backup {
+            id,
             label: label.to_owned(),
             state: "PENDING",
             status: "[OK]".to_owned(),
@@ -149,7 +155,12 @@ impl Inner {
             self.backups.jobs[at].waiting.extend(found);
             while let Some((id, wanted)) = self.backups.jobs[at].waiting.pop_front() {
                 // A table that was dropped meanwhile is left out, and so are partitions that are gone.
-                if let Some(mut table) = self.source.tables.get(&id).cloned() {
+                let found = self.source.tables.get(&id).cloned();
+                let is_lost =
+                    found.as_ref().is_some_and(|table| self.backups.loses.as_ref() == Some(&table.name));
+                if is_lost {
+                    self.backups.loses = None;
+                } else if let Some(mut table) = found {
                     table.partitions.retain(|one| wanted.is_empty() || wanted.contains(&one.name));
                     let seq = self.barrier(id);
                     let job = &mut self.backups.jobs[at];

@@ -79,15 +79,14 @@ impl Inner {
         self.journal.entries.last().map_or(0, |entry| entry.commit_seq)
     }
 
+    /// The commit seq of the newest binlog in a list.
+    pub fn newest_of(&self, scope: &BinlogScope) -> i64 {
+        let listed = self.journal.entries.iter().rev().find(|entry| is_listed(scope, entry));
+        listed.map_or(0, |entry| entry.commit_seq)
+    }
+
     pub fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> BinlogPage {
-        let is_listed = |entry: &BinlogEntry| match scope.table_id {
-            None => true,
-            Some(id) => {
-                entry.table_ids.contains(&id)
-                    && ![BinlogType::CREATE_TABLE, BinlogType::DROP_TABLE]
-                        .contains(&BinlogType(entry.binlog_type))
-            }
-        };
+        let is_listed = |entry: &BinlogEntry| is_listed(scope, entry);
         if !self.journal.entries.iter().any(is_listed) && self.journal.expired_to.is_none() {
             return BinlogPage::NotFound;
         }
@@ -488,4 +487,11 @@ pub fn view_sql(name: &str, table: &str) -> String {
     format!(
         "CREATE VIEW `{name}`\n(k)\n AS SELECT `internal`.`d1`.`{table}`.`k` AS `k` FROM `internal`.`d1`.`{table}`;"
     )
+}
+
+fn is_listed(scope: &BinlogScope, entry: &BinlogEntry) -> bool {
+    scope.table_id.is_none_or(|id| {
+        let unlisted = [BinlogType::CREATE_TABLE, BinlogType::DROP_TABLE];
+        entry.table_ids.contains(&id) && !unlisted.contains(&BinlogType(entry.binlog_type))
+    })
 }

@@ -1,45 +1,130 @@
 //! Restores that users make upstream: they leave no binlog.
 
+use doris_types::meta::{RestoredObjects, SnapshotJob};
+
 use super::Inner;
 use super::catalog::Table;
 
-/// The finished restores of the upstream database.
+/// How long a job may take to notice a restore, and to see that it is to be copied.
+pub const NOTICED_WITHIN_MS: i64 = 60_000;
+
+/// The restores of the upstream database, all of them finished.
 #[derive(Debug, Default)]
 pub struct UpstreamRestores {
     pub jobs: Vec<UpstreamRestore>,
+    /// Tables as they were when somebody backed them up.
+    pub kept: Vec<Table>,
 }
 
 #[derive(Debug, Clone)]
 pub struct UpstreamRestore {
-    /// Tables that are gone for it, without a drop.
-    pub replaced: Vec<i64>,
+    pub id: i64,
+    label: String,
+    finished_ms: i64,
+    /// The name in the snapshot.
+    pub table: String,
+    /// The table that is there for it, under its own id or another.
+    pub restored: i64,
+    /// The table that is gone for it, without a drop.
+    replaced: Option<i64>,
+}
+
+impl UpstreamRestore {
+    pub fn job(&self) -> SnapshotJob {
+        SnapshotJob {
+            id: self.id,
+            label: self.label.clone(),
+            state: "FINISHED".to_owned(),
+            status: "[OK]".to_owned(),
+            progress: String::new(),
+        }
+    }
+
+    pub fn objects(&self) -> RestoredObjects {
+        RestoredObjects { tables: vec![self.table.clone()], views: Vec::new() }
+    }
 }
 
 impl Inner {
-    /// An atomic restore of the table as it was in a snapshot: another table has its name then.
+    /// An atomic restore of the table as it was in a snapshot: another table has its name then. Under the name of no
+    /// table it brings a new one.
     pub fn restore_atomically(&mut self, name: &str, snapshot: &Table) -> i64 {
+        let id = self.id();
         let fresh = self.copy_of(snapshot, name);
-        let fresh_id = fresh.id;
-        let old = self.source.table(name).map(|table| table.id);
-        if let Some(old) = old {
+        let restored = fresh.id;
+        let replaced = self.source.table(name).map(|table| table.id);
+        if let Some(old) = replaced {
             self.source.tables.remove(&old);
         }
-        self.source.tables.insert(fresh_id, fresh);
-        self.restored_upstream(name, old);
-        fresh_id
+        self.source.tables.insert(restored, fresh);
+        self.restored_upstream(id, &snapshot.name, restored, replaced);
+        restored
     }
 
-    fn restored_upstream(&mut self, table: &str, replaced: Option<i64>) {
+    /// A restore of the table as it was in a snapshot, into the partitions that are still there.
+    pub fn restore_in_place(&mut self, snapshot: &Table) {
+        let id = self.id();
+        let table = self.source.tables.get_mut(&snapshot.id).expect("the table exists");
+        for old in snapshot.partitions.iter().filter(|partition| !partition.is_temporary) {
+            if let Some(partition) = table.partitions.iter_mut().find(|partition| partition.id == old.id) {
+                (partition.version, partition.tablets) = (old.version, old.tablets.clone());
+            }
+        }
+        let (name, restored) = (table.name.clone(), table.id);
+        self.restored_upstream(id, &name, restored, None);
+    }
+
+    fn restored_upstream(&mut self, id: i64, table: &str, restored: i64, replaced: Option<i64>) {
         assert!(!self.backups.is_running(), "a database runs one backup or restore at a time");
         self.trace.push(format!("        upstream: restored {table}"));
-        let replaced = replaced.into_iter().collect();
-        self.upstream_restores.jobs.push(UpstreamRestore { replaced });
+        let (label, table, finished_ms) = (format!("user_{id}"), table.to_owned(), self.now_ms);
+        let restore = UpstreamRestore { id, label, finished_ms, table, restored, replaced };
+        self.upstream_restores.jobs.push(restore);
+    }
+
+    /// Whether a restore has changed something that the target does not have yet.
+    pub fn is_restore_missing(&self) -> bool {
+        self.upstream_restores.jobs.iter().any(|restore| self.is_missing(restore))
+    }
+
+    /// Whether that is so, and the job may not have noticed it yet.
+    pub fn may_miss_restore(&self) -> bool {
+        let is_fresh = |restore: &UpstreamRestore| self.now_ms - restore.finished_ms < NOTICED_WITHIN_MS;
+        self.upstream_restores.jobs.iter().any(|restore| is_fresh(restore) && self.is_missing(restore))
+    }
+
+    /// Whether what a restore did to a table is not in its target.
+    pub fn misses_restore(&self, source_id: i64) -> bool {
+        let mut jobs = self.upstream_restores.jobs.iter();
+        jobs.any(|restore| {
+            (restore.restored == source_id || restore.replaced == Some(source_id)) && self.is_missing(restore)
+        })
+    }
+
+    fn is_missing(&self, restore: &UpstreamRestore) -> bool {
+        let Some(state) = &self.store.state else { return false };
+        let is_linked = |id: i64| state.tables.contains_key(&id);
+        let is_followed = |id: i64| {
+            let table = self.source.tables.get(&id);
+            table.is_some_and(|table| self.only_table.as_ref().is_none_or(|(name, _)| *name == table.name))
+        };
+        let known_to = state.tables.get(&restore.restored).map(|link| link.restored_to);
+        restore.replaced.is_some_and(is_linked)
+            || match known_to {
+                None => is_followed(restore.restored),
+                Some(known_to) => restore.id > restore.restored && known_to < Some(restore.id),
+            }
     }
 }
 
 impl UpstreamRestores {
     /// Whether a table is gone for a restore.
     pub fn has_replaced(&self, id: i64) -> bool {
-        self.jobs.iter().any(|job| job.replaced.contains(&id))
+        self.jobs.iter().any(|job| job.replaced == Some(id))
+    }
+
+    /// Whether a restore has changed a table, or brought it.
+    pub fn has_restored(&self, id: i64) -> bool {
+        self.jobs.iter().any(|job| job.restored == id)
     }
 }

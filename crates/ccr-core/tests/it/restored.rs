@@ -1,0 +1,249 @@
+//! Restores upstream, of which no binlog tells, and other tables that appear without one.
+
+use ccr_core::control::Request;
+use ccr_core::job::PartialSyncReason;
+
+use super::run::Run;
+use super::world::catalog::Table;
+use super::world::{Inner, World};
+
+/// A job that follows `t1` and `t2`, and what `t1` was before its last load.
+async fn following() -> (Run, Table) {
+    let world = World::new();
+    world.with(|world| {
+        for name in ["t1", "t2"] {
+            world.create(name, &[1, 2], 2);
+            world.load_all(name);
+        }
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    let table = run.world.with(|world| {
+        let table = world.source.table("t1").expect("it exists").clone();
+        world.load_all("t1");
+        table
+    });
+    run.caught_up().await;
+    (run, table)
+}
+
+/// The tables that were copied on their own, by their names upstream now.
+fn copied(run: &Run) -> Vec<String> {
+    run.world.with(|world| {
+        let name = |id: &i64| world.source.tables.get(id).map_or(id.to_string(), |table| table.name.clone());
+        world.store.partial_syncs.iter().map(|(_, id, _)| name(id)).collect()
+    })
+}
+
+/// Lets the job look for restores several times more.
+async fn looks(run: &mut Run) {
+    let before = run.world.count("source.restore_jobs");
+    run.until("some looks", |world, _| world.counts["source.restore_jobs"] >= before + 4).await;
+}
+
+async fn settled(run: &mut Run, expected: &[&str]) {
+    run.caught_up().await;
+    looks(run).await;
+    run.caught_up().await;
+    run.check();
+    assert_eq!(copied(run), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_overwritten_is_copied_once_though_nothing_is_written_to_it() {
+    let (mut run, table) = following().await;
+    run.world.with(|world| world.restore_in_place(&table));
+    settled(&mut run, &["t1"]).await;
+    let history = run.history();
+    assert!(history.iter().any(|(plan, reason, _)| plan == "partial_sync" && reason.contains("CCR0315")));
+    run.restart().await;
+    settled(&mut run, &["t1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_overwritten_under_load_is_copied() {
+    let (mut run, table) = following().await;
+    for _ in 0..3 {
+        run.world.with(|world| {
+            world.restore_in_place(&table);
+            world.load(&[("t1", &["p1"]), ("t2", &["p2"])]);
+        });
+        for _ in 0..30 {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            run.world.with(|world| world.load(&[("t1", &["p1"]), ("t2", &["p2"])]));
+        }
+    }
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_replaced_is_copied_into_its_target() {
+    let (mut run, table) = following().await;
+    run.world.with(|world| world.restore_atomically("t1", &table));
+    settled(&mut run, &["t1"]).await;
+    run.world.with(|world| world.load(&[("t1", &["p1"]), ("t2", &["p2"])]));
+    settled(&mut run, &["t1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_restored_under_an_alias_is_copied_and_its_original_is_not() {
+    let (mut run, table) = following().await;
+    run.world.with(|world| world.restore_atomically("t1_old", &table));
+    settled(&mut run, &["t1_old"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_restored_before_the_snapshot_is_no_reason_to_copy() {
+    let world = World::new();
+    world.with(|world| {
+        world.create("t1", &[1], 1);
+        world.load_all("t1");
+        let table = world.source.table("t1").expect("it exists").clone();
+        world.load_all("t1");
+        world.restore_in_place(&table);
+        world.restore_atomically("t2", &table);
+    });
+    let mut run = Run::database(world);
+    run.start();
+    settled(&mut run, &[]).await;
+    run.restart().await;
+    settled(&mut run, &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_restored_while_the_job_was_away_is_noticed() {
+    type Work = fn(&mut Inner, &Table);
+    let cases: [(Work, &[&str]); 5] = [
+        (|world, table| world.restore_in_place(table), &["t1"]),
+        (|world, table| _ = world.restore_atomically("t1", table), &["t1"]),
+        (
+            |world, table| {
+                world.restore_in_place(table);
+                world.rename_table("t1", "t9");
+            },
+            &["t9"],
+        ),
+        (
+            |world, table| {
+                world.rename_table("t2", "t8");
+                world.create("t2", &[5], 1);
+                world.load_all("t2");
+                world.restore_in_place(table);
+                world.create("t3", &[5], 1);
+            },
+            &["t1"],
+        ),
+        (|world, _| world.create("t4", &[5], 1), &[]),
+    ];
+    for (work, expected) in cases {
+        let (mut run, table) = following().await;
+        run.stop().await;
+        run.world.with(|world| work(world, &table));
+        run.start();
+        settled(&mut run, expected).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_table_that_is_dropped_or_renamed_leaves_nothing_behind() {
+    let (mut run, table) = following().await;
+    run.world.with(|world| {
+        world.restore_atomically("t1", &table);
+        world.drop_table("t1");
+    });
+    settled(&mut run, &[]).await;
+    let (mut run, table) = following().await;
+    run.world.with(|world| {
+        world.restore_atomically("t1", &table);
+        world.rename_table("t1", "t9");
+    });
+    settled(&mut run, &["t9"]).await;
+    let history = run.history();
+    assert!(history.iter().any(|(plan, _, outcome)| plan == "drop_stale_table" && outcome == "dropped t1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_renamed_before_the_restore_is_noticed_is_copied_under_its_new_name() {
+    for crash in [false, true] {
+        let (mut run, table) = following().await;
+        run.world.with(|world| {
+            world.restore_in_place(&table);
+            world.rename_table("t1", "t9");
+        });
+        let newest = run.world.with(|world| world.newest());
+        run.until("the rename", |world, _| world.store.position.commit_seq >= newest).await;
+        if crash {
+            run.restart().await;
+        }
+        settled(&mut run, &["t9"]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_being_copied_is_copied_again_only_for_a_later_restore() {
+    let (mut run, _) = following().await;
+    run.world.with(|world| {
+        world.schema_change("t2");
+        let changed = world.source.table("t2").expect("it exists").clone();
+        world.load_all("t2");
+        world.restore_in_place(&changed);
+    });
+    settled(&mut run, &["t2"]).await;
+    run.world.with(|world| world.schema_change("t1"));
+    run.until("its restore", |world, _| world.restores.accepted == 3).await;
+    run.world.with(|world| {
+        let changed = world.source.table("t1").expect("it exists").clone();
+        world.load_all("t1");
+        world.restore_in_place(&changed);
+    });
+    settled(&mut run, &["t2", "t1", "t1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_whose_creation_was_passed_over_stays_away() {
+    let (mut run, _) = following().await;
+    run.stop().await;
+    let commit_seq = run.world.with(|world| {
+        world.create("t3", &[1], 1);
+        world.newest()
+    });
+    run.start();
+    run.stop().await;
+    run.request(Request::SkipBinlog { commit_seq }).await;
+    run.until("the end", |world, _| world.store.position.commit_seq >= commit_seq).await;
+    looks(&mut run).await;
+    run.restart().await;
+    looks(&mut run).await;
+    run.check_violations();
+    run.world.with(|world| assert!(world.target.table("t3").is_none()));
+    assert!(copied(&run).is_empty());
+    run.stop().await;
+}
+
+/// Two tables exchange their names between their barriers: the snapshot has the one before it and lacks the other.
+#[tokio::test(start_paused = true)]
+async fn the_side_of_a_swap_that_a_snapshot_lost_is_copied_though_nothing_is_written_to_it() {
+    let world = World::new();
+    world.with(|world| {
+        for name in ["t1", "t2"] {
+            world.create(name, &[], 1);
+            world.load_all(name);
+        }
+        world.backups.loses = Some("t2".to_owned());
+        for _ in 0..2 {
+            world.backups.between_barriers.push_back(Box::new(|_| {}));
+        }
+        world.backups.between_barriers.push_back(Box::new(|world| world.replace_table("t1", "t2", true)));
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    looks(&mut run).await;
+    run.caught_up().await;
+    run.check();
+    assert_eq!(copied(&run).len(), 1);
+    let reasons = run.world.with(|world| world.store.partial_syncs.clone());
+    assert!(matches!(reasons[0].2, PartialSyncReason::Appeared { .. }), "{reasons:?}");
+}
