@@ -74,7 +74,7 @@ pub(crate) async fn run(
                 return Ok(Outcome::Cancelled(job.status.chars().take(1000).collect()));
             }
             Some(job) => {
-                if gives_way() {
+                if gives_way() && is_far_from_done(&job.state) {
                     cancel(shell, restore_label).await;
                 }
                 shell.set_step(format!("restore {restore_label}: {} {}", job.state, job.progress).trim_end());
@@ -121,6 +121,13 @@ async fn submit(
     )
     .await?;
     Ok(None)
+}
+
+/// Whether a restore has steps before it that an FE takes one at a time, some seconds apart. CANCEL RESTORE names no
+/// label: it hits whatever runs in the database. So it is only sent where the restore that has just been looked at
+/// cannot have ended, and another one not have begun, before it arrives. One that is past this is soon done.
+fn is_far_from_done(state: &str) -> bool {
+    ["PENDING", "CREATING", "SNAPSHOTING", "DOWNLOAD", "DOWNLOADING"].contains(&state)
 }
 
 /// Cancels the restore that runs in the target database, which has just been found to be this one. Whether that
@@ -319,4 +326,17 @@ async fn copied_in_vain(
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restore_that_is_about_to_end_is_not_cancelled() {
+        let states =
+            ["PENDING", "CREATING", "SNAPSHOTING", "DOWNLOAD", "DOWNLOADING", "COMMIT", "COMMITTING"];
+        let far: Vec<_> = states.into_iter().filter(|state| is_far_from_done(state)).collect();
+        assert_eq!(far, states[..5]);
+    }
 }

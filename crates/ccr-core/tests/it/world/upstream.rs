@@ -82,7 +82,8 @@ impl Inner {
     /// The commit seq of the newest binlog in a list.
     pub fn newest_of(&self, scope: &BinlogScope) -> i64 {
         let listed = self.journal.entries.iter().rev().find(|entry| is_listed(scope, entry));
-        listed.map_or(0, |entry| entry.commit_seq)
+        // What has expired leaves a sequence point behind.
+        listed.map_or(self.journal.expired_to.unwrap_or(0), |entry| entry.commit_seq)
     }
 
     pub fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> BinlogPage {
