@@ -37,7 +37,7 @@ pub struct Apart {
 #[serde(tag = "work", rename_all = "snake_case")]
 pub enum ApartWork {
     /// The table is being copied again.
-    PartialSync { reason: PartialSyncReason, step: SnapshotStep },
+    PartialSync { reason: Box<PartialSyncReason>, step: SnapshotStep },
     /// Its own list is replayed from the cursor. When it `trails`, it has left because it was slower than the others:
     /// it applies what the stream would have, under the same labels, but not what it shares with other tables.
     CatchUp {
@@ -159,6 +159,7 @@ impl PartialSyncReason {
             | PartialSyncReason::BinlogExpired { .. }
             | PartialSyncReason::SnapshotLost { .. }
             | PartialSyncReason::Requested { .. }
+            | PartialSyncReason::Restored { .. }
             | PartialSyncReason::NotAlone { .. } => None,
         }
     }

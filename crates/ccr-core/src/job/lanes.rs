@@ -27,7 +27,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let link = next.tables.get_mut(&source_id).ok_or(refused)?;
             let copy_again = match (&why, link.lane.apart()) {
                 (Leaving::Blocked(_), Some(Apart { work: ApartWork::PartialSync { reason, .. }, .. })) => {
-                    Some(Box::new(reason.clone()))
+                    Some(reason.clone())
                 }
                 (Leaving::Blocked(_), Some(Apart { copy_again, .. })) => copy_again.clone(),
                 (Leaving::Blocked(_), None)
@@ -36,6 +36,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let work = match why {
                 Leaving::Blocked(blocked) => ApartWork::Blocked(blocked),
                 Leaving::PartialSync(reason) => {
+                    let reason = Box::new(reason);
                     ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
                 }
                 Leaving::HoldingUp { statement_in_doubt } => {
@@ -189,9 +190,8 @@ pub(super) fn unblock(job_id: &str, state: &mut JobState) {
         {
             // Of one that was never copied there is no target, or that of a table whose place it has taken.
             let never_copied = (link.target_id == NO_TARGET || link.synced_to == 0)
-                .then_some(PartialSyncReason::NameTaken { commit_seq: apart.cursor + 1 });
-            apart.work = if let Some(reason) = apart.copy_again.take().map(|reason| *reason).or(never_copied)
-            {
+                .then(|| Box::new(PartialSyncReason::NameTaken { commit_seq: apart.cursor + 1 }));
+            apart.work = if let Some(reason) = apart.copy_again.take().or(never_copied) {
                 state.snapshots_taken += 1;
                 let label = partial_label(job_id, state.snapshots_taken);
                 ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
@@ -344,7 +344,7 @@ mod tests {
         let held = after(&copied, [left(Leaving::Blocked(blocked.clone())), Event::Unblocked]);
         let again = held.apart(1).map(|apart| apart.work.clone());
         assert!(
-            matches!(&again, Some(ApartWork::PartialSync { reason: kept, .. }) if *kept == reason),
+            matches!(&again, Some(ApartWork::PartialSync { reason: kept, .. }) if **kept == reason),
             "{again:?}"
         );
         // One that was caught up with goes on with that.
@@ -406,7 +406,7 @@ mod tests_of_recovery {
             Event::TableLeft { source_id: TABLE, cursor: 28, why: Leaving::PartialSync(why), at_ms: 6 };
         state = transition(JOB, &state, left).expect("it starts over");
         let table = SnapshotTable { id: TABLE, name: "t".to_owned(), commit_seq: 50, partition: None };
-        let info = SnapshotInfo { commit_seq: 50, tables: vec![table], views: Vec::new() };
+        let info = SnapshotInfo { commit_seq: 50, job_id: 0, tables: vec![table], views: Vec::new() };
         state = transition(JOB, &state, Event::PartialSnapshotReady { source_id: TABLE, info })
             .expect("a backup was under way");
         let event = Event::PartitionRestored { source_id: TABLE, synced_to: 50 };

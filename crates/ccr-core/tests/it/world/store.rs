@@ -142,7 +142,7 @@ impl StoreState {
             };
             let label = backup_label(step);
             if self.partial_syncs.iter().all(|(known, ..)| known != label) {
-                self.partial_syncs.push((label.to_owned(), *source_id, reason.clone()));
+                self.partial_syncs.push((label.to_owned(), *source_id, *reason.clone()));
             }
         }
     }
