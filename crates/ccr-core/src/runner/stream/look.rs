@@ -260,6 +260,8 @@ impl Stream<'_> {
     /// Decides about what was found, now that all that the binlog told then is applied. `names` are those of the
     /// tables in question that are there now.
     async fn settle(&mut self, found: Found, names: Names, dropped: &BTreeSet<i64>) -> Result<()> {
+        // A write under way would bring an older position after the newer one.
+        self.settle_recording().await?;
         for (at, restore) in found.restores.iter().enumerate() {
             let next_id = found.restores.get(at + 1).map(|next| next.id);
             let is_judged = self.look.judged.contains_key(&restore.id);
@@ -366,6 +368,8 @@ impl Stream<'_> {
         if to_copy.is_empty() {
             return Ok(());
         }
+        // A write under way would bring an older position after the newer one.
+        self.settle_recording().await?;
         for (source_id, label) in to_copy {
             let why = Leaving::PartialSync(PartialSyncReason::Restored { label });
             self.leave(source_id, self.main.done_to, why).await?;

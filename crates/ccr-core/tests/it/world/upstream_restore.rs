@@ -89,7 +89,9 @@ impl Inner {
 
     /// Whether that is so, and the job may not have noticed it yet.
     pub fn may_miss_restore(&self) -> bool {
-        let is_fresh = |restore: &UpstreamRestore| self.now_ms - restore.finished_ms < NOTICED_WITHIN_MS;
+        let is_fresh = |restore: &UpstreamRestore| {
+            self.now_ms - restore.finished_ms.max(self.store.loaded_ms) < NOTICED_WITHIN_MS
+        };
         self.upstream_restores.jobs.iter().any(|restore| is_fresh(restore) && self.is_missing(restore))
     }
 
