@@ -121,6 +121,7 @@ pub(crate) fn column(name: &str, is_key: bool, unique_id: i32) -> Column {
         auto_increment: None,
         generated: None,
         on_update: None,
+        define: None,
     }
 }
 
@@ -142,6 +143,7 @@ pub(crate) fn create_table(cluster: &ClusterInner, db_id: i64, spec: &Spec) -> i
         schema_hash: 7,
         schema_version: 0,
         state: IndexState::Normal,
+        view: None,
     };
     let mut table = OlapTable {
         id,

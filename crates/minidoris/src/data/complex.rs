@@ -188,6 +188,7 @@ pub fn element(data_type: &DataType) -> Column {
         auto_increment: None,
         generated: None,
         on_update: None,
+        define: None,
     }
 }
 

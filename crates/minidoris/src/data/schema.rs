@@ -32,7 +32,8 @@ impl TabletSchema {
         if schema.sequence.is_none()
             && let Some(name) = table.properties.get("function_column.sequence_col")
         {
-            schema.sequence = schema.position(name);
+            let column = index.column_of(name);
+            schema.sequence = column.and_then(|column| schema.position(&column.name));
         }
         // Rollups have no secondary indexes; what will take the base index's place has its.
         if index.name.strip_prefix(SHADOW_PREFIX).unwrap_or(&index.name) == table.name {
@@ -110,6 +111,7 @@ pub(crate) mod tests {
             auto_increment: None,
             generated: None,
             on_update: None,
+            define: None,
         }
     }
 

@@ -100,7 +100,9 @@ fn single(
         AlterOperation::ModifyDistribution(distribution) => {
             table_property::set_distribution(cluster, state, ids, distribution)
         }
-        AlterOperation::DropRollup { names } => rollup::drop(cluster, state, ids, names),
+        AlterOperation::DropRollup { names, if_exists } => {
+            rollup::drop(cluster, state, ids, names, *if_exists)
+        }
         AlterOperation::BuildIndex { name, partitions } => {
             index::build(cluster, state, ids, name, partitions.as_deref())
         }

@@ -96,6 +96,7 @@ pub fn column(def: &ColumnDef, is_key: bool, keys_type: KeysType, unique_id: i32
         auto_increment: def.auto_increment,
         generated: def.generated.clone(),
         on_update: def.on_update.clone(),
+        define: None,
     })
 }
 
@@ -114,6 +115,7 @@ pub fn sequence_column(data_type: DataType, unique_id: i32) -> Column {
         auto_increment: None,
         generated: None,
         on_update: None,
+        define: None,
     }
 }
 
@@ -204,7 +206,7 @@ pub fn check_key_type(column: &ColumnDef) -> SqlResult<()> {
     key_type_error(&column.data_type, &column.name).map_or(Ok(()), Err)
 }
 
-fn key_type_error(data_type: &DataType, name: &str) -> Option<SqlError> {
+pub fn key_type_error(data_type: &DataType, name: &str) -> Option<SqlError> {
     match data_type {
         DataType::Float | DataType::Double => {
             Some(SqlError::general("Float or double can not used as a key, use decimal instead."))

@@ -275,6 +275,7 @@ pub fn index_schema(id: i64, name: &str, columns: Vec<Column>, keys_type: KeysTy
         schema_hash: schema_hash(id),
         schema_version: 0,
         state: IndexState::Normal,
+        view: None,
     }
 }
 

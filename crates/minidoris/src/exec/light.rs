@@ -9,6 +9,7 @@ use doris_types::record::{BinlogType, ModifyColumnsRecord, html_safe_json};
 use doris_types::sql::{qualified_name, quote_identifier};
 use indexmap::IndexMap;
 
+use super::sync_view::is_used_by_view;
 use super::{AlterJob, columns, context, records};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
@@ -283,11 +284,22 @@ impl Change<'_> {
             }
         };
         self.check_droppable(&column)?;
+        self.check_views(&column.name, "drop")?;
         self.is_light &= !column.is_key;
         for index in self.indexes.values_mut() {
             index.columns.retain(|candidate| !candidate.name.eq_ignore_ascii_case(name));
         }
         Ok(())
+    }
+
+    /// Refuses a change to a column that a synchronous materialised view is made of.
+    fn check_views(&self, column: &str, verb: &str) -> SqlResult<()> {
+        match self.indexes.values().find(|index| is_used_by_view(index, column)) {
+            None => Ok(()),
+            Some(view) => {
+                Err(SqlError::general(format!("Can not {verb} column contained by mv, mv={}", view.name)))
+            }
+        }
     }
 
     fn check_droppable(&self, column: &Column) -> SqlResult<()> {
@@ -334,6 +346,7 @@ impl Change<'_> {
             .column(&def.name)
             .cloned()
             .ok_or_else(|| SqlError::general(format!("Column[{}] does not exists", def.name)))?;
+        self.check_views(&old.name, "modify")?;
         // Doris demands the keyword again for a key column.
         if old.is_key && !def.is_key && self.table.keys_type != KeysType::Aggregate {
             return Err(SqlError::general(format!(

@@ -30,6 +30,7 @@ mod rollup;
 #[cfg(test)]
 mod round_trip;
 mod state;
+mod sync_view;
 mod table_property;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -112,8 +113,10 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         Statement::Repository(repository) => {
             snapshot::repository::run(state, repository, cluster.clock.now_ms())
         }
-        Statement::CreateMaterializedView { name, query } => {
-            job::submit::materialized_view(cluster, state, session, name, query)
+        Statement::CreateMaterializedView { name, query, text } => {
+            let (ids, index) = sync_view::plan(cluster, state, session, name, query, text)?;
+            job::submit::sync_view(cluster, state, ids, index);
+            Ok(())
         }
         Statement::Show(_)
         | Statement::System(_)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use doris_types::record::{BinlogType, RenameColumnRecord, RenameRecord, html_safe_json};
 
+use super::sync_view::is_used_by_view;
 use super::{context, light};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
@@ -140,6 +141,9 @@ pub fn column(
     };
     if table.column(to).is_some() {
         return Err(SqlError::general(format!("Column name[{to}] is already used")));
+    }
+    if table.indexes.values().any(|index| is_used_by_view(index, &old)) {
+        return Err(SqlError::general(format!("Column[{old}] have materialized view index")));
     }
     let mut versions = BTreeMap::new();
     for index in table.indexes.values_mut() {

@@ -9,17 +9,32 @@ use crate::error::{SqlError, SqlResult};
 use crate::state::FeState;
 
 /// Several rollups of one statement share a journal entry, so only the first reaches the binlog lists.
-pub fn drop(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), names: &[String]) -> SqlResult<()> {
+pub fn drop(
+    cluster: &ClusterInner,
+    state: &mut FeState,
+    ids: (i64, i64),
+    names: &[String],
+    if_exists: bool,
+) -> SqlResult<()> {
     let (db_id, table_id) = ids;
     let table = context::olap(state, db_id, table_id);
     let mut dropped = Vec::with_capacity(names.len());
     for name in names {
         let index =
             table.indexes.values().find(|index| index.name == *name && index.id != table.base_index_id);
-        let index = index.ok_or_else(|| {
-            SqlError::general(format!("Materialized view [{name}] does not exist in table [{}]", table.name))
-        })?;
-        dropped.push((index.id, index.name.clone()));
+        match index {
+            Some(index) => dropped.push((index.id, index.name.clone())),
+            None if if_exists => {}
+            None => {
+                return Err(SqlError::general(format!(
+                    "Materialized view [{name}] does not exist in table [{}]",
+                    table.name
+                )));
+            }
+        }
+    }
+    if dropped.is_empty() {
+        return Ok(());
     }
     let table_name = table.name.clone();
     let table = context::olap_mut(state, db_id, table_id);

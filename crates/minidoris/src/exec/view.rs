@@ -223,6 +223,7 @@ fn view_columns(create: &CreateView, query: &str, compiled: Option<&Compiled>) -
         auto_increment: None,
         generated: None,
         on_update: None,
+        define: None,
     });
     Ok(columns.collect())
 }

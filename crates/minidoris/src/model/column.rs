@@ -30,6 +30,17 @@ pub struct Column {
     pub generated: Option<String>,
     /// `ON UPDATE CURRENT_TIMESTAMP`.
     pub on_update: Option<String>,
+    /// In a synchronous materialised view: what the column holds, over columns of the table, as DESC prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub define: Option<String>,
+}
+
+impl Column {
+    /// The column of the table that it is defined by, when that is all.
+    pub fn plain_source(&self) -> Option<&str> {
+        let name = self.define.as_deref()?.strip_prefix('`')?.strip_suffix('`')?;
+        (!name.contains('`')).then_some(name)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

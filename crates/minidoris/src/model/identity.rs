@@ -68,6 +68,7 @@ mod tests {
             auto_increment: None,
             generated: None,
             on_update: None,
+            define: None,
         }
     }
 

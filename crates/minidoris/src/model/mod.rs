@@ -19,6 +19,6 @@ pub use partition::{
 };
 pub use table::{
     BinlogConfig, Database, IndexSchema, IndexState, OlapTable, PartitionScheme, SHADOW_PREFIX,
-    SecondaryIndex, Table, TableState, View,
+    SecondaryIndex, SyncView, Table, TableState, View,
 };
 pub use tracked::Tracked;

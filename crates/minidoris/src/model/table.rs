@@ -74,6 +74,18 @@ pub struct IndexSchema {
     /// 0 at first, one more for each light schema change or column rename.
     pub schema_version: i32,
     pub state: IndexState,
+    /// Set for a synchronous materialised view.
+    #[serde(default)]
+    pub view: Option<Box<SyncView>>,
+}
+
+/// What else there is to know of an index that is a synchronous materialised view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncView {
+    /// The CREATE statement as it was written.
+    pub statement: String,
+    /// The condition that a row of the table must meet, as DESC prints it.
+    pub filter: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +206,16 @@ impl Database {
 
     pub fn table_named_mut(&mut self, name: &str) -> Option<&mut Table> {
         self.tables.values_mut().find(|table| table.name() == name)
+    }
+}
+
+impl IndexSchema {
+    /// The column that holds nothing but a column of the table: of the same name, or defined by it.
+    pub fn column_of(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| match &column.define {
+            None => column.name.eq_ignore_ascii_case(name),
+            Some(_) => column.plain_source().is_some_and(|source| source.eq_ignore_ascii_case(name)),
+        })
     }
 }
 

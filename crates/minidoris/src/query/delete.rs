@@ -9,7 +9,7 @@ use super::insert::{load_rows, split_name};
 use super::insert_head::delete_head;
 use super::load;
 use super::run::{parse_query, select};
-use super::target::{LoadTarget, PartitionChoice, olap_table};
+use super::target::{IndexTarget, LoadTarget, PartitionChoice, olap_table};
 use super::transaction::done;
 use super::writer::stage_delete;
 use crate::access::{Wanted, check};
@@ -17,7 +17,7 @@ use crate::cluster::ClusterInner;
 use crate::data::{Condition, DeletePredicate, Operator, TabletSchema, Value, cast};
 use crate::error::{SqlError, SqlResult};
 use crate::exec;
-use crate::model::KeysType;
+use crate::model::{KeysType, SHADOW_PREFIX};
 use crate::session::{Answer, Session};
 
 const ONLY_SIMPLE: &str =
@@ -45,6 +45,7 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
             if target.schema.keys_type == KeysType::Aggregate {
                 check_keys(&target, &conditions)?;
             }
+            check_indexes(&target, &conditions)?;
             let predicate = DeletePredicate { conditions };
             let stage =
                 |load: &load::Load| stage_delete(cluster, &target, load.txn_id, load.load_id, &predicate);
@@ -125,6 +126,21 @@ fn check_keys(target: &LoadTarget, conditions: &[Condition]) -> SqlResult<()> {
                 target.table
             )));
         }
+    }
+    Ok(())
+}
+
+/// The conditions must make sense in every index: its own tablets apply them to its own rows.
+fn check_indexes(target: &LoadTarget, conditions: &[Condition]) -> SqlResult<()> {
+    let is_visible = |index: &&IndexTarget| !index.name.starts_with(SHADOW_PREFIX);
+    for index in target.indexes.iter().filter(is_visible) {
+        let is_missing =
+            |condition: &&Condition| index.schema.position_of_unique_id(condition.column).is_none();
+        let Some(condition) = conditions.iter().find(is_missing) else { continue };
+        let at = target.schema.position_of_unique_id(condition.column);
+        let name = at.map_or("", |at| target.schema.columns[at].name.as_str());
+        let message = format!("Unknown column '{name}' in 'index[{}]'", index.name);
+        return Err(SqlError { code: 1054, state: "42S22", message });
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::be::{Backend, BackendError};
 use crate::cluster::ClusterInner;
 use crate::data::{Row, TabletSchema, Value};
 use crate::error::{SqlError, SqlResult};
-use crate::model::{KeysType, OlapTable, Partition};
+use crate::model::{IndexSchema, KeysType, OlapTable, Partition};
 use crate::session::{ColumnType, ResultSet};
 
 use super::compile::{Compiled, quote_name};
@@ -66,20 +66,27 @@ struct Loaded {
 }
 
 impl TableSource {
-    pub fn of(table: &OlapTable, partitions: &[&Partition], choice: &PartitionChoice) -> Self {
+    pub fn of(
+        table: &OlapTable,
+        index: &IndexSchema,
+        partitions: &[&Partition],
+        choice: &PartitionChoice,
+    ) -> Self {
         let mut name = format!("t{}", table.id);
+        if index.id != table.base_index_id {
+            name.push_str(&format!("_i{}", index.id));
+        }
         if !choice.names.is_empty() || choice.temporary {
             for partition in partitions {
                 name.push_str(&format!("_{}", partition.id));
             }
         }
-        let base = table.base_index();
         let partition = |partition: &&Partition| SourcePartition {
             id: partition.id,
             version: partition.visible_version,
             tablets: partition
                 .indexes
-                .get(&table.base_index_id)
+                .get(&index.id)
                 .map(|index| index.tablets.as_slice())
                 .unwrap_or_default()
                 .iter()
@@ -89,7 +96,7 @@ impl TableSource {
         Self {
             name,
             table_id: table.id,
-            schema: Arc::new(TabletSchema::of(table, base)),
+            schema: Arc::new(TabletSchema::of(table, index)),
             partitions: partitions.iter().map(partition).collect(),
         }
     }
@@ -183,7 +190,8 @@ impl Engine {
     }
 }
 
-fn open() -> rusqlite::Result<Connection> {
+/// A database in memory with the functions of compiled queries.
+pub(super) fn open() -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
     connection.execute_batch(
         "PRAGMA case_sensitive_like = ON; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; \

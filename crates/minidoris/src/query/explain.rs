@@ -1,12 +1,13 @@
 //! EXPLAIN: which index of each table a query would scan.
 //!
 //! Queries are answered from the base index here, whose rows are those of every index. What EXPLAIN tells is
-//! what Doris would choose: the narrowest rollup or synchronous materialised view that holds every column of
-//! the query.
+//! what Doris would choose: the narrowest rollup or synchronous materialised view that holds everything that
+//! the query needs.
 
 use sqlparser::ast::Query;
 
 use super::compile::Compiled;
+use super::covers::covers;
 use super::engine::TableSource;
 use crate::cluster::ClusterInner;
 use crate::model::{IndexSchema, IndexState, KeysType, OlapTable, Table};
@@ -75,7 +76,7 @@ pub fn plan(cluster: &ClusterInner, query: &Query, compiled: &Compiled, tables: 
     for (at, source) in tables.iter().enumerate() {
         let found = state.databases.values().find_map(|db| Some((db, db.tables.get(&source.table_id())?)));
         let Some((db, Table::Olap(table))) = found else { continue };
-        let index = chosen_index(table, &tokens);
+        let index = chosen_index(table, query, &tokens);
         let partitions: Vec<_> =
             table.partitions.values().filter(|partition| source.reads(partition.id)).collect();
         let names: Vec<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
@@ -124,7 +125,7 @@ fn text(lines: Vec<String>) -> ResultSet {
 }
 
 /// The narrowest index that covers the query; the base index if none does.
-fn chosen_index<'a>(table: &'a OlapTable, tokens: &[Token]) -> &'a IndexSchema {
+fn chosen_index<'a>(table: &'a OlapTable, query: &Query, tokens: &[Token]) -> &'a IndexSchema {
     let base = table.base_index();
     let names = |name: &str| {
         tokens.iter().any(|token| match &token.kind {
@@ -143,18 +144,28 @@ fn chosen_index<'a>(table: &'a OlapTable, tokens: &[Token]) -> &'a IndexSchema {
         .filter(|column| column.visible && (reads_all || names(&column.name)))
         .map(|column| column.name.as_str())
         .collect();
-    let has = |index: &IndexSchema, name: &str| index.columns.iter().any(|column| column.name == name);
+    let has = |index: &IndexSchema, name: &str| index.column_of(name).is_some();
     let aggregates = ADDITIVE.iter().any(|function| names(function)) || names("group");
     let fits = |index: &&IndexSchema| {
         let keeps_rows = base.columns.iter().filter(|column| column.is_key).all(|key| has(index, &key.name));
-        let keeps = table.keys_type == KeysType::Duplicate && index.keys_type == KeysType::Duplicate;
-        index.state == IndexState::Normal
-            && used.iter().all(|name| has(index, name))
-            && (keeps || keeps_rows || (aggregates && table.keys_type == KeysType::Aggregate))
+        let keeps = match table.keys_type {
+            KeysType::Duplicate => index.keys_type == KeysType::Duplicate,
+            KeysType::Unique => keeps_rows,
+            KeysType::Aggregate => keeps_rows || aggregates,
+        };
+        let has_all_rows = index.view.as_ref().is_none_or(|view| view.filter.is_none());
+        let holds_columns = used.iter().all(|name| has(index, name));
+        let is_narrower = !used.is_empty() && index.columns.len() < base.columns.len();
+        (keeps && has_all_rows && holds_columns && is_narrower)
+            || (index.view.is_some() && covers(table, index, query))
     };
-    let rollups = table.indexes.values().filter(|index| index.id != base.id);
-    let narrowest = rollups.filter(fits).min_by_key(|index| index.columns.len());
-    narrowest.filter(|index| !used.is_empty() && index.columns.len() < base.columns.len()).unwrap_or(base)
+    let others =
+        table.indexes.values().filter(|index| index.id != base.id && index.state == IndexState::Normal);
+    // What is aggregated before has fewer rows, however wide it is.
+    others
+        .filter(fits)
+        .min_by_key(|index| (index.keys_type == table.keys_type, index.columns.len()))
+        .unwrap_or(base)
 }
 
 #[cfg(test)]

@@ -263,6 +263,19 @@ fn objects_(connection: &Connection) -> Result<()> {
     scalar(connection, "bitmap_of", 1, |context| {
         cell(objects::bitmap_members(&text_of(context, 0)?).map(|members| objects::bitmap_text(&members)))
     })?;
+    scalar(connection, "bitmap_of_checked", 1, |context| {
+        let text = text_of(context, 0)?;
+        match text.trim().parse::<u64>() {
+            Ok(member) => cell(Some(member.to_string())),
+            Err(_) => Err(Error::UserFunctionError(
+                format!(
+                    "The input: {text} is not valid, to_bitmap only support bigint value from 0 to \
+                     18446744073709551615 currently, cannot create MV with to_bitmap on other values"
+                )
+                .into(),
+            )),
+        }
+    })?;
     scalar(connection, "bitmap_hash", 1, |context| {
         cell(Some(crc32fast::hash(text_of(context, 0)?.as_bytes()).to_string()))
     })?;

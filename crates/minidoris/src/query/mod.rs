@@ -7,8 +7,11 @@
 
 pub mod auto_partition;
 pub mod compile;
+mod covers;
 pub mod create_as_select;
+pub mod definition;
 mod delete;
+pub mod derive;
 pub mod engine;
 mod explain;
 mod functions;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::derive::Derivation;
 use crate::cluster::ClusterInner;
 use crate::data::TabletSchema;
 use crate::data::route::Router;
@@ -39,9 +40,12 @@ pub struct LoadTarget {
 #[derive(Debug)]
 pub struct IndexTarget {
     pub id: i64,
+    pub name: String,
     pub schema: Arc<TabletSchema>,
     /// For each column the base column it comes from; `None` for the base index itself.
     pub sources: Option<Vec<Option<usize>>>,
+    /// Set for a synchronous materialised view, in place of `sources`.
+    pub derivation: Option<Derivation>,
 }
 
 #[derive(Debug)]
@@ -81,10 +85,11 @@ impl LoadTarget {
         let mut indexes = Vec::new();
         for index in loaded_indexes(olap) {
             let index_schema = Arc::new(TabletSchema::of(olap, index));
-            let sources = (index.id != olap.base_index_id).then(|| {
-                index_schema.columns.iter().map(|column| source_column(&schema, &column.name)).collect()
-            });
-            indexes.push(IndexTarget { id: index.id, schema: index_schema, sources });
+            let sources = (index.id != olap.base_index_id)
+                .then(|| index_schema.columns.iter().map(|column| schema.position(&column.name)).collect());
+            let derivation = Derivation::of(cluster, &state, olap, index)?;
+            let name = index.name.clone();
+            indexes.push(IndexTarget { id: index.id, name, schema: index_schema, sources, derivation });
         }
         let chosen = choose(olap, &choice)?;
         let router = Router::new(olap, &schema, chosen.iter().copied());
@@ -161,15 +166,6 @@ pub fn choose<'a>(table: &'a OlapTable, choice: &PartitionChoice) -> SqlResult<V
             })
         })
         .collect()
-}
-
-/// The base column behind a column of a rollup, sync materialised view or shadow index.
-fn source_column(base: &TabletSchema, name: &str) -> Option<usize> {
-    let stripped = ["__doris_shadow_", "mv_", "mva_SUM__", "mva_MAX__", "mva_MIN__"];
-    base.position(name).or_else(|| {
-        let mut shorter = stripped.iter().filter_map(|prefix| name.strip_prefix(prefix));
-        shorter.find_map(|name| base.position(name.trim_matches('`')))
-    })
 }
 
 fn partition_target(partition: &Partition, indexes: &[IndexTarget]) -> PartitionTarget {

@@ -12,6 +12,7 @@ use crate::data::{DeletePredicate, Value, cast};
 use crate::error::{SqlError, SqlResult};
 
 use super::auto_partition;
+use super::derive::Deriver;
 use super::target::{IndexTarget, LoadTarget, PartitionTarget};
 
 /// Rotates the first bucket of RANDOM loads.
@@ -27,6 +28,10 @@ pub struct Writer<'a> {
     /// any, the load makes them and writes everything anew.
     pub missing: Vec<Vec<Value>>,
     is_auto: bool,
+    /// One per index of the target, for those that are synchronous materialised views.
+    derivers: Vec<Option<Deriver<'a>>>,
+    /// Why the load must fail: a view cannot hold one of the rows.
+    failure: Option<SqlError>,
 }
 
 #[derive(Debug)]
@@ -39,12 +44,23 @@ struct PartitionWriter<'a> {
 
 impl<'a> Writer<'a> {
     pub fn new(target: &'a LoadTarget) -> Self {
+        let mut failure = None;
+        let mut start = |index: &'a IndexTarget| match index.derivation.as_ref()?.start() {
+            Ok(deriver) => Some(deriver),
+            Err(error) => {
+                failure = Some(error);
+                None
+            }
+        };
+        let derivers = target.indexes.iter().map(&mut start).collect();
         Self {
             target,
             by_partition: BTreeMap::new(),
             rows: 0,
             missing: Vec::new(),
             is_auto: auto_partition::is_auto(target),
+            derivers,
+            failure,
         }
     }
 
@@ -62,10 +78,24 @@ impl<'a> Writer<'a> {
             Err(error) => return Err(error),
         };
         let target = self.target;
-        let Some(writer) = self.partition(id) else { return Err(NoPartition { tuple: String::new() }) };
+        if self.partition(id).is_none() {
+            return Err(NoPartition { tuple: String::new() });
+        }
+        let Some(writer) = self.by_partition.get_mut(&id) else { return Ok(()) };
         let bucket = writer.bucketing.bucket(values);
-        for (index, builders) in target.indexes.iter().zip(&mut writer.builders) {
+        let indexes = target.indexes.iter().zip(&self.derivers);
+        for ((index, deriver), builders) in indexes.zip(&mut writer.builders) {
             let Some(builder) = builders.get_mut(bucket) else { continue };
+            if let Some(deriver) = deriver {
+                match deriver.derive(values) {
+                    Ok(Some(row)) => builder.add(&index.schema, &row, deleted),
+                    Ok(None) => {}
+                    Err(error) => {
+                        self.failure.get_or_insert(error);
+                    }
+                }
+                continue;
+            }
             match &index.sources {
                 None => builder.add(&index.schema, values, deleted),
                 Some(sources) => builder.add(&index.schema, &project(index, sources, values), deleted),
@@ -99,6 +129,9 @@ impl<'a> Writer<'a> {
         txn_id: i64,
         load_id: LoadId,
     ) -> SqlResult<(Vec<(i64, i64)>, u64)> {
+        if let Some(error) = self.failure {
+            return Err(error);
+        }
         let mut writes = Vec::new();
         let mut size = 0;
         for writer in self.by_partition.into_values() {

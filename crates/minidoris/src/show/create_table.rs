@@ -210,6 +210,8 @@ fn rollup_clause(table: &OlapTable) -> String {
         .indexes
         .values()
         .filter(|index| index.id != table.base_index_id && index.state == crate::model::IndexState::Normal)
+        // The clause cannot say what a materialised view holds.
+        .filter(|index| index.view.is_none())
         .map(|index| {
             let visible = index.columns.iter().filter(|column| column.visible);
             let columns: Vec<String> = visible.map(|column| plain_name(&column.name)).collect();

@@ -194,11 +194,9 @@ pub fn create_materialized_view(
     let (_, table) = olap(state, session, name)?;
     let mut result = ResultSet::new(&["TableName", "ViewName", "CreateStmt"]);
     let rollup = table.indexes.values().find(|index| index.name == view && index.id != table.base_index_id);
-    if let Some(rollup) = rollup {
-        let columns: Vec<&str> = rollup.columns.iter().map(|column| column.name.as_str()).collect();
-        let text =
-            format!("CREATE MATERIALIZED VIEW {view} AS SELECT {} FROM {}", columns.join(", "), table.name);
-        result.rows.push(vec![cell(&table.name), cell(view), cell(text)]);
+    // Rollups have no statement.
+    if let Some(definition) = rollup.and_then(|rollup| rollup.view.as_ref()) {
+        result.rows.push(vec![cell(&table.name), cell(view), cell(&definition.statement)]);
     }
     Ok(result)
 }
@@ -295,6 +293,7 @@ fn describe_all(table: &OlapTable) -> ResultSet {
         if at > 0 {
             result.rows.push(vec![cell(""); 12]);
         }
+        let filter = index.view.as_ref().and_then(|view| view.filter.as_deref()).unwrap_or_default();
         for (at, column) in index.columns.iter().filter(|column| column.visible).enumerate() {
             let keys = format!("{}_KEYS", short_keys_name(index.keys_type));
             result.rows.push(vec![
@@ -308,8 +307,8 @@ fn describe_all(table: &OlapTable) -> ResultSet {
                 default_text(column),
                 cell(extra(column)),
                 cell(true),
-                cell(""),
-                cell(""),
+                cell(column.define.as_deref().unwrap_or_default()),
+                cell(if at == 0 { filter } else { "" }),
             ]);
         }
     }

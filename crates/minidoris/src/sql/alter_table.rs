@@ -129,7 +129,7 @@ impl Parser<'_> {
                 self.advance();
                 names.push(self.name()?);
             }
-            return Ok(AlterOperation::DropRollup { names });
+            return Ok(AlterOperation::DropRollup { names, if_exists: false });
         }
         if self.accept_word("index") {
             let if_exists = self.if_exists();

@@ -54,6 +54,8 @@ pub enum Statement {
     CreateMaterializedView {
         name: TableName,
         query: String,
+        /// The whole statement.
+        text: String,
     },
     AlterView(CreateView),
     DropView {
@@ -394,6 +396,7 @@ pub enum AlterOperation {
     },
     DropRollup {
         names: Vec<String>,
+        if_exists: bool,
     },
     AddIndex(IndexDef),
     DropIndex {

@@ -158,7 +158,8 @@ impl Parser<'_> {
         self.expect_word("as")?;
         let query = self.rest_text();
         if !is_async {
-            return Ok(Statement::CreateMaterializedView { name: view, query });
+            let text = self.sql.trim().trim_end_matches(';').to_owned();
+            return Ok(Statement::CreateMaterializedView { name: view, query, text });
         }
         let refresh = RefreshInfo {
             is_immediate,
@@ -287,7 +288,7 @@ impl Parser<'_> {
             return Ok(Statement::AsyncView(AsyncViewStatement::Drop { view, if_exists }));
         }
         let table = self.table_name()?;
-        let operations = vec![AlterOperation::DropRollup { names: vec![view.name] }];
+        let operations = vec![AlterOperation::DropRollup { names: vec![view.name], if_exists }];
         Ok(Statement::AlterTable(AlterTable { table, operations }))
     }
 }

@@ -122,7 +122,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("alter table orders add rollup r (a, b), r2 (b) properties ('a'='b')", "AlterTable("),
     (
         "alter table orders drop rollup r, r2",
-        "AlterTable(AlterTable { table: TableName { db: None, name: \"orders\" }, operations: [DropRollup { names: [\"r\", \"r2\"] }] })",
+        "AlterTable(AlterTable { table: TableName { db: None, name: \"orders\" }, operations: [DropRollup { names: [\"r\", \"r2\"], if_exists: false }] })",
     ),
     (
         "alter table orders add index i2 (s) using ngram_bf properties(\"gram_size\"=\"3\", \"bf_size\"=\"256\") comment 'z', add index i3(t) using inverted",

@@ -61,9 +61,12 @@ async fn ingest(
         let from = source.partitions.iter().flatten().find(same_id).unwrap();
         let same_range = |partition: &&TGetMetaPartitionMeta| partition.range == from.range;
         let to = target.partitions.iter().flatten().find(same_range).unwrap();
-        let tablets =
-            |partition: &TGetMetaPartitionMeta| partition.indexes.clone().unwrap().remove(0).tablets.unwrap();
-        for (remote, local) in tablets(from).into_iter().zip(tablets(to)) {
+        let tablets = |partition: &TGetMetaPartitionMeta| {
+            let mut indexes = partition.indexes.clone().unwrap();
+            indexes.sort_by_key(|index| index.name.clone());
+            indexes.into_iter().flat_map(|index| index.tablets.unwrap())
+        };
+        for (remote, local) in tablets(from).zip(tablets(to)) {
             let remote_replica = &remote.replicas.as_ref().unwrap()[0];
             let remote_backend = &source_backends[&remote_replica.backend_id.unwrap()];
             for replica in local.replicas.iter().flatten() {
@@ -174,6 +177,73 @@ async fn a_database_is_replicated_into_another_of_the_same_cluster() {
     let news = upserts(&wire, seq).await;
     assert!(news.iter().all(|(_, record)| !record.table_records.contains_key(&table_id)), "{news:?}");
     cluster.stop().await;
+}
+
+/// The rows of a synchronous materialised view come with a snapshot, and with the rowsets of its own tablets.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_materialized_view_is_replicated_as_an_index_of_its_table() {
+    // Rows with one key may be in several tablets: the view is distributed as its table is.
+    const VIEW_ROWS: &str = "SELECT `mv_(``g`` % 2)`, sum(`mva_SUM__CAST(``v`` AS bigint)`), \
+                             sum(`mva_SUM__CASE WHEN ``v`` IS NULL THEN 0 ELSE 1 END`) \
+                             FROM d.t INDEX totals GROUP BY 1 ORDER BY 1";
+    let (source, target) = pair().await;
+    let (mut up, mut down) = (connect(&source).await, connect(&target).await);
+    up.query_drop(
+        r#"CREATE DATABASE d PROPERTIES ("binlog.enable" = "true");
+           CREATE TABLE d.t (k INT, g INT, v INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 3
+               PROPERTIES ("replication_num" = "1", "binlog.enable" = "true");
+           INSERT INTO d.t VALUES (1, 1, 10), (1, 2, 20), (2, 1, 30);
+           CREATE MATERIALIZED VIEW d.totals AS SELECT g % 2 AS odd, sum(v), count(v) FROM d.t GROUP BY g % 2"#,
+    )
+    .await
+    .unwrap();
+    finished(&mut up, "SHOW ALTER TABLE MATERIALIZED VIEW FROM d").await;
+    up.query_drop("BACKUP SNAPSHOT d.s1 TO `__keep_on_local__` ON (t)").await.unwrap();
+    finished(&mut up, "SHOW BACKUP FROM d").await;
+    let (upstream, downstream) = (Wire::new(&source, 0), Wire::new(&target, 0));
+    let snapshot = upstream.snapshot("d", "s1").await;
+    let seq = snapshot.commit_seq.unwrap();
+    let info: serde_json::Value = serde_json::from_slice(snapshot.job_info.as_ref().unwrap()).unwrap();
+    let index = &info["backup_objects"]["t"]["partitions"]["t"]["indexes"]["totals"];
+    assert_eq!(index["tablets_order"].as_array().map(Vec::len), Some(3), "{info}");
+    down.query_drop("CREATE DATABASE d").await.unwrap();
+    downstream.restore("d", "s1_r", snapshot, &upstream).await;
+    finished(&mut down, "SHOW RESTORE FROM d").await;
+    let row = |odd: i64, sum: i64, count: i64| vec![odd, sum, count];
+    assert_eq!(numbers(&mut up, VIEW_ROWS).await, [row(0, 20, 1), row(1, 40, 2)]);
+    assert_eq!(numbers(&mut down, VIEW_ROWS).await, [row(0, 20, 1), row(1, 40, 2)]);
+
+    up.query_drop("INSERT INTO d.t VALUES (5, 4, 5), (6, 3, NULL)").await.unwrap();
+    let (_, record) = upserts(&upstream, seq).await.remove(0);
+    let table = downstream.table("d", "t").await;
+    let txn_id = downstream.begin("d", table.id.unwrap(), "l").await.txn_id.unwrap();
+    let written = ingest(&upstream, &downstream, "d", txn_id, &record).await;
+    assert_eq!(written.len(), 6, "every tablet of both indexes");
+    // The view's tablets count for the quorum.
+    let of_view: Vec<i64> = table.partitions.unwrap()[0]
+        .indexes
+        .as_ref()
+        .unwrap()
+        .iter()
+        .filter(|index| index.name.as_deref() == Some("totals"))
+        .flat_map(|index| index.tablets.iter().flatten().map(|tablet| tablet.id.unwrap()))
+        .collect();
+    assert_eq!(of_view.len(), 3);
+    let without = written.iter().filter(|info| !of_view.contains(&info.tablet_id)).cloned().collect();
+    let refused = downstream.commit("d", txn_id, without).await.unwrap();
+    assert_ne!(refused.status_code, TStatusCode::OK);
+    ok(downstream.commit("d", txn_id, written).await);
+    assert_eq!(numbers(&mut down, VIEW_ROWS).await, [row(0, 25, 2), row(1, 40, 2)]);
+    // The copy keeps its view by itself.
+    down.query_drop("INSERT INTO d.t VALUES (7, 2, 1)").await.unwrap();
+    assert_eq!(numbers(&mut down, VIEW_ROWS).await, [row(0, 26, 3), row(1, 40, 2)]);
+    source.stop().await;
+    target.stop().await;
+}
+
+async fn numbers(conn: &mut Conn, sql: &str) -> Vec<Vec<i64>> {
+    let rows: Vec<Row> = conn.query(sql).await.unwrap();
+    rows.iter().map(|row| (0..row.len()).map(|at| row.get(at).unwrap()).collect()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::cluster::ClusterInner;
 use crate::data::{Row, Value, cast};
 use crate::model::{Column, IndexSchema, MaterializedIndex, Partition, Replica, Tablet};
+use crate::query::derive::Deriver;
 
 /// A replica (tablet, backend) of a target index.
 pub type ReplicaKey = (i64, i64);
@@ -20,13 +21,15 @@ pub fn is_possible(cluster: &ClusterInner, origin: &MaterializedIndex, target: &
 
 /// Fills the tablets of `target` with the visible rows of `origin`, bucket by bucket, as one rowset at the
 /// partition's visible version; what loads have written to them above that version stays. Adds the replicas
-/// that were written to `written`. The error is a message for the job.
+/// that were written to `written`. A new synchronous materialised view comes with its `deriver`. The error is a
+/// message for the job.
 pub fn partition(
     cluster: &ClusterInner,
     partition: &Partition,
     job_id: i64,
     origin: (&IndexSchema, &MaterializedIndex),
     target: (&IndexSchema, &MaterializedIndex),
+    deriver: Option<&Deriver<'_>>,
     written: &mut HashSet<ReplicaKey>,
 ) -> Result<(), String> {
     let sources = sources(&origin.0.columns, &target.0.columns);
@@ -40,7 +43,13 @@ pub fn partition(
             .ok_or_else(|| format!("no replica of tablet {} can be read", from.id))?;
         let mut converted = Vec::with_capacity(rows.len());
         for row in rows.iter() {
-            converted.push(convert(row, &sources, &target.0.columns)?);
+            match deriver {
+                None => converted.push(convert(row, &sources, &target.0.columns)?),
+                Some(deriver) => {
+                    let derived = deriver.derive(row).map_err(|error| error.message)?;
+                    converted.extend(derived.map(Row::new));
+                }
+            }
         }
         for replica in to.replicas.iter().filter(|replica| cluster.is_backend_alive(replica.backend_id)) {
             let Some(backend) = cluster.backend(replica.backend_id) else { continue };

@@ -10,6 +10,7 @@ use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::exec::context;
 use crate::model::{IndexSchema, IndexState, MaterializedIndex, OlapTable, SHADOW_PREFIX, TableState};
+use crate::query::derive::Derivation;
 use crate::state::FeState;
 
 /// How an attempt to end a job went.
@@ -43,8 +44,22 @@ pub fn finish(cluster: &ClusterInner, state: &mut FeState, job: &SchemaJob) -> A
         }
     }
     let mut written = HashSet::new();
+    let derivation = match &job.kind {
+        JobKind::Rollup { index } => Derivation::of(cluster, state, table, index),
+        JobKind::SchemaChange { .. } => Ok(None),
+    };
+    let started = derivation
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|derivation| derivation.as_ref().map(Derivation::start).transpose());
+    let deriver = match started {
+        Ok(deriver) => deriver,
+        Err(error) => return Attempt::Failed(error.message),
+    };
     for (partition, origin, target) in steps {
-        if let Err(message) = convert::partition(cluster, partition, job.id, origin, target, &mut written) {
+        let outcome =
+            convert::partition(cluster, partition, job.id, origin, target, deriver.as_ref(), &mut written);
+        if let Err(message) = outcome {
             return Attempt::Failed(message);
         }
     }

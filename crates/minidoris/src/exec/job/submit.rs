@@ -2,7 +2,6 @@
 
 use doris_types::record::AlterJobState;
 use doris_types::sql::{qualified_name, quote_identifier, quote_string};
-use indexmap::IndexMap;
 
 use super::{JobKind, SchemaJob, Stage, TablePatch, journal};
 use crate::cluster::ClusterInner;
@@ -11,10 +10,8 @@ use crate::exec::columns::sequence_column;
 use crate::exec::light::Planned;
 use crate::exec::{AlterJob, context, create_table, properties};
 use crate::model::{IndexSchema, KeysType, SHADOW_PREFIX, SecondaryIndex, TableState};
-use crate::session::Session;
 use crate::show::table_properties::is_merge_on_write;
-use crate::sql::lexer::{TokenKind, tokenize};
-use crate::sql::{Properties, RollupDef, TableName, parse_data_type};
+use crate::sql::{Properties, RollupDef, parse_data_type};
 use crate::state::FeState;
 
 /// A column change that rewrites data.
@@ -181,63 +178,9 @@ pub fn rollups(
     Ok(())
 }
 
-/// CREATE MATERIALIZED VIEW over plain columns of one table, as a rollup.
-pub fn materialized_view(
-    cluster: &ClusterInner,
-    state: &mut FeState,
-    session: &Session,
-    name: &TableName,
-    query: &str,
-) -> SqlResult<()> {
-    let (table_name, columns) = plain_select(query)?;
-    let source = TableName { db: table_name.db.or_else(|| name.db.clone()), name: table_name.name };
-    let ids = context::olap_ids(state, session, &source)?;
-    let table = context::olap(state, ids.0, ids.1);
-    context::check_normal(table)?;
-    let keys = if table.keys_type == KeysType::Duplicate { vec![columns[0].clone()] } else { Vec::new() };
-    let def = RollupDef { name: name.name.clone(), columns, keys, base: None, properties: IndexMap::new() };
-    let shell = table.without_partitions();
-    let index = create_table::rollup_schema(&mut state.ids, &shell, &def)?;
+/// CREATE MATERIALIZED VIEW: a rollup job without a statement of its own.
+pub fn sync_view(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), index: IndexSchema) {
     rollup(cluster, state, ids, index, None);
-    Ok(())
-}
-
-/// The table and columns of `SELECT a, b FROM t`; anything else is more than the emulator materialises.
-fn plain_select(query: &str) -> SqlResult<(TableName, Vec<String>)> {
-    let refused =
-        || SqlError::general("materialized views are supported over plain columns of one table only");
-    let tokens = tokenize(query)?;
-    let name = |at: usize| match tokens.get(at).map(|token| &token.kind) {
-        Some(TokenKind::Word(name) | TokenKind::Quoted(name)) => Ok(name.clone()),
-        _ => Err(refused()),
-    };
-    if !tokens.first().is_some_and(|token| token.is_word("select")) {
-        return Err(refused());
-    }
-    let mut columns = Vec::new();
-    let mut at = 1;
-    loop {
-        columns.push(name(at)?);
-        at += 1;
-        if tokens.get(at).is_some_and(|token| token.is_word("as")) {
-            at += 2;
-        }
-        match tokens.get(at) {
-            Some(token) if token.is_symbol(',') => at += 1,
-            Some(token) if token.is_word("from") => break,
-            _ => return Err(refused()),
-        }
-    }
-    let mut table = TableName { db: None, name: name(at + 1)? };
-    at += 2;
-    while tokens.get(at).is_some_and(|token| token.is_symbol('.')) {
-        table = TableName { db: Some(table.name), name: name(at + 1)? };
-        at += 2;
-    }
-    if tokens.get(at).is_some_and(|token| token.kind != TokenKind::End) {
-        return Err(refused());
-    }
-    Ok((table, columns))
 }
 
 fn full_name(state: &FeState, ids: (i64, i64)) -> String {
@@ -260,6 +203,7 @@ fn schema_change(
         let name = format!("{SHADOW_PREFIX}{}", index.name);
         let mut shadow = create_table::index_schema(id, &name, index.columns, index.keys_type);
         shadow.schema_version = index.schema_version + 1;
+        shadow.view = index.view;
         shadows.push((shadow, index.id));
     }
     let rows: Vec<AlterJob> = shadows

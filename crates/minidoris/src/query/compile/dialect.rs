@@ -60,9 +60,51 @@ fn call(function: &str, left: Expr, right: Expr) -> Expr {
 /// Stands before the names of temporary partitions, which MySQL does not have.
 pub const TEMPORARY: &str = "temporary partitions";
 
-/// Writes `PARTITION p`, `PARTITIONS (…)` and `TEMPORARY PARTITION (…)` as the `PARTITION (…)` of MySQL.
+/// Stands before the name of the index that a query asks for, which MySQL cannot say.
+pub const INDEX: &str = "index scan";
+
+/// Where the name of a table stands before `INDEX i`, the name of an index of the table to be read.
+fn asks_for_index(tokens: &[Token], at: usize) -> bool {
+    const CLAUSES: [&str; 17] = [
+        "where",
+        "group",
+        "order",
+        "having",
+        "limit",
+        "join",
+        "left",
+        "right",
+        "inner",
+        "full",
+        "cross",
+        "on",
+        "using",
+        "union",
+        "partition",
+        "partitions",
+        "as",
+    ];
+    let is_name = |token: &Token| match &token.kind {
+        TokenKind::Quoted(_) => true,
+        TokenKind::Word(word) => !CLAUSES.iter().any(|clause| clause.eq_ignore_ascii_case(word)),
+        TokenKind::Text(_) | TokenKind::Number(_) | TokenKind::Symbol(_) | TokenKind::End => false,
+    };
+    let Some(next) = tokens.get(at + 1) else { return false };
+    if !tokens[at].is_word("index") || !is_name(next) || at < 2 || !is_name(&tokens[at - 1]) {
+        return false;
+    }
+    let mut first = at - 1;
+    while first >= 2 && tokens[first - 1].is_symbol('.') {
+        first -= 2;
+    }
+    first > 0 && (tokens[first - 1].is_word("from") || tokens[first - 1].is_word("join"))
+}
+
+/// Writes `PARTITION p`, `PARTITIONS (…)`, `TEMPORARY PARTITION (…)` and `INDEX i` as the `PARTITION (…)` of
+/// MySQL.
 pub fn plain_partitions(text: &str) -> Cow<'_, str> {
-    if !text.to_ascii_lowercase().contains("partition") {
+    let lower = text.to_ascii_lowercase();
+    if !lower.contains("partition") && !lower.contains("index") {
         return Cow::Borrowed(text);
     }
     // What is no sequence of tokens is refused by the parser.
@@ -77,6 +119,12 @@ pub fn plain_partitions(text: &str) -> Cow<'_, str> {
     let mut copied = 0;
     for at in 1..tokens.len().saturating_sub(1) {
         let (word, next) = (&tokens[at], &tokens[at + 1]);
+        if asks_for_index(&tokens, at) {
+            out.push_str(&text[copied..word.start]);
+            out.push_str(&format!("PARTITION (`{INDEX}`, {})", &text[next.start..next.end]));
+            copied = next.end;
+            continue;
+        }
         let follows_table = is_name(&tokens[at - 1]);
         if !is_partition(word) || !follows_table || !(next.is_symbol('(') || is_name(next)) {
             continue;

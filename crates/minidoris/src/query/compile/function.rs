@@ -231,6 +231,8 @@ impl Compiler<'_> {
                 let function = if name == "bitmap_hash" { "bitmap_hash" } else { "bitmap_of" };
                 typed(format!("{function}({})", text(0)?), Type::Object)
             }
+            // The form of materialised views, which refuse what is no bitmap.
+            "to_bitmap_with_check" => typed(format!("bitmap_of_checked({})", text(0)?), Type::Object),
             "bitmap_empty" | "hll_empty" => typed("''".to_owned(), Type::Object),
             "bitmap_or" => typed(format!("bitmap_or({}, {})", text(0)?, text(1)?), Type::Object),
             "bitmap_count" | "bitmap_to_string" | "hll_cardinality" => {

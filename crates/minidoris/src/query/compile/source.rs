@@ -7,7 +7,7 @@ use sqlparser::ast::{
     TableAlias, TableFactor, TableWithJoins,
 };
 
-use super::dialect::TEMPORARY;
+use super::dialect::{INDEX, TEMPORARY};
 use super::expression::{compare, value_text};
 use super::matching::text_parser;
 use super::scope::RelationColumn;
@@ -133,12 +133,19 @@ impl Compiler<'_> {
                     return Ok(sql);
                 }
                 let mut names: Vec<String> = partitions.iter().map(|ident| ident.value.clone()).collect();
+                let index = match names.as_slice() {
+                    [mark, name] if mark == INDEX => Some(name.clone()),
+                    _ => None,
+                };
+                if index.is_some() {
+                    names.clear();
+                }
                 let temporary = names.first().is_some_and(|first| first == TEMPORARY);
                 if temporary {
                     names.remove(0);
                 }
                 let choice = PartitionChoice { names, temporary };
-                self.table(scope, &parts, &shown, alias.as_ref(), choice)
+                self.table(scope, &parts, (&shown, alias.as_ref()), choice, index.as_deref())
             }
             TableFactor::Function { name, args, alias, .. } => {
                 let own = name_parts(name)?.pop().unwrap_or_default();
@@ -167,9 +174,9 @@ impl Compiler<'_> {
         &mut self,
         scope: &mut Scope<'_>,
         parts: &[String],
-        shown: &str,
-        alias: Option<&TableAlias>,
+        (shown, alias): (&str, Option<&TableAlias>),
         choice: PartitionChoice,
+        index: Option<&str>,
     ) -> SqlResult<String> {
         let (db, name) = match parts {
             [name] => {
@@ -209,12 +216,23 @@ impl Compiler<'_> {
             }
             Some(Table::Olap(table)) => {
                 let partitions = choose(table, &choice)?;
-                let source = TableSource::of(table, &partitions, &choice);
-                let columns = table.columns().iter();
+                let index = match index {
+                    None => table.base_index(),
+                    Some(name) => {
+                        table.indexes.values().find(|index| index.name == name).ok_or_else(|| {
+                            SqlError::general(format!(
+                                "Index[{name}] does not exist in table[{}]",
+                                table.name
+                            ))
+                        })?
+                    }
+                };
+                let source = TableSource::of(table, index, &partitions, &choice);
+                let columns = index.columns.iter();
                 let columns =
                     columns.map(|column| (column.name.as_str(), Type::of(&column.data_type), column.visible));
                 let mut relation = Relation::of_columns(shown, columns);
-                for (column, known) in relation.columns.iter_mut().zip(table.columns()) {
+                for (column, known) in relation.columns.iter_mut().zip(&index.columns) {
                     if let Readable::Columns(allowed) = &readable
                         && !allowed.contains(&known.name)
                     {

@@ -77,6 +77,7 @@ files!(
     show_create_table,
     show_statements,
     show_where,
+    sync_views,
     truncate_recover,
     user_variables,
     views,
