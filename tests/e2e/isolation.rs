@@ -175,6 +175,103 @@ async fn a_table_that_takes_no_more_rows_keeps_nobody_else_and_comes_back() {
     syncer.finish().await;
 }
 
+/// Somebody holds the target table in a state in which it cannot be altered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_cannot_be_altered_now_keeps_nobody_else_and_comes_back() {
+    let (pair, mut syncer) = in_sync_with(&["--quarantine_after=1s"]).await;
+    syncer.allow("keeps failing");
+    let text = "Table[t0]'s state(ROLLUP) is not NORMAL. Do not allow doing ALTER ops".to_owned();
+    pair.down
+        .faults()
+        .add(Fault::new(FaultKind::Status { code: 1105, text }).call("sql:ALTER TABLE").containing("`t0`"));
+    pair.run("ALTER TABLE t0 ADD COLUMN c INT DEFAULT \"1\"").await;
+    pair.run("ALTER TABLE t0 DROP COLUMN c").await;
+    let progress = the_others_go_on(&pair, &syncer, "quarantined").await;
+    let detail = progress["apart"][0]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("is not NORMAL"), "{progress}");
+    assert!(syncer.lag(JOB).await > 0, "the table is behind");
+    pair.down.faults().clear();
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1, "nothing is copied");
+    syncer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_whose_change_is_refused_waits_for_an_operator_and_keeps_nobody_else() {
+    let (pair, mut syncer) = in_sync().await;
+    syncer.allow("CCR0112");
+    let refusal = || {
+        let text = "no such change is accepted".to_owned();
+        Fault::new(FaultKind::Status { code: 1105, text }).call("sql:ALTER TABLE").containing("`t0`")
+    };
+    pair.down.faults().add(refusal());
+    pair.run("ALTER TABLE t0 ADD COLUMN c INT DEFAULT \"1\"").await;
+    pair.run("ALTER TABLE t0 DROP COLUMN c").await;
+    let progress = the_others_go_on(&pair, &syncer, "blocked").await;
+    let blocked = &progress["blocked"];
+    assert_eq!(blocked["code"], "CCR0112", "{progress}");
+    assert_eq!(blocked["binlog_type"], "MODIFY_TABLE_ADD_OR_DROP_COLUMNS");
+    assert!(blocked["message"].as_str().is_some_and(|text| text.contains("no such change")), "{progress}");
+    // It is still refused.
+    syncer.resume(JOB).await;
+    wait_until("the block", BOUND, || async {
+        let progress = syncer.progress(JOB).await;
+        if progress["blocked"].is_null() { Err(progress.to_string()) } else { Ok(()) }
+    })
+    .await;
+    pair.down.faults().clear();
+    syncer.resume(JOB).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1, "nothing is copied");
+    syncer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_cannot_be_dropped_keeps_nobody_else() {
+    let (pair, mut syncer) = in_sync_with(&["--quarantine_after=1s"]).await;
+    syncer.allow("keeps failing");
+    syncer.allow("cannot be dropped yet");
+    let text = "The table [t0]'s state is RESTORE, cannot be dropped.".to_owned();
+    pair.down
+        .faults()
+        .add(Fault::new(FaultKind::Status { code: 1105, text }).call("sql:DROP TABLE").containing("`t0`"));
+    pair.run("DROP TABLE t0 FORCE").await;
+    for round in 1..=3 {
+        insert_into_the_others(&pair, round).await;
+        change_the_others(&pair, round).await;
+        let progress = position_is_at_the_end(&pair, &syncer).await;
+        let (table, work, _) = the_one_apart(&progress);
+        assert_eq!((table.as_str(), work.as_str()), ("t0", "quarantined"));
+        assert_others_equal(&pair).await;
+    }
+    assert!(syncer.lag(JOB).await > 0, "the table is still there");
+    pair.down.faults().clear();
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    syncer.finish().await;
+}
+
+/// As a newer Doris would write it of a table that the job has not met.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_change_of_a_table_without_a_link_keeps_nobody_else() {
+    let (pair, mut syncer) = in_sync().await;
+    syncer.allow("CCR0203");
+    {
+        let inner = pair.up.inner();
+        let mut fe = inner.fe.lock();
+        let db = fe.database_named(DB).expect("the database is there");
+        let (db_id, gone) = (db.id, 987_654_321);
+        fe.journal_binlog(inner.clock.now_ms(), BinlogType(99), db_id, &[gone], |_| "{}".to_owned());
+    }
+    insert_into_the_others(&pair, 1).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    assert!(syncer.progress(JOB).await["blocked"].is_null());
+    syncer.finish().await;
+}
+
 /// The restore is under way when its table is renamed, and dropped.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_renamed_while_it_is_put_in_place_keeps_nobody_else() {

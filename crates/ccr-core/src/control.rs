@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::job::{
     ApartWork, Event, FullSyncReason, IllegalEvent, JobRecord, JobState, Leaving, PartialSyncReason, Phase,
-    Position, SnapshotStep, transition,
+    Position, SnapshotStep, TableLink, transition,
 };
 use crate::store::{HistoryEntry, Store, StoreError};
 
@@ -127,7 +127,9 @@ fn decide(
         }
         Request::PartialSync { table, table_id, detail } => {
             let link = state.tables.get(table_id).filter(|link| link.source_name == *table);
-            let Some(link) = link else {
+            let is_there =
+                |link: &&TableLink| link.lane.apart().is_none_or(|apart| apart.dropped_at.is_none());
+            let Some(link) = link.filter(is_there) else {
                 return Err(RequestError::UnknownTable { table: table.clone(), table_id: *table_id });
             };
             let work = link.lane.apart().map(|apart| &apart.work);

@@ -10,6 +10,7 @@ use doris_types::meta::{PartitionMeta, TableMeta};
 use doris_types::sql::{qualified_name, quote_identifiers, quote_string};
 
 use super::names::target_dropped;
+use super::patience::Patience;
 use super::routes::{has_equal_ranges, look_at};
 use super::statement::execute;
 use super::{downstream, upstream};
@@ -19,9 +20,9 @@ use crate::ports::Cluster;
 use crate::runner::shell::Shell;
 
 /// Sets the medium of the partitions of one table that both sides still have.
-pub(crate) async fn set(shell: &Shell, table: &TableMedia) -> Result<()> {
+pub(crate) async fn set(shell: &Shell, table: &TableMedia, patience: &Patience) -> Result<()> {
     for sql in shell.retry(async || statements(shell, table).await).await? {
-        execute(shell, &sql, false, &Repeated::Accepted).await?;
+        execute(shell, &sql, false, &Repeated::Accepted, patience).await?;
     }
     Ok(())
 }

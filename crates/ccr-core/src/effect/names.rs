@@ -13,6 +13,7 @@ use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::absence::table_names;
 use super::downstream;
+use super::patience::Patience;
 use crate::error::{Error, Origin, Result};
 use crate::job::NO_TARGET;
 use crate::runner::shell::Shell;
@@ -20,9 +21,9 @@ use crate::runner::shell::Shell;
 type Names = BTreeMap<i64, String>;
 
 /// Drops the table, under whatever name; answers with that name, or `None` when it is not there.
-pub(crate) async fn drop_table(shell: &Shell, target_id: i64) -> Result<Option<String>> {
+pub(crate) async fn drop_table(shell: &Shell, target_id: i64, patience: &Patience) -> Result<Option<String>> {
     let dropped = parking_lot::Mutex::new(None);
-    until_done(shell, |names| {
+    until_done(shell, patience, |names| {
         let Some(name) = names.get(&target_id) else { return Ok(None) };
         *dropped.lock() = Some(name.clone());
         Ok(Some(drop_sql(shell, name)))
@@ -32,11 +33,17 @@ pub(crate) async fn drop_table(shell: &Shell, target_id: i64) -> Result<Option<S
 }
 
 /// Renames the table, unless it has the name; `source_name` is for the message.
-pub(crate) async fn rename_table(shell: &Shell, target_id: i64, source_name: &str, name: &str) -> Result<()> {
+pub(crate) async fn rename_table(
+    shell: &Shell,
+    target_id: i64,
+    source_name: &str,
+    name: &str,
+    patience: &Patience,
+) -> Result<()> {
     if target_id == NO_TARGET {
         return Ok(());
     }
-    until_done(shell, |names| {
+    until_done(shell, patience, |names| {
         let now = names.get(&target_id).ok_or_else(|| target_dropped(source_name, target_id))?;
         Ok((now != name).then(|| rename_sql(shell, now, name)))
     })
@@ -48,14 +55,15 @@ pub(crate) async fn swap_tables(
     shell: &Shell,
     (old_target_id, old_name): (i64, &str),
     (new_target_id, new_name): (i64, &str),
+    patience: &Patience,
 ) -> Result<()> {
     if old_target_id == NO_TARGET {
-        return rename_table(shell, new_target_id, new_name, old_name).await;
+        return rename_table(shell, new_target_id, new_name, old_name, patience).await;
     }
     if new_target_id == NO_TARGET {
-        return rename_table(shell, old_target_id, old_name, new_name).await;
+        return rename_table(shell, old_target_id, old_name, new_name, patience).await;
     }
-    until_done(shell, |names| {
+    until_done(shell, patience, |names| {
         if names.get(&new_target_id).is_some_and(|now| now == old_name) {
             return Ok(None);
         }
@@ -73,11 +81,12 @@ pub(crate) async fn replace_table(
     old_target_id: i64,
     new_target_id: i64,
     name: &str,
+    patience: &Patience,
 ) -> Result<()> {
     if new_target_id == NO_TARGET {
-        return drop_table(shell, old_target_id).await.map(|_| ());
+        return drop_table(shell, old_target_id, patience).await.map(|_| ());
     }
-    until_done(shell, |names| {
+    until_done(shell, patience, |names| {
         let now = names.get(&new_target_id).ok_or_else(|| target_dropped(name, new_target_id))?;
         Ok(match names.get(&old_target_id) {
             Some(old) if old == name => Some(replace_sql(shell, name, now, false)),
@@ -90,15 +99,23 @@ pub(crate) async fn replace_table(
 }
 
 /// Sends what `next` says is still to be done, until it says nothing more.
-async fn until_done(shell: &Shell, next: impl Fn(&Names) -> Result<Option<String>>) -> Result<()> {
+async fn until_done(
+    shell: &Shell,
+    patience: &Patience,
+    next: impl Fn(&Names) -> Result<Option<String>>,
+) -> Result<()> {
     loop {
         let is_done = shell
             .retry(async || {
                 let Some(sql) = next(&table_names(shell).await?)? else { return Ok(true) };
                 let executed = shell.ctx.downstream.execute(Some(shell.target_database()), &sql).await;
-                executed.map(|()| false).map_err(downstream)
+                match executed {
+                    Ok(()) => Ok(false),
+                    Err(failure) => Err(patience.judge(shell, downstream(failure)).await),
+                }
             })
             .await?;
+        patience.recovers();
         if is_done {
             return Ok(());
         }

@@ -4,6 +4,9 @@
 //! failure is: if it is one table's, that table goes on by itself; if it is the cluster's, nothing is gained by
 //! letting tables leave one after the other. Two things prove it to be a table's: the peer has answered, and has
 //! named the table or one of its tablets, while no other table fails; or other tables were filled meanwhile.
+//!
+//! In table order only those wait that share transactions with the table. There it need not be the oldest of all,
+//! but of its table; and a table that goes on by itself because it is slow keeps telling, for others wait for it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +20,10 @@ use crate::runner::shell::Shell;
 
 /// The transactions under way on a track, by commit seq.
 #[derive(Debug, Default)]
-pub(crate) struct Peers(Mutex<BTreeMap<i64, Peer>>);
+pub(crate) struct Peers {
+    by_table: bool,
+    under_way: Mutex<BTreeMap<i64, Peer>>,
+}
 
 #[derive(Debug)]
 struct Peer {
@@ -37,9 +43,13 @@ pub(crate) struct Evidence {
 }
 
 impl Peers {
+    pub fn new(by_table: bool) -> Self {
+        Self { by_table, under_way: Mutex::default() }
+    }
+
     /// A transaction is begun, or its commit.
     pub fn begins(&self, commit_seq: i64, tables: impl IntoIterator<Item = i64>, now_ms: i64) {
-        let mut peers = self.0.lock();
+        let mut peers = self.under_way.lock();
         let peer = peers.entry(commit_seq).or_insert_with(|| Peer {
             tables: tables.into_iter().collect(),
             since_ms: now_ms,
@@ -51,25 +61,26 @@ impl Peers {
 
     /// Every replica of it is filled.
     pub fn filled(&self, commit_seq: i64, now_ms: i64) {
-        if let Some(peer) = self.0.lock().get_mut(&commit_seq) {
+        if let Some(peer) = self.under_way.lock().get_mut(&commit_seq) {
             (peer.filled_at_ms, peer.fails) = (Some(now_ms), false);
         }
     }
 
     pub fn done(&self, commit_seq: i64) {
-        self.0.lock().remove(&commit_seq);
+        self.under_way.lock().remove(&commit_seq);
     }
 
     /// A transaction fails. Answers whether that is proven to be its table's business, and has lasted for so long,
     /// and others wait for it.
     pub fn fails(&self, commit_seq: i64, evidence: Option<Evidence>, now_ms: i64, lasts: Duration) -> bool {
-        let mut peers = self.0.lock();
-        let is_first = peers.first_key_value().is_some_and(|(first, _)| *first == commit_seq);
+        let mut peers = self.under_way.lock();
         let Some(peer) = peers.get_mut(&commit_seq) else { return false };
         peer.fails = true;
         let since_ms = peer.since_ms;
         let Some(Evidence { table, is_named }) = evidence else { return false };
-        if !is_first || Duration::from_millis(now_ms.abs_diff(since_ms)) < lasts {
+        let mut before = peers.range(..commit_seq);
+        let is_behind = before.any(|(_, peer)| !self.by_table || peer.tables.contains(&table));
+        if is_behind || Duration::from_millis(now_ms.abs_diff(since_ms)) < lasts {
             return false;
         }
         let mut others = peers.values().filter(|peer| !peer.tables.contains(&table));
@@ -192,6 +203,18 @@ mod tests {
         assert!(!peers.fails(1, named(false), 500, LONG));
         peers.done(1);
         assert!(!peers.fails(1, named(true), 500, LONG), "it is done");
+    }
+
+    #[test]
+    fn in_table_order_the_oldest_of_its_table_tells() {
+        let peers = Peers::new(true);
+        for (commit_seq, table) in [(1, 20), (2, 10), (3, 10)] {
+            peers.begins(commit_seq, [table], 0);
+        }
+        assert!(!peers.fails(3, named(true), 100, LONG), "not the oldest of its table");
+        peers.done(3);
+        assert!(peers.fails(2, named(true), 100, LONG));
+        assert!(!two().fails(2, Some(Evidence { table: 20, is_named: true }), 100, LONG));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::absence::table_names;
 use super::backup::{Fetched, fetch};
+use super::patience::Patience;
 use super::submit::until_accepted;
 use super::{Scope, downstream, names, statement, upstream};
 use crate::error::{Error, Origin, Result};
@@ -252,7 +253,7 @@ pub(crate) async fn clear_temporary(shell: &Shell, target_name: &str) -> Result<
             qualified_name(db, target_name),
             quote_identifier(&name)
         );
-        statement::execute(shell, &sql, false, &Repeated::Accepted).await?;
+        statement::execute(shell, &sql, false, &Repeated::Accepted, &Patience::endless()).await?;
     }
     Ok(())
 }
@@ -276,7 +277,7 @@ pub(crate) async fn drop_stale(
     let mut dropped = Vec::new();
     for (id, name) in &present {
         if is_stale(id, name) {
-            dropped.extend(names::drop_table(shell, *id).await?);
+            dropped.extend(names::drop_table(shell, *id, &Patience::endless()).await?);
         }
     }
     Ok(dropped)
@@ -301,7 +302,7 @@ pub(crate) async fn drop_stale_views(
     stale.retain(|name| present.contains(name));
     for name in &stale {
         let sql = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name));
-        statement::execute(shell, &sql, false, &Repeated::Accepted).await?;
+        statement::execute(shell, &sql, false, &Repeated::Accepted, &Patience::endless()).await?;
     }
     Ok(stale)
 }

@@ -12,6 +12,7 @@ use doris_types::failure::{Cause, Failure};
 use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::absence::table_names;
+use super::patience::Patience;
 use super::{downstream, medium, names};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Lane, LinkEffect, TableLink};
@@ -62,23 +63,25 @@ pub(crate) async fn ensure_absent(shell: &Shell, name: &str) -> Result<()> {
     ))
 }
 
-/// Runs one statement and says what it did to the links.
+/// Runs one statement and says what it did to the links. What keeps failing is given up when the patience ends; it
+/// may have taken effect.
 pub(crate) async fn run(
     shell: &Shell,
     commit_seq: i64,
     statement: &Statement,
     in_doubt: bool,
+    patience: &Patience,
 ) -> Result<LinkEffect> {
     let db = shell.target_database();
     match statement {
         Statement::CreateTable { source_id, name, sql } => {
-            create_table(shell, commit_seq, *source_id, name, sql, in_doubt).await
+            create_table(shell, commit_seq, (*source_id, name), sql, in_doubt, patience).await
         }
         Statement::CreateView { source_id, name, sql } => {
             if shell.retry(async || views(shell).await).await?.contains(name) {
                 // Views carry no id to tell ours from another, but they hold no rows either.
                 let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(db, name));
-                execute(shell, &drop, in_doubt, &Repeated::Accepted).await?;
+                execute(shell, &drop, in_doubt, &Repeated::Accepted, patience).await?;
             } else if shell.retry(async || table_id(shell, name).await).await?.is_some() {
                 return Err(Error::blocked(
                     Origin::DownstreamFe,
@@ -87,20 +90,20 @@ pub(crate) async fn run(
                     "drop or rename the downstream table",
                 ));
             }
-            execute(shell, sql, in_doubt, &CREATED).await?;
+            execute(shell, sql, in_doubt, &CREATED, patience).await?;
             Ok(LinkEffect::ViewCreated { source_id: *source_id, name: name.clone() })
         }
         Statement::DropTable { source_id, target_id } => {
-            names::drop_table(shell, *target_id).await?;
+            names::drop_table(shell, *target_id, patience).await?;
             Ok(LinkEffect::Dropped { source_id: *source_id })
         }
         Statement::DropView { source_id, name } => {
             let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(db, name));
-            execute(shell, &drop, in_doubt, &Repeated::Accepted).await?;
+            execute(shell, &drop, in_doubt, &Repeated::Accepted, patience).await?;
             Ok(LinkEffect::ViewDropped { source_id: *source_id })
         }
         Statement::RenameTable { source_id, target_id, source_name, target_name } => {
-            names::rename_table(shell, *target_id, source_name, target_name).await?;
+            names::rename_table(shell, *target_id, source_name, target_name, patience).await?;
             Ok(LinkEffect::Renamed {
                 source_id: *source_id,
                 source_name: source_name.clone(),
@@ -117,19 +120,22 @@ pub(crate) async fn run(
             swap,
         } => {
             if *swap {
-                names::swap_tables(shell, (*old_target_id, old_name), (*new_target_id, new_name)).await?;
+                let (old, new) = ((*old_target_id, old_name.as_str()), (*new_target_id, new_name.as_str()));
+                names::swap_tables(shell, old, new, patience).await?;
                 Ok(LinkEffect::Swapped { first_id: *old_id, second_id: *new_id })
             } else {
-                names::replace_table(shell, *old_target_id, *new_target_id, old_name).await?;
+                names::replace_table(shell, *old_target_id, *new_target_id, old_name, patience).await?;
                 Ok(LinkEffect::Replaced { gone_id: *old_id, by_id: *new_id, name: old_name.clone() })
             }
         }
         Statement::Execute { sql, effect, repeated, .. } => {
-            execute(shell, sql, in_doubt, repeated).await?;
+            execute(shell, sql, in_doubt, repeated, patience).await?;
             Ok(effect.clone())
         }
         Statement::Try { source_id, sql, effect, repeated, refused } => {
-            let Err(error) = execute(shell, sql, in_doubt, repeated).await else { return Ok(effect.clone()) };
+            let Err(error) = execute(shell, sql, in_doubt, repeated, patience).await else {
+                return Ok(effect.clone());
+            };
             if error.disposition != Disposition::Block {
                 return Err(error);
             }
@@ -146,17 +152,26 @@ pub(crate) async fn run(
             Err(Error::partial_sync(error.origin, error.code, error.message))
         }
         Statement::SetMedium { tables } => {
+            let mut failing = None;
             for table in tables {
-                if let Err(error) = medium::set(shell, table).await {
-                    if error.disposition != Disposition::Block {
-                        return Err(error);
-                    }
+                let Err(error) = medium::set(shell, table, patience).await else { continue };
+                match error.disposition {
                     // Where rows lie is not what they are: no table stops for it.
-                    let table = table.source_id;
-                    tracing::warn!(commit_seq, table, %error, "refused, the storage medium stays as it is");
+                    Disposition::Block => {
+                        let table = table.source_id;
+                        tracing::warn!(commit_seq, table, %error, "refused, the storage medium stays as it is");
+                    }
+                    // The others get theirs.
+                    Disposition::Isolate => failing = Some(error.of_table(table.source_id)),
+                    Disposition::Retry
+                    | Disposition::RetryElsewhere
+                    | Disposition::RefreshMeta
+                    | Disposition::RestartTxn
+                    | Disposition::PartialSync
+                    | Disposition::Stop => return Err(error),
                 }
             }
-            Ok(LinkEffect::None)
+            failing.map_or(Ok(LinkEffect::None), Err)
         }
     }
 }
@@ -164,13 +179,19 @@ pub(crate) async fn run(
 async fn create_table(
     shell: &Shell,
     commit_seq: i64,
-    source_id: i64,
-    name: &str,
+    (source_id, name): (i64, &str),
     sql: &str,
     in_doubt: bool,
+    patience: &Patience,
 ) -> Result<LinkEffect> {
-    if !in_doubt || shell.retry(async || table_id(shell, name).await).await?.is_none() {
-        create(shell, sql, in_doubt).await?;
+    let find = async || shell.retry(async || table_id(shell, name).await).await;
+    if !in_doubt || find().await?.is_none() {
+        let lost = AtomicBool::new(in_doubt);
+        if let Err(error) = create(shell, sql, &lost, patience).await
+            && !(lost.load(Ordering::Relaxed) && find().await?.is_some())
+        {
+            return Err(error);
+        }
     }
     let target_id = shell
         .retry(async || {
@@ -201,12 +222,11 @@ async fn create_table(
 
 /// Creates a table. A refusal that may pass, for want of backends for instance, is not waited out for ever: the
 /// table can be copied, which holds up nobody else.
-async fn create(shell: &Shell, sql: &str, in_doubt: bool) -> Result<()> {
-    let lost = AtomicBool::new(in_doubt);
+async fn create(shell: &Shell, sql: &str, lost: &AtomicBool, patience: &Patience) -> Result<()> {
     let refusals = AtomicU32::new(0);
     shell
         .retry(async || {
-            let (error, is_answer) = match attempt(shell, sql, &lost, &CREATED).await {
+            let (error, is_answer) = match attempt(shell, sql, lost, &CREATED).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => {
                     let is_answer = matches!(failure.cause, Cause::Sql { .. });
@@ -217,7 +237,7 @@ async fn create(shell: &Shell, sql: &str, in_doubt: bool) -> Result<()> {
             Err(if refusals >= CREATE_TRIES && error.disposition != Disposition::Stop {
                 Error { disposition: Disposition::Block, ..error }
             } else {
-                error
+                patience.judge(shell, error).await
             })
         })
         .await
@@ -225,9 +245,20 @@ async fn create(shell: &Shell, sql: &str, in_doubt: bool) -> Result<()> {
 
 /// Sends a statement until the FE has answered it. When an earlier answer was lost, or may have been, a
 /// refusal that shows that it was applied before is believed.
-pub(super) async fn execute(shell: &Shell, sql: &str, in_doubt: bool, repeated: &Repeated) -> Result<()> {
+pub(super) async fn execute(
+    shell: &Shell,
+    sql: &str,
+    in_doubt: bool,
+    repeated: &Repeated,
+    patience: &Patience,
+) -> Result<()> {
     let lost = AtomicBool::new(in_doubt);
-    shell.retry(async || attempt(shell, sql, &lost, repeated).await.map_err(downstream)).await
+    shell
+        .retry(async || match attempt(shell, sql, &lost, repeated).await {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(patience.judge(shell, downstream(failure)).await),
+        })
+        .await
 }
 
 /// Sends a statement once. `lost` tells whether an earlier answer was lost.

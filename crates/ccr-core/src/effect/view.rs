@@ -51,6 +51,22 @@ pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Ou
     }
 }
 
+/// Tries once to drop what the target still has of a view under these names.
+pub(crate) async fn remove(shell: &Shell, names: &[String]) -> Result<Outcome> {
+    if names.is_empty() {
+        return Ok(Outcome::Copied);
+    }
+    let db = shell.target_database();
+    let present = shell.ctx.downstream.views(db).await.map_err(downstream)?;
+    for name in names.iter().filter(|name| present.contains(name)) {
+        let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(db, name));
+        if let Err(refusal) = execute(shell, &drop).await? {
+            return Ok(Outcome::Refused(refusal.text()));
+        }
+    }
+    Ok(Outcome::Copied)
+}
+
 fn rewritten(shell: &Shell, text: &str, name: &str) -> Result<String> {
     let rewrite = CreateRewrite {
         target_db: Some(shell.target_database().to_owned()),

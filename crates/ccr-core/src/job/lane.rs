@@ -27,6 +27,9 @@ pub struct Apart {
     /// Why it was to be copied when it was blocked: it is, once it is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy_again: Option<Box<PartialSyncReason>>,
+    /// It was dropped upstream at this commit seq, and its target, which could not be, is still to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_at: Option<i64>,
     /// Everything of the table at or below this commit seq is in the target.
     pub cursor: i64,
     pub since_ms: i64,

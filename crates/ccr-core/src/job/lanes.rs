@@ -17,9 +17,15 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         Event::TableLeft { source_id, cursor, why, at_ms } => {
             next.snapshots_taken += u64::from(matches!(why, Leaving::PartialSync(_)));
             let label = partial_label(job_id, next.snapshots_taken);
-            if let (Leaving::HoldingUp { statement_in_doubt: Some(doubt) }, Phase::Incremental(incremental)) =
-                (&why, &mut next.phase)
-                && incremental.statement_in_doubt == Some(*doubt)
+            let doubt = match &why {
+                Leaving::HoldingUp { statement_in_doubt } | Leaving::Failing { statement_in_doubt, .. } => {
+                    *statement_in_doubt
+                }
+                Leaving::Undropped { commit_seq, .. } => Some(*commit_seq),
+                Leaving::PartialSync(_) | Leaving::Blocked(_) => None,
+            };
+            if let (Some(_), Phase::Incremental(incremental)) = (doubt, &mut next.phase)
+                && incremental.statement_in_doubt == doubt
             {
                 // It is the table's own from now on.
                 incremental.statement_in_doubt = None;
@@ -31,10 +37,26 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 }
                 (Leaving::Blocked(_), Some(Apart { copy_again, .. })) => copy_again.clone(),
                 (Leaving::Blocked(_), None)
-                | (Leaving::PartialSync(_) | Leaving::Failing(_) | Leaving::HoldingUp { .. }, _) => None,
+                | (
+                    Leaving::PartialSync(_)
+                    | Leaving::Failing { .. }
+                    | Leaving::Undropped { .. }
+                    | Leaving::HoldingUp { .. },
+                    _,
+                ) => None,
+            };
+            let dropped_at = match &why {
+                Leaving::Undropped { commit_seq, .. } => Some(*commit_seq),
+                Leaving::Blocked(_) | Leaving::Failing { .. } | Leaving::HoldingUp { .. } => {
+                    link.lane.apart().and_then(|apart| apart.dropped_at)
+                }
+                // It is there again.
+                Leaving::PartialSync(_) => None,
             };
             let work = match why {
-                Leaving::Blocked(blocked) => ApartWork::Blocked(blocked),
+                Leaving::Blocked(blocked) | Leaving::Undropped { blocked: Some(blocked), .. } => {
+                    ApartWork::Blocked(blocked)
+                }
                 Leaving::PartialSync(reason) => {
                     let reason = Box::new(reason);
                     ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }
@@ -42,7 +64,10 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 Leaving::HoldingUp { statement_in_doubt } => {
                     ApartWork::CatchUp { statement_in_doubt, trails: true, failed: None }
                 }
-                Leaving::Failing(error) => {
+                Leaving::Failing { error, statement_in_doubt } => {
+                    ApartWork::CatchUp { statement_in_doubt, trails: false, failed: Some(error) }
+                }
+                Leaving::Undropped { error, blocked: None, .. } => {
                     ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: Some(error) }
                 }
             };
@@ -50,7 +75,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let cursor = link.lane.apart().map_or(cursor, |apart| cursor.min(apart.cursor));
             // A table that leaves again from its own lane keeps the moment it first left.
             let since_ms = link.lane.apart().map_or(at_ms, |apart| apart.since_ms);
-            link.lane = Lane::Apart(Apart { cursor, since_ms, work, copy_again });
+            link.lane = Lane::Apart(Apart { cursor, since_ms, work, copy_again, dropped_at });
         }
         Event::TableAdopted { source_id, name, cursor, reason, at_ms } => {
             let link = TableLink {
@@ -106,7 +131,8 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.source_name.clone_from(&old.source_name);
             let since_ms = old.lane.apart().map_or(0, |apart| apart.since_ms);
             let work = ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: None };
-            link.lane = Lane::Apart(Apart { cursor: link.synced_to, since_ms, work, copy_again: None });
+            let cursor = link.synced_to;
+            link.lane = Lane::Apart(Apart { cursor, since_ms, work, copy_again: None, dropped_at: None });
             next.tables.insert(source_id, *link);
         }
         Event::PartitionRestored { source_id, synced_to } => {
@@ -151,13 +177,20 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.ahead = link.ahead.filter(|ahead| ahead.synced_to > link.synced_to);
             link.lane = Lane::Flowing;
         }
-        Event::ViewLeft { source_id, name, commit_seq, refusal, at_ms } => {
+        Event::ViewLeft { source_id, name, commit_seq, refusal, leftover, is_dropped, at_ms } => {
             next.views.insert(source_id, name.clone());
-            let since_ms = next.views_apart.get(&source_id).map_or(at_ms, |apart| apart.since_ms);
-            next.views_apart.insert(source_id, ViewApart { name, commit_seq, refusal, since_ms });
+            let before = next.views_apart.get(&source_id);
+            let since_ms = before.map_or(at_ms, |apart| apart.since_ms);
+            // The first name is the one that the target knows.
+            let leftover = before.and_then(|apart| apart.leftover.clone()).or(leftover);
+            let apart = ViewApart { name, commit_seq, refusal, leftover, is_dropped, since_ms };
+            next.views_apart.insert(source_id, apart);
         }
         Event::ViewCopied { source_id } => {
-            next.views_apart.remove(&source_id).ok_or(refused)?;
+            let apart = next.views_apart.remove(&source_id).ok_or(refused)?;
+            if apart.is_dropped {
+                next.views.remove(&source_id);
+            }
         }
         Event::FullSyncNeeded { .. }
         | Event::SourceTableFound { .. }

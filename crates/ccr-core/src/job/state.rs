@@ -133,6 +133,12 @@ pub struct ViewApart {
     pub commit_seq: i64,
     /// What the downstream said of it.
     pub refusal: String,
+    /// A name that it had, under which the target may still have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leftover: Option<String>,
+    /// It was dropped upstream.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_dropped: bool,
     pub since_ms: i64,
 }
 

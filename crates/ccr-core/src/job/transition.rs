@@ -147,6 +147,9 @@ pub enum Event {
         name: String,
         commit_seq: i64,
         refusal: String,
+        /// The name under which the target still has it, when that is to go.
+        leftover: Option<String>,
+        is_dropped: bool,
         at_ms: i64,
     },
     /// The view is there now.
@@ -173,8 +176,17 @@ pub enum Event {
 pub enum Leaving {
     PartialSync(PartialSyncReason),
     Blocked(Blocked),
-    /// It keeps failing, with this, and the others do not.
-    Failing(String),
+    /// It keeps failing, and the others do not. The statement that does may have taken effect nevertheless.
+    Failing {
+        error: String,
+        statement_in_doubt: Option<i64>,
+    },
+    /// It was dropped upstream, and its target could not be: for this reason, or because of what is blocked.
+    Undropped {
+        commit_seq: i64,
+        error: String,
+        blocked: Option<Blocked>,
+    },
     /// It is slower than the others.
     HoldingUp {
         statement_in_doubt: Option<i64>,

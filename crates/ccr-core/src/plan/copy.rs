@@ -9,7 +9,7 @@ use doris_types::sql::{qualified_name, quote_identifier, quote_identifiers};
 use super::alter::{alter_table, link_or_return, statement};
 use super::{Plan, Refused, Repeated, SkipReason, Statement, View, linked, partial};
 use crate::change::Change;
-use crate::job::{LinkEffect, PartialSyncReason, Recovered, SyncType};
+use crate::job::{LinkEffect, PartialSyncReason, Recovered, SyncType, TableLink};
 
 /// A schema change or rollup: its last step changes the table, the others only announce it.
 pub(super) fn alter_job(change: &Change, record: &AlterJobRecord, view: View<'_>) -> Plan {
@@ -113,6 +113,10 @@ pub(super) fn recover(change: &Change, record: &RecoverInfoRecord, view: View<'_
         let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
         return Plan::AdoptTable { source_id: record.table_id, name: name.clone(), reason };
     }
+    if view.tables.get(&record.table_id).is_some_and(is_undropped) {
+        // Its target was to be dropped; it is what the copy is put in the place of.
+        return partial(change, record.table_id);
+    }
     let link = link_or_return!(record.table_id, change, view);
     // A restore takes a table for another one where the names differ, as they do in some table jobs.
     let is_alone = record.is_partition() && link.source_name == link.target_name;
@@ -126,6 +130,11 @@ pub(super) fn recover(change: &Change, record: &RecoverInfoRecord, view: View<'_
         commit_seq: change.commit_seq,
     });
     Plan::PartialSync { source_ids: vec![record.table_id], reason }
+}
+
+/// Whether a table was dropped upstream, and its target is still to be.
+fn is_undropped(link: &TableLink) -> bool {
+    link.lane.apart().is_some_and(|apart| apart.dropped_at.is_some())
 }
 
 #[cfg(test)]

@@ -274,7 +274,7 @@ pub fn plan(change: &Change, view: View<'_>) -> Plan {
             code: "CCR0203",
             message: format!(
                 "binlog type {} at commit seq {} is not known to this version",
-                change.record.binlog_type().name(),
+                change.record.binlog_type(),
                 change.commit_seq
             ),
             hint: "upgrade the syncer, or skip the binlog".to_owned(),

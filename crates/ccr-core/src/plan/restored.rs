@@ -52,6 +52,8 @@ pub(crate) fn absent(state: &JobState, names: &Names) -> Vec<i64> {
 pub(crate) fn may_be_gone(link: &TableLink) -> bool {
     match &link.lane {
         Lane::Flowing => true,
+        // That it was dropped is known.
+        Lane::Apart(apart) if apart.dropped_at.is_some() => false,
         Lane::Apart(apart) => match apart.work {
             ApartWork::CatchUp { .. } | ApartWork::PartialSync { step: SnapshotStep::Backup { .. }, .. } => {
                 true
@@ -67,6 +69,7 @@ pub(crate) fn may_be_gone(link: &TableLink) -> bool {
 pub(crate) fn can_leave(link: &TableLink) -> bool {
     match &link.lane {
         Lane::Flowing => true,
+        Lane::Apart(apart) if apart.dropped_at.is_some() => false,
         Lane::Apart(apart) => match apart.work {
             ApartWork::CatchUp { .. } => true,
             // The backup may contain the restore; once it is in place this is known.
@@ -161,7 +164,7 @@ mod tests {
         };
         let work = ApartWork::Blocked(blocked);
         state.tables.get_mut(&20).expect("it is linked").lane =
-            Lane::Apart(Apart { copy_again: None, cursor: 1, since_ms: 0, work });
+            Lane::Apart(Apart { copy_again: None, dropped_at: None, cursor: 1, since_ms: 0, work });
         assert!(absent(&state, &names).is_empty());
     }
 

@@ -52,7 +52,14 @@ pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>
     let sql = match rewrite_create_table(&record.sql, &rewrite) {
         Ok(sql) => sql,
         Err(error) => {
-            return Plan::Block(unreadable(change, record.table_id, &error.to_string()));
+            let block = unreadable(change, record.table_id, &error.to_string());
+            if is_view {
+                return Plan::Block(block);
+            }
+            // A copy does not need the statement.
+            let reason =
+                PartialSyncReason::Mismatch { message: block.message, commit_seq: change.commit_seq };
+            return Plan::AdoptTable { source_id, name, reason };
         }
     };
     Plan::Statement(if is_view {

@@ -15,8 +15,9 @@ use futures::future::BoxFuture;
 
 use super::partition;
 use super::shell::Shell;
+use crate::effect::patience::Patience;
 use crate::effect::routes::is_proven_gone;
-use crate::effect::{Scope, backup, look_for, restore, statement, upstream};
+use crate::effect::{Scope, backup, look_for, names, restore, statement, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{
     FullSyncReason, NO_TARGET, PartialSyncReason, SnapshotInfo, SnapshotStep, SyncType, TableLink,
@@ -44,6 +45,8 @@ pub(super) enum CopyStep {
     },
     /// Another snapshot must be taken.
     Again(PartialSyncReason),
+    /// The target of a table that was dropped upstream is settled.
+    Dropped,
 }
 
 pub(super) type CopyFuture = BoxFuture<'static, Result<CopyStep>>;
@@ -74,6 +77,14 @@ pub(super) fn run(
             }
         }
     }
+}
+
+/// Drops the target of a table that was dropped upstream, unless it is to be left.
+pub(super) async fn remove(shell: Arc<Shell>, target_id: i64, is_left: bool) -> Result<CopyStep> {
+    if !is_left {
+        names::drop_table(&shell, target_id, &Patience::endless()).await?;
+    }
+    Ok(CopyStep::Dropped)
 }
 
 async fn take(shell: Arc<Shell>, source_id: i64, link: TableLink, label: String) -> Result<CopyStep> {

@@ -19,6 +19,7 @@ mod replicas;
 mod restored;
 mod run;
 mod scenario;
+mod statements;
 mod support_matrix;
 mod transactions;
 mod world;

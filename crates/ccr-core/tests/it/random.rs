@@ -113,16 +113,20 @@ async fn play(seed: u64) {
             run.world.with(|world| {
                 let ids: Vec<i64> = world.source.tables.keys().copied().collect();
                 let which = *full.pick(&ids);
-                if full.chance(50) {
-                    world.full_tables = vec![which];
-                } else {
-                    world.locked_tables = vec![world.source.tables[&which].name.clone()];
+                let name = world.source.tables[&which].name.clone();
+                match full.below(4) {
+                    0 => world.full_tables = vec![which],
+                    1 => world.locked_tables = vec![name],
+                    2 => world.busy_tables = vec![name, "v1".to_owned()],
+                    _ => world.mute_tables = vec![name, "v1".to_owned()],
                 }
             });
             tokio::time::sleep(std::time::Duration::from_millis(full.number(20_000))).await;
             run.world.with(|world| {
                 world.full_tables.clear();
                 world.locked_tables.clear();
+                world.busy_tables.clear();
+                world.mute_tables.clear();
             });
         }
         if random.chance(60) {

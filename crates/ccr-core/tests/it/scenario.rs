@@ -6,10 +6,10 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
 use super::options;
-use super::recover;
 use super::run::Run;
 use super::world::snapshot::Work;
 use super::world::{Inner, World};
+use super::{recover, statements};
 
 /// One course of events.
 pub struct Scenario {
@@ -67,6 +67,8 @@ pub const SCENARIOS: &[Scenario] = &[
     database("light_column", 1, |run| light_column(run).boxed_local()),
     database("blocked_and_skipped", 1, |run| blocked_and_skipped(run).boxed_local()),
     database("quarantined", 1, |run| quarantined(run).boxed_local()),
+    database("stuck", 1, |run| statements::stuck(run).boxed_local()),
+    database("undropped", 1, |run| statements::undropped(run).boxed_local()),
     database("locked", 1, |run| locked(run).boxed_local()),
     database("rename", 1, |run| rename(run).boxed_local()),
     database("swap", 1, |run| replace(run, true).boxed_local()),

@@ -42,24 +42,26 @@ impl Stream<'_> {
                 self.leave_again(source_id, error).await?;
             }
             TrackEvent::Failed { commit_seq, timestamp_ms, label, untried_since_ms, error, .. } => {
-                if self.is_trailing(source_id)
-                    && error.disposition == Disposition::Block
-                    && self
-                        .is_committed(Failing {
-                            commit_seq,
-                            label: label.as_deref(),
-                            untried_since_ms,
-                            error: &error,
-                        })
-                        .await?
-                {
-                    if let Some(track) = self.replays.get_mut(&source_id) {
-                        track.passed_barrier(commit_seq, timestamp_ms);
-                        track.rewind();
-                    }
-                    self.move_cursor(source_id, commit_seq);
+                let settled = if self.is_trailing(source_id) {
+                    // It has the labels of the main track, which the table would no longer use.
+                    let label = label.as_deref();
+                    self.settled(Failing { commit_seq, label, untried_since_ms, error: &error }).await?
                 } else {
-                    self.leave_again(source_id, error).await?;
+                    Some(false)
+                };
+                match settled {
+                    Some(false) => self.leave_again(source_id, error).await?,
+                    known => {
+                        if let Some(track) = self.replays.get_mut(&source_id) {
+                            if known.is_some() {
+                                track.passed_barrier(commit_seq, timestamp_ms);
+                            }
+                            track.rewind();
+                        }
+                        if known.is_some() {
+                            self.move_cursor(source_id, commit_seq);
+                        }
+                    }
                 }
             }
             TrackEvent::HoldingUp(_) => {}
@@ -185,11 +187,14 @@ impl Stream<'_> {
         let why = match error.disposition {
             Disposition::Stop => return Err(error),
             Disposition::PartialSync => Leaving::PartialSync(copy_reason(&error, cursor)),
+            Disposition::Isolate => {
+                let statement_in_doubt = self.statement_in_doubt(TrackId::Table(source_id));
+                Leaving::Failing { error: error.to_string(), statement_in_doubt }
+            }
             Disposition::Block
             | Disposition::Retry
             | Disposition::RetryElsewhere
             | Disposition::RefreshMeta
-            | Disposition::Isolate
             | Disposition::RestartTxn => Leaving::Blocked(self.blocked(&error, cursor)),
         };
         self.leave(source_id, cursor, why).await
@@ -238,6 +243,7 @@ impl Stream<'_> {
                     Some(Held::Replan) | None => self.start_lane(source_id, EarlierCommits::default()),
                 }
             }
+            Ok(CopyStep::Dropped) => self.dropped(source_id).await?,
             Ok(CopyStep::TakenOver { by_id, name }) if !self.job.state.tables.contains_key(&by_id) => {
                 let reason = PartialSyncReason::Appeared { commit_seq: cursor + 1 };
                 self.take_over(source_id, by_id, name, reason, cursor + 1).await?;
@@ -351,7 +357,7 @@ impl Stream<'_> {
         Ok(())
     }
 
-    fn is_trailing(&self, source_id: i64) -> bool {
+    pub(super) fn is_trailing(&self, source_id: i64) -> bool {
         self.job.state.apart(source_id).is_some_and(Apart::is_trailing)
     }
 
@@ -366,7 +372,16 @@ impl Stream<'_> {
                 self.shell.ctx.observer.error(self.shell.job_name(), "table", false);
                 (blocked.message.clone(), "block")
             }
-            Leaving::Failing(error) => {
+            Leaving::Undropped { error, .. } => {
+                tracing::warn!(
+                    table = source_id,
+                    error,
+                    "the target of a dropped table cannot be dropped yet"
+                );
+                self.shell.ctx.observer.error(self.shell.job_name(), "table", false);
+                (format!("{}: {error}", self.reason(source_id)), "quarantine")
+            }
+            Leaving::Failing { error, .. } => {
                 tracing::warn!(table = source_id, error, "the table keeps failing and goes on by itself");
                 (format!("{}: {error}", self.reason(source_id)), "quarantine")
             }
@@ -418,6 +433,11 @@ impl Stream<'_> {
         let Some(apart) = link.lane.apart() else { return };
         match &apart.work {
             ApartWork::Blocked(_) => {}
+            ApartWork::CatchUp { .. } if apart.dropped_at.is_some() => {
+                let is_left = apart.dropped_at.is_some_and(|seq| self.job.state.skips.contains(&seq));
+                let drop = lane::remove(Arc::clone(&self.shell), link.target_id, is_left);
+                self.copies.insert(source_id, Box::pin(drop));
+            }
             ApartWork::PartialSync { reason, step } => {
                 let give_way = Arc::<AtomicBool>::default();
                 let (shell, asked) = (Arc::clone(&self.shell), Arc::clone(&give_way));
@@ -431,7 +451,7 @@ impl Stream<'_> {
                     database: self.shell.source_database().to_owned(),
                     table_id: Some(source_id),
                 };
-                let track = Track::new(
+                let mut track = Track::new(
                     TrackId::Table(source_id),
                     manner,
                     Arc::clone(&self.shell),
@@ -440,6 +460,9 @@ impl Stream<'_> {
                     apart.cursor,
                     earlier,
                 );
+                if *trails {
+                    track.tells(&self.main);
+                }
                 self.replays.insert(source_id, track);
             }
         }

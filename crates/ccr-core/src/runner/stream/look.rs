@@ -19,6 +19,7 @@ use doris_types::meta::SnapshotJob;
 use futures::future::BoxFuture;
 
 use super::Stream;
+use crate::effect::patience::Patience;
 use crate::effect::{statement, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, Leaving, PartialSyncReason, SyncType};
@@ -329,7 +330,8 @@ impl Stream<'_> {
             return self.leave(source_id, cursor, Leaving::Blocked(blocked)).await;
         };
         let target_id = link.target_id;
-        statement::run(&shell, cursor, &Statement::DropTable { source_id, target_id }, false).await?;
+        let drop = Statement::DropTable { source_id, target_id };
+        statement::run(&shell, cursor, &drop, false, &Patience::endless()).await?;
         self.settle_recording().await?;
         self.forget_lane(source_id);
         self.job.apply(Event::TableVanished { source_id }).await?;

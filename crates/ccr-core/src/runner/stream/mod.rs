@@ -11,6 +11,7 @@
 mod lanes;
 mod look;
 mod record;
+mod refused;
 mod settle;
 mod statements;
 mod views;
@@ -301,7 +302,7 @@ impl<'a> Stream<'a> {
                     self.main.passed_barrier(commit_seq, timestamp_ms);
                     self.follow_main();
                 } else {
-                    self.isolate(&tables, commit_seq - 1, error).await?;
+                    self.isolate(&tables, commit_seq - 1, error, None).await?;
                 }
                 self.main.rewind();
             }
@@ -338,14 +339,9 @@ impl<'a> Stream<'a> {
                     self.pass_change(&change).await?;
                 }
             }
-            Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error } => {
+            Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, change, error } => {
                 self.job.handling = Some((commit_seq, binlog_type));
-                // Tables apart meet it in their own lists, when they have come to it.
-                let is_flowing = |id: &i64| self.job.state.apart(*id).is_none();
-                let flowing: Vec<i64> = tables.iter().copied().filter(is_flowing).collect();
-                if tables.is_empty() || !flowing.is_empty() {
-                    self.isolate(&flowing, commit_seq - 1, error).await?;
-                }
+                self.block_tables(&tables, change.as_deref(), commit_seq, error).await?;
                 self.main.passed_barrier(commit_seq, timestamp_ms);
                 self.follow_main();
             }
@@ -379,8 +375,14 @@ impl<'a> Stream<'a> {
     }
 
     /// Takes tables that cannot go on out of the stream. When there are none to take out, the whole job
-    /// is concerned and the error is returned.
-    async fn isolate(&mut self, tables: &[i64], cursor: i64, error: Error) -> Result<()> {
+    /// is concerned and the error is returned. A statement that keeps failing may have taken effect.
+    async fn isolate(
+        &mut self,
+        tables: &[i64],
+        cursor: i64,
+        error: Error,
+        statement: Option<i64>,
+    ) -> Result<()> {
         let table_job = self.shell.ctx.record.spec.sync_type() == SyncType::Table;
         let linked = !tables.is_empty() && tables.iter().all(|id| self.job.state.tables.contains_key(id));
         let copy = error.disposition == Disposition::PartialSync;
@@ -394,7 +396,7 @@ impl<'a> Stream<'a> {
             let why = if copy {
                 Leaving::PartialSync(copy_reason(&error, cursor + 1))
             } else if isolated {
-                Leaving::Failing(error.to_string())
+                Leaving::Failing { error: error.to_string(), statement_in_doubt: statement }
             } else {
                 Leaving::Blocked(self.blocked(&error, cursor + 1))
             };

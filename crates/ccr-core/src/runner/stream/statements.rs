@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use doris_types::record::Record;
-
-use super::{Held, Stream, copy_reason};
+use super::{Held, Stream};
 use crate::change::Change;
+use crate::effect::patience::Patience;
 use crate::effect::statement;
-use crate::error::{Disposition, Error, Result};
+use crate::error::Result;
 use crate::failpoint::Moment;
-use crate::job::{ApartWork, Event, LinkEffect, PartialSyncReason, Phase, SnapshotStep};
+use crate::job::{ApartWork, Event, LinkEffect, PartialSyncReason, Phase, SnapshotStep, SyncType};
 use crate::plan::{Statement, TrackId};
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::track::{Barrier, Track};
@@ -71,8 +70,11 @@ impl Stream<'_> {
             self.replays.remove(&source_id);
             self.copies.remove(&source_id);
         }
-        let shell = Arc::clone(&self.shell);
-        let act = Box::pin(async move { statement::run(&shell, commit_seq, &statement, in_doubt).await });
+        let (shell, patience) = (Arc::clone(&self.shell), self.patience(track, &statement));
+        let act =
+            Box::pin(
+                async move { statement::run(&shell, commit_seq, &statement, in_doubt, &patience).await },
+            );
         match track {
             TrackId::Main => self.main.act(change, act),
             TrackId::Table(source_id) => {
@@ -82,6 +84,19 @@ impl Stream<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How long a statement may keep others waiting that fails.
+    fn patience(&self, track: TrackId, statement: &Statement) -> Patience {
+        let is_waited_for = match track {
+            TrackId::Main => self.shell.ctx.record.spec.sync_type() == SyncType::Database,
+            TrackId::Table(source_id) => self.is_trailing(source_id),
+        };
+        if is_waited_for && !matches!(statement, Statement::ReplaceTable { .. }) {
+            Patience::lasting(self.shell.ctx.options.quarantine_after)
+        } else {
+            Patience::endless()
+        }
     }
 
     /// Whether a statement must wait for a table apart. A table can neither be renamed nor go while its copy is
@@ -119,6 +134,8 @@ impl Stream<'_> {
             ids.filter(|id| !stand_still.contains(id)).partition(|id| self.is_being_restored(*id));
         self.chosen.retain(|id| !restoring.contains(id));
         waiting.retain(|id| !self.chosen.contains(id));
+        // Nobody copies what is only to be dropped.
+        waiting.retain(|id| self.is_being_copied(*id));
         waiting.sort_by_key(|id| (self.since_ms(*id), *id));
         let room = self.shell.ctx.options.max_copies.max(1);
         let room = room.saturating_sub(restoring.len() + self.chosen.len()).min(waiting.len());
@@ -234,33 +251,7 @@ impl Stream<'_> {
                     track.passed_barrier(commit_seq, change.timestamp_ms);
                 }
             }
-            (TrackId::Main, Err(error)) => {
-                let alone: Vec<i64> = match change.table_ids.as_slice() {
-                    [id] => vec![*id],
-                    _ => Vec::new(),
-                };
-                if error.disposition != Disposition::Stop {
-                    // It was refused, so there is no doubt about it any more.
-                    let (effect, reached_by) = (LinkEffect::None, Vec::new());
-                    let event = Event::StatementDone { commit_seq, effect, reached_by };
-                    self.job.apply(event).await?;
-                }
-                if self.leave_view(change, &error).await? {
-                    return self.pass_change(change).await;
-                }
-                if let Some((source_id, name)) = self.uncreated(change, &error) {
-                    // A copy does not need the statement, and where the target refuses that too, the others go on.
-                    let reason = copy_reason(&error, commit_seq);
-                    self.adopt(source_id, name, reason, commit_seq).await?;
-                    return self.pass_change(change).await;
-                }
-                if matches!(change.record, Record::ReplaceTable(_)) {
-                    // It is tried again when the job is: neither of its tables could do so by itself.
-                    return Err(error);
-                }
-                self.isolate(&alone, commit_seq - 1, error).await?;
-                return self.pass_change(change).await;
-            }
+            (TrackId::Main, Err(error)) => return self.refused(change, error).await,
             (TrackId::Table(source_id), Err(error)) => return self.leave_again(source_id, error).await,
         }
         self.tables_moved();
@@ -269,13 +260,6 @@ impl Stream<'_> {
         let reason = binlog_type.to_string();
         self.job.history("statement", (commit_seq, commit_seq), reason, "done", began_ms).await;
         Ok(())
-    }
-
-    /// The table that a refused CREATE TABLE was about.
-    fn uncreated(&self, change: &Change, error: &Error) -> Option<(i64, String)> {
-        let Record::CreateTable(record) = &change.record else { return None };
-        let is_table = error.disposition == Disposition::Block && record.table_type != "VIEW";
-        is_table.then(|| (record.table_id, record.table_name.clone()))
     }
 
     pub(super) fn statement_in_doubt(&self, track: TrackId) -> Option<i64> {

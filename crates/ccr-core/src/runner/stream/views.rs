@@ -11,22 +11,43 @@ use doris_types::record::Record;
 
 use super::Stream;
 use crate::change::Change;
-use crate::effect::statement::REFUSED;
 use crate::effect::view::{self, Outcome};
-use crate::error::{Error, Result};
+use crate::error::{Disposition, Error, Result};
 use crate::job::Event;
+
+/// What a change is about.
+struct OfView {
+    source_id: i64,
+    /// Its name after the change.
+    name: String,
+    /// The name that it had before, if another one.
+    leftover: Option<String>,
+    is_dropped: bool,
+}
 
 /// The pause between two tries while nothing moves.
 const RETRY: Duration = Duration::from_secs(30);
 
 impl Stream<'_> {
-    /// Takes a view out of the stream if the change is one of its definition and was refused for it.
+    /// Takes a view out of the stream if the change is about one and was refused, or keeps failing.
     pub(super) async fn leave_view(&mut self, change: &Change, error: &Error) -> Result<bool> {
-        let Some((source_id, name)) = self.view_of(change).filter(|_| error.code == REFUSED) else {
-            return Ok(false);
-        };
-        let (commit_seq, at_ms) = (change.commit_seq, self.shell.now_ms());
-        let code = "CCR0314";
+        let is_over = error.disposition == Disposition::Isolate || error.disposition == Disposition::Block;
+        let Some(view) = self.view_of(change).filter(|_| is_over) else { return Ok(false) };
+        let OfView { source_id, name, leftover, is_dropped } = view;
+        self.take_view_out(source_id, name, change.commit_seq, error, leftover, is_dropped).await?;
+        Ok(true)
+    }
+
+    pub(super) async fn take_view_out(
+        &mut self,
+        source_id: i64,
+        name: String,
+        commit_seq: i64,
+        error: &Error,
+        leftover: Option<String>,
+        is_dropped: bool,
+    ) -> Result<()> {
+        let (at_ms, code) = (self.shell.now_ms(), "CCR0314");
         if self.job.state.tables.values().all(|link| link.lane.is_flowing()) {
             tracing::error!(code, view = name, commit_seq, message = %error.message,
                 "the target does not accept the view; it is tried again now and then");
@@ -37,25 +58,36 @@ impl Stream<'_> {
         }
         let refusal = error.message.clone();
         let reason = format!("view {name}: {refusal}");
-        self.job.apply(Event::ViewLeft { source_id, name, commit_seq, refusal, at_ms }).await?;
+        let event = Event::ViewLeft { source_id, name, commit_seq, refusal, leftover, is_dropped, at_ms };
+        self.job.apply(event).await?;
         self.job.history("partial_sync", (commit_seq, commit_seq), reason, "started", at_ms).await;
         self.tables_moved();
-        Ok(true)
+        Ok(())
     }
 
-    /// The view whose definition a change is about, with its name after the change.
-    fn view_of(&self, change: &Change) -> Option<(i64, String)> {
-        let state = &self.job.state;
+    /// The view that a change is about.
+    fn view_of(&self, change: &Change) -> Option<OfView> {
+        let known = &self.job.state.views;
+        let of = |source_id: i64, name: &String| OfView {
+            source_id,
+            name: name.clone(),
+            leftover: None,
+            is_dropped: false,
+        };
         if let Record::CreateTable(record) = &change.record {
-            return (record.table_type == "VIEW").then(|| (record.table_id, record.table_name.clone()));
+            return (record.table_type == "VIEW").then(|| of(record.table_id, &record.table_name));
         }
         if let Record::ModifyViewDef(record) = &change.record {
-            return state.views.get(&record.table_id).map(|name| (record.table_id, name.clone()));
+            return known.get(&record.table_id).map(|name| of(record.table_id, name));
         }
         if let Record::RenameTable(record) = &change.record {
-            // One that was never accepted has no old name downstream that could be changed.
-            let apart = state.views_apart.contains_key(&record.table_id);
-            return apart.then(|| (record.table_id, record.new_table_name.clone()));
+            let old = known.get(&record.table_id)?;
+            let leftover = Some(old.clone()).filter(|old| *old != record.new_table_name);
+            return Some(OfView { leftover, ..of(record.table_id, &record.new_table_name) });
+        }
+        if let Record::DropTable(record) = &change.record {
+            let name = known.get(&record.table_id)?;
+            return Some(OfView { is_dropped: true, ..of(record.table_id, name) });
         }
         None
     }
@@ -82,7 +114,27 @@ impl Stream<'_> {
         }
         let shell = Arc::clone(&self.shell);
         for (source_id, apart) in self.job.state.views_apart.clone() {
-            match view::copy(&shell, source_id, &apart.name).await {
+            let is_known = |name: &String| {
+                let mut others = self.job.state.views.iter().filter(|(id, _)| **id != source_id);
+                others.any(|(_, other)| other == name)
+            };
+            // What has such a name now is another view of the job.
+            let mut leftovers: Vec<String> = apart.leftover.iter().cloned().collect();
+            if apart.is_dropped {
+                leftovers.push(apart.name.clone());
+            }
+            leftovers.retain(|name| !is_known(name));
+            let copied = if apart.is_dropped {
+                Ok(Outcome::Copied)
+            } else {
+                view::copy(&shell, source_id, &apart.name).await
+            };
+            let outcome = match copied {
+                Ok(Outcome::Copied) => view::remove(&shell, &leftovers).await,
+                Ok(outcome @ (Outcome::NotThere | Outcome::Refused(_))) => Ok(outcome),
+                Err(error) => Err(error),
+            };
+            match outcome {
                 Ok(Outcome::Copied) => {
                     self.settle_recording().await?;
                     self.job.apply(Event::ViewCopied { source_id }).await?;

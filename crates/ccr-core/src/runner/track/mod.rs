@@ -106,6 +106,8 @@ pub(super) enum Barrier {
         timestamp_ms: i64,
         binlog_type: String,
         tables: Vec<i64>,
+        /// `None` when it cannot be read.
+        change: Option<Box<Change>>,
         error: Error,
     },
     /// A track of a slow table has come to a transaction that it shares with others: the main track does it.
@@ -199,7 +201,8 @@ impl Track {
         earlier: EarlierCommits,
     ) -> Self {
         let is_database = shell.ctx.record.spec.sync_type() == SyncType::Database;
-        let can_isolate = id == TrackId::Main && manner == Manner::SourceOrder && is_database;
+        let can_isolate = id == TrackId::Main && is_database;
+        let peers = can_isolate.then(|| Arc::new(Peers::new(manner == Manner::TableOrder)));
         let checked_at_ms = match shell.ctx.record.spec.sync_type() {
             // Its tables are listed when it begins.
             SyncType::Database => shell.now_ms(),
@@ -235,7 +238,7 @@ impl Track {
             unreadable: None,
             held_up_since_ms: None,
             injected: None,
-            peers: can_isolate.then(Arc::default),
+            peers,
         }
     }
 
@@ -245,10 +248,10 @@ impl Track {
             self.earlier.reopen(since_ms, self.fetched_to, !self.by_table);
         }
         self.queue.clear();
+        self.withdraw();
         self.window.entries.clear();
         self.filling.clear();
         self.committing.clear();
-        self.peers = self.peers.take().map(|_| Arc::default());
         // Its effect is looked for when it is planned again.
         self.acting = None;
         self.fetched_to = self.done_to;
@@ -257,6 +260,18 @@ impl Track {
         self.caught_up = false;
         self.fetching = None;
         self.source = Some(Source { scope: self.scope.clone(), checked_at_ms: self.shell.now_ms() });
+    }
+
+    /// Nothing of it is under way any more, as far as the others are told.
+    fn withdraw(&self) {
+        for entry in &self.window.entries {
+            self.peers.iter().for_each(|peers| peers.done(entry.done.commit_seq));
+        }
+    }
+
+    /// Lets its transactions and those of another track tell each other how they fare.
+    pub fn tells(&mut self, other: &Track) {
+        self.peers.clone_from(&other.peers);
     }
 
     /// Runs a statement that was at the barrier; its end is [`TrackEvent::Acted`].
@@ -495,6 +510,12 @@ impl Track {
 
     fn wants_more(&self) -> bool {
         !self.at_gap && self.queue.len() < usize::from(self.shell.ctx.options.binlog_batch_size)
+    }
+}
+
+impl Drop for Track {
+    fn drop(&mut self) {
+        self.withdraw();
     }
 }
 

@@ -94,7 +94,8 @@ impl Track {
                 (Work::Skip, Some(SkipReason::Requested))
             }
             Queued::Unreadable { commit_seq, timestamp_ms, binlog_type, tables, error } => {
-                let block = Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, error };
+                let change = None;
+                let block = Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, change, error };
                 (Work::Barrier(Box::new(block)), None)
             }
         };
@@ -163,6 +164,7 @@ impl Track {
                 timestamp_ms: change.timestamp_ms,
                 binlog_type: change.record.binlog_type().to_string(),
                 tables: block.tables,
+                change: Some(owned()),
                 error: Error::blocked(Origin::Internal, block.code, block.message, block.hint),
             },
         };

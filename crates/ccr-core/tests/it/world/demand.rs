@@ -90,6 +90,7 @@ impl Inner {
             }
             // No run puts a foreign table into the target while it looks at copies; but a snapshot may have
             // another table under a name that it got later, and lack one for it.
+            PartialSyncReason::NameTaken { .. } if !self.names_kept.is_empty() => true,
             PartialSyncReason::Appeared { .. } | PartialSyncReason::NameTaken { .. } => {
                 self.journal.moved_in_backup || self.upstream_restores.has_restored(id)
             }

@@ -87,6 +87,16 @@ pub struct Inner {
     pub full_tables: Vec<i64>,
     /// Downstream tables that somebody holds a lock on: no transaction of them is committed.
     pub locked_tables: Vec<String>,
+    /// The downstream frontend answers no question about tables.
+    pub target_is_silent: bool,
+    /// Downstream tables and views that no statement can change now.
+    pub busy_tables: Vec<String>,
+    /// Names of tables that could not be dropped at once: who gets such a name next has to wait, and is copied.
+    pub names_kept: Vec<String>,
+    /// Downstream tables and views of which every statement is refused.
+    pub refusing_tables: Vec<String>,
+    /// Downstream tables and views whose statements take effect, and are never answered.
+    pub mute_tables: Vec<String>,
     /// Upstream tables whose rows take for ever.
     pub slow_tables: Vec<i64>,
     /// Answers of `query_ingest` that say that the work goes on, per replica; none: ingest is synchronous.

@@ -180,6 +180,9 @@ impl Cluster for Target {
 
     async fn meta(&self, _database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {
         let read = self.0.call("target.meta", |world| {
+            if world.target_is_silent {
+                return Err(Cause::Lost { detail: "no answer in time".to_owned() });
+            }
             let mut meta = world.target.meta(&filter);
             if world.answers_empty {
                 meta.tables.clear();

@@ -65,6 +65,28 @@ pub enum Ddl {
     },
 }
 
+impl Ddl {
+    /// The table or view that it changes.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::CreateTable { name, .. }
+            | Self::CreateView { name, .. }
+            | Self::AlterView { name, .. }
+            | Self::DropTable { name }
+            | Self::DropView { name } => Some(name),
+            Self::AddColumn { table, .. }
+            | Self::ReplaceTable { table, .. }
+            | Self::AddPartition { table, .. }
+            | Self::ReplacePartition { table, .. }
+            | Self::DropPartition { table, .. }
+            | Self::RenameTable { table, .. }
+            | Self::Truncate { table, .. }
+            | Self::SetMedium { table, .. } => Some(table),
+            Self::CancelRestore => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPartition {
     pub name: String,

@@ -3,6 +3,7 @@
 use super::catalog::View;
 use super::sql::{Ddl, NewPartition, recognise};
 use super::{Answer, Inner, refusal};
+use doris_types::failure::Cause;
 
 impl Inner {
     pub fn execute(&mut self, sql: &str) -> Answer<()> {
@@ -11,9 +12,27 @@ impl Inner {
             return Err(refusal(1105, "no viable alternative"));
         };
         self.trace.push(format!("        downstream: {ddl:?}"));
+        let name = ddl.name().map(str::to_owned);
+        let is_one_of = |names: &[String]| name.as_ref().is_some_and(|name| names.contains(name));
+        if matches!(ddl, Ddl::DropTable { .. }) && is_one_of(&self.busy_tables) {
+            self.names_kept.extend(name.clone());
+        }
+        if is_one_of(&self.busy_tables) && !matches!(ddl, Ddl::CreateTable { .. }) {
+            let name = name.unwrap_or_default();
+            return Err(refusal(
+                1105,
+                format!("Table[{name}]'s state(ROLLUP) is not NORMAL. Do not allow doing ALTER ops"),
+            ));
+        }
+        if is_one_of(&self.refusing_tables) {
+            return Err(refusal(1105, format!("no change of {} is accepted", name.unwrap_or_default())));
+        }
         self.refuse_while_restoring(&ddl)?;
         self.apply(ddl)?;
         self.check_some(sql);
+        if is_one_of(&self.mute_tables) {
+            return Err(Cause::Lost { detail: "no answer in time".to_owned() });
+        }
         Ok(())
     }
 
@@ -162,6 +181,6 @@ impl Inner {
     }
 }
 
-fn unknown(table: &str) -> doris_types::failure::Cause {
+fn unknown(table: &str) -> Cause {
     refusal(1051, format!("Unknown table '{table}'"))
 }

@@ -1,0 +1,58 @@
+//! How long a statement may fail before what it is about goes on by itself.
+//!
+//! A refusal that can pass is repeated for ever, and everything behind the statement waits. So after a while the
+//! table leaves the track, if it is not the cluster that fails: the frontend answers another question at that
+//! moment. Whoever waits behind it can go on then, for transactions need nothing that this statement does.
+
+use std::time::Duration;
+
+use doris_types::call::MetaFilter;
+use parking_lot::Mutex;
+
+use crate::error::{Disposition, Error};
+use crate::runner::shell::Shell;
+
+/// The patience with one statement.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    limit: Option<Duration>,
+    /// When it began to fail, in milliseconds.
+    since_ms: Mutex<Option<i64>>,
+}
+
+impl Patience {
+    /// Nobody waits for the statement.
+    pub fn endless() -> Self {
+        Self { limit: None, since_ms: Mutex::new(None) }
+    }
+
+    pub fn lasting(limit: Duration) -> Self {
+        Self { limit: Some(limit), ..Self::endless() }
+    }
+
+    /// Says of an error whether it is to be repeated, or has lasted for too long.
+    pub async fn judge(&self, shell: &Shell, error: Error) -> Error {
+        let passes = match error.disposition {
+            Disposition::Retry
+            | Disposition::RetryElsewhere
+            | Disposition::RefreshMeta
+            | Disposition::RestartTxn => true,
+            Disposition::PartialSync | Disposition::Isolate | Disposition::Block | Disposition::Stop => false,
+        };
+        let Some(limit) = self.limit.filter(|_| passes) else { return error };
+        let now_ms = shell.now_ms();
+        let since_ms = *self.since_ms.lock().get_or_insert(now_ms);
+        if Duration::from_millis(now_ms.abs_diff(since_ms)) < limit {
+            return error;
+        }
+        match shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await {
+            Ok(Some(_)) => Error { disposition: Disposition::Isolate, ..error },
+            Ok(None) | Err(_) => error,
+        }
+    }
+
+    /// A part of the statement has worked.
+    pub fn recovers(&self) {
+        *self.since_ms.lock() = None;
+    }
+}

@@ -1,0 +1,168 @@
+//! What becomes of a change that the main track cannot apply: what it is about leaves the stream, and the others
+//! go on behind it. Only what concerns no table or view in particular stops the job.
+
+use std::sync::Arc;
+
+use doris_types::call::MetaFilter;
+use doris_types::record::Record;
+
+use super::{Stream, copy_reason};
+use crate::change::Change;
+use crate::effect::{look_for, upstream};
+use crate::error::{Disposition, Error, Result};
+use crate::job::{Event, Leaving, LinkEffect, PartialSyncReason, SyncType};
+use crate::runner::doubt::EarlierCommits;
+
+/// What a look upstream has found of a table without a link.
+enum Unlinked {
+    Named(String),
+    /// It is gone, or of a kind that is not replicated.
+    Nothing,
+}
+
+impl Stream<'_> {
+    /// A statement of the main track was refused, or keeps failing.
+    pub(super) async fn refused(&mut self, change: &Change, error: Error) -> Result<()> {
+        let commit_seq = change.commit_seq;
+        if error.disposition == Disposition::Stop || matches!(change.record, Record::ReplaceTable(_)) {
+            // A swap is tried again when the job is: neither of its tables could do so by itself.
+            if error.disposition != Disposition::Stop {
+                self.forget_statement(commit_seq).await?;
+            }
+            return Err(error);
+        }
+        if self.leave_view(change, &error).await? {
+            self.forget_statement(commit_seq).await?;
+            return self.pass_change(change).await;
+        }
+        if let Some((source_id, name)) = uncreated(change, &error) {
+            // A copy does not need the statement, and where the target refuses that too, the others go on.
+            self.forget_statement(commit_seq).await?;
+            let reason = copy_reason(&error, commit_seq);
+            self.adopt(source_id, name, reason, commit_seq).await?;
+            return self.pass_change(change).await;
+        }
+        if error.disposition != Disposition::Isolate {
+            // It was refused, so there is no doubt about it any more.
+            self.forget_statement(commit_seq).await?;
+        }
+        if let Record::DropTable(record) = &change.record {
+            self.leave_undropped(record.table_id, commit_seq, &error).await?;
+            return self.pass_change(change).await;
+        }
+        let alone: Vec<i64> = match (error.table, change.table_ids.as_slice()) {
+            (Some(id), _) => vec![id],
+            (None, [id]) => vec![*id],
+            (None, _) => Vec::new(),
+        };
+        self.isolate(&alone, commit_seq - 1, error, Some(commit_seq)).await?;
+        self.pass_change(change).await
+    }
+
+    async fn forget_statement(&mut self, commit_seq: i64) -> Result<()> {
+        let (effect, reached_by) = (LinkEffect::None, Vec::new());
+        self.job.apply(Event::StatementDone { commit_seq, effect, reached_by }).await
+    }
+
+    /// A table was dropped upstream, and its target could not be: it is tried again apart from the stream.
+    async fn leave_undropped(&mut self, source_id: i64, commit_seq: i64, error: &Error) -> Result<()> {
+        let blocked = (error.disposition == Disposition::Block).then(|| self.blocked(error, commit_seq));
+        let why = Leaving::Undropped { commit_seq, error: error.to_string(), blocked };
+        self.leave(source_id, commit_seq - 1, why).await
+    }
+
+    /// The target of a table that was dropped upstream is gone, or is left to whoever has asked for that.
+    pub(super) async fn dropped(&mut self, source_id: i64) -> Result<()> {
+        self.settle_recording().await?;
+        let (cursor, since, text) =
+            (self.cursor(source_id), self.since_ms(source_id), self.reason(source_id));
+        self.forget_lane(source_id);
+        self.job.apply(Event::TableVanished { source_id }).await?;
+        self.recorded = self.job.position;
+        self.job.history("statement", (cursor + 1, cursor + 1), text, "done", since).await;
+        self.tables_moved();
+        // Others may have waited for its name.
+        let parked: Vec<i64> = self.parked.keys().copied().filter(|id| self.is_being_copied(*id)).collect();
+        for source_id in parked {
+            self.start_lane(source_id, EarlierCommits::default());
+        }
+        Ok(())
+    }
+
+    /// A change that nobody can apply concerns these tables. Those that flow wait with it, and so do those that
+    /// the job has no link to; tables apart meet it in their own lists, when they have come to it.
+    pub(super) async fn block_tables(
+        &mut self,
+        tables: &[i64],
+        change: Option<&Change>,
+        commit_seq: i64,
+        error: Error,
+    ) -> Result<()> {
+        if let Some(change) = change
+            && self.leave_view(change, &error).await?
+        {
+            return Ok(());
+        }
+        let table_job = self.shell.ctx.record.spec.sync_type() == SyncType::Table;
+        let (linked, others): (Vec<i64>, Vec<i64>) =
+            tables.iter().partition(|id| self.job.state.tables.contains_key(id));
+        if linked.is_empty() && (others.is_empty() || table_job) {
+            return Err(error);
+        }
+        let flowing: Vec<i64> = linked.into_iter().filter(|id| self.job.state.apart(*id).is_none()).collect();
+        if !flowing.is_empty() {
+            self.isolate(&flowing, commit_seq - 1, error.clone(), None).await?;
+        }
+        for source_id in others {
+            self.block_unlinked(source_id, commit_seq, &error).await?;
+        }
+        Ok(())
+    }
+
+    async fn block_unlinked(&mut self, source_id: i64, commit_seq: i64, error: &Error) -> Result<()> {
+        if let Some(name) = self.job.state.views.get(&source_id).cloned() {
+            return self.take_view_out(source_id, name, commit_seq, error, None, false).await;
+        }
+        match self.look_at_unlinked(source_id).await? {
+            Unlinked::Named(name) => {
+                // When it is tried again it is copied, which brings over whatever the change was.
+                let (cursor, at_ms) = (commit_seq - 1, self.shell.now_ms());
+                let reason = PartialSyncReason::Appeared { commit_seq };
+                self.job.apply(Event::TableAdopted { source_id, name, cursor, reason, at_ms }).await?;
+                let why = Leaving::Blocked(self.blocked(error, commit_seq));
+                self.leave(source_id, cursor, why).await
+            }
+            Unlinked::Nothing => {
+                let (at_ms, seqs) = (self.shell.now_ms(), (commit_seq, commit_seq));
+                let reason = format!("{}: table {source_id} is not upstream any more", error.message);
+                self.job.history("skip", seqs, reason, "passed over", at_ms).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn look_at_unlinked(&mut self, source_id: i64) -> Result<Unlinked> {
+        let shell = Arc::clone(&self.shell);
+        let look = async || {
+            let filter = MetaFilter::Tables(vec![source_id]);
+            let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
+            Ok(db.and_then(|db| {
+                let is_dropped = db.dropped_tables.contains_key(&source_id);
+                match db.tables.into_iter().find(|table| table.id == source_id) {
+                    Some(table) if table.kind == "OLAP" => Some(Unlinked::Named(table.name)),
+                    Some(_) => Some(Unlinked::Nothing),
+                    None => is_dropped.then_some(Unlinked::Nothing),
+                }
+            }))
+        };
+        let found = look_for(&shell, &format!("table {source_id}"), look).await?;
+        Ok(found.unwrap_or(Unlinked::Nothing))
+    }
+}
+
+/// The table that a CREATE TABLE was about which did not work.
+fn uncreated(change: &Change, error: &Error) -> Option<(i64, String)> {
+    let Record::CreateTable(record) = &change.record else { return None };
+    let is_over = matches!(error.disposition, Disposition::Block | Disposition::Isolate);
+    (is_over && record.table_type != "VIEW").then(|| (record.table_id, record.table_name.clone()))
+}
