@@ -10,7 +10,7 @@ use super::{columns, indexes, kinds, partitions, rows, tables, views};
 const ELSEWHERE: [(BinlogType, &str); 1] = [(BinlogType::DUMMY, "gap")];
 
 /// Types that no list of a table ever holds, so a table job does not meet them.
-const NOT_IN_TABLE_LISTS: [BinlogType; 4] = [
+pub(super) const NOT_IN_TABLE_LISTS: [BinlogType; 4] = [
     BinlogType::CREATE_TABLE,
     BinlogType::DROP_TABLE,
     BinlogType::ALTER_DATABASE_PROPERTY,

@@ -1,5 +1,10 @@
-//! One case per type of binlog, for tests that are about the circumstances and not about the change.
+//! One case per type of binlog, for tests that are about the circumstances and not about the change; and
+//! themselves with targets of other databases, and of the same names.
 
+use doris_types::record::BinlogType;
+
+use super::coverage::NOT_IN_TABLE_LISTS;
+use super::run::{Shape, in_database_job_of, in_table_jobs_of, slow_pair};
 use super::{Case, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RANGED, SETTLE, case};
 
 const BOTH: &[&str] = &["INSERT INTO {t} VALUES (6, 'six', 60), (106, 'hundred', 0)"];
@@ -26,7 +31,15 @@ pub const EVERY: &[Case] = &[
         &["ALTER TABLE {t} ADD COLUMN c INT DEFAULT \"7\"", "ALTER TABLE {t} RENAME COLUMN v w"],
         &["INSERT INTO {t} VALUES (7, 'seven', 7, NULL)"],
     ),
-    case("property", PLAIN, &["ALTER TABLE {t} SET (\"compaction_policy\" = \"time_series\")"], MORE_ROWS),
+    case(
+        "property",
+        PLAIN,
+        &[
+            "ALTER TABLE {t} SET (\"compaction_policy\" = \"time_series\")",
+            "ALTER DATABASE d1 SET PROPERTIES (\"binlog.ttl_seconds\" = \"80000\")",
+        ],
+        MORE_ROWS,
+    ),
     case(
         "replace_part",
         RANGED,
@@ -43,7 +56,8 @@ pub const EVERY: &[Case] = &[
         PLAIN,
         &["ALTER TABLE {t} RENAME {t}_new"],
         &["INSERT INTO {t}_new VALUES (4, 'renamed', 1)"],
-    ),
+    )
+    .ends_as("{t}_new"),
     case("comment", PLAIN, &["ALTER TABLE {t} MODIFY COMMENT 'it''s'"], MORE_ROWS),
     case(
         "view",
@@ -65,8 +79,8 @@ pub const EVERY: &[Case] = &[
     ),
     case(
         "index",
-        PLAIN,
-        &["ALTER TABLE {t} ADD INDEX i (v) USING INVERTED", "BUILD INDEX i ON {t}"],
+        &[PLAIN_TABLE, PLAIN_ROWS, "ALTER TABLE {t} ADD INDEX j (n) USING INVERTED"],
+        &["ALTER TABLE {t} ADD INDEX i (v) USING INVERTED", "BUILD INDEX i ON {t}", "DROP INDEX j ON {t}"],
         MORE_ROWS,
     ),
     case(
@@ -82,7 +96,15 @@ pub const EVERY: &[Case] = &[
         &["ALTER TABLE {t} RENAME ROLLUP r r2", "ALTER TABLE {t} DROP ROLLUP s"],
         MORE_ROWS,
     ),
-    case("rename_part", RANGED, &["ALTER TABLE {t} RENAME PARTITION p1 first"], BOTH),
+    case(
+        "rename_part",
+        RANGED,
+        &[
+            "ALTER TABLE {t} RENAME PARTITION p1 first",
+            "ALTER TABLE {t} MODIFY PARTITION p2 SET (\"storage_medium\" = \"ssd\")",
+        ],
+        BOTH,
+    ),
     case("recover", RANGED, &["ALTER TABLE {t} DROP PARTITION p2", "RECOVER PARTITION p2 FROM {t}"], BOTH),
     case(
         "recover_table",
@@ -101,3 +123,29 @@ pub const EVERY: &[Case] = &[
     ),
     case("overwrite", RANGED, &["INSERT OVERWRITE TABLE {t} PARTITION (p2) VALUES (108, 'over', 8)"], BOTH),
 ];
+
+/// The types that [`EVERY`] writes to the list of a database: all but what stands for what has expired.
+fn of_databases() -> Vec<BinlogType> {
+    BinlogType::known().filter(|kind| *kind != BinlogType::DUMMY).collect()
+}
+
+/// Those that it writes to the lists of tables.
+fn of_tables() -> Vec<BinlogType> {
+    of_databases().into_iter().filter(|kind| !NOT_IN_TABLE_LISTS.contains(kind)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_reaches_a_database_of_another_name() {
+    let pair = slow_pair(|_| {}).await;
+    in_database_job_of(pair, Shape::OTHER_DATABASE, EVERY, &of_databases(), &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_reaches_a_table_of_the_same_name() {
+    in_table_jobs_of(Shape::SAME, EVERY, &of_tables()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_reaches_a_table_in_a_database_of_another_name() {
+    in_table_jobs_of(Shape::OTHER_DATABASE, EVERY, &of_tables()).await;
+}

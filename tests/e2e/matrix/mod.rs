@@ -6,7 +6,7 @@
 //! its change. In the end both sides hold the same tables with the same rows, schema and partitions, and
 //! there was one full backup.
 //!
-//! A family names the types of binlog that it is about, and fails when its statements have not written them
+//! A family names the types of binlog that it is about, and fails when the upstream has not served them
 //! while the job was in its stream. [`coverage`] fails when a known type is in no family.
 //!
 //! | file | what changes |
@@ -18,7 +18,7 @@
 //! | `kinds` | tables of all kinds and properties, made by a statement and brought by a snapshot |
 //! | `tables` | tables as a whole: made, dropped, renamed, replaced, emptied, described |
 //! | `views` | views |
-//! | `every` | one case per type: between other releases (`releases`) and under faults (`disturbed`) |
+//! | `every` | one case per type: to other names, between other releases (`releases`), under faults (`disturbed`) |
 //! | `random` | statements of all kinds, drawn at random |
 
 mod columns;
@@ -34,6 +34,7 @@ mod releases;
 mod rows;
 mod run;
 mod same;
+mod served;
 mod tables;
 mod views;
 

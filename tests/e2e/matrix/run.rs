@@ -3,16 +3,55 @@
 use std::time::Duration;
 
 use doris_types::record::BinlogType;
-use minidoris::binlog::BinlogList;
-use minidoris::{ClusterOptions, Fault, FaultKind};
+use minidoris::fault::DebugPoint;
+use minidoris::{Cluster, ClusterOptions, Fault, FaultKind, NodeId};
+use serde_json::{Value, json};
 
-use super::same::{assert_same_database, assert_same_table};
+use super::same::{assert_same_databases, assert_same_table};
+use super::served::{Lists, assert_served};
 use super::{Case, SETTLE};
+use crate::harness::compare::Place;
+use crate::harness::pair::side;
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
 
 const JOB: &str = "matrix";
 /// How long a restore is held back at its start, so that statements run beside it.
 const HELD_MS: u64 = 500;
+
+/// While it is on, a restore that has begun stays as it is.
+const HOLD_RESTORES: &str = "FE.PAUSE_NON_PENDING_RESTORE_JOB";
+
+/// Where the targets of jobs are.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// The database downstream.
+    pub db: &'static str,
+    /// What is added to the name of a table job's table.
+    pub suffix: &'static str,
+}
+
+impl Shape {
+    /// Everything has the name that it has upstream.
+    pub const SAME: Self = Self { db: DB, suffix: "" };
+    pub const OTHER_TABLE: Self = Self { db: DB, suffix: "_target" };
+    pub const OTHER_DATABASE: Self = Self { db: "d2", suffix: "" };
+
+    fn place(self, pair: &Pair) -> Place<'_> {
+        Place { cluster: &pair.down, db: self.db }
+    }
+
+    /// The target of a table job on the case's table.
+    pub fn target_of(self, case: &Case, moment: &str) -> String {
+        format!("{}{}", name_at(case, moment), self.suffix)
+    }
+
+    /// The body of a job's `/create_ccr`; the tables are empty for a database job.
+    fn job(self, pair: &Pair, name: &str, source: &str, target: &str) -> Value {
+        json!({
+            "name": name, "src": side(&pair.up, 0, DB, source), "dest": side(&pair.down, 0, self.db, target)
+        })
+    }
+}
 
 /// Clusters whose backups and restores take some time.
 pub async fn slow_pair(adjust: impl Fn(&mut ClusterOptions)) -> Pair {
@@ -27,11 +66,17 @@ pub async fn slow_pair(adjust: impl Fn(&mut ClusterOptions)) -> Pair {
 
 /// All cases at all moments in one database job. The stream writes binlogs of all `types`.
 pub async fn in_database_job(cases: &[Case], types: &[BinlogType]) {
-    in_database_job_of(slow_pair(|_| {}).await, cases, types, &[]).await;
+    in_database_job_of(slow_pair(|_| {}).await, Shape::SAME, cases, types, &[]).await;
 }
 
-/// The same with these clusters; the log may hold the `allowed` texts.
-pub async fn in_database_job_of(pair: Pair, cases: &[Case], types: &[BinlogType], allowed: &[&str]) {
+/// The same with these clusters and this database downstream; the log may hold the `allowed` texts.
+pub async fn in_database_job_of(
+    pair: Pair,
+    shape: Shape,
+    cases: &[Case],
+    types: &[BinlogType],
+    allowed: &[&str],
+) {
     for moment in ["before", "backup", "restore", "stream"] {
         run(&pair, cases, moment, |case| case.setup).await;
     }
@@ -40,7 +85,7 @@ pub async fn in_database_job_of(pair: Pair, cases: &[Case], types: &[BinlogType]
 
     let mut syncer = Syncer::start().await;
     allowed.iter().for_each(|text| syncer.allow(text));
-    syncer.create(&pair.database_job(JOB)).await;
+    syncer.create(&shape.job(&pair, JOB, "", "")).await;
     reached(&pair, "sql:BACKUP", 1).await;
     run(&pair, cases, "before", |case| case.after).await;
     run(&pair, cases, "backup", |case| case.change).await;
@@ -61,8 +106,8 @@ pub async fn in_database_job_of(pair: Pair, cases: &[Case], types: &[BinlogType]
         run(&pair, cases, moment, |case| case.after).await;
     }
     syncer.wait_for(JOB, Target::InSync).await;
-    assert_written(&pair, types, stream_starts, Lists::Database);
-    assert_same_database(&pair).await;
+    assert_served(&pair, types, stream_starts, Lists::Database).await;
+    assert_same_databases(pair.source(), shape.place(&pair)).await;
     assert_one_full_backup(&syncer, 1);
     syncer.finish().await;
 }
@@ -70,32 +115,56 @@ pub async fn in_database_job_of(pair: Pair, cases: &[Case], types: &[BinlogType]
 /// Each case at each moment in a table job of its own, whose target has another name. The stream writes
 /// binlogs of all `types` to the lists of the tables.
 pub async fn in_table_jobs(cases: &[Case], types: &[BinlogType]) {
-    let at = |moment| in_table_jobs_at(cases, types, moment);
-    futures::join!(at("before"), at("backup"), at("stream"));
+    in_table_jobs_of(Shape::OTHER_TABLE, cases, types).await;
 }
 
-async fn in_table_jobs_at(cases: &[Case], types: &[BinlogType], moment: &str) {
-    let pair = slow_pair(|_| {}).await;
-    let syncer = Syncer::start().await;
+/// The same with targets of this shape.
+pub async fn in_table_jobs_of(shape: Shape, cases: &[Case], types: &[BinlogType]) {
+    let at = |moment| async move {
+        in_table_jobs_at(slow_pair(|_| {}).await, shape, cases, types, moment, &[]).await
+    };
+    futures::join!(at("before"), at("backup"), at("restore"), at("stream"));
+}
+
+/// One moment of it with these clusters; the log may hold the `allowed` texts.
+pub async fn in_table_jobs_at(
+    pair: Pair,
+    shape: Shape,
+    cases: &[Case],
+    types: &[BinlogType],
+    moment: &str,
+    allowed: &[&str],
+) {
+    let mut syncer = Syncer::start().await;
+    allowed.iter().for_each(|text| syncer.allow(text));
     run(&pair, cases, moment, |case| case.setup).await;
     let stream_starts = last_seq(&pair);
     for case in cases {
         let one = std::slice::from_ref(case);
-        let table = name_at(case, moment);
+        let (table, target) = (name_at(case, moment), shape.target_of(case, moment));
         if moment == "before" {
             run(&pair, one, moment, |case| case.change).await;
         }
         let source = if moment == "before" { end_of(case, moment) } else { table.clone() };
-        syncer.create(&pair.table_job(&table, &source, &target_of(case, moment))).await;
-        if moment == "backup" {
-            backup_begun(&pair, &table).await;
-        } else {
-            syncer.wait_for(&table, Target::InSync).await;
+        if moment == "restore" {
+            pair.down.inner().debug_points.add(NodeId::Fe(0), HOLD_RESTORES, DebugPoint::default());
+        }
+        syncer.create(&shape.job(&pair, &table, &source, &target)).await;
+        match moment {
+            "backup" => begun(&pair.up, DB, "BACKUP", &table).await,
+            "restore" => begun(&pair.down, shape.db, "RESTORE", &table).await,
+            _ => syncer.wait_for(&table, Target::InSync).await,
         }
         if moment != "before" {
             run(&pair, one, moment, |case| case.change).await;
         }
+        pair.down.inner().debug_points.remove(NodeId::Fe(0), HOLD_RESTORES);
         run(&pair, one, moment, |case| case.after).await;
+        if moment == "backup" || moment == "restore" {
+            // A copy of this table that is under way would be held with the next one's. And a database keeps
+            // ten backups: that of a job which waits for its turn to restore would be gone.
+            syncer.wait_for(&table, Target::InSync).await;
+        }
     }
     let all_in_sync = async || {
         for case in cases {
@@ -107,46 +176,23 @@ async fn in_table_jobs_at(cases: &[Case], types: &[BinlogType], moment: &str) {
     run(&pair, cases, moment, |case| case.after).await;
     all_in_sync().await;
     if moment == "stream" {
-        assert_written(&pair, types, stream_starts, Lists::OfTables);
+        assert_served(&pair, types, stream_starts, Lists::OfTables).await;
     }
     for case in cases {
-        assert_same_table(&pair, &end_of(case, moment), &target_of(case, moment)).await;
+        let (end, target) = (end_of(case, moment), shape.target_of(case, moment));
+        assert_same_table(pair.source(), &end, shape.place(&pair), &target).await;
     }
     assert_one_full_backup(&syncer, cases.len());
     syncer.finish().await;
 }
 
-fn target_of(case: &Case, moment: &str) -> String {
-    format!("{}_target", name_at(case, moment))
-}
-
-fn end_of(case: &Case, moment: &str) -> String {
+pub fn end_of(case: &Case, moment: &str) -> String {
     case.ends_as.replace("{t}", &name_at(case, moment))
 }
 
 /// The last commit seq of the database upstream.
 pub fn last_seq(pair: &Pair) -> i64 {
     pair.database_binlogs(|db| db.list().last().map_or(-1, |entry| entry.commit_seq))
-}
-
-/// Which lists hold the binlogs that are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lists {
-    Database,
-    OfTables,
-}
-
-/// Fails the test unless binlogs of all these types were written after `seq`.
-fn assert_written(pair: &Pair, types: &[BinlogType], seq: i64, lists: Lists) {
-    let holds = |list: &BinlogList, kind: BinlogType| list.after(seq).any(|entry| entry.binlog_type == kind);
-    let missing: Vec<&str> = pair.database_binlogs(|db| {
-        let written = |kind: &BinlogType| match lists {
-            Lists::Database => holds(db.list(), *kind),
-            Lists::OfTables => db.tables().any(|list| holds(list, *kind)),
-        };
-        types.iter().filter(|kind| !written(kind)).map(|kind| kind.name()).collect()
-    });
-    assert!(missing.is_empty(), "the statements wrote no {missing:?} ({lists:?})");
 }
 
 fn name_at(case: &Case, moment: &str) -> String {
@@ -184,18 +230,22 @@ pub async fn settle(pair: &Pair) {
     .await;
 }
 
-/// Waits until a backup of the table has fixed what it holds. Those of other jobs take turns with it.
-async fn backup_begun(pair: &Pair, table: &str) {
-    let object = format!("[{DB}.{table}]");
-    wait_until(&format!("the backup of {table} has begun"), BOUND, || async {
-        let backups = pair.up.sql_in(DB, "SHOW BACKUP").await.expect("backups are listed");
-        let at = |name: &str| backups.columns.iter().position(|column| column == name).expect("it is shown");
-        let (objects, state) = (at("BackupObjs"), at("State"));
+/// Waits until a backup of the table has fixed what it holds, or a restore of it has begun to change the
+/// catalogue. Those of other jobs take turns with it.
+async fn begun(cluster: &Cluster, db: &str, what: &str, table: &str) {
+    // As `[d1.t]` among the objects of a backup, as a JSON string among those of a restore.
+    let objects_hold =
+        |objects: &str| objects.contains(&format!(".{table}]")) || objects.contains(&format!("\"{table}\""));
+    wait_until(&format!("the {what} of {table} has begun"), BOUND, || async {
+        let shown = cluster.sql_in(db, &format!("SHOW {what}")).await.map_err(|error| error.to_string())?;
+        let at = |name: &str| shown.columns.iter().position(|column| column == name).expect("it is shown");
+        let objects = at(if what == "BACKUP" { "BackupObjs" } else { "RestoreObjs" });
+        let state = at("State");
         let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
-        let begun = |row: &&Vec<_>| text(&row[objects]).contains(&object) && text(&row[state]) != "PENDING";
-        match backups.rows.iter().find(begun) {
+        let begun = |row: &&Vec<_>| objects_hold(&text(&row[objects])) && text(&row[state]) != "PENDING";
+        match shown.rows.iter().find(begun) {
             Some(_) => Ok(()),
-            None => Err(format!("{:?}", backups.rows)),
+            None => Err(format!("{:?}", shown.rows)),
         }
     })
     .await;

@@ -39,10 +39,9 @@ async fn assert_same(source: Place<'_>, target: Place<'_>, partitions: &[&str]) 
     }
 }
 
-/// Fails the test unless `target` downstream has the rows, schema, partitions, rollups and indexes of
-/// `table` upstream.
-pub async fn assert_same_table(pair: &Pair, table: &str, target: &str) {
-    assert_same_tables(pair.source(), table, pair.target(), target, ALL_PARTITIONS).await;
+/// Fails the test unless `target` has the rows, schema, partitions, rollups and indexes of `table`.
+pub async fn assert_same_table(source: Place<'_>, table: &str, place: Place<'_>, target: &str) {
+    assert_same_tables(source, table, place, target, ALL_PARTITIONS).await;
 }
 
 async fn assert_same_tables(
