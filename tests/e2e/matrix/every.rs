@@ -125,12 +125,12 @@ pub const EVERY: &[Case] = &[
 ];
 
 /// The types that [`EVERY`] writes to the list of a database: all but what stands for what has expired.
-fn of_databases() -> Vec<BinlogType> {
+pub(super) fn of_databases() -> Vec<BinlogType> {
     BinlogType::known().filter(|kind| *kind != BinlogType::DUMMY).collect()
 }
 
 /// Those that it writes to the lists of tables.
-fn of_tables() -> Vec<BinlogType> {
+pub(super) fn of_tables() -> Vec<BinlogType> {
     of_databases().into_iter().filter(|kind| !NOT_IN_TABLE_LISTS.contains(kind)).collect()
 }
 
