@@ -26,6 +26,7 @@ mod labels;
 mod lost_replies;
 mod matrix;
 mod media;
+mod occupied;
 mod ordering;
 mod overwrite;
 mod recover;

@@ -46,6 +46,13 @@ const KEYS: &[Case] = &[
         "VALUES (1, 'a'), (NULL, NULL)"
     ),
     kind!(
+        "endless",
+        "(k INT NOT NULL, n INT NOT NULL, v INT) DUPLICATE KEY(k, n) PARTITION BY RANGE(k, n) \
+         (PARTITION p1 VALUES LESS THAN (\"10\", MAXVALUE), PARTITION p2 VALUES LESS THAN MAXVALUE) \
+         DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES (\"binlog.enable\" = \"true\")",
+        "VALUES (1, 10, 5), (10, 2147483647, 1), (2000000000, 0, NULL)"
+    ),
+    kind!(
         "auto_buckets",
         "(k INT, v INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS AUTO \
          PROPERTIES (\"binlog.enable\" = \"true\")",

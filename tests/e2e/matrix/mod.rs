@@ -21,10 +21,12 @@
 //! | `every` | one case per type: to other names, between other releases (`releases`), under faults (`disturbed`) |
 //! | `random` | statements of all kinds, drawn at random |
 
+mod apart;
 mod columns;
 mod coverage;
 mod disturbed;
 mod every;
+mod index_files;
 mod indexes;
 mod kinds;
 mod partitions;

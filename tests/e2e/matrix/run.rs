@@ -19,7 +19,7 @@ const JOB: &str = "matrix";
 const HELD_MS: u64 = 500;
 
 /// While it is on, a restore that has begun stays as it is.
-const HOLD_RESTORES: &str = "FE.PAUSE_NON_PENDING_RESTORE_JOB";
+pub const HOLD_RESTORES: &str = "FE.PAUSE_NON_PENDING_RESTORE_JOB";
 
 /// Where the targets of jobs are.
 #[derive(Debug, Clone, Copy)]

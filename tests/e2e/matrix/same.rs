@@ -1,5 +1,6 @@
 //! Equality of a whole database on both sides.
 
+use super::index_files::same_index_files;
 use crate::harness::Pair;
 use crate::harness::compare::{Place, assert_equal_at};
 
@@ -57,6 +58,7 @@ async fn assert_same_tables(
         index_facts(place, target).await,
         "indexes of {table} (upstream left, downstream right)"
     );
+    same_index_files(source, table, place, target).await;
     for what in partitions {
         assert_eq!(
             partition_facts(source, table, what).await,
