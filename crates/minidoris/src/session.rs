@@ -1,10 +1,11 @@
 //! What belongs to one client connection, and what a statement answers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::access::UserIdentity;
 use crate::model::DataType;
-use crate::query::Explicit;
+use crate::query::{Cancel, Explicit};
 
 /// The state of one SQL connection.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,8 @@ pub struct Session {
     pub user_variables: BTreeMap<String, UserValue>,
     /// Set from BEGIN to COMMIT or ROLLBACK.
     pub transaction: Option<Explicit>,
+    /// By which KILL ends what runs; all copies of the session share it.
+    pub cancel: Arc<Cancel>,
 }
 
 /// The value of a user variable.

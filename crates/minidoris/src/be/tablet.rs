@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::data::merge::HiddenRow;
 use crate::data::{IndexFile, Rowset, TabletSchema, Value, merge};
 
 use super::BackendError;
@@ -269,6 +270,13 @@ impl Tablet {
             state.merged = Some((version, Arc::clone(&rows)));
         }
         Ok(rows)
+    }
+
+    /// The rows of a unique table at a version, deleted ones included.
+    pub fn read_hidden(&self, version: i64) -> Result<Vec<HiddenRow>, BackendError> {
+        let (schema, rowsets) = (self.schema(), self.rowsets_at(version)?);
+        merge::merge_hidden(&schema, &rowsets)
+            .map_err(|error| BackendError::Data { tablet_id: self.id, error })
     }
 
     pub fn binlog(&self, version: i64) -> Option<Arc<Rowset>> {

@@ -173,6 +173,61 @@ pub fn element_of(data_type: &str, text: &str, key: &str) -> Option<String> {
     }
 }
 
+/// The texts of the elements of an array, `None` for NULL.
+pub fn items(text: &str) -> Option<Vec<Option<String>>> {
+    let literal = Reader { rest: text, depth: 0, is_printed: true }.literal()?;
+    let Literal::List(items) = literal else { return None };
+    Some(items.iter().map(bare).collect())
+}
+
+/// The array of such elements; texts are put in quotes when the array they come from has quotes.
+pub fn array_text(items: &[Option<String>], is_quoted: bool) -> String {
+    let shown: Vec<String> = items
+        .iter()
+        .map(|item| match item {
+            None => "null".to_owned(),
+            Some(text) if is_quoted => format!("\"{text}\""),
+            Some(text) => text.clone(),
+        })
+        .collect();
+    format!("[{}]", shown.join(", "))
+}
+
+/// Number of elements or entries.
+pub fn size(text: &str) -> Option<usize> {
+    match (Reader { rest: text, depth: 0, is_printed: true }).literal()? {
+        Literal::List(items) => Some(items.len()),
+        Literal::Pairs(pairs) => Some(pairs.len()),
+        Literal::Null | Literal::Text(_) | Literal::Bare(_) | Literal::Tuple(_) => None,
+    }
+}
+
+/// The keys or the values of a map of a type, as an array.
+pub fn map_part(data_type: &str, text: &str, keys: bool) -> Option<String> {
+    let Elements::Map(key_type, value_type) = Elements::of(data_type)? else { return None };
+    let Literal::Pairs(pairs) = (Reader { rest: text, depth: 0, is_printed: true }).literal()? else {
+        return None;
+    };
+    let part = |(key, value): &(Literal, Literal)| {
+        if keys { print(key_type, key) } else { print(value_type, value) }
+    };
+    let parts: Option<Vec<String>> = pairs.iter().map(part).collect();
+    Some(format!("[{}]", parts?.join(", ")))
+}
+
+/// The text of an element without its quotes; nested elements have none that is worth comparing.
+fn bare(literal: &Literal) -> Option<String> {
+    match literal {
+        Literal::Null => None,
+        Literal::Text(text) | Literal::Bare(text) => Some(text.clone()),
+        Literal::List(items) => Some(array_text(
+            &items.iter().map(bare).collect::<Vec<_>>(),
+            items.iter().any(|item| matches!(item, Literal::Text(_))),
+        )),
+        Literal::Tuple(_) | Literal::Pairs(_) => Some(String::new()),
+    }
+}
+
 /// A column that takes any value of the type.
 pub fn element(data_type: &DataType) -> Column {
     Column {

@@ -30,6 +30,48 @@ pub fn merge(schema: &TabletSchema, rowsets: &[(i64, Arc<Rowset>)]) -> Result<Ve
     Ok(merger.finish())
 }
 
+/// As [`merge`], with the rows that were deleted, and for each whether it is and the version that wrote it.
+pub fn merge_hidden(
+    schema: &TabletSchema,
+    rowsets: &[(i64, Arc<Rowset>)],
+) -> Result<Vec<HiddenRow>, CodecError> {
+    let mut last: HashMap<Vec<u8>, HiddenRow> = HashMap::new();
+    let keys: Vec<usize> = (0..schema.columns.len()).filter(|at| schema.columns[*at].is_key).collect();
+    for (version, rowset) in rowsets {
+        rowset.rows(schema, |row| {
+            let mut key = Vec::new();
+            for position in &keys {
+                codec::put_value(&mut key, &row.values[*position]);
+            }
+            let new = HiddenRow { values: row.values, deleted: row.deleted, version: *version };
+            match last.get_mut(&key) {
+                Some(old) if overtakes(schema, &old.values, &new.values, new.deleted) => *old = new,
+                Some(_) => {}
+                None => {
+                    last.insert(key, new);
+                }
+            }
+        })?;
+    }
+    Ok(last.into_values().collect())
+}
+
+/// A row of a unique table with what is hidden of it.
+#[derive(Debug, Clone)]
+pub struct HiddenRow {
+    pub values: Vec<Value>,
+    pub deleted: bool,
+    pub version: i64,
+}
+
+/// Whether a later row of a unique table takes the place of an earlier one with its key.
+fn overtakes(schema: &TabletSchema, old: &[Value], new: &[Value], deleted: bool) -> bool {
+    let is_less = schema.sequence.is_some_and(|at| new[at].order(&old[at]) == Ordering::Less);
+    // A delete sign without a sequence value applies to whatever is there.
+    let unordered = deleted && schema.sequence.is_some_and(|at| new[at].is_null());
+    !is_less || unordered
+}
+
 struct Merger<'a> {
     schema: &'a TabletSchema,
     key_positions: Vec<usize>,
@@ -68,13 +110,7 @@ impl<'a> Merger<'a> {
         match self.schema.keys_type {
             KeysType::Duplicate => {}
             KeysType::Unique => {
-                let overtaken = self
-                    .schema
-                    .sequence
-                    .is_some_and(|position| values[position].order(&old[position]) == Ordering::Less);
-                // A delete sign without a sequence value applies to whatever is there.
-                let unordered = deleted && self.schema.sequence.is_some_and(|at| values[at].is_null());
-                if !overtaken || unordered {
+                if overtakes(self.schema, old, &values, deleted) {
                     *old = values;
                     *old_deleted = deleted;
                 }

@@ -7,7 +7,7 @@
 //! rowset stays readable after a light schema change.
 
 pub mod bucket;
-mod calendar;
+pub mod calendar;
 pub mod cast;
 pub mod codec;
 pub mod complex;

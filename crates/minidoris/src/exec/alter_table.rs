@@ -19,6 +19,11 @@ pub fn run(
     session: &Session,
     alter: &AlterTable,
 ) -> SqlResult<()> {
+    if let [AlterOperation::Rename { new_name }] = alter.operations.as_slice()
+        && let Some(ids) = context::view_ids(state, session, &alter.table)?
+    {
+        return rename::view(cluster, state, ids, new_name);
+    }
     let ids = context::olap_ids(state, session, &alter.table)?;
     let table = context::olap(state, ids.0, ids.1);
     if table.in_atomic_restore {

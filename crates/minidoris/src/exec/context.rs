@@ -35,6 +35,15 @@ pub fn olap_ids(state: &FeState, session: &Session, name: &TableName) -> SqlResu
     }
 }
 
+/// Ids of the database and of a view; `None` when there is something else under the name, or nothing.
+pub fn view_ids(state: &FeState, session: &Session, name: &TableName) -> SqlResult<Option<(i64, i64)>> {
+    let db_id = database_id(state, session, name.db.as_deref())?;
+    Ok(match state.databases[&db_id].table_named(&name.name) {
+        Some(Table::View(view)) => Some((db_id, view.id)),
+        Some(Table::Olap(_)) | None => None,
+    })
+}
+
 /// The table behind ids that [`olap_ids`] has just returned.
 pub fn olap(state: &FeState, db_id: i64, table_id: i64) -> &OlapTable {
     state.databases[&db_id].tables[&table_id].as_olap().expect("the id was resolved to an OLAP table")

@@ -8,7 +8,7 @@ use super::sync_view::is_used_by_view;
 use super::{context, light};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
-use crate::model::{DistributionKind, OlapTable, PartitionScheme};
+use crate::model::{DistributionKind, OlapTable, PartitionScheme, Table};
 use crate::state::FeState;
 
 /// Gives a table another name. Its base index and, when it has no partitions, its one partition go by the
@@ -44,6 +44,32 @@ pub fn table(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), new_n
         new_table_name: new_name.to_owned(),
         old_table_name: old_name,
         ..RenameRecord { db_id, table_id, ..RenameRecord::default() }
+    };
+    journal(cluster, state, BinlogType::RENAME_TABLE, &record);
+    Ok(())
+}
+
+/// ALTER TABLE … RENAME of a view. Views that read it go on naming the old one.
+pub fn view(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), new_name: &str) -> SqlResult<()> {
+    let (db_id, view_id) = ids;
+    context::check_table_name(new_name)?;
+    let old_name = state.databases[&db_id].tables[&view_id].name().to_owned();
+    if old_name == new_name {
+        return Err(SqlError::general("Same table name"));
+    }
+    if state.databases[&db_id].table_named(new_name).is_some() {
+        return Err(SqlError::general(format!("Table name[{new_name}] is already used")));
+    }
+    let database = state.databases.get_mut(&db_id).expect("the id was resolved");
+    if let Some(Table::View(view)) = database.tables.get_mut(&view_id) {
+        view.name = new_name.to_owned();
+    }
+    let record = RenameRecord {
+        db_id,
+        table_id: view_id,
+        new_table_name: new_name.to_owned(),
+        old_table_name: old_name,
+        ..RenameRecord::default()
     };
     journal(cluster, state, BinlogType::RENAME_TABLE, &record);
     Ok(())

@@ -11,6 +11,7 @@ use crate::access::Wanted;
 use crate::access::check;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
+use crate::query::Cancel;
 use crate::session::{Answer, ResultSet, Session};
 use crate::show::format_time;
 use crate::state::FeState;
@@ -34,6 +35,7 @@ pub struct Client {
     login_time: i64,
     now: Mutex<Doing>,
     kill: Notify,
+    cancel: Arc<Cancel>,
 }
 
 /// What a connection does or did last.
@@ -67,6 +69,7 @@ impl Clients {
                 statement: String::new(),
             }),
             kill: Notify::new(),
+            cancel: Arc::clone(&session.cancel),
         });
         self.connected.lock().insert((client.frontend, client.id), Arc::clone(&client));
         client
@@ -129,7 +132,7 @@ impl Clients {
         result
     }
 
-    /// KILL: the connection ends once its statement is through. A query alone cannot be ended.
+    /// KILL: ends the query that runs, and the connection once its statement is through unless `only_query`.
     pub fn kill(&self, state: &FeState, session: &Session, id: u32, only_query: bool) -> SqlResult<()> {
         let found = self.connected.lock().get(&(session.frontend, id)).cloned();
         let Some(client) = found else {
@@ -143,6 +146,10 @@ impl Clients {
         if !only_query {
             client.kill.notify_one();
         }
+        // Between two statements there is nothing to end.
+        if client.now.lock().command == "Query" {
+            client.cancel.ask();
+        }
         Ok(())
     }
 }
@@ -155,11 +162,22 @@ impl Client {
 
     pub fn begins(&self, now: i64, statement: &str) {
         let mut doing = self.now.lock();
+        self.cancel.reset();
         doing.command = "Query";
         doing.since = now;
         doing.state = "OK";
         doing.statements += 1;
         statement.clone_into(&mut doing.statement);
+    }
+
+    /// What a client is told of a statement that failed as it was asked to end.
+    pub fn verdict(&self, outcome: SqlResult<Answer>) -> SqlResult<Answer> {
+        match outcome {
+            Err(_) if self.cancel.is_asked() => {
+                Err(SqlError::general(format!("cancel query by user from {}", self.peer)))
+            }
+            other => other,
+        }
     }
 
     pub fn ends(&self, now: i64, session: &Session, outcome: &SqlResult<Answer>) {

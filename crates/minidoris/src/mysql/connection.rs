@@ -285,7 +285,8 @@ impl Connection<'_> {
         let address = self.session.address.clone().unwrap_or_default();
         match admit(self.cluster, self.session.connection_id, &address, &response, &self.salt) {
             Ok(session) => {
-                self.session = Session { frontend: self.fe, ..session };
+                let cancel = Arc::clone(&self.session.cancel);
+                self.session = Session { frontend: self.fe, cancel, ..session };
                 self.client.uses(&self.session);
                 self.reply(|output| encode::ok(output, 0, "", 0)).await
             }
@@ -327,6 +328,7 @@ impl Connection<'_> {
                 | FaultAction::Truncate => {
                     self.client.begins(self.cluster.clock.now_ms(), statement);
                     let result = dispatch::run(self.cluster, self.fe, &mut self.session, statement).await;
+                    let result = self.client.verdict(result);
                     let result = self.cluster.save().map_err(SqlError::general).and(result);
                     self.client.ends(self.cluster.clock.now_ms(), &self.session, &result);
                     result

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlparser::ast::{BinaryOperator, Expr, SetExpr, UnaryOperator, Value as Literal};
 
 use super::compile::{extraneous, parser, syntax_error};
+use super::hidden;
 use super::insert::{load_rows, split_name};
 use super::insert_head::delete_head;
 use super::load;
@@ -19,6 +20,7 @@ use crate::error::{SqlError, SqlResult};
 use crate::exec;
 use crate::model::{KeysType, SHADOW_PREFIX};
 use crate::session::{Answer, Session};
+use crate::sql::lexer::{TokenKind, tokenize};
 
 const ONLY_SIMPLE: &str =
     "Where clause only supports compound predicate, binary predicate, is_null predicate or in predicate";
@@ -28,6 +30,11 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
     let (db, table) = split_name(session, &head.table)?;
     check::table(&cluster.fe.lock(), session, &db, &table, Wanted::LOAD, "LOAD")?;
     let rest = head.rest.trim();
+    if let Some((alias, relations)) = using_clause(rest) {
+        let target = LoadTarget::plan(cluster, &db, &table, head.partitions)?;
+        exec::check_own(session, olap_table(&cluster.fe.lock(), &db, &table)?.1)?;
+        return delete_using(cluster, session, target, alias, relations).await;
+    }
     let Some(condition) = rest.get(..5).filter(|word| word.eq_ignore_ascii_case("where")).map(|_| &rest[5..])
     else {
         let message =
@@ -53,6 +60,50 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
             Ok(done(0, &load, status))
         }
     }
+}
+
+/// What stands behind USING, with the alias of the table in front of it.
+fn using_clause(rest: &str) -> Option<(Option<String>, &str)> {
+    let tokens = tokenize(rest).ok()?;
+    let name = match tokens.as_slice() {
+        [word, name, using, ..] if word.is_word("as") && using.is_word("using") => Some(name),
+        [using, ..] if using.is_word("using") => None,
+        [name, using, ..] if using.is_word("using") => Some(name),
+        _ => return None,
+    };
+    let alias = match name.map(|token| &token.kind) {
+        None => None,
+        Some(TokenKind::Word(name) | TokenKind::Quoted(name)) => Some(name.clone()),
+        Some(_) => return None,
+    };
+    let using = tokens.iter().find(|token| token.is_word("using"))?;
+    Some((alias, &rest[using.end..]))
+}
+
+/// DELETE … USING: the rows of the table that a join with the other relations selects.
+async fn delete_using(
+    cluster: &Arc<ClusterInner>,
+    session: &mut Session,
+    target: LoadTarget,
+    alias: Option<String>,
+    relations: &str,
+) -> SqlResult<Answer> {
+    if target.schema.keys_type != KeysType::Unique {
+        return Err(SqlError::general("delete command on with using clause only supports unique key model"));
+    }
+    let alias = alias.unwrap_or_else(|| target.table.clone());
+    let columns: Vec<String> =
+        target.schema.columns.iter().map(|column| format!("`{alias}`.`{}`", column.name)).collect();
+    let query = parse_query(&format!(
+        "SELECT DISTINCT {} FROM `{}`.`{}`{} AS `{alias}`, {relations}",
+        columns.join(", "),
+        target.db,
+        target.table,
+        partition_clause(&target.choice)
+    ))?;
+    let found = select(cluster, &hidden::unseen(session), query).await?;
+    let rows = found.rows.into_iter().map(|row| typed_row(&target, row)).collect::<SqlResult<Vec<_>>>()?;
+    load_rows(cluster, session, target, &rows, true, None).await
 }
 
 fn parse_condition(text: &str) -> SqlResult<Expr> {
@@ -93,7 +144,7 @@ pub async fn matching_rows(
     if let SetExpr::Select(select) = query.body.as_mut() {
         select.selection = condition;
     }
-    let found = select(cluster, session, query).await?;
+    let found = select(cluster, &hidden::unseen(session), query).await?;
     found.rows.into_iter().map(|row| typed_row(target, row)).collect()
 }
 

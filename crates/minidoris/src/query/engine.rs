@@ -15,10 +15,11 @@ use crate::cluster::ClusterInner;
 use crate::data::{Row, TabletSchema, Value};
 use crate::error::{SqlError, SqlResult};
 use crate::model::{IndexSchema, KeysType, OlapTable, Partition};
-use crate::session::{ColumnType, ResultSet};
+use crate::session::{ColumnType, ResultSet, Session};
 
 use super::compile::{Compiled, quote_name};
 use super::functions;
+use super::hidden;
 use super::target::PartitionChoice;
 use super::types::{from_cell, to_cell};
 
@@ -30,6 +31,8 @@ pub struct TableSource {
     table_id: i64,
     schema: Arc<TabletSchema>,
     partitions: Vec<SourcePartition>,
+    /// Whether the columns that Doris hides are read, see [`hidden`].
+    hidden: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -98,7 +101,15 @@ impl TableSource {
             table_id: table.id,
             schema: Arc::new(TabletSchema::of(table, index)),
             partitions: partitions.iter().map(partition).collect(),
+            hidden: false,
         }
+    }
+
+    /// The same with the hidden columns, and with deleted rows.
+    pub fn with_hidden(self) -> Self {
+        let mut schema = (*self.schema).clone();
+        hidden::add_columns(&mut schema.columns);
+        Self { name: format!("{}_h", self.name), schema: Arc::new(schema), hidden: true, ..self }
     }
 
     pub fn table_id(&self) -> i64 {
@@ -133,6 +144,7 @@ impl Engine {
     pub fn run(
         &self,
         cluster: &ClusterInner,
+        session: &Session,
         tables: &[TableSource],
         answers: &[(String, ResultSet)],
         query: &Compiled,
@@ -153,7 +165,12 @@ impl Engine {
         for (name, rows) in answers {
             load_answer(connection, name, rows).map_err(|error| failed(&error))?;
         }
-        fetch(connection, query).map_err(|error| failed(&error))
+        let Some(running) = session.cancel.start(connection) else {
+            return Err(SqlError::general("the query was cancelled"));
+        };
+        let rows = fetch(connection, query).map_err(|error| failed(&error));
+        drop(running);
+        rows
     }
 
     /// Takes `count` consecutive numbers of a table's auto-increment column and returns the first. `start`
@@ -247,6 +264,17 @@ fn load(
     let mut count = 0;
     for partition in &source.partitions {
         for (tablet, backends) in &partition.tablets {
+            if source.hidden {
+                let rows = read(cluster, *tablet, backends, |backend| {
+                    backend.tablet(*tablet)?.read_hidden(partition.version)
+                })?;
+                insert(
+                    connection,
+                    source,
+                    rows.into_iter().map(|row| hidden::with_signs(&source.schema, row)),
+                )?;
+                continue;
+            }
             let rows = read(cluster, *tablet, backends, |backend| backend.scan(*tablet, partition.version))?;
             count += rows.len();
             insert(connection, source, rows.iter())?;

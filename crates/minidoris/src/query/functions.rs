@@ -9,6 +9,7 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, Error, Result};
 
+use crate::data::calendar::parse_by;
 use crate::data::date::{Date, DateTime};
 use crate::data::decimal::{self, Decimal};
 use crate::data::value::float_text;
@@ -181,6 +182,7 @@ fn texts(connection: &Connection) -> Result<()> {
     scalar(connection, "element_of", 3, |context| {
         cell(complex::element_of(&text_of(context, 0)?, &text_of(context, 1)?, &text_of(context, 2)?))
     })?;
+    nested(connection)?;
     connection.create_scalar_function("uuid", 0, FunctionFlags::SQLITE_UTF8, |_| {
         let hex = format!("{:032x}", rand::random::<u128>());
         Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
@@ -214,6 +216,69 @@ fn texts(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// Arrays and maps as a whole.
+fn nested(connection: &Connection) -> Result<()> {
+    scalar(connection, "nested_size", 1, |context| {
+        cell(complex::size(&text_of(context, 0)?).and_then(|size| i64::try_from(size).ok()))
+    })?;
+    scalar(connection, "map_part", 3, |context| {
+        let (name, data_type) = (context.get::<String>(0)?, context.get::<String>(1)?);
+        cell(complex::map_part(&data_type, &text_of(context, 2)?, name == "map_keys"))
+    })?;
+    scalar(connection, "array_position", 2, |context| {
+        let wanted = Some(text_of(context, 1)?);
+        let items = complex::items(&text_of(context, 0)?);
+        let at = items.map(|items| items.iter().position(|item| *item == wanted).map_or(0, |at| at + 1));
+        cell(at.and_then(|at| i64::try_from(at).ok()))
+    })?;
+    scalar(connection, "array_join", 2, |context| {
+        let items = complex::items(&text_of(context, 0)?);
+        let separator = text_of(context, 1)?;
+        cell(items.map(|items| items.into_iter().flatten().collect::<Vec<_>>().join(&separator)))
+    })?;
+    scalar(connection, "array_change", 2, |context| {
+        let (name, text) = (context.get::<String>(0)?, text_of(context, 1)?);
+        let Some(mut items) = complex::items(&text) else { return Ok(Cell::Null) };
+        match name.as_str() {
+            "array_reverse" => items.reverse(),
+            // NULL comes first.
+            "array_sort" => items.sort_by(|a, b| match (a, b) {
+                (Some(a), Some(b)) => match (a.parse::<f64>(), b.parse::<f64>()) {
+                    (Ok(x), Ok(y)) if !text.contains('"') => x.total_cmp(&y),
+                    _ => a.cmp(b),
+                },
+                (a, b) => a.is_some().cmp(&b.is_some()),
+            }),
+            _ => {
+                let mut seen = BTreeSet::new();
+                items.retain(|item| seen.insert(item.clone()));
+            }
+        }
+        cell(Some(complex::array_text(&items, text.contains('"'))))
+    })?;
+    scalar(connection, "array_fold", 3, |context| {
+        let (name, is_number) = (context.get::<String>(0)?, context.get::<bool>(1)?);
+        let items = complex::items(&text_of(context, 2)?).unwrap_or_default();
+        let items: Vec<String> = items.into_iter().flatten().collect();
+        let order = |a: &&String, b: &&String| match (a.parse::<f64>(), b.parse::<f64>()) {
+            (Ok(x), Ok(y)) if is_number => x.total_cmp(&y),
+            _ => a.cmp(b),
+        };
+        let sum = || items.iter().fold("0".to_owned(), |sum, item| decimal::add_text(&sum, item));
+        Ok(match name.as_str() {
+            _ if items.is_empty() => Cell::Null,
+            "array_min" => items.iter().min_by(order).cloned().map_or(Cell::Null, Cell::Text),
+            "array_max" => items.iter().max_by(order).cloned().map_or(Cell::Null, Cell::Text),
+            "array_sum" => Cell::Text(sum()),
+            _ => {
+                let sum = sum().parse::<f64>().unwrap_or(f64::NAN);
+                let average = sum / items.len() as f64;
+                if average.is_finite() { Cell::Text(float_text(average)) } else { Cell::Null }
+            }
+        })
+    })
+}
+
 /// Any cell as text.
 fn text_of(context: &Context<'_>, at: usize) -> Result<String> {
     Ok(match context.get::<Cell>(at)? {
@@ -245,6 +310,21 @@ fn dates(connection: &Connection) -> Result<()> {
         let floor = DateTime::parse(&text).and_then(|at| at.truncate_to(&unit.to_ascii_lowercase()));
         let scale = scale(context, 2)?;
         cell(floor.map(|at| if text.len() <= 10 { at.date().to_string() } else { shown(at, scale) }))
+    })?;
+    scalar(connection, "str_to_date", 3, |context| {
+        let format: String = context.get(1)?;
+        let at = parse_by(&text_of(context, 0)?, &format);
+        cell(at.map(|at| match u8::try_from(context.get::<i64>(2).unwrap_or(-1)) {
+            Ok(scale) => shown(at.with_scale(scale), scale),
+            Err(_) => at.date().to_string(),
+        }))
+    })?;
+    scalar(connection, "from_unixtime", 2, |context| {
+        let (seconds, format) = (context.get::<i64>(0)?, context.get::<String>(1)?);
+        // Doris has no times before the epoch, nor behind the year 9999.
+        let epoch = Date::new(1970, 1, 1).map(DateTime::at_midnight);
+        let at = epoch.filter(|_| (0..=253_402_271_999).contains(&seconds));
+        cell(at.and_then(|epoch| epoch.shift(seconds, "second")).map(|at| at.format(&format)))
     })?;
     scalar(connection, "date_text", 2, |context| {
         let format: String = context.get(1)?;

@@ -6,6 +6,7 @@
 //! SQLite's, with the types that SQLite lacks, and runs over tables kept in memory ([`engine`]).
 
 pub mod auto_partition;
+mod cancel;
 pub mod compile;
 mod covers;
 pub mod create_as_select;
@@ -15,6 +16,7 @@ pub mod derive;
 pub mod engine;
 mod explain;
 mod functions;
+pub mod hidden;
 mod hint;
 pub mod insert;
 mod insert_head;
@@ -27,6 +29,7 @@ pub mod types;
 mod update;
 pub mod writer;
 
+pub use cancel::Cancel;
 pub use engine::Engine;
 pub use run::run;
 pub use transaction::Explicit;

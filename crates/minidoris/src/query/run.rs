@@ -130,7 +130,7 @@ pub fn run_over(
     loop {
         let (compiled, tables, answers) = compile_now(cluster, session, given.clone(), &compile)?;
         tracing::trace!(sql = compiled.sql, "running a query");
-        match cluster.queries.run(cluster, &tables, &answers, &compiled) {
+        match cluster.queries.run(cluster, session, &tables, &answers, &compiled) {
             Err(_) if plans < load::MAX_PLANS && has_lost_partitions(cluster, &tables) => plans += 1,
             outcome => return outcome.map(|rows| Rows { columns: compiled.columns, rows }),
         }

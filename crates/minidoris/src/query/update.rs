@@ -6,6 +6,7 @@ use sqlparser::ast::{AssignmentTarget, SelectItem, SetExpr, Statement, TableFact
 
 use super::compile::{name_parts, parser, syntax_error, unsupported};
 use super::delete::typed_row;
+use super::hidden;
 use super::insert::{load_rows, split_name};
 use super::run::{parse_query, select};
 use super::target::{LoadTarget, PartitionChoice};
@@ -52,7 +53,7 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
         }
         body.projection[position] = SelectItem::UnnamedExpr(assignment.value);
     }
-    let found = select(cluster, session, query).await?;
+    let found = select(cluster, &hidden::unseen(session), query).await?;
     let rows = found.rows.into_iter().map(|row| typed_row(&target, row)).collect::<SqlResult<Vec<_>>>()?;
     load_rows(cluster, session, target, &rows, false, None).await
 }

@@ -8,6 +8,7 @@ use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::exec::database_id;
 use crate::model::{Column, Database, DefaultValue, IndexSchema, KeysType, OlapTable, Table, View};
+use crate::query::hidden;
 use crate::session::{ResultSet, Session};
 use crate::sql::TableName;
 use crate::state::FeState;
@@ -254,9 +255,15 @@ pub fn describe(state: &FeState, session: &Session, name: &TableName, all: bool)
         return Ok(describe_all(table));
     }
     let mut result = ResultSet::new(&["Field", "Type", "Null", "Key", "Default", "Extra"]);
-    for column in columns_of(table).iter().filter(|column| column.visible) {
-        result.rows.push(describe_row(column));
+    let mut columns = columns_of(table).to_vec();
+    if hidden::are_shown(session) {
+        if table.as_olap().is_some_and(|table| table.keys_type == KeysType::Unique) {
+            hidden::add_columns(&mut columns);
+        }
+    } else {
+        columns.retain(|column| column.visible);
     }
+    result.rows = columns.iter().map(describe_row).collect();
     Ok(result)
 }
 

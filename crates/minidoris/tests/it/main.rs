@@ -9,6 +9,7 @@ mod dynamic_partition;
 mod harness;
 mod held;
 mod index_files;
+mod kill;
 mod load;
 mod nodes;
 mod persistence;

@@ -46,6 +46,10 @@ impl Compiler<'_> {
                 let value = self.expression(scope, expr)?;
                 self.cast_to(&value, &data_type.to_string())?
             }
+            Expr::Convert { expr, data_type: Some(data_type), charset: None, .. } => {
+                let value = self.expression(scope, expr)?;
+                self.cast_to(&value, &data_type.to_string())?
+            }
             Expr::UnaryOp { op, expr } => self.unary(scope, *op, expr)?,
             Expr::BinaryOp { left, op, right } => self.binary(scope, left, op, right)?,
             Expr::IsNull(inner) => self.test(scope, inner, "IS NULL")?,
@@ -149,7 +153,8 @@ impl Compiler<'_> {
     pub(super) fn cast_to(&mut self, value: &Typed, type_text: &str) -> SqlResult<Typed> {
         // Names that only casts use.
         let target = match type_text.to_ascii_lowercase().as_str() {
-            "signed" | "signed integer" | "unsigned" | "unsigned integer" => Type::BigInt,
+            "signed" | "signed int" | "signed integer" => Type::BigInt,
+            "unsigned" | "unsigned int" | "unsigned integer" => Type::Wide { scale: 0, is_large: true },
             "text" | "char" | "varchar" | "string" => Type::Text,
             "decimal" => Type::Decimal { scale: 0 },
             _ => Type::of(&sql::parse_data_type(type_text)?),

@@ -7,9 +7,10 @@ use sqlparser::ast::{
 
 use super::convert::{convert, to_text};
 use super::expression::{compare, unify};
-use super::{Compiler, Scope, Typed, element, name_parts, quote_text, temporal, unsupported};
+use super::{Compiler, Scope, Typed, element, name_parts, nested, quote_text, temporal, unsupported};
 use crate::access::check;
 use crate::data::Value;
+use crate::data::calendar::usual_format;
 use crate::error::{SqlError, SqlResult};
 use crate::query::types::Type;
 
@@ -18,7 +19,7 @@ impl Compiler<'_> {
         let mut parts = name_parts(&function.name)?;
         let name = parts.pop().unwrap_or_default().to_ascii_lowercase();
         let db = parts.pop();
-        if function.over.is_some() || function.filter.is_some() {
+        if function.filter.is_some() {
             return Err(unsupported(function));
         }
         let (arguments, distinct) = match &function.args {
@@ -38,7 +39,8 @@ impl Compiler<'_> {
         if name == "count"
             && matches!(arguments.as_slice(), [] | [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)])
         {
-            return Ok(Typed::new("count(*)", Type::BigInt));
+            let window = function.over.as_ref().map(|window| self.over(scope, window)).transpose()?;
+            return Ok(Typed::new(format!("count(*){}", window.unwrap_or_default()), Type::BigInt));
         }
         if matches!(name.as_str(), "date_add" | "date_sub" | "adddate" | "subdate") {
             return self.date_function(scope, &name, &arguments);
@@ -46,6 +48,13 @@ impl Compiler<'_> {
         let mut values = Vec::new();
         for argument in &arguments {
             values.push(self.expression(scope, unnamed(argument)?)?);
+        }
+        if let Some(window) = &function.over {
+            if distinct {
+                return Err(unsupported(function));
+            }
+            let window = self.over(scope, window)?;
+            return super::window::call(function, &name, &values, &window);
         }
         if let Some(db) = &db {
             let found = self.user_function(Some(db), &name, &values);
@@ -103,6 +112,27 @@ impl Compiler<'_> {
             "unix_timestamp" if values.is_empty() => {
                 let shown = Value::DateTime(self.now).to_sql_text(0).unwrap_or_default();
                 typed(format!("CAST(strftime('%s', {}) AS INTEGER)", quote_text(&shown)), Type::BigInt)
+            }
+            "unix_timestamp" if values.len() == 2 => {
+                let at = format!("str_to_date({}, {}, 0)", text(0)?, text(1)?);
+                typed(format!("CAST(strftime('%s', {at}) AS INTEGER)"), Type::BigInt)
+            }
+            "from_unixtime" => {
+                let (seconds, format) =
+                    (int(0)?, values.get(1).map_or(Ok("'%Y-%m-%d %H:%i:%s'".to_owned()), |_| text(1))?);
+                typed(format!("from_unixtime({seconds}, {format})"), Type::Text)
+            }
+            "str_to_date" => {
+                let format = arg(1)?.literal.as_deref().map(usual_format).unwrap_or("%T%f");
+                let has =
+                    |letters: &str| letters.chars().any(|letter| format.contains(&format!("%{letter}")));
+                let ty = match (has("f"), has("HkhIlisSTrp")) {
+                    (true, _) => Type::DateTime { scale: 6 },
+                    (false, true) => Type::DateTime { scale: 0 },
+                    (false, false) => Type::Date,
+                };
+                let scale = if ty == Type::Date { -1 } else { i32::from(ty.datetime_scale()) };
+                typed(format!("str_to_date({}, {}, {scale})", text(0)?, text(1)?), ty)
             }
             // The clusters live in UTC.
             "unix_timestamp" => {
@@ -219,14 +249,6 @@ impl Compiler<'_> {
                 typed(format!("json_extract({}, {})", text(0)?, text(1)?), Type::Json)
             }
             "element_at" | "struct_element" => element::element(arg(0)?, arg(1)?),
-            "size" | "cardinality" | "array_size" | "map_size" => typed(
-                format!("(SELECT count(*) FROM json_each({0}) WHERE {0} IS NOT NULL)", text(0)?),
-                Type::BigInt,
-            ),
-            "array_contains" => {
-                let (array, wanted) = (text(0)?, &arg(1)?.sql);
-                typed(format!("EXISTS (SELECT 1 FROM json_each({array}) WHERE value = {wanted})"), Type::Bool)
-            }
             "to_bitmap" | "bitmap_from_string" | "bitmap_hash" => {
                 let function = if name == "bitmap_hash" { "bitmap_hash" } else { "bitmap_of" };
                 typed(format!("{function}({})", text(0)?), Type::Object)
@@ -247,7 +269,9 @@ impl Compiler<'_> {
             | "match_phrase_prefix"
             | "match_phrase_edge"
             | "match_regexp" => self.matching(name, arg(0)?, arg(1)?),
-            other => self.user_function(None, other, values).unwrap_or_else(|| Err(unknown_function(other))),
+            other => nested::call(other, values)
+                .or_else(|| self.user_function(None, other, values))
+                .unwrap_or_else(|| Err(unknown_function(other))),
         }
     }
 

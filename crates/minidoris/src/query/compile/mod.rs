@@ -11,11 +11,13 @@ mod element;
 mod expression;
 mod function;
 mod matching;
+mod nested;
 mod scope;
 mod select;
 mod source;
 mod temporal;
 mod variable;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use super::convert::{common, convert};
 use super::{ColumnOrigin, Compiled, Compiler, Scope, Typed, name_parts, quote_name, unsupported};
 use crate::error::{SqlError, SqlResult};
+use crate::query::hidden;
 use crate::query::types::Type;
 
 /// The parts of a body that ORDER BY needs.
@@ -218,6 +219,7 @@ impl Compiler<'_> {
     /// The select list with stars expanded; names as Doris shows them.
     fn items(&mut self, scope: &Scope<'_>, projection: &[SelectItem]) -> SqlResult<Vec<(String, Typed)>> {
         let mut items = Vec::new();
+        let shows_hidden = hidden::are_shown(self.session);
         for item in projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
@@ -238,7 +240,7 @@ impl Compiler<'_> {
                         return Err(SqlError::general("No tables used"));
                     }
                     for relation in &scope.relations {
-                        let columns = relation.columns.iter().filter(|column| column.visible);
+                        let columns = relation.columns.iter().filter(|column| column.visible || shows_hidden);
                         for column in columns {
                             items.push((column.name.clone(), column.read()?));
                         }
@@ -251,7 +253,7 @@ impl Compiler<'_> {
                         .iter()
                         .find(|relation| relation.alias.eq_ignore_ascii_case(&wanted))
                         .ok_or_else(|| SqlError::general(format!("Unknown table '{wanted}'")))?;
-                    let columns = relation.columns.iter().filter(|column| column.visible);
+                    let columns = relation.columns.iter().filter(|column| column.visible || shows_hidden);
                     for column in columns {
                         items.push((column.name.clone(), column.read()?));
                     }

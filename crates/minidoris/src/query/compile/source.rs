@@ -19,8 +19,9 @@ use super::{
 use crate::access::check::Readable;
 use crate::access::{Wanted, check};
 use crate::error::{SqlError, SqlResult};
-use crate::model::Table;
+use crate::model::{KeysType, Table};
 use crate::query::engine::TableSource;
+use crate::query::hidden;
 use crate::query::target::{PartitionChoice, choose};
 use crate::query::types::Type;
 use crate::session::{ColumnType, ResultSet};
@@ -227,12 +228,18 @@ impl Compiler<'_> {
                         })?
                     }
                 };
-                let source = TableSource::of(table, index, &partitions, &choice);
-                let columns = index.columns.iter();
+                let mut source = TableSource::of(table, index, &partitions, &choice);
+                let mut columns = index.columns.clone();
+                if hidden::are_shown(self.session) && index.keys_type == KeysType::Unique {
+                    source = source.with_hidden();
+                    hidden::add_columns(&mut columns);
+                }
+                let known = &columns;
+                let columns = known.iter();
                 let columns =
                     columns.map(|column| (column.name.as_str(), Type::of(&column.data_type), column.visible));
                 let mut relation = Relation::of_columns(shown, columns);
-                for (column, known) in relation.columns.iter_mut().zip(&index.columns) {
+                for (column, known) in relation.columns.iter_mut().zip(known) {
                     if let Readable::Columns(allowed) = &readable
                         && !allowed.contains(&known.name)
                     {

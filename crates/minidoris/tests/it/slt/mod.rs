@@ -81,4 +81,5 @@ files!(
     truncate_recover,
     user_variables,
     views,
+    windows,
 );
