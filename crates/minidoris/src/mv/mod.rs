@@ -3,9 +3,10 @@
 //! A view is a table whose rows only its own tasks write: it has tablets and partitions like any other, and
 //! beside them the query, when to run it, and which versions of which tables it last saw. A refresh is an
 //! INSERT OVERWRITE of the query's result. Nothing about a view reaches the binlogs, see
-//! [`crate::binlog::append`]. Views are stored in one partition, also with a PARTITION BY clause, which is
-//! kept as text.
+//! [`crate::binlog::append`]. With PARTITION BY a column, partitions follow those of a base table ([`follow`]); an
+//! expression there is kept as text, and the view is stored in one partition.
 
+mod follow;
 mod refresh;
 mod show;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+pub use follow::{Follows, Versions};
 pub use refresh::{Task, tick};
 pub use show::{create_text, infos, jobs, tasks};
 
@@ -22,7 +24,7 @@ use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::exec::{self, create_async_view, drop_async_view, qualify_tables};
 use crate::model::KeysType;
-use crate::model::{OlapTable, Table};
+use crate::model::{OlapTable, Partition, Table};
 use crate::query::create_as_select;
 use crate::query::run::{describe, parse_query};
 use crate::session::{Answer, Session};
@@ -62,7 +64,12 @@ pub struct AsyncView {
     pub is_paused: bool,
     pub outcome: Outcome,
     /// What the last refresh read: table to partition to version.
-    pub seen: BTreeMap<i64, BTreeMap<i64, i64>>,
+    pub seen: Versions,
+    #[serde(default)]
+    pub follows: Option<Follows>,
+    /// For each partition of a view that follows others what its last refresh read.
+    #[serde(default)]
+    pub seen_by: BTreeMap<String, Versions>,
     /// When a schedule runs it next, milliseconds since the epoch.
     pub next_run: i64,
 }
@@ -76,10 +83,42 @@ pub enum Outcome {
 }
 
 impl AsyncView {
-    /// Whether the base tables are as the last refresh saw them.
-    pub fn is_in_sync(&self, state: &FeState) -> bool {
+    /// Whether the base tables are as the last refresh saw them. `table` is the view's own.
+    pub fn is_in_sync(&self, state: &FeState, table: &OlapTable) -> bool {
+        if let Some(follows) = &self.follows {
+            return follow::all_in_sync(state, table, self, follows);
+        }
         self.outcome == Outcome::Success
             && self.seen.iter().all(|(id, versions)| versions_of(state, *id).as_ref() == Some(versions))
+    }
+
+    /// As [`Self::is_in_sync`], of one partition.
+    pub fn is_partition_in_sync(&self, state: &FeState, table: &OlapTable, partition: &Partition) -> bool {
+        match &self.follows {
+            Some(follows) => follow::is_in_sync(state, self, follows, partition),
+            None => self.is_in_sync(state, table),
+        }
+    }
+
+    /// The names of the tables that it read and that differ from what it saw.
+    pub fn unsynced_tables(&self, state: &FeState, partition: &Partition) -> Vec<String> {
+        let seen = match &self.follows {
+            Some(_) => self.seen_by.get(&partition.name).unwrap_or(&self.seen),
+            None => &self.seen,
+        };
+        let differs = |id: &i64, versions: &BTreeMap<i64, i64>| {
+            let now = versions_of(state, *id).unwrap_or_default();
+            let is_followed = self.follows.as_ref().is_some_and(|follows| follows.table_id == *id);
+            if is_followed {
+                versions.is_empty() || versions.iter().any(|(id, version)| now.get(id) != Some(version))
+            } else {
+                now != *versions
+            }
+        };
+        let ids = seen.iter().filter(|(id, versions)| differs(id, versions)).map(|(id, _)| *id);
+        ids.filter_map(|id| state.databases.values().find_map(|db| db.tables.get(&id)))
+            .map(|table| table.name().to_owned())
+            .collect()
     }
 
     /// Whether a base table is gone, so that the query cannot run.
@@ -105,6 +144,7 @@ pub fn run(
         AsyncViewStatement::Refresh { view, how } => {
             let mut state = cluster.fe.lock();
             let ids = find(&state, session, view)?;
+            let mut asked = Vec::new();
             let method = match how {
                 RefreshRequest::Method(method) => *method,
                 RefreshRequest::Partitions(names) => {
@@ -113,10 +153,11 @@ pub fn run(
                     if let Some(missing) = names.iter().find(|name| !known(name)) {
                         return Err(SqlError::general(format!("partition not exist: {missing}")));
                     }
+                    asked.clone_from(names);
                     RefreshMethod::Complete
                 }
             };
-            refresh::submit(cluster, &mut state, ids, method);
+            refresh::submit(cluster, &mut state, ids, method, asked);
         }
         AsyncViewStatement::Pause(view) => {
             change(cluster, session, view, |view| set_paused(view, true))?;
@@ -183,6 +224,16 @@ fn create(cluster: &Arc<ClusterInner>, session: &mut Session, create: &CreateAsy
     }
     let (view_properties, properties): (IndexMap<String, String>, IndexMap<String, String>) =
         create.properties.clone().into_iter().partition(|(key, _)| VIEW_PROPERTIES.contains(&key.as_str()));
+    let (follows, partitioning) = {
+        let state = cluster.fe.lock();
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let follows = match &create.partition_by {
+            Some(text) => follow::follows(&state, text, &described, &names)?,
+            None => None,
+        };
+        let partitioning = follows.as_ref().and_then(|follows| follow::partitioning(&state, follows));
+        (follows, partitioning)
+    };
     let view = AsyncView {
         refresh: create.refresh.clone(),
         query,
@@ -191,6 +242,8 @@ fn create(cluster: &Arc<ClusterInner>, session: &mut Session, create: &CreateAsy
         is_paused: false,
         outcome: Outcome::Init,
         seen: BTreeMap::new(),
+        follows,
+        seen_by: BTreeMap::new(),
         next_run: refresh::first_run(&create.refresh.trigger, cluster.clock.now_ms())?,
     };
     let table = CreateTable {
@@ -201,7 +254,7 @@ fn create(cluster: &Arc<ClusterInner>, session: &mut Session, create: &CreateAsy
         keys: (!create.keys.is_empty()).then(|| (KeysType::Duplicate, create.keys.clone())),
         cluster_by: Vec::new(),
         comment: create.comment.clone(),
-        partitioning: None,
+        partitioning,
         distribution: create.distribution.clone(),
         rollups: Vec::new(),
         properties,
@@ -209,9 +262,13 @@ fn create(cluster: &Arc<ClusterInner>, session: &mut Session, create: &CreateAsy
         select_names: Vec::new(),
     };
     let mut state = cluster.fe.lock();
+    let follows = view.follows.clone();
     let ids = create_async_view(cluster, &mut state, session, &table, view)?;
+    if let Some(follows) = follows {
+        follow::align(cluster, &mut state, ids, &follows)?;
+    }
     if create.refresh.is_immediate {
-        refresh::submit(cluster, &mut state, ids, RefreshMethod::Complete);
+        refresh::submit(cluster, &mut state, ids, RefreshMethod::Complete, Vec::new());
     }
     Ok(())
 }

@@ -1,15 +1,14 @@
 //! Tasks: one refresh of one view each, one at a time per view, in the order asked for.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use doris_types::sql::qualified_name;
+use doris_types::sql::{qualified_name, quote_identifiers};
 use serde::{Deserialize, Serialize};
 
-use super::{AsyncView, MAY_WRITE, Outcome, runs_by_itself};
+use super::{AsyncView, MAY_WRITE, Outcome, Versions, follow, runs_by_itself};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
-use crate::model::{DataType, PartitionValue, Table};
+use crate::model::{DataType, OlapTable, PartitionValue, Table};
 use crate::query;
 use crate::query::run::{parse_query, sources};
 use crate::session::Session;
@@ -28,8 +27,18 @@ pub struct Task {
     pub method: RefreshMethod,
     pub status: TaskStatus,
     pub error: String,
-    /// Whether rows were written; a refresh of what is in sync writes none.
-    pub wrote: bool,
+    /// The partitions that were asked for by name; empty for those that need it.
+    #[serde(default)]
+    pub asked: Vec<String>,
+    /// The partitions to be written; a refresh of what is in sync writes none.
+    #[serde(default)]
+    pub needed: Vec<String>,
+    /// Those of them that are written.
+    #[serde(default)]
+    pub completed: Vec<String>,
+    /// Number of partitions that the view had.
+    #[serde(default)]
+    pub total: usize,
     /// Milliseconds since the epoch; 0 while not reached.
     pub create_time: i64,
     pub start_time: i64,
@@ -83,6 +92,7 @@ pub(super) fn submit(
     state: &mut FeState,
     (db_id, table_id): (i64, i64),
     method: RefreshMethod,
+    asked: Vec<String>,
 ) {
     let task = Task {
         id: state.ids.allocate(),
@@ -91,7 +101,10 @@ pub(super) fn submit(
         method,
         status: TaskStatus::Pending,
         error: String::new(),
-        wrote: false,
+        asked,
+        needed: Vec::new(),
+        completed: Vec::new(),
+        total: 0,
         create_time: cluster.clock.now_ms(),
         start_time: 0,
         finish_time: 0,
@@ -136,7 +149,8 @@ pub(super) fn cancel(
 pub fn tick(cluster: &Arc<ClusterInner>) {
     let now_ms = cluster.clock.now_ms();
     let state = &mut *cluster.fe.lock();
-    let is_due = |view: &AsyncView, table_id: i64| {
+    let is_due = |view: &AsyncView, table: &OlapTable| {
+        let table_id = table.id;
         if view.is_paused || !runs_by_itself(&view.refresh.trigger) {
             return false;
         }
@@ -145,14 +159,16 @@ pub fn tick(cluster: &Arc<ClusterInner>) {
             RefreshTrigger::Manual => false,
             RefreshTrigger::Schedule { .. } => view.next_run <= now_ms,
             // What failed would fail again; the next refresh by hand decides.
-            RefreshTrigger::Commit => view.outcome == Outcome::Success && !busy && !view.is_in_sync(state),
+            RefreshTrigger::Commit => {
+                view.outcome == Outcome::Success && !busy && !view.is_in_sync(state, table)
+            }
         }
     };
     let due: Vec<(i64, i64)> = state
         .databases
         .values()
         .flat_map(|db| db.tables.values().filter_map(Table::as_olap).map(|table| (db.id, table)))
-        .filter(|(_, table)| table.async_view.as_ref().is_some_and(|view| is_due(view, table.id)))
+        .filter(|(_, table)| table.async_view.as_ref().is_some_and(|view| is_due(view, table)))
         .map(|(db_id, table)| (db_id, table.id))
         .collect();
     for ids in due {
@@ -164,7 +180,7 @@ pub fn tick(cluster: &Arc<ClusterInner>) {
             let missed = (now_ms - view.next_run).max(0) / step;
             view.next_run += (missed + 1) * step;
         }
-        submit(cluster, state, ids, method);
+        submit(cluster, state, ids, method, Vec::new());
     }
     // Those that a former process has left.
     let waits = |task: &Task| task.status == TaskStatus::Pending;
@@ -243,7 +259,6 @@ async fn work(cluster: &Arc<ClusterInner>) -> bool {
             && known.status == TaskStatus::Running
         {
             known.finish_time = now_ms;
-            known.wrote = matches!(outcome, Ok(Some(_)));
             known.status = if outcome.is_ok() { TaskStatus::Success } else { TaskStatus::Failed };
             known.error = outcome.err().map(|error| error.message).unwrap_or_default();
         }
@@ -254,25 +269,94 @@ async fn work(cluster: &Arc<ClusterInner>) -> bool {
 }
 
 /// What a refresh read, or nothing when the view was in sync.
-type Seen = Option<BTreeMap<i64, BTreeMap<i64, i64>>>;
+type Seen = Option<Versions>;
 
 async fn refresh(cluster: &Arc<ClusterInner>, task: &Task) -> SqlResult<Seen> {
-    let (db, name, query) = {
-        let state = cluster.fe.lock();
-        let gone = || SqlError::general(format!("async materialized view {} not exist", task.table_id));
-        let db = state.databases.get(&task.db_id).ok_or_else(gone)?;
-        let table = db.tables.get(&task.table_id).and_then(Table::as_olap).ok_or_else(gone)?;
-        let view = table.async_view.as_deref().ok_or_else(gone)?;
-        if task.method == RefreshMethod::Auto && view.is_in_sync(&state) {
-            return Ok(None);
-        }
-        (db.name.clone(), table.name.clone(), view.query.clone())
-    };
+    let (db, plan) = plan(cluster, task)?;
     let mut session =
         writer(Session { user: "root".to_owned(), database: Some(db.clone()), ..Session::default() });
-    // Looked at before the rows are read: what comes between is seen by the next refresh.
-    let seen = sources(cluster, &session, &parse_query(&query)?)?;
-    let insert = format!("INSERT OVERWRITE TABLE {} {query}", qualified_name(&db, &name));
-    query::run(cluster, &mut session, &insert).await?;
-    Ok(Some(seen))
+    let mut all = None;
+    for (partition, rows) in &plan.inserts {
+        // Looked at before the rows are read: what comes between is seen by the next refresh.
+        let seen = sources(cluster, &session, &parse_query(&plan.query)?)?;
+        let into = qualified_name(&db, &plan.name);
+        let insert = match partition {
+            None => format!("INSERT OVERWRITE TABLE {into} {rows}"),
+            Some(partition) => format!("INSERT OVERWRITE TABLE {into} PARTITION ({partition}) {rows}"),
+        };
+        query::run(cluster, &mut session, &insert).await?;
+        completed(cluster, task, partition.as_deref().unwrap_or(&plan.name), &seen);
+        all = Some(seen);
+    }
+    Ok(all)
+}
+
+/// What a refresh will do.
+struct Plan {
+    /// Of the view.
+    name: String,
+    query: String,
+    /// Each partition, if the view follows others, with the query of its rows.
+    inserts: Vec<(Option<String>, String)>,
+}
+
+/// Gives the view its partitions and finds those that must be written.
+fn plan(cluster: &ClusterInner, task: &Task) -> SqlResult<(String, Plan)> {
+    let state = &mut *cluster.fe.lock();
+    let ids = (task.db_id, task.table_id);
+    let gone = || SqlError::general(format!("async materialized view {} not exist", task.table_id));
+    let followed = view_mut(state, ids).ok_or_else(gone)?.follows.clone();
+    if let Some(follows) = &followed {
+        follow::align(cluster, state, ids, follows)?;
+    }
+    let db = state.databases.get(&task.db_id).ok_or_else(gone)?;
+    let table = db.tables.get(&task.table_id).and_then(Table::as_olap).ok_or_else(gone)?;
+    let view = table.async_view.as_deref().ok_or_else(gone)?;
+    let mut inserts = Vec::new();
+    match &followed {
+        None if task.method == RefreshMethod::Auto && view.is_in_sync(state, table) => {}
+        None => inserts.push((None, view.query.clone())),
+        Some(follows) => {
+            let columns: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+            let source = format!("({}) AS view_rows ({})", view.query, quote_identifiers(columns));
+            for partition in table.partitions.values() {
+                let is_wanted = match task.method {
+                    _ if !task.asked.is_empty() => task.asked.contains(&partition.name),
+                    RefreshMethod::Complete => true,
+                    RefreshMethod::Auto => !follow::is_in_sync(state, view, follows, partition),
+                };
+                if is_wanted {
+                    let condition = follow::condition(table, partition, &follows.own);
+                    let rows = format!("SELECT * FROM {source} WHERE {condition}");
+                    inserts.push((Some(partition.name.clone()), rows));
+                }
+            }
+        }
+    }
+    let plan = Plan { name: table.name.clone(), query: view.query.clone(), inserts };
+    let (db, total) = (db.name.clone(), table.partitions.len());
+    if let Some(known) = state.ddl.view_tasks.iter_mut().find(|known| known.id == task.id) {
+        let names =
+            plan.inserts.iter().map(|(partition, _)| partition.as_ref().unwrap_or(&plan.name).clone());
+        known.needed = names.collect();
+        known.total = total;
+    }
+    Ok((db, plan))
+}
+
+/// Notes that a partition shows what `seen` tells.
+fn completed(cluster: &ClusterInner, task: &Task, partition: &str, seen: &Versions) {
+    let state = &mut *cluster.fe.lock();
+    if let Some(known) = state.ddl.view_tasks.iter_mut().find(|known| known.id == task.id) {
+        known.completed.push(partition.to_owned());
+    }
+    let ids = (task.db_id, task.table_id);
+    let followed = view_mut(state, ids).and_then(|view| view.follows.clone());
+    let Some(follows) = followed else { return };
+    let table = state.databases.get(&ids.0).and_then(|db| db.tables.get(&ids.1)).and_then(Table::as_olap);
+    let own = table.and_then(|table| table.partitions.values().find(|own| own.name == partition));
+    let Some(part) = own.map(|own| follow::part_of(state, &follows, &own.item, seen)) else { return };
+    if let Some(view) = view_mut(state, ids) {
+        view.seen_by.insert(partition.to_owned(), part);
+    }
 }

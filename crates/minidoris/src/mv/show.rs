@@ -2,7 +2,7 @@
 
 use doris_types::sql::{quote_identifiers, quote_string};
 
-use super::{AsyncView, Outcome};
+use super::{AsyncView, Outcome, follow};
 use crate::error::SqlResult;
 use crate::model::OlapTable;
 use crate::session::{ResultSet, Session};
@@ -118,13 +118,14 @@ pub fn infos(state: &FeState, db_name: &str) -> ResultSet {
             text(outcome),
             text(&view.refresh),
             text(&view.query),
-            text(match &view.partition_by {
-                Some(column) => {
+            text(match (&view.follows, &view.partition_by) {
+                (Some(follows), _) => follow::info(state, follows),
+                (None, Some(column)) => {
                     format!("MTMVPartitionInfo{{partitionType=FOLLOW_BASE_TABLE, partitionCol='{column}'}}")
                 }
-                None => "MTMVPartitionInfo{partitionType=SELF_MANAGE}".to_owned(),
+                (None, None) => "MTMVPartitionInfo{partitionType=SELF_MANAGE}".to_owned(),
             }),
-            text(view.is_in_sync(state)),
+            text(view.is_in_sync(state, table)),
         ]);
     }
     result
@@ -196,7 +197,17 @@ pub fn tasks(state: &FeState) -> ResultSet {
         let found = views(state).find(|(_, table, _)| table.id == task.table_id);
         let Some((db, table, _)) = found else { continue };
         let is_done = task.finish_time > 0;
-        let partitions = if task.wrote { format!("[\"{}\"]", table.name) } else { "[]".to_owned() };
+        let list = |names: &[String]| {
+            let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+            format!("[{}]", names.join(","))
+        };
+        let (done, needed) = (task.completed.len(), task.needed.len());
+        let percent = if needed == 0 { 0.0 } else { 100.0 * done as f64 / needed as f64 };
+        let mode = match needed {
+            0 => "NOT_REFRESH",
+            all if all == task.total => "COMPLETE",
+            _ => "PARTIAL",
+        };
         result.rows.push(vec![
             text(task.id),
             text(table.id),
@@ -215,10 +226,10 @@ pub fn tasks(state: &FeState) -> ResultSet {
                 "{{\"triggerMode\":\"MANUAL\",\"isComplete\":{}}}",
                 task.method == crate::sql::RefreshMethod::Complete
             )),
-            text(if task.wrote { "COMPLETE" } else { "NOT_REFRESH" }),
-            text(&partitions),
-            text(&partitions),
-            text(if task.wrote { "100.00% (1/1)" } else { "0.00% (0/0)" }),
+            text(mode),
+            text(list(&task.needed)),
+            text(list(&task.completed)),
+            text(format!("{percent:.2}% ({done}/{needed})")),
             None,
         ]);
     }

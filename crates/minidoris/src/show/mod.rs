@@ -131,7 +131,7 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::Partitions { temporary, table } => {
             let state = state();
             let (_, table) = tables::olap(&state, session, table)?;
-            Ok(partitions::rows(cluster, table, *temporary))
+            Ok(partitions::rows(cluster, &state, table, *temporary))
         }
         ShowKind::Variables { global } => Ok(crate::dispatch::variables::rows(cluster, session, *global)),
         ShowKind::Tablet(id) => Ok(partitions::tablet(&state(), *id)),

@@ -61,20 +61,32 @@ pub const TABLET_COLUMNS: [&str; 23] = [
 ];
 
 /// The partitions of a table, formal ones in the order of their ranges.
-pub fn rows(cluster: &ClusterInner, table: &OlapTable, temporary: bool) -> ResultSet {
+pub fn rows(cluster: &ClusterInner, state: &FeState, table: &OlapTable, temporary: bool) -> ResultSet {
     let mut result = ResultSet::new(&COLUMNS);
     let partitions: Vec<&Partition> =
         if temporary { table.temp_partitions.values().collect() } else { sorted_partitions(table) };
-    result.rows = partitions.into_iter().map(|partition| row(cluster, table, partition)).collect();
+    result.rows = partitions.into_iter().map(|partition| row(cluster, state, table, partition)).collect();
     result
 }
 
-fn row(cluster: &ClusterInner, table: &OlapTable, partition: &Partition) -> Vec<Option<String>> {
+fn row(
+    cluster: &ClusterInner,
+    state: &FeState,
+    table: &OlapTable,
+    partition: &Partition,
+) -> Vec<Option<String>> {
     let distribution = match &partition.distribution.kind {
         DistributionKind::Hash(columns) => columns.join(", "),
         DistributionKind::Random => "RANDOM".to_owned(),
     };
     let (bytes, row_count) = statistics(cluster, table, partition);
+    let (is_in_sync, unsynced) = match &table.async_view {
+        None => (true, None),
+        Some(view) => (
+            view.is_partition_in_sync(state, table, partition),
+            cell(format!("[{}]", view.unsynced_tables(state, partition).join(", "))),
+        ),
+    };
     vec![
         cell(partition.id),
         cell(&partition.name),
@@ -94,8 +106,8 @@ fn row(cluster: &ClusterInner, table: &OlapTable, partition: &Partition) -> Vec<
         cell(false),
         cell(format!("tag.location.default: {}", partition.replication_num)),
         cell(true),
-        cell(true),
-        None,
+        cell(is_in_sync),
+        unsynced,
         cell(partition.next_version - 1),
         cell(row_count),
     ]

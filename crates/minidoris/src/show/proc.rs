@@ -31,7 +31,7 @@ pub fn run(cluster: &ClusterInner, session: &Session, path: &str) -> SqlResult<R
                     let table = find(db.tables.values(), table, Table::id, Table::name)
                         .ok_or_else(|| SqlError::general(format!("Unknown table '{table}'")))?;
                     match table {
-                        Table::Olap(table) => table_path(cluster, table, rest, path),
+                        Table::Olap(table) => table_path(cluster, state, table, rest, path),
                         Table::View(_) => Ok(ResultSet::new(&["Nodes"])),
                     }
                 }
@@ -146,7 +146,13 @@ fn tables_of(state: &FeState, db: &Database) -> ResultSet {
     result
 }
 
-fn table_path(cluster: &ClusterInner, table: &OlapTable, rest: &[&str], path: &str) -> SqlResult<ResultSet> {
+fn table_path(
+    cluster: &ClusterInner,
+    state: &FeState,
+    table: &OlapTable,
+    rest: &[&str],
+    path: &str,
+) -> SqlResult<ResultSet> {
     match rest {
         [] => {
             let mut result = ResultSet::new(&["Nodes"]);
@@ -155,8 +161,8 @@ fn table_path(cluster: &ClusterInner, table: &OlapTable, rest: &[&str], path: &s
                 .to_vec();
             Ok(result)
         }
-        ["partitions"] => Ok(partitions::rows(cluster, table, false)),
-        ["temp_partitions"] => Ok(partitions::rows(cluster, table, true)),
+        ["partitions"] => Ok(partitions::rows(cluster, state, table, false)),
+        ["temp_partitions"] => Ok(partitions::rows(cluster, state, table, true)),
         [kind @ ("partitions" | "temp_partitions"), wanted, rest @ ..] => {
             let all = if *kind == "partitions" { &table.partitions } else { &table.temp_partitions };
             let partition = find(all.values(), wanted, |partition| partition.id, |partition| &partition.name)

@@ -60,7 +60,8 @@ pub fn element(value: &Typed, key: &Typed) -> SqlResult<Typed> {
         to_text(&key.sql, key.ty)
     );
     let mut found = convert(&Typed::new(text, Type::Text), Type::of(&data_type));
-    found.column = Some(Arc::new(ColumnOrigin { data_type, nullable: true, text_parser: None }));
+    found.column =
+        Some(Arc::new(ColumnOrigin { data_type, nullable: true, text_parser: None, source: None }));
     Ok(found)
 }
 

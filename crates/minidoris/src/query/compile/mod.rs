@@ -57,6 +57,8 @@ pub struct ColumnOrigin {
     pub nullable: bool,
     /// See [`matching::text_parser`].
     pub text_parser: Option<String>,
+    /// The id of its table, and its name there.
+    pub source: Option<(i64, String)>,
 }
 
 /// A query ready to run, with its result columns.

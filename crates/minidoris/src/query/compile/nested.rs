@@ -87,7 +87,8 @@ fn element(value: &Typed) -> String {
 }
 
 fn made(sql: String, data_type: String) -> Typed {
-    let column = ColumnOrigin { data_type: DataType::Complex(data_type), nullable: true, text_parser: None };
+    let data_type = DataType::Complex(data_type);
+    let column = ColumnOrigin { data_type, nullable: true, text_parser: None, source: None };
     Typed { column: Some(Arc::new(column)), ..Typed::new(sql, Type::Text) }
 }
 

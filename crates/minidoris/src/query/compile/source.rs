@@ -250,6 +250,7 @@ impl Compiler<'_> {
                         data_type: known.data_type.clone(),
                         nullable: known.nullable,
                         text_parser: text_parser(table, &known.name),
+                        source: Some((table.id, known.name.clone())),
                     }));
                 }
                 rename(&mut relation, alias);

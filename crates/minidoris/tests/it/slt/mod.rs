@@ -41,6 +41,7 @@ macro_rules! files {
 files!(
     alter_heavy,
     alter_light,
+    async_partitions,
     async_views,
     binlog_properties,
     binlogs,
