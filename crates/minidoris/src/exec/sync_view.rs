@@ -132,7 +132,9 @@ impl Plan<'_> {
         let mut items: Vec<Item> = Vec::new();
         for item in &select.projection {
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-                return Err(SqlError::general(format!("The materialized view does not support {item}")));
+                return Err(SqlError::general(
+                    "The materialized view currently does not support * in select statement",
+                ));
             };
             let item = self.item(expr)?;
             if items.iter().any(|known| known.name() == item.name()) {

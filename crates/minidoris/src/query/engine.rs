@@ -29,6 +29,7 @@ pub struct TableSource {
     /// The table's name inside SQLite.
     pub name: String,
     table_id: i64,
+    index_id: i64,
     schema: Arc<TabletSchema>,
     partitions: Vec<SourcePartition>,
     /// Whether the columns that Doris hides are read, see [`hidden`].
@@ -99,6 +100,7 @@ impl TableSource {
         Self {
             name,
             table_id: table.id,
+            index_id: index.id,
             schema: Arc::new(TabletSchema::of(table, index)),
             partitions: partitions.iter().map(partition).collect(),
             hidden: false,
@@ -114,6 +116,11 @@ impl TableSource {
 
     pub fn table_id(&self) -> i64 {
         self.table_id
+    }
+
+    /// The base index, unless the query names another one.
+    pub fn index_id(&self) -> i64 {
+        self.index_id
     }
 
     /// Whether the query looks into the partition.

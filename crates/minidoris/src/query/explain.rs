@@ -76,7 +76,8 @@ pub fn plan(cluster: &ClusterInner, query: &Query, compiled: &Compiled, tables: 
     for (at, source) in tables.iter().enumerate() {
         let found = state.databases.values().find_map(|db| Some((db, db.tables.get(&source.table_id())?)));
         let Some((db, Table::Olap(table))) = found else { continue };
-        let index = chosen_index(table, query, &tokens);
+        let named = table.indexes.get(&source.index_id()).filter(|index| index.id != table.base_index_id);
+        let index = named.unwrap_or_else(|| chosen_index(table, query, &tokens));
         let partitions: Vec<_> =
             table.partitions.values().filter(|partition| source.reads(partition.id)).collect();
         let names: Vec<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();

@@ -221,6 +221,20 @@ fn nested(connection: &Connection) -> Result<()> {
     scalar(connection, "nested_size", 1, |context| {
         cell(complex::size(&text_of(context, 0)?).and_then(|size| i64::try_from(size).ok()))
     })?;
+    scalar(connection, "count_to", 1, |context| {
+        let numbers: Vec<String> =
+            (1..=context.get::<i64>(0)?.min(1_000_000)).map(|n| n.to_string()).collect();
+        cell(Some(format!("[{}]", numbers.join(","))))
+    })?;
+    scalar(connection, "split_size", 2, |context| {
+        let (text, separator) = (text_of(context, 0)?, text_of(context, 1)?);
+        cell(i64::try_from(text.split(&separator).count()).ok())
+    })?;
+    scalar(connection, "split_part", 3, |context| {
+        let (text, separator) = (text_of(context, 0)?, text_of(context, 1)?);
+        let at = usize::try_from(context.get::<i64>(2)?).ok().and_then(|at| at.checked_sub(1));
+        cell(at.and_then(|at| text.split(&separator).nth(at)).map(str::to_owned))
+    })?;
     scalar(connection, "map_part", 3, |context| {
         let (name, data_type) = (context.get::<String>(0)?, context.get::<String>(1)?);
         cell(complex::map_part(&data_type, &text_of(context, 2)?, name == "map_keys"))

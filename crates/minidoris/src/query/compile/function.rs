@@ -198,6 +198,7 @@ impl Compiler<'_> {
             "right" => typed(format!("substr({}, -{})", text(0)?, int(1)?), Type::Text),
             "instr" => typed(format!("instr({}, {})", text(0)?, text(1)?), Type::Int),
             "locate" => typed(format!("instr({}, {})", text(1)?, text(0)?), Type::Int),
+            "split_part" => typed(format!("split_part({}, {}, {})", text(0)?, text(1)?, int(2)?), Type::Text),
             "md5" => typed(format!("md5_hex({})", text(0)?), Type::Text),
             "uuid" => typed("uuid()".to_owned(), Type::Text),
             "rand" | "random" => typed(

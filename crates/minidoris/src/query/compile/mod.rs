@@ -10,6 +10,7 @@ mod dialect;
 mod element;
 mod expression;
 mod function;
+mod lateral;
 mod matching;
 mod nested;
 mod scope;

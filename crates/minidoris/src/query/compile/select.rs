@@ -159,11 +159,14 @@ impl Compiler<'_> {
         select: &Select,
         order: &[(&Expr, &str)],
     ) -> SqlResult<Body> {
-        if select.qualify.is_some() || select.into.is_some() || !select.lateral_views.is_empty() {
+        if select.qualify.is_some() || select.into.is_some() {
             return Err(unsupported("this form of SELECT"));
         }
         let mut scope = Scope { parent, ..Scope::default() };
-        let from = self.from(&mut scope, &select.from)?;
+        let mut from = self.from(&mut scope, &select.from)?;
+        for view in &select.lateral_views {
+            from.push_str(&self.lateral_view(&mut scope, view)?);
+        }
         let items = self.items(&scope, &select.projection)?;
         scope.aliases = items.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let mut sql = "SELECT ".to_owned();
