@@ -79,6 +79,15 @@ impl TableRoute {
         }
     }
 
+    pub fn target_name(&self) -> &str {
+        &self.target_name
+    }
+
+    /// The range of an upstream partition.
+    pub fn source_range(&self, partition_id: i64) -> Option<&str> {
+        self.source.get(&partition_id).map(|partition| partition.range.as_str())
+    }
+
     /// The visible versions of a partition, upstream and downstream, when the metadata was read.
     pub fn versions(&self, record: &PartitionRecord, temporary: Option<&str>) -> Option<(i64, i64)> {
         let source = self.source.get(&record.partition_id)?;
@@ -118,7 +127,7 @@ impl TableRoute {
         let target = self.target(record, temporary)?;
         let mut tablets = Vec::new();
         for index in &target.indexes {
-            let from = self.source_index(source, index, index_ids)?;
+            let from = self.source_index(source, target, index, index_ids)?;
             if from.tablets.len() != index.tablets.len() {
                 return Err(RouteError::TabletCount {
                     index: index.name.clone(),
@@ -143,16 +152,104 @@ impl TableRoute {
     fn source_index<'a>(
         &self,
         source: &'a PartitionMeta,
+        to: &'a PartitionMeta,
         target: &IndexMeta,
         index_ids: Option<&[i64]>,
     ) -> Result<&'a IndexMeta, RouteError> {
-        let wanted = self.source_index_name(&target.name);
-        source
-            .indexes
-            .iter()
-            .find(|index| index.name == wanted)
-            .filter(|index| index_ids.is_none_or(|ids| ids.contains(&index.id)))
+        self.written(source, target, index_ids)
+            .or_else(|| self.renamed(source, to, target, index_ids?))
             .ok_or_else(|| RouteError::SourceIndexMissing { index: target.name.clone() })
+    }
+
+    /// The upstream index of that name, if the load wrote it.
+    fn written<'a>(
+        &self,
+        source: &'a PartitionMeta,
+        target: &IndexMeta,
+        index_ids: Option<&[i64]>,
+    ) -> Option<&'a IndexMeta> {
+        let wanted = self.source_index_name(&target.name);
+        let named = source.indexes.iter().find(|index| index.name == wanted);
+        named.filter(|index| index_ids.is_none_or(|ids| ids.contains(&index.id)))
+    }
+
+    /// What a load wrote and the target does not have, and the other way round: indexes that were dropped or renamed
+    /// upstream since.
+    fn unmatched<'a>(
+        &self,
+        source: &'a PartitionMeta,
+        target: &'a PartitionMeta,
+        index_ids: &[i64],
+    ) -> (Vec<&'a IndexMeta>, Vec<&'a IndexMeta>) {
+        let is_matched = |index: &IndexMeta| {
+            let mut targets = target.indexes.iter();
+            targets
+                .any(|to| self.written(source, to, Some(index_ids)).is_some_and(|from| from.id == index.id))
+        };
+        let is_written = |index: &&IndexMeta| {
+            index_ids.contains(&index.id) && !index.name.starts_with(SHADOW_PREFIX) && !is_matched(index)
+        };
+        let is_missing = |index: &&IndexMeta| self.written(source, index, Some(index_ids)).is_none();
+        (
+            source.indexes.iter().filter(is_written).collect(),
+            target.indexes.iter().filter(is_missing).collect(),
+        )
+    }
+
+    /// A rollup that has another name upstream by now: the only one that is left on either side, when all that the
+    /// load wrote is still there.
+    fn renamed<'a>(
+        &self,
+        source: &'a PartitionMeta,
+        to: &'a PartitionMeta,
+        target: &IndexMeta,
+        index_ids: &[i64],
+    ) -> Option<&'a IndexMeta> {
+        let is_there = |id: &i64| source.indexes.iter().any(|index| index.id == *id);
+        match self.unmatched(source, to, index_ids) {
+            (from, to)
+                if from.len() == 1
+                    && to.len() == 1
+                    && to[0].id == target.id
+                    && self.is_rollup(to[0])
+                    && index_ids.iter().all(is_there) =>
+            {
+                Some(from[0])
+            }
+            (_, _) => None,
+        }
+    }
+
+    /// The rollups of the target that were dropped upstream since a load into this partition; none unless that explains
+    /// everything that is missing.
+    pub fn dropped_since(
+        &self,
+        record: &PartitionRecord,
+        index_ids: &[i64],
+        is_dropped: impl Fn(i64) -> bool,
+    ) -> Vec<String> {
+        let (Some(source), Ok(target)) = (self.source.get(&record.partition_id), self.target(record, None))
+        else {
+            return Vec::new();
+        };
+        let (written, missing) = self.unmatched(source, target, index_ids);
+        let gone: Vec<i64> = index_ids
+            .iter()
+            .copied()
+            .filter(|id| source.indexes.iter().all(|index| index.id != *id))
+            .collect();
+        let is_explained = written.is_empty()
+            && gone.iter().all(|id| is_dropped(*id))
+            && gone.len() >= missing.len()
+            && missing.iter().all(|index| self.is_rollup(index));
+        if !is_explained {
+            return Vec::new();
+        }
+        missing.into_iter().map(|index| index.name.clone()).collect()
+    }
+
+    fn is_rollup(&self, target: &IndexMeta) -> bool {
+        target.name != self.target_name && !target.name.starts_with(SHADOW_PREFIX)
     }
 
     /// Base indexes carry the table's name, shadow ones that of their origin behind a prefix.
@@ -268,6 +365,50 @@ mod tests {
             TableRoute::new(source, rollup, &[]).tablets(&record(10, "r"), None, None),
             Err(RouteError::SourceIndexMissing { index: "gone".to_owned() })
         );
+    }
+
+    /// A table whose target has the rollups `r` and `s`, with the ids 12 and 13 upstream; it has these indexes now.
+    fn since(now: &[(i64, &str)]) -> TableRoute {
+        let tablets = |id: i64| [(id + 100, &[1_i64][..])];
+        let source = now.iter().map(|(id, name)| index(*id, name, &tablets(*id))).collect();
+        let target = [(31, "a"), (32, "r"), (33, "s")];
+        let target = target.iter().map(|(id, name)| index(*id, name, &tablets(*id))).collect();
+        TableRoute::new(table(1, "a", 10, "", source), table(2, "a", 30, "", target), &[])
+    }
+
+    #[test]
+    fn a_rollup_that_was_renamed_is_the_one_that_is_left() {
+        let ids = |route: &TableRoute, index_ids: &[i64]| {
+            let tablets = route.tablets(&record(10, ""), None, Some(index_ids));
+            tablets
+                .map(|tablets| tablets.iter().map(|t| (t.source_tablet_id, t.tablet_id)).collect::<Vec<_>>())
+        };
+        let route = since(&[(11, "a"), (12, "new"), (13, "s")]);
+        assert_eq!(ids(&route, &[11, 12, 13]), Ok(vec![(111, 131), (112, 132), (113, 133)]));
+        // One of that name was made since; it is another one.
+        let route = since(&[(11, "a"), (12, "new"), (13, "s"), (14, "r")]);
+        assert_eq!(ids(&route, &[11, 12, 13]), Ok(vec![(111, 131), (112, 132), (113, 133)]));
+        // Which is which cannot be told.
+        for now in [&[(11, "a"), (12, "x"), (13, "y")][..], &[(11, "a"), (12, "x")]] {
+            assert!(ids(&since(now), &[11, 12, 13]).is_err(), "{now:?}");
+        }
+    }
+
+    #[test]
+    fn rollups_that_were_dropped_since_explain_what_is_missing() {
+        let dropped = |now: &[(i64, &str)], index_ids: &[i64], dropped: &[i64]| {
+            since(now).dropped_since(&record(10, ""), index_ids, |id| dropped.contains(&id))
+        };
+        assert_eq!(dropped(&[(11, "a"), (13, "s")], &[11, 12, 13], &[12]), ["r"]);
+        assert_eq!(dropped(&[(11, "a")], &[11, 12, 13], &[12, 13]), ["r", "s"]);
+        let none: [&str; 0] = [];
+        // It is not reported, not all of it is, another one was renamed, or the base was made anew.
+        assert_eq!(dropped(&[(11, "a"), (13, "s")], &[11, 12, 13], &[]), none);
+        assert_eq!(dropped(&[(11, "a")], &[11, 12, 13], &[12]), none);
+        assert_eq!(dropped(&[(11, "a"), (13, "y")], &[11, 12, 13], &[12]), none);
+        assert_eq!(dropped(&[(21, "a"), (13, "s")], &[11, 12, 13], &[11, 12]), none);
+        // The load did not write what the target has.
+        assert_eq!(dropped(&[(11, "a"), (13, "s")], &[11, 13], &[]), none);
     }
 
     #[test]

@@ -61,7 +61,7 @@ async fn statements(shell: &Shell, table: &TableMedia) -> Result<Vec<String>> {
 }
 
 /// The partitions of a table without its temporary ones, which the metadata does not tell apart.
-async fn formal<'a, C: Cluster + ?Sized>(
+pub(super) async fn formal<'a, C: Cluster + ?Sized>(
     cluster: &C,
     database: &str,
     table: &'a TableMeta,

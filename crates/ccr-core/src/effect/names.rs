@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::absence::table_names;
-use super::downstream;
 use super::patience::Patience;
 use crate::error::{Error, Origin, Result};
 use crate::job::NO_TARGET;
@@ -111,7 +110,7 @@ async fn until_done(
                 let executed = shell.ctx.downstream.execute(Some(shell.target_database()), &sql).await;
                 match executed {
                     Ok(()) => Ok(false),
-                    Err(failure) => Err(patience.judge(shell, downstream(failure)).await),
+                    Err(failure) => Err(patience.judge(shell, failure).await),
                 }
             })
             .await?;

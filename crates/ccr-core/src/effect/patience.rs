@@ -7,8 +7,10 @@
 use std::time::Duration;
 
 use doris_types::call::MetaFilter;
+use doris_types::failure::{Cause, Failure};
 use parking_lot::Mutex;
 
+use super::downstream;
 use crate::error::{Disposition, Error};
 use crate::runner::shell::Shell;
 
@@ -30,8 +32,11 @@ impl Patience {
         Self { limit: Some(limit), ..Self::endless() }
     }
 
-    /// Says of an error whether it is to be repeated, or has lasted for too long.
-    pub async fn judge(&self, shell: &Shell, error: Error) -> Error {
+    /// Says of a failure whether it is to be repeated, or has lasted for too long. One that has not reached a
+    /// frontend tells nothing of the statement.
+    pub async fn judge(&self, shell: &Shell, failure: Failure) -> Error {
+        let has_arrived = !matches!(failure.cause, Cause::Connect { .. } | Cause::NoMaster { .. });
+        let error = downstream(failure);
         let passes = match error.disposition {
             Disposition::Retry
             | Disposition::RetryElsewhere
@@ -39,7 +44,7 @@ impl Patience {
             | Disposition::RestartTxn => true,
             Disposition::PartialSync | Disposition::Isolate | Disposition::Block | Disposition::Stop => false,
         };
-        let Some(limit) = self.limit.filter(|_| passes) else { return error };
+        let Some(limit) = self.limit.filter(|_| passes && has_arrived) else { return error };
         let now_ms = shell.now_ms();
         let since_ms = *self.since_ms.lock().get_or_insert(now_ms);
         if Duration::from_millis(now_ms.abs_diff(since_ms)) < limit {

@@ -39,6 +39,10 @@ struct Known {
     is_gone: bool,
     /// Partitions that are proven to be dropped upstream.
     gone_partitions: HashSet<i64>,
+    /// The route of before it was forgotten: it knows the ranges of partitions that are gone since.
+    former: Option<Arc<TableRoute>>,
+    /// The ranges of partitions that were gone when a route was read.
+    ranges: HashMap<i64, String>,
     /// Held by the one who reads the route.
     reading: Arc<tokio::sync::Mutex<()>>,
 }
@@ -97,14 +101,26 @@ impl Routes {
         })
     }
 
-    pub fn partition_is_gone(&self, source_id: i64, partition_id: i64) {
-        self.tables.lock().entry(source_id).or_default().gone_partitions.insert(partition_id);
+    pub fn partition_is_gone(&self, source_id: i64, partition_id: i64, range: &str) {
+        let mut tables = self.tables.lock();
+        let known = tables.entry(source_id).or_default();
+        known.gone_partitions.insert(partition_id);
+        known.ranges.insert(partition_id, range.to_owned());
+    }
+
+    /// The range of an upstream partition that was seen.
+    pub fn range_of(&self, source_id: i64, partition_id: i64) -> Option<String> {
+        let tables = self.tables.lock();
+        let known = tables.get(&source_id)?;
+        let routes = [&known.route, &known.former];
+        let seen = routes.into_iter().flatten().find_map(|route| route.source_range(partition_id));
+        seen.map(str::to_owned).or_else(|| known.ranges.get(&partition_id).cloned())
     }
 
     pub fn forget(&self, source_id: i64) {
         if let Some(known) = self.tables.lock().get_mut(&source_id) {
-            let reading = Arc::clone(&known.reading);
-            *known = Known { reading, ..Known::default() };
+            let Known { route, former, ranges, reading, .. } = std::mem::take(known);
+            *known = Known { former: route.or(former), ranges, reading, ..Known::default() };
         }
     }
 

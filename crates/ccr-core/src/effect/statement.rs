@@ -13,7 +13,8 @@ use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::absence::table_names;
 use super::patience::Patience;
-use super::{downstream, medium, names};
+use super::routes::Routes;
+use super::{downstream, medium, names, partition};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Lane, LinkEffect, TableLink};
 use crate::plan::{Refused, Repeated, Statement};
@@ -46,6 +47,7 @@ pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
         | Statement::ReplaceTable { .. }
         | Statement::Execute { .. }
         | Statement::Try { .. }
+        | Statement::Partitions { .. }
         | Statement::SetMedium { .. } => Ok(()),
     }
 }
@@ -67,6 +69,7 @@ pub(crate) async fn ensure_absent(shell: &Shell, name: &str) -> Result<()> {
 /// may have taken effect.
 pub(crate) async fn run(
     shell: &Shell,
+    routes: &Routes,
     commit_seq: i64,
     statement: &Statement,
     in_doubt: bool,
@@ -151,6 +154,11 @@ pub(crate) async fn run(
             tracing::info!(commit_seq, table = source_id, %error, "refused, the table will be copied");
             Err(Error::partial_sync(error.origin, error.code, error.message))
         }
+        Statement::Partitions { source_id, target_id, change } => {
+            let (doubt, ids) = ((commit_seq, in_doubt), (*source_id, *target_id));
+            partition::change(shell, routes, doubt, ids, change, patience).await?;
+            Ok(LinkEffect::None)
+        }
         Statement::SetMedium { tables } => {
             let mut failing = None;
             for table in tables {
@@ -226,18 +234,14 @@ async fn create(shell: &Shell, sql: &str, lost: &AtomicBool, patience: &Patience
     let refusals = AtomicU32::new(0);
     shell
         .retry(async || {
-            let (error, is_answer) = match attempt(shell, sql, lost, &CREATED).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => {
-                    let is_answer = matches!(failure.cause, Cause::Sql { .. });
-                    (downstream(failure), is_answer)
-                }
-            };
+            let Err(failure) = attempt(shell, sql, lost, &CREATED).await else { return Ok(()) };
+            let is_answer = matches!(failure.cause, Cause::Sql { .. });
             let refusals = refusals.fetch_add(u32::from(is_answer), Ordering::Relaxed) + u32::from(is_answer);
+            let error = patience.judge(shell, failure).await;
             Err(if refusals >= CREATE_TRIES && error.disposition != Disposition::Stop {
                 Error { disposition: Disposition::Block, ..error }
             } else {
-                patience.judge(shell, error).await
+                error
             })
         })
         .await
@@ -256,7 +260,7 @@ pub(super) async fn execute(
     shell
         .retry(async || match attempt(shell, sql, &lost, repeated).await {
             Ok(()) => Ok(()),
-            Err(failure) => Err(patience.judge(shell, downstream(failure)).await),
+            Err(failure) => Err(patience.judge(shell, failure).await),
         })
         .await
 }
@@ -272,7 +276,8 @@ async fn attempt(
         return Ok(());
     };
     let (text, is_answer) = (failure.text(), matches!(failure.cause, Cause::Sql { .. }));
-    if is_answer && lost.load(Ordering::Relaxed) && repeated.is_shown_by(&text) {
+    let may_be_done = lost.load(Ordering::Relaxed) || repeated.is_believed_anyway();
+    if is_answer && may_be_done && repeated.is_shown_by(&text) {
         tracing::info!(answer = %text, "the statement was applied before");
         return Ok(());
     }

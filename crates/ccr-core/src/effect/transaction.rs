@@ -17,7 +17,7 @@ use super::ingest::{self, TabletWork};
 use super::label::{self, Begun, Choice, LABEL_TRUST_MS};
 use super::peers::Peers;
 use super::routes::{Found, Looked, Routes};
-use super::{downstream, look_for, sub_txn, upstream};
+use super::{downstream, look_for, rollup, sub_txn, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
@@ -266,7 +266,7 @@ async fn route_table(
         check_partitions_gone(shell, table, &gone).await?;
     }
     for partition in gone {
-        routes.partition_is_gone(table.source_id, partition.partition_id);
+        routes.partition_is_gone(table.source_id, partition.partition_id, &partition.range);
         tracing::info!(
             commit_seq,
             table = table.source_id,
@@ -274,7 +274,16 @@ async fn route_table(
             "left out, the partition was dropped upstream"
         );
     }
-    partitions_work(&route, table, present).map_err(|error| route_error(table, &error))
+    match partitions_work(&route, table, present.iter().copied()) {
+        Ok(work) => Ok(work),
+        Err(RouteError::SourceIndexMissing { .. })
+            if rollup::drop_first(shell, table, &route, &present).await? =>
+        {
+            let Looked::Route(route) = routes.read(shell, table).await? else { return Ok(Vec::new()) };
+            partitions_work(&route, table, present).map_err(|error| route_error(table, &error))
+        }
+        Err(error) => Err(route_error(table, &error)),
+    }
 }
 
 fn partitions_work<'a>(

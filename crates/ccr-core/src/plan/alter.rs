@@ -9,7 +9,7 @@ use doris_types::sql::{
 };
 
 use super::partition::unreadable;
-use super::{Block, Plan, Repeated, SkipReason, Statement, View, linked, partial};
+use super::{Block, PartitionChange, Plan, Repeated, SkipReason, Statement, View, linked, partial};
 use crate::change::Change;
 use crate::job::{LinkEffect, SyncType, TableLink};
 
@@ -113,12 +113,12 @@ pub(super) fn comment(change: &Change, record: &ModifyCommentRecord, view: View<
 
 pub(super) fn rename_partition(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
-    if record.old_partition_name.is_empty() {
-        return partial(change, record.table_id);
-    }
-    let (old, new) =
-        (quote_identifier(&record.old_partition_name), quote_identifier(&record.new_partition_name));
-    statement(record.table_id, link, view, &format!("RENAME PARTITION {old} {new}"), Repeated::RENAMED)
+    let (old, new) = (record.old_partition_name.clone(), record.new_partition_name.clone());
+    Plan::Statement(Statement::Partitions {
+        source_id: record.table_id,
+        target_id: link.target_id,
+        change: PartitionChange::Rename { partition_id: record.partition_id, old, new },
+    })
 }
 
 pub(super) fn rename_rollup(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
@@ -133,7 +133,8 @@ pub(super) fn rename_rollup(change: &Change, record: &RenameRecord, view: View<'
 pub(super) fn drop_rollup(change: &Change, record: &DropRollupRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
     let clause = format!("DROP ROLLUP {}", quote_identifier(&record.index_name));
-    statement(record.table_id, link, view, &clause, Repeated::DROPPED)
+    // An older load may have needed the drop before its turn.
+    statement(record.table_id, link, view, &clause, Repeated::ROLLUP_DROPPED)
 }
 
 pub(super) fn bucket_num(
@@ -163,7 +164,7 @@ pub(super) fn distribution_type(change: &Change, record: &RenameRecord, view: Vi
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
-    use super::super::{Plan, SkipReason, Statement};
+    use super::super::{PartitionChange, Plan, SkipReason, Statement};
     use crate::job::PartialSyncReason;
     use doris_types::record::BinlogType;
 
@@ -191,11 +192,6 @@ mod tests {
                 BinlogType::MODIFY_COMMENT,
                 r#"{"type":"TABLE","dbId":1,"tblId":10,"tblComment":"it's"}"#,
                 "ALTER TABLE `d2`.`t1` MODIFY COMMENT \"it's\"",
-            ),
-            (
-                BinlogType::RENAME_PARTITION,
-                r#"{"db":1,"tb":10,"p":5,"nP":"q","oP":"p"}"#,
-                "ALTER TABLE `d2`.`t1` RENAME PARTITION `p` `q`",
             ),
             (
                 BinlogType::DROP_ROLLUP,
@@ -237,9 +233,20 @@ mod tests {
     }
 
     #[test]
-    fn a_rename_without_the_old_name_copies_the_table() {
-        let plan = plan_of(60, BinlogType::RENAME_PARTITION, r#"{"db":1,"tb":10,"p":5,"nP":"q","oP":""}"#);
-        let reason = PartialSyncReason::Change { binlog_type: "RENAME_PARTITION".to_owned(), commit_seq: 60 };
+    fn a_partition_is_renamed_by_its_id() {
+        for old in ["p", ""] {
+            let data = format!(r#"{{"db":1,"tb":10,"p":5,"nP":"q","oP":"{old}"}}"#);
+            let (old, new) = (old.to_owned(), "q".to_owned());
+            let change = PartitionChange::Rename { partition_id: 5, old, new };
+            let expected = Statement::Partitions { source_id: 10, target_id: 110, change };
+            assert_eq!(plan_of(60, BinlogType::RENAME_PARTITION, &data), Plan::Statement(expected));
+        }
+    }
+
+    #[test]
+    fn a_rollup_renamed_without_the_old_name_copies_the_table() {
+        let plan = plan_of(60, BinlogType::RENAME_ROLLUP, r#"{"db":1,"tb":10,"ind":5,"nR":"q","oR":""}"#);
+        let reason = PartialSyncReason::Change { binlog_type: "RENAME_ROLLUP".to_owned(), commit_seq: 60 };
         assert_eq!(plan, Plan::PartialSync { source_ids: vec![10], reason });
     }
 }

@@ -18,7 +18,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doris_types::record::{PartitionRecord, Record};
+use doris_types::record::{DropPartitionRecord, PartitionRecord, Record, TruncateTableRecord};
 
 use crate::change::Change;
 use crate::job::{
@@ -194,9 +194,29 @@ pub enum Statement {
         repeated: Repeated,
         refused: Refused,
     },
+    /// Partitions of a table, which the target may have under other names.
+    Partitions {
+        source_id: i64,
+        target_id: i64,
+        change: PartitionChange,
+    },
     /// Partitions live elsewhere; those that the target does not have are passed over.
     SetMedium {
         tables: Vec<TableMedia>,
+    },
+}
+
+/// What becomes of partitions that exist.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PartitionChange {
+    Drop(DropPartitionRecord),
+    /// Some of them; the whole table needs no look at its partitions.
+    Truncate(TruncateTableRecord),
+    /// `old` is empty where an old FE does not say it.
+    Rename {
+        partition_id: i64,
+        old: String,
+        new: String,
     },
 }
 

@@ -10,7 +10,7 @@ use doris_types::record::{AddPartitionRecord, DropPartitionRecord};
 use doris_types::sql::{STORAGE_MEDIUM, add_partition_sql_with, drop_partition_sql};
 
 use super::alter::{alter_table, link_or_return, statement};
-use super::{Block, Plan, Refused, Repeated, SkipReason, Statement, View, linked};
+use super::{Block, PartitionChange, Plan, Refused, Repeated, SkipReason, Statement, View, linked};
 use crate::change::Change;
 use crate::job::LinkEffect;
 
@@ -55,7 +55,13 @@ pub(super) fn drop(change: &Change, record: &DropPartitionRecord, view: View<'_>
             let (sql, repeated) = (alter_table(link, view, &clause), Repeated::DROPPED);
             Plan::Statement(Statement::Execute { source_id, sql, effect, repeated })
         }
-        Ok(clause) => statement(record.table_id, link, view, &clause, Repeated::DROPPED),
+        // An old FE names it in the statement only.
+        Ok(clause) if name.is_empty() => statement(record.table_id, link, view, &clause, Repeated::DROPPED),
+        Ok(_) => Plan::Statement(Statement::Partitions {
+            source_id: record.table_id,
+            target_id: link.target_id,
+            change: PartitionChange::Drop(record.clone()),
+        }),
         Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
     }
 }

@@ -39,8 +39,8 @@ pub const POLICIES: [Policy; 27] = [
     ),
     policy(
         BinlogType::DROP_PARTITION,
-        "`ALTER TABLE … DROP PARTITION`, temporary or not",
-        "a temporary partition that the target does not have",
+        "`ALTER TABLE … DROP PARTITION` of the partition with that range, whatever its name; a temporary one by its name",
+        "a partition that the target does not have",
     ),
     policy(
         BinlogType::DROP_TABLE,
@@ -73,7 +73,7 @@ pub const POLICIES: [Policy; 27] = [
     ),
     policy(
         BinlogType::TRUNCATE_TABLE,
-        "`TRUNCATE TABLE`, of partitions where partitions were truncated",
+        "`TRUNCATE TABLE`, of partitions with the same ranges where partitions were truncated",
         "never",
     ),
     policy(
@@ -114,10 +114,14 @@ pub const POLICIES: [Policy; 27] = [
     ),
     policy(
         BinlogType::RENAME_PARTITION,
-        "`ALTER TABLE … RENAME PARTITION`; without the old name in the record the table is copied again",
-        "never",
+        "`ALTER TABLE … RENAME PARTITION` of the partition with that range; where neither its range nor its old name is known any more, the table is copied again",
+        "the partition has that name already, or another one has it, for names may differ",
     ),
-    policy(BinlogType::DROP_ROLLUP, "`ALTER TABLE … DROP ROLLUP`", "never"),
+    policy(
+        BinlogType::DROP_ROLLUP,
+        "`ALTER TABLE … DROP ROLLUP`, before its turn where an older load needs it",
+        "the target does not have it any more",
+    ),
     policy(
         BinlogType::RECOVER_INFO,
         "a recovered table is linked and copied; of a table with a recovered partition only that one is copied, while reads go on; the table is, when it changes meanwhile or has another name downstream",

@@ -11,6 +11,8 @@ pub enum Repeated {
     Accepted,
     /// By saying one of these texts.
     Says(&'static [&'static str]),
+    /// By saying one of these texts, also without an earlier try: somebody else may have done it before its turn.
+    Anyway(&'static [&'static str]),
     /// By saying that one of these temporary partitions does not exist.
     Lacks(Vec<String>),
 }
@@ -22,11 +24,19 @@ impl Repeated {
     /// What was to be dropped is gone.
     pub const DROPPED: Self = Self::Says(&["does not exist"]);
 
+    /// The same of a rollup, which an older load may have dropped before its turn.
+    pub const ROLLUP_DROPPED: Self = Self::Anyway(&["does not exist"]);
+
+    /// Whether the answer is believed also when no earlier one was lost.
+    pub fn is_believed_anyway(&self) -> bool {
+        matches!(self, Self::Anyway(_))
+    }
+
     /// Whether this answer shows it.
     pub fn is_shown_by(&self, answer: &str) -> bool {
         match self {
             Self::Accepted => false,
-            Self::Says(texts) => texts.iter().any(|text| answer.contains(text)),
+            Self::Says(texts) | Self::Anyway(texts) => texts.iter().any(|text| answer.contains(text)),
             Self::Lacks(names) => {
                 let is_named = |name: &String| {
                     [format!("[{name}]"), format!("'{name}'"), format!("`{name}`")]

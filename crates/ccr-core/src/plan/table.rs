@@ -9,7 +9,7 @@ use doris_types::sql::{
 
 use super::alter::link_or_return;
 use super::partition::unreadable;
-use super::{Plan, Repeated, SkipReason, Statement, View, linked};
+use super::{PartitionChange, Plan, Repeated, SkipReason, Statement, View, linked};
 use crate::change::Change;
 use crate::job::{LinkEffect, PartialSyncReason, SyncType};
 
@@ -89,6 +89,11 @@ pub(super) fn truncate(change: &Change, record: &TruncateTableRecord, view: View
     let link = link_or_return!(record.table_id, change, view);
     let table = qualified_name(&view.spec.dest.database, &link.target_name);
     match truncate_sql_tail(record) {
+        Ok(_) if !record.is_entire_table && !record.op.is_empty() => {
+            let (source_id, target_id) = (record.table_id, link.target_id);
+            let change = PartitionChange::Truncate(record.clone());
+            Plan::Statement(Statement::Partitions { source_id, target_id, change })
+        }
         Ok(tail) => Plan::Statement(Statement::Execute {
             source_id: record.table_id,
             sql: format!("TRUNCATE TABLE {table} {tail}").trim_end().to_owned(),

@@ -10,6 +10,7 @@ mod guard;
 mod lanes;
 mod options;
 mod ordering;
+mod partitions;
 mod pauses;
 mod quarantine;
 mod random;

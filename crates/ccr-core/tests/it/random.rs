@@ -67,6 +67,7 @@ async fn play(seed: u64) {
         world.async_polls = random.chance(30).then_some(2);
         world.transactions.publish_late = u32::from(random.chance(20));
         world.hides_drops = random.chance(10);
+        world.hides_old_names = random.chance(30);
         if random.chance(25) {
             let slow = [random.number(2_000), random.number(2_000)];
             world.plan.slow.insert("target.execute", slow);
@@ -158,7 +159,15 @@ fn work(world: &mut Inner, random: &mut Random) {
     let followed = world.only_table.as_ref().is_some_and(|(source, _)| source == name);
     let partitions: Vec<String> = table.partitions.iter().map(|partition| partition.name.clone()).collect();
     let one = |random: &mut Random| random.pick(&partitions).clone();
-    match random.below(32) {
+    match random.below(34) {
+        32 if table.is_partitioned => {
+            let old = one(random);
+            let is_temporary = table.partitions.iter().any(|one| one.name == old && one.is_temporary);
+            let new = format!("{}r", old.trim_end_matches('r'));
+            if !is_temporary && !partitions.contains(&new) {
+                world.rename_partition(name, &old, &new);
+            }
+        }
         0 if random.chance(50) && !followed => world.drop_table(name),
         1 | 26 if table.is_partitioned && partitions.len() > 1 => world.drop_partition(name, &one(random)),
         2 if table.is_partitioned => {

@@ -331,7 +331,7 @@ impl Stream<'_> {
         };
         let target_id = link.target_id;
         let drop = Statement::DropTable { source_id, target_id };
-        statement::run(&shell, cursor, &drop, false, &Patience::endless()).await?;
+        statement::run(&shell, &self.routes, cursor, &drop, false, &Patience::endless()).await?;
         self.settle_recording().await?;
         self.forget_lane(source_id);
         self.job.apply(Event::TableVanished { source_id }).await?;

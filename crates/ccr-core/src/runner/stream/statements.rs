@@ -70,11 +70,11 @@ impl Stream<'_> {
             self.replays.remove(&source_id);
             self.copies.remove(&source_id);
         }
-        let (shell, patience) = (Arc::clone(&self.shell), self.patience(track, &statement));
-        let act =
-            Box::pin(
-                async move { statement::run(&shell, commit_seq, &statement, in_doubt, &patience).await },
-            );
+        let (shell, routes) = (Arc::clone(&self.shell), Arc::clone(&self.routes));
+        let patience = self.patience(track, &statement);
+        let act = Box::pin(async move {
+            statement::run(&shell, &routes, commit_seq, &statement, in_doubt, &patience).await
+        });
         match track {
             TrackId::Main => self.main.act(change, act),
             TrackId::Table(source_id) => {
@@ -204,6 +204,7 @@ impl Stream<'_> {
             | Statement::DropView { .. }
             | Statement::Execute { .. }
             | Statement::Try { .. }
+            | Statement::Partitions { .. }
             | Statement::SetMedium { .. } => {}
         }
     }
@@ -286,6 +287,7 @@ fn ends(statement: &Statement) -> Option<i64> {
         | Statement::RenameTable { .. }
         | Statement::Execute { .. }
         | Statement::Try { .. }
+        | Statement::Partitions { .. }
         | Statement::SetMedium { .. } => None,
     }
 }
@@ -300,6 +302,7 @@ fn named_tables(statement: &Statement) -> Vec<i64> {
         | Statement::DropView { .. }
         | Statement::Execute { .. }
         | Statement::Try { .. }
+        | Statement::Partitions { .. }
         | Statement::SetMedium { .. } => Vec::new(),
     }
 }

@@ -70,10 +70,16 @@ impl Inner {
                 // The rows of before a restore are gone.
                 let is_restored =
                     self.upstream_restores.has_restored(id) || self.upstream_restores.has_replaced(id);
-                is_restored || is_forgotten || changed.is_some_and(|changed| changed > commit_seq) || {
-                    // A change that a partition may have come with.
-                    message.contains("copied by itself") && !self.journal.recovered.is_empty()
-                }
+                // An old FE does not say what was renamed, and it is gone.
+                let is_nameless = message.contains("was renamed") && self.hides_old_names;
+                is_restored
+                    || is_forgotten
+                    || is_nameless
+                    || changed.is_some_and(|changed| changed > commit_seq)
+                    || {
+                        // A change that a partition may have come with.
+                        message.contains("copied by itself") && !self.journal.recovered.is_empty()
+                    }
             }
             PartialSyncReason::Recovered(Recovered { commit_seq, .. }) => {
                 self.journal.recovered.contains(commit_seq)

@@ -107,6 +107,8 @@ pub struct Inner {
     pub stale_answers: u32,
     /// The upstream FE is too old to say what was dropped.
     pub hides_drops: bool,
+    /// The upstream FE is too old to say what a partition was called before.
+    pub hides_old_names: bool,
     /// The job applies each table's changes in their own order.
     pub by_table: bool,
     /// A table job: its table upstream and downstream.

@@ -49,6 +49,11 @@ pub enum Ddl {
         table: String,
         name: String,
     },
+    RenamePartition {
+        table: String,
+        name: String,
+        to: String,
+    },
     RenameTable {
         table: String,
         name: String,
@@ -79,6 +84,7 @@ impl Ddl {
             | Self::AddPartition { table, .. }
             | Self::ReplacePartition { table, .. }
             | Self::DropPartition { table, .. }
+            | Self::RenamePartition { table, .. }
             | Self::RenameTable { table, .. }
             | Self::Truncate { table, .. }
             | Self::SetMedium { table, .. } => Some(table),
@@ -151,6 +157,10 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
         }
         if words.take("DROP PARTITION IF EXISTS") || words.take("DROP TEMPORARY PARTITION IF EXISTS") {
             return Some(Ddl::DropPartition { table, name: words.identifier()? });
+        }
+        if words.take("RENAME PARTITION") {
+            let (name, to) = (words.identifier()?, words.identifier()?);
+            return Some(Ddl::RenamePartition { table, name, to });
         }
         if words.take("RENAME") {
             return Some(Ddl::RenameTable { table, name: words.identifier()? });

@@ -51,6 +51,7 @@ impl Inner {
             | Ddl::ReplaceTable { table, .. }
             | Ddl::AddPartition { table, .. }
             | Ddl::DropPartition { table, .. }
+            | Ddl::RenamePartition { table, .. }
             | Ddl::ReplacePartition { table, .. }
             | Ddl::RenameTable { table, .. }
             | Ddl::SetMedium { table, .. }
@@ -150,6 +151,15 @@ impl Inner {
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
                 table.partitions.retain(|partition| partition.name != name);
             }
+            Ddl::RenamePartition { table, name, to } => {
+                let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
+                if table.partitions.iter().any(|partition| partition.name == to) {
+                    return Err(refusal(1105, format!("Partition name[{to}] is already used")));
+                }
+                let found = table.partitions.iter_mut().find(|partition| partition.name == name);
+                let missing = || refusal(1105, format!("Partition[{name}] does not exist"));
+                found.ok_or_else(missing)?.name = to;
+            }
             Ddl::SetMedium { table, partitions, medium } => {
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
                 for name in partitions {
@@ -167,6 +177,11 @@ impl Inner {
             }
             Ddl::Truncate { table, partitions } => {
                 let mut found = self.target.table(&table).cloned().ok_or_else(|| unknown(&table))?;
+                let missing =
+                    |name: &&String| found.partitions.iter().all(|partition| partition.name != **name);
+                if let Some(name) = partitions.iter().find(missing) {
+                    return Err(refusal(1105, format!("Partition {name} does not exist")));
+                }
                 for partition in &mut found.partitions {
                     let is_meant = partitions.is_empty() || partitions.contains(&partition.name);
                     if is_meant && !partition.is_temporary {

@@ -445,6 +445,24 @@ impl Inner {
         self.emit(seq, &Record::RenameTable(record));
     }
 
+    /// RENAME PARTITION; old FEs do not write the old name.
+    pub fn rename_partition(&mut self, table: &str, from: &str, to: &str) {
+        let seq = self.journal_id();
+        let table = self.source.table_mut(table).expect("the table exists");
+        let partition = table.partition_mut(from);
+        to.clone_into(&mut partition.name);
+        let record = RenameRecord {
+            db_id: 0,
+            partition_id: partition.id,
+            index_id: -1,
+            table_id: table.id,
+            new_partition_name: to.to_owned(),
+            old_partition_name: if self.hides_old_names { String::new() } else { from.to_owned() },
+            ..serde_json::from_str(r#"{"tb":0}"#).expect("a rename of nothing")
+        };
+        self.emit(seq, &Record::RenamePartition(record));
+    }
+
     /// REPLACE PARTITION: the formal partition becomes what the temporary one was.
     pub fn replace_partition(&mut self, table: &str, formal: &str, temporary: &str) {
         let seq = self.journal_id();
