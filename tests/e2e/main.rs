@@ -27,6 +27,7 @@ mod lost_replies;
 mod matrix;
 mod media;
 mod occupied;
+mod old_frontend;
 mod ordering;
 mod overwrite;
 mod partitions;

@@ -83,6 +83,11 @@ impl TableRoute {
         &self.target_name
     }
 
+    /// The ranges of the upstream partitions, by their ids.
+    pub fn source_ranges(&self) -> impl Iterator<Item = (i64, &str)> {
+        self.source.iter().map(|(id, partition)| (*id, partition.range.as_str()))
+    }
+
     /// The range of an upstream partition.
     pub fn source_range(&self, partition_id: i64) -> Option<&str> {
         self.source.get(&partition_id).map(|partition| partition.range.as_str())

@@ -3,7 +3,8 @@
 //! The data is kept in the newest form; an older release is what frontends *tell* of it.
 //! 2.1 stands for the oldest frontends still met: long JSON keys, no indexes and sub-transactions in an UPSERT, no
 //! ids of the partitions that were dropped or replaced, a lag that is only
-//! a number, no commit seqs of drops, nothing with BINLOG_TOO_OLD_COMMIT_SEQ, and no lockBinlog.
+//! a number, no commit seqs of drops, nothing with BINLOG_TOO_OLD_COMMIT_SEQ, no lockBinlog, and no
+//! `force_replace` of a restore.
 //! Frontends before 3.1 wrap the record types from MODIFY_VIEW_DEF on in a BARRIER, because their journal
 //! could not carry them.
 

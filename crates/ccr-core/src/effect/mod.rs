@@ -4,6 +4,7 @@
 //! and a restore by theirs, a statement by what it would have changed. Each file says how.
 
 mod absence;
+pub(crate) mod aside;
 pub(crate) mod backup;
 pub(crate) mod ingest;
 pub(crate) mod label;

@@ -15,9 +15,11 @@ use super::absence::table_names;
 use super::backup::{Fetched, fetch};
 use super::patience::Patience;
 use super::submit::until_accepted;
-use super::{Scope, downstream, names, statement, upstream};
+use super::{Scope, aside, downstream, names, statement, upstream};
 use crate::error::{Error, Origin, Result};
-use crate::job::{ApartWork, FullSyncReason, Lane, SnapshotInfo, SnapshotStep, TableLink};
+use crate::job::{
+    ApartWork, FullSyncReason, Lane, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink,
+};
 use crate::plan::Repeated;
 use crate::runner::shell::Shell;
 
@@ -37,12 +39,12 @@ pub(crate) enum Outcome {
 
 /// Submits the restore unless it is there, waits for its end, and links the tables. The snapshot is fetched when it
 /// is this one's turn among the restores of the job. When it is to give way it is
-/// not submitted, or cancelled; one that is past that is waited for.
+/// not submitted, or cancelled; one that is past that is waited for. What is restored aside is then put in place.
 pub(crate) async fn run(
     shell: &Shell,
     backup_label: &str,
     restore_label: &str,
-    info: &SnapshotInfo,
+    (info, aside): (&SnapshotInfo, bool),
     scope: &Scope,
     gives_way: &(dyn Fn() -> bool + Sync),
 ) -> Result<Outcome> {
@@ -61,7 +63,10 @@ pub(crate) async fn run(
                 };
             }
             None => {
-                if let Some(reason) = submit(shell, backup_label, restore_label, scope, gives_way).await? {
+                let info = (info, aside);
+                if let Some(reason) =
+                    submit(shell, backup_label, restore_label, info, scope, gives_way).await?
+                {
                     return Ok(Outcome::Lost(reason));
                 }
             }
@@ -85,6 +90,9 @@ pub(crate) async fn run(
     }
     drop(turn);
     shell.set_step("linking the restored tables");
+    if aside {
+        aside::put_in_place(shell, info, |name| target_name(scope, name)).await?;
+    }
     shell.retry(async || link(shell, info, scope).await).await.map(Outcome::Restored)
 }
 
@@ -93,9 +101,13 @@ async fn submit(
     shell: &Shell,
     backup_label: &str,
     restore_label: &str,
+    (info, aside): (&SnapshotInfo, bool),
     scope: &Scope,
     gives_way: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<FullSyncReason>> {
+    if aside {
+        aside::clear(shell, info).await?;
+    }
     shell.set_step(format!("restore {restore_label}: submitting"));
     let snapshot = match fetch(shell, backup_label).await? {
         Fetched::Snapshot(snapshot) => snapshot,
@@ -110,7 +122,8 @@ async fn submit(
             "report the upstream Doris version with this message",
         )
     })?;
-    let request = request(shell, scope, restore_label, doris_types::call::Snapshot { job_info, ..snapshot });
+    let snapshot = doris_types::call::Snapshot { job_info, ..snapshot };
+    let request = request(shell, scope, (info, aside), restore_label, snapshot);
     let db = shell.target_database();
     until_accepted(
         shell,
@@ -157,11 +170,23 @@ async fn find(shell: &Shell, label: &str) -> Result<Option<SnapshotJob>> {
 fn request(
     shell: &Shell,
     scope: &Scope,
+    (info, aside): (&SnapshotInfo, bool),
     label: &str,
     snapshot: doris_types::call::Snapshot,
 ) -> RestoreRequest {
     let options = &shell.ctx.options;
+    let beside = |table: &SnapshotTable| {
+        let alias = Some(aside::name(shell, table.id));
+        RestoreTable { name: table.name.clone(), alias }
+    };
+    let view = |view: &SnapshotView| RestoreTable { name: view.name.clone(), alias: None };
     let tables = match scope {
+        Scope::Database if aside => {
+            info.tables.iter().map(beside).chain(info.views.iter().map(view)).collect()
+        }
+        Scope::Table { source_name, .. } if aside => {
+            info.tables.iter().filter(|table| table.name == *source_name).map(beside).collect()
+        }
         Scope::Database => Vec::new(),
         Scope::Table { source_name, target_name } => {
             let alias = (source_name != target_name).then(|| target_name.clone());
@@ -178,7 +203,7 @@ fn request(
         tables,
         properties: replicas(shell.ctx.record.spec.options.replication_num),
         // Compares names in the snapshot, not aliases, and drops views: only for a whole database.
-        clean_tables: options.clean_tables && *scope == Scope::Database,
+        clean_tables: options.clean_tables && *scope == Scope::Database && !aside,
         clean_partitions: false,
         atomic_restore: options.atomic_restore && !is_partition,
         force_replace: options.force_replace && !is_partition,
@@ -208,17 +233,22 @@ async fn extra_info(shell: &Shell) -> Result<ExtraInfo> {
     Ok(ExtraInfo { be_network_map, token })
 }
 
+/// The name that a table of the snapshot gets downstream.
+fn target_name(scope: &Scope, name: &str) -> String {
+    match scope {
+        Scope::Database => name.to_owned(),
+        Scope::Table { target_name, .. } => target_name.clone(),
+        Scope::Partition { table, .. } => table.clone(),
+    }
+}
+
 /// Finds the downstream id of every table in the snapshot, by its name there.
 async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTreeMap<i64, TableLink>> {
     let names = table_names(shell).await?;
     let present: BTreeMap<String, i64> = names.into_iter().map(|(id, name)| (name, id)).collect();
     let mut links = BTreeMap::new();
     for table in &info.tables {
-        let target_name = match scope {
-            Scope::Database => table.name.clone(),
-            Scope::Table { target_name, .. } => target_name.clone(),
-            Scope::Partition { table, .. } => table.clone(),
-        };
+        let target_name = target_name(scope, &table.name);
         let target_id = present.get(&target_name).copied().ok_or_else(|| {
             Error::retry(
                 Origin::DownstreamFe,
@@ -301,10 +331,14 @@ pub(crate) async fn drop_stale_views(
     let present = shell.retry(async || statement::views(shell).await).await?;
     stale.retain(|name| present.contains(name));
     for name in &stale {
-        let sql = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name));
-        statement::execute(shell, &sql, false, &Repeated::Accepted, &Patience::endless()).await?;
+        drop_view(shell, name).await?;
     }
     Ok(stale)
+}
+
+pub(crate) async fn drop_view(shell: &Shell, name: &str) -> Result<()> {
+    let sql = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name));
+    statement::execute(shell, &sql, false, &Repeated::Accepted, &Patience::endless()).await
 }
 
 /// Names under which copies of single tables were put in place that the job has no use for any more: it did
@@ -315,12 +349,16 @@ async fn copied_in_vain(
     after: &BTreeMap<i64, TableLink>,
 ) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for link in before.values() {
+    for (source_id, link) in before {
         let work = link.lane.apart().map(|apart| &apart.work);
-        let Some(ApartWork::PartialSync { step: SnapshotStep::Restore { restore_label, .. }, .. }) = work
+        let Some(ApartWork::PartialSync { step: SnapshotStep::Restore { restore_label, aside, .. }, .. }) =
+            work
         else {
             continue;
         };
+        if *aside {
+            names.push(aside::name(shell, *source_id));
+        }
         let is_used = after.values().any(|used| used.target_name == link.target_name);
         if !is_used && find(shell, restore_label).await?.is_some_and(|job| job.is_finished()) {
             names.push(link.target_name.clone());

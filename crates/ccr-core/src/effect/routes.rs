@@ -6,7 +6,7 @@
 //! the same route, one of them reads it and the others use what it read. What is proven to be dropped
 //! upstream is remembered as well, for a long list of loads into it may follow.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use doris_types::call::MetaFilter;
@@ -21,6 +21,9 @@ use crate::job::SyncType;
 use crate::plan::TableIngest;
 use crate::route::TableRoute;
 use crate::runner::shell::Shell;
+
+/// Ranges of partitions that are gone which are kept for one table.
+const RANGES: usize = 4096;
 
 #[derive(Default)]
 pub(crate) struct Routes {
@@ -41,8 +44,8 @@ struct Known {
     gone_partitions: HashSet<i64>,
     /// The route of before it was forgotten: it knows the ranges of partitions that are gone since.
     former: Option<Arc<TableRoute>>,
-    /// The ranges of partitions that were gone when a route was read.
-    ranges: HashMap<i64, String>,
+    /// The ranges of partitions that were gone when a route was read, the newest of them.
+    ranges: BTreeMap<i64, String>,
     /// Held by the one who reads the route.
     reading: Arc<tokio::sync::Mutex<()>>,
 }
@@ -64,6 +67,25 @@ pub(crate) enum Looked {
     Route(Arc<TableRoute>),
     /// The upstream table is gone: dropped later in the binlog.
     SourceGone,
+}
+
+impl Known {
+    fn remember(&mut self, partition_id: i64, range: String) {
+        self.ranges.insert(partition_id, range);
+        if self.ranges.len() > RANGES {
+            self.ranges.pop_first();
+        }
+    }
+
+    /// A route was read. What the one before knew of partitions that are gone since is kept.
+    fn take(&mut self, route: Arc<TableRoute>) {
+        for former in [self.former.take(), self.route.take()].into_iter().flatten() {
+            for (id, range) in former.source_ranges().filter(|(id, _)| route.source_range(*id).is_none()) {
+                self.remember(id, range.to_owned());
+            }
+        }
+        self.route = Some(route);
+    }
 }
 
 impl Routes {
@@ -105,7 +127,7 @@ impl Routes {
         let mut tables = self.tables.lock();
         let known = tables.entry(source_id).or_default();
         known.gone_partitions.insert(partition_id);
-        known.ranges.insert(partition_id, range.to_owned());
+        known.remember(partition_id, range.to_owned());
     }
 
     /// The range of an upstream partition that was seen.
@@ -150,7 +172,7 @@ impl Routes {
             temporary = ctx.downstream.temporary_partitions(db, &target.name).await.map_err(downstream)?;
         }
         let route = Arc::new(TableRoute::new(source, target, &temporary));
-        self.tables.lock().entry(source_id).or_default().route = Some(Arc::clone(&route));
+        self.tables.lock().entry(source_id).or_default().take(Arc::clone(&route));
         Ok(Looked::Route(route))
     }
 

@@ -276,8 +276,9 @@ async fn attempt(
         return Ok(());
     };
     let (text, is_answer) = (failure.text(), matches!(failure.cause, Cause::Sql { .. }));
-    let may_be_done = lost.load(Ordering::Relaxed) || repeated.is_believed_anyway();
-    if is_answer && may_be_done && repeated.is_shown_by(&text) {
+    let is_shown =
+        repeated.is_shown_at_once_by(&text) || lost.load(Ordering::Relaxed) && repeated.is_shown_by(&text);
+    if is_answer && is_shown {
         tracing::info!(answer = %text, "the statement was applied before");
         return Ok(());
     }

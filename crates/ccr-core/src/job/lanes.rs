@@ -110,12 +110,20 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                     restore_label: restore_label(label, 1),
                     attempt: 1,
                     info,
+                    aside: false,
                 };
             }
             Some(SnapshotStep::Restore { .. }) | None => return Err(refused),
         },
-        Event::PartialRestoreCancelled { source_id } => match partial_step(next, source_id) {
-            Some(SnapshotStep::Restore { backup_label, restore_label: label, attempt, .. }) => {
+        Event::PartialRestoreCancelled { source_id, aside } => match partial_step(next, source_id) {
+            Some(SnapshotStep::Restore {
+                backup_label,
+                restore_label: label,
+                attempt,
+                aside: is_aside,
+                ..
+            }) => {
+                *is_aside |= aside;
                 *attempt += 1;
                 *label = restore_label(backup_label, *attempt);
             }
@@ -202,7 +210,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         | Event::FormerNamesForgotten { .. }
         | Event::FullSyncHeld { .. }
         | Event::SnapshotReady { .. }
-        | Event::RestoreCancelled
+        | Event::RestoreCancelled { .. }
         | Event::Restored { .. }
         | Event::StatementStarted { .. }
         | Event::StatementDone { .. }

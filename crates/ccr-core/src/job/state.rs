@@ -164,7 +164,16 @@ pub enum SnapshotStep {
     /// A backup is, or is about to be, submitted under this label.
     Backup { label: String },
     /// A restore of that backup is, or is about to be, submitted under `restore_label`.
-    Restore { backup_label: String, restore_label: String, attempt: u32, info: SnapshotInfo },
+    Restore {
+        backup_label: String,
+        restore_label: String,
+        attempt: u32,
+        info: SnapshotInfo,
+        /// Tables are restored under other names and put in place then: the frontend does not let a restore replace
+        /// one of another schema.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        aside: bool,
+    },
 }
 
 /// What of a snapshot must be remembered until it is restored.

@@ -43,7 +43,10 @@ pub enum Event {
         info: SnapshotInfo,
     },
     /// The restore failed in a way that another try under a new label can mend.
-    RestoreCancelled,
+    RestoreCancelled {
+        /// The next try restores tables under other names.
+        aside: bool,
+    },
     /// The restore is done; the tables are linked.
     Restored {
         links: BTreeMap<i64, TableLink>,
@@ -110,6 +113,7 @@ pub enum Event {
     },
     PartialRestoreCancelled {
         source_id: i64,
+        aside: bool,
     },
     /// The copy is in place; the table's own list is replayed next.
     PartialRestored {
@@ -281,15 +285,18 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
                 restore_label: restore_label(label, 1),
                 attempt: 1,
                 info,
+                aside: false,
             };
         }
         (
             Phase::FullSync(FullSync {
-                step: SnapshotStep::Restore { backup_label, restore_label: label, attempt, .. },
+                step:
+                    SnapshotStep::Restore { backup_label, restore_label: label, attempt, aside: is_aside, .. },
                 ..
             }),
-            Event::RestoreCancelled,
+            Event::RestoreCancelled { aside },
         ) => {
+            *is_aside |= aside;
             *attempt += 1;
             *label = restore_label(backup_label, *attempt);
         }
@@ -379,7 +386,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             Phase::FullSync(_) | Phase::Incremental(_),
             event @ (Event::FullSyncHeld { .. }
             | Event::SnapshotReady { .. }
-            | Event::RestoreCancelled
+            | Event::RestoreCancelled { .. }
             | Event::Restored { .. }
             | Event::StatementStarted { .. }
             | Event::StatementDone { .. }
@@ -417,7 +424,7 @@ impl Event {
             Event::SourceTableFound { .. } => "SourceTableFound",
             Event::SourceDatabaseFound { .. } => "SourceDatabaseFound",
             Event::SnapshotReady { .. } => "SnapshotReady",
-            Event::RestoreCancelled => "RestoreCancelled",
+            Event::RestoreCancelled { .. } => "RestoreCancelled",
             Event::Restored { .. } => "Restored",
             Event::StatementStarted { .. } => "StatementStarted",
             Event::StatementDone { .. } => "StatementDone",
@@ -481,7 +488,7 @@ mod tests {
         };
         assert_eq!(label, "ccrs_0011223344556677_1");
         let restoring = step(&new, Event::SnapshotReady { info: info() });
-        let retried = step(&restoring, Event::RestoreCancelled);
+        let retried = step(&restoring, Event::RestoreCancelled { aside: false });
         let Phase::FullSync(FullSync { step: SnapshotStep::Restore { restore_label, attempt, .. }, .. }) =
             &retried.phase
         else {
@@ -575,7 +582,7 @@ mod tests {
         let new = JobState::new(JOB, 1);
         for event in [
             Event::FullSyncHeld { reason: gap(), by: HeldBy::Ask, from_commit_seq: 1, at_ms: 1 },
-            Event::RestoreCancelled,
+            Event::RestoreCancelled { aside: false },
             Event::Restored { links: BTreeMap::new(), at_ms: 1 },
             Event::StatementStarted { commit_seq: 1 },
             Event::StatementDone { commit_seq: 1, effect: LinkEffect::None, reached_by: Vec::new() },

@@ -127,7 +127,7 @@ pub(super) fn rename_rollup(change: &Change, record: &RenameRecord, view: View<'
         return partial(change, record.table_id);
     }
     let (old, new) = (quote_identifier(&record.old_rollup_name), quote_identifier(&record.new_rollup_name));
-    statement(record.table_id, link, view, &format!("RENAME ROLLUP {old} {new}"), Repeated::RENAMED)
+    statement(record.table_id, link, view, &format!("RENAME ROLLUP {old} {new}"), Repeated::ROLLUP_RENAMED)
 }
 
 pub(super) fn drop_rollup(change: &Change, record: &DropRollupRecord, view: View<'_>) -> Plan {

@@ -11,8 +11,9 @@ pub enum Repeated {
     Accepted,
     /// By saying one of these texts.
     Says(&'static [&'static str]),
-    /// By saying one of these texts, also without an earlier try: somebody else may have done it before its turn.
-    Anyway(&'static [&'static str]),
+    /// By saying one of these texts; those of the second list also without an earlier try, for somebody else may have
+    /// done it before its turn.
+    OrBefore(&'static [&'static str], &'static [&'static str]),
     /// By saying that one of these temporary partitions does not exist.
     Lacks(Vec<String>),
 }
@@ -25,18 +26,25 @@ impl Repeated {
     pub const DROPPED: Self = Self::Says(&["does not exist"]);
 
     /// The same of a rollup, which an older load may have dropped before its turn.
-    pub const ROLLUP_DROPPED: Self = Self::Anyway(&["does not exist"]);
+    pub const ROLLUP_DROPPED: Self = Self::OrBefore(&[], &["does not exist"]);
+    /// The same of one that was renamed, and dropped after that.
+    pub const ROLLUP_RENAMED: Self =
+        Self::OrBefore(&["already exist", "is already used"], &["does not exist"]);
 
-    /// Whether the answer is believed also when no earlier one was lost.
-    pub fn is_believed_anyway(&self) -> bool {
-        matches!(self, Self::Anyway(_))
+    /// Whether this answer shows it although no earlier one was lost.
+    pub fn is_shown_at_once_by(&self, answer: &str) -> bool {
+        match self {
+            Self::OrBefore(_, texts) => texts.iter().any(|text| answer.contains(text)),
+            Self::Accepted | Self::Says(_) | Self::Lacks(_) => false,
+        }
     }
 
     /// Whether this answer shows it.
     pub fn is_shown_by(&self, answer: &str) -> bool {
         match self {
             Self::Accepted => false,
-            Self::Says(texts) | Self::Anyway(texts) => texts.iter().any(|text| answer.contains(text)),
+            Self::Says(texts) => texts.iter().any(|text| answer.contains(text)),
+            Self::OrBefore(texts, before) => texts.iter().chain(*before).any(|text| answer.contains(text)),
             Self::Lacks(names) => {
                 let is_named = |name: &String| {
                     [format!("[{name}]"), format!("'{name}'"), format!("`{name}`")]
@@ -62,6 +70,13 @@ mod tests {
         assert!(!replaced.is_shown_by("Temp partition[tp] has another range"));
         assert!(Repeated::RENAMED.is_shown_by("Column[v] does not exist"));
         assert!(!Repeated::DROPPED.is_shown_by("Table[t] is in atomic restore state"));
+        let absent = "Rollup index[r] does not exists";
+        assert!(
+            Repeated::ROLLUP_RENAMED.is_shown_at_once_by(absent)
+                && Repeated::ROLLUP_RENAMED.is_shown_by(absent)
+        );
+        assert!(!Repeated::ROLLUP_RENAMED.is_shown_at_once_by("Rollup name[r] is already used"));
+        assert!(!Repeated::DROPPED.is_shown_at_once_by(absent));
         assert!(!Repeated::Accepted.is_shown_by("Unknown column 'v' in 'table list'"));
     }
 }

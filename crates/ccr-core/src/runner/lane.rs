@@ -17,7 +17,7 @@ use super::partition;
 use super::shell::Shell;
 use crate::effect::patience::Patience;
 use crate::effect::routes::is_proven_gone;
-use crate::effect::{Scope, backup, look_for, names, restore, statement, upstream};
+use crate::effect::{Scope, aside, backup, look_for, names, restore, statement, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{
     FullSyncReason, NO_TARGET, PartialSyncReason, SnapshotInfo, SnapshotStep, SyncType, TableLink,
@@ -35,7 +35,11 @@ pub(super) enum CopyStep {
     PartitionRestored {
         synced_to: i64,
     },
-    RestoreCancelled(String),
+    RestoreCancelled {
+        status: String,
+        /// The next try restores beside the table.
+        aside: bool,
+    },
     /// The restore was given up for a change of the table's name.
     GaveWay,
     /// A restore upstream has put another table in its place, of which no binlog tells.
@@ -66,9 +70,9 @@ pub(super) fn run(
             None => Box::pin(take(shell, source_id, link, label)),
             Some(recovered) => Box::pin(partition::take(shell, source_id, link, label, recovered)),
         },
-        SnapshotStep::Restore { backup_label, restore_label, attempt, info } => {
+        SnapshotStep::Restore { backup_label, restore_label, attempt, info, aside } => {
             let gives_way = move || attempt < MAX_RESTORE_ATTEMPTS && give_way.load(Ordering::Relaxed);
-            let restore = Restore { backup_label, label: restore_label, attempt, info };
+            let restore = Restore { backup_label, label: restore_label, attempt, info, aside };
             match recovered {
                 None => Box::pin(put(shell, source_id, link, restore, gives_way)),
                 Some(recovered) => {
@@ -141,6 +145,7 @@ pub(super) struct Restore {
     pub label: String,
     pub attempt: u32,
     pub info: SnapshotInfo,
+    pub aside: bool,
 }
 
 async fn put(
@@ -150,7 +155,7 @@ async fn put(
     restore: Restore,
     gives_way: impl Fn() -> bool + Sync,
 ) -> Result<CopyStep> {
-    let Restore { backup_label, label: restore_label, attempt, info } = restore;
+    let Restore { backup_label, label: restore_label, attempt, info, aside } = restore;
     let Some(table) = info.tables.iter().find(|table| table.id == source_id) else {
         let detail = "it does not hold the table".to_owned();
         return Ok(CopyStep::Again(PartialSyncReason::SnapshotLost { label: backup_label, detail }));
@@ -165,7 +170,8 @@ async fn put(
     }
     // Upstream the table may have got another name that the job's own list has not come to yet.
     let scope = Scope::Table { source_name: table.name.clone(), target_name: old.target_name.clone() };
-    match restore::run(&shell, &backup_label, &restore_label, &info, &scope, &gives_way).await? {
+    let copied = (&info, aside);
+    match restore::run(&shell, &backup_label, &restore_label, copied, &scope, &gives_way).await? {
         restore::Outcome::GaveWay => Ok(CopyStep::GaveWay),
         restore::Outcome::Restored(mut links) => {
             let link = links.remove(&source_id).ok_or_else(|| {
@@ -180,6 +186,10 @@ async fn put(
                 (BTreeMap::from([(source_id, old)]), BTreeMap::from([(source_id, link.clone())]));
             restore::drop_stale(&shell, &before, &after).await?;
             Ok(CopyStep::Restored(Box::new(link)))
+        }
+        restore::Outcome::Cancelled(status) if !aside && aside::is_mismatch(&status) => {
+            tracing::info!(table = source_id, status, "the table is restored beside the old one");
+            Ok(CopyStep::RestoreCancelled { status, aside: true })
         }
         restore::Outcome::Cancelled(status) if attempt >= MAX_RESTORE_ATTEMPTS => Err(Error::blocked(
             Origin::DownstreamFe,
@@ -196,7 +206,7 @@ async fn put(
 pub(super) async fn cancelled(shell: &Shell, label: &str, attempt: u32, status: String) -> CopyStep {
     let message = format!("restore {label} was cancelled: {status}");
     shell.pause(&Error::retry(Origin::DownstreamFe, "CCR0503", message), attempt).await;
-    CopyStep::RestoreCancelled(status)
+    CopyStep::RestoreCancelled { status, aside: false }
 }
 
 /// What the upstream says of a table.

@@ -76,7 +76,7 @@ pub(super) async fn put(
     recovered: Recovered,
     gives_way: impl Fn() -> bool + Sync,
 ) -> Result<CopyStep> {
-    let Restore { backup_label, label, attempt, info } = restore;
+    let Restore { backup_label, label, attempt, info, .. } = restore;
     let whole = |detail: &str| Ok(CopyStep::Again(recovered.with_table(detail)));
     let snapshot = info.tables.iter().find(|table| table.id == source_id);
     let Some((table, partition)) = snapshot.and_then(|table| Some((table, table.partition.clone()?))) else {
@@ -96,7 +96,7 @@ pub(super) async fn put(
     }
     let scope =
         Scope::Partition { table: table.name.clone(), partition, partition_id: recovered.partition_id };
-    match restore::run(&shell, &backup_label, &label, &info, &scope, &gives_way).await? {
+    match restore::run(&shell, &backup_label, &label, (&info, false), &scope, &gives_way).await? {
         restore::Outcome::GaveWay => Ok(CopyStep::GaveWay),
         restore::Outcome::Restored(links) => match links.get(&source_id) {
             Some(restored) if restored.target_id == link.target_id => {

@@ -6,7 +6,7 @@ use doris_types::call::MetaFilter;
 
 use super::job::Job;
 use super::lane::{self, Presence};
-use crate::effect::{Scope, backup, restore, upstream};
+use crate::effect::{Scope, aside, backup, restore, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType};
 
@@ -20,8 +20,8 @@ pub(super) async fn run(job: &mut Job) -> Result<()> {
     };
     match &full_sync.step {
         SnapshotStep::Backup { label } => take(job, &full_sync, label).await,
-        SnapshotStep::Restore { backup_label, restore_label, attempt, info } => {
-            put(job, &full_sync, backup_label, restore_label, *attempt, info).await
+        SnapshotStep::Restore { backup_label, restore_label, attempt, info, aside } => {
+            put(job, &full_sync, (backup_label, restore_label), *attempt, (info, *aside)).await
         }
     }
 }
@@ -51,10 +51,9 @@ async fn take(job: &mut Job, full_sync: &FullSync, label: &str) -> Result<()> {
 async fn put(
     job: &mut Job,
     full_sync: &FullSync,
-    backup_label: &str,
-    restore_label: &str,
+    (backup_label, restore_label): (&str, &str),
     attempt: u32,
-    info: &SnapshotInfo,
+    (info, aside): (&SnapshotInfo, bool),
 ) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     tracing::info!(label = restore_label, "full sync: restore");
@@ -63,7 +62,8 @@ async fn put(
             restore::clear_temporary(&shell, &link.target_name).await?;
         }
     }
-    match restore::run(&shell, backup_label, restore_label, info, &scope(job, info), &|| false).await? {
+    let (scope, copied) = (scope(job, info), (info, aside));
+    match restore::run(&shell, backup_label, restore_label, copied, &scope, &|| false).await? {
         restore::Outcome::Restored(links) => {
             let tables = restore::drop_stale(&shell, &job.state.tables, &links).await?;
             let views = restore::drop_stale_views(&shell, &job.state.views, info).await?;
@@ -91,9 +91,21 @@ async fn put(
                 full_sync.started_at_ms,
             )
             .await;
+            if let Some(view) = aside::mismatched_view(&status) {
+                restore::drop_view(&shell, view).await?;
+                return job.apply(Event::RestoreCancelled { aside }).await;
+            }
+            if !aside && aside::is_mismatch(&status) {
+                tracing::info!(
+                    label = restore_label,
+                    status,
+                    "the tables are restored beside those that are there"
+                );
+                return job.apply(Event::RestoreCancelled { aside: true }).await;
+            }
             if attempt >= MAX_RESTORE_ATTEMPTS {
                 // Under a new label, for the cancelled one would be found again when the job is resumed.
-                job.apply(Event::RestoreCancelled).await?;
+                job.apply(Event::RestoreCancelled { aside }).await?;
                 return Err(Error::blocked(
                     Origin::DownstreamFe,
                     "CCR0503",
@@ -109,7 +121,7 @@ async fn put(
                 format!("restore {restore_label} was cancelled: {status}"),
             );
             shell.pause(&error, attempt).await;
-            job.apply(Event::RestoreCancelled).await
+            job.apply(Event::RestoreCancelled { aside }).await
         }
         // Nobody asks it to: names are changed in the stream.
         restore::Outcome::GaveWay => Ok(()),

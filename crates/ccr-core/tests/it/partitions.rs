@@ -57,6 +57,21 @@ async fn a_partition_gets_its_new_name_whatever_it_had() {
     }
 }
 
+/// The table is read anew between, when what was seen of the partition at first is there no more.
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_gone_for_long_is_still_known() {
+    let mut run = with_another_name().await;
+    run.world.with(|world| {
+        world.target.table_mut("t1").expect("it is replicated").partition_mut("p2").name = "p1".to_owned();
+        world.truncate("t1", &["p2"]);
+        world.load(&[("t1", &["p2"])]);
+        world.rename_partition("t1", "p2", "p3");
+        world.load(&[("t1", &["p3"])]);
+        world.drop_partition("t1", "p1");
+    });
+    comes_out(&mut run, 0, &["p3"]).await;
+}
+
 /// The second is what the first was called, so nothing may be done to what has that name.
 #[tokio::test(start_paused = true)]
 async fn partitions_that_exchange_their_names_are_not_confused() {

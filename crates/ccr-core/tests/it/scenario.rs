@@ -9,7 +9,7 @@ use super::options;
 use super::run::Run;
 use super::world::snapshot::Work;
 use super::world::{Inner, World};
-use super::{recover, statements};
+use super::{aside, recover, statements};
 
 /// One course of events.
 pub struct Scenario {
@@ -67,6 +67,9 @@ pub const SCENARIOS: &[Scenario] = &[
     database("light_column", 1, |run| light_column(run).boxed_local()),
     database("blocked_and_skipped", 1, |run| blocked_and_skipped(run).boxed_local()),
     database("quarantined", 1, |run| quarantined(run).boxed_local()),
+    Scenario { given_up: 1, ..database("old_frontend", 2, |run| aside::altered(run).boxed_local()) },
+    Scenario { given_up: 1, ..database("old_frontend_gap", 2, |run| aside::after_a_gap(run).boxed_local()) },
+    Scenario { given_up: 1, ..table("old_frontend_table", 2, |run| aside::altered(run).boxed_local()) },
     database("stuck", 1, |run| statements::stuck(run).boxed_local()),
     database("undropped", 1, |run| statements::undropped(run).boxed_local()),
     database("locked", 1, |run| locked(run).boxed_local()),

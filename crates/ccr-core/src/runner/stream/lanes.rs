@@ -224,17 +224,17 @@ impl Stream<'_> {
                 self.job.history("partial_sync", (cursor, synced_to), text, "restored", since).await;
                 self.start_lane(source_id, EarlierCommits::default());
             }
-            Ok(CopyStep::RestoreCancelled(status)) => {
+            Ok(CopyStep::RestoreCancelled { status, aside }) => {
                 let since = self.since_ms(source_id);
                 self.job.history("restore", (cursor, cursor), status, "cancelled", since).await;
-                self.job.apply(Event::PartialRestoreCancelled { source_id }).await?;
+                self.job.apply(Event::PartialRestoreCancelled { source_id, aside }).await?;
                 self.start_lane(source_id, EarlierCommits::default());
             }
             Ok(CopyStep::GaveWay) => {
                 let since = self.since_ms(source_id);
                 let text = format!("{}: its name changes", self.reason(source_id));
                 self.job.history("restore", (cursor, cursor), text, "given up", since).await;
-                self.job.apply(Event::PartialRestoreCancelled { source_id }).await?;
+                self.job.apply(Event::PartialRestoreCancelled { source_id, aside: false }).await?;
                 match &self.held {
                     // It goes on under the name that the table has then.
                     Some(Held::Statement(change, _)) => {

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::Inner;
-use super::catalog::{Catalog, Cell};
+use ccr_core::job::Phase;
+
+use super::catalog::{Catalog, Cell, Table};
 
 /// What a comparison may overlook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Eq for PartitionView {}
 
 impl View {
     pub fn of(catalog: &Catalog) -> Self {
-        let tables = catalog.tables.values().map(|table| {
+        let tables = catalog.tables.values().filter(|table| !is_aside(table)).map(|table| {
             let partitions = table.partitions.iter().filter(|p| !p.is_temporary).map(|partition| {
                 let buckets = partition.tablets.iter().map(|tablet| tablet.cells.clone()).collect();
                 let (id, version, medium) = (partition.id, partition.version, partition.medium);
@@ -66,6 +68,11 @@ impl View {
         });
         Self { tables: tables.collect() }
     }
+}
+
+/// Whether a table was restored beside the others, and nobody reads it.
+fn is_aside(table: &Table) -> bool {
+    table.name.starts_with("__ccr_")
 }
 
 impl Inner {
@@ -189,7 +196,10 @@ impl Inner {
         if self.restores.finished == 0 || self.transactions.is_publishing() {
             return;
         }
-        if self.by_table {
+        // What was restored beside is put in place one table after the other.
+        let is_full_sync =
+            self.store.state.as_ref().is_some_and(|state| matches!(state.phase, Phase::FullSync(_)));
+        if self.by_table || is_full_sync && self.restores.cannot_replace {
             return self.check_tables(after, |_| None);
         }
         let seqs: Vec<i64> = self.journal.history.iter().map(|(seq, _)| *seq).collect();
@@ -204,6 +214,9 @@ impl Inner {
 
     /// Whether both sides are equal now, to the last version.
     pub fn difference(&self) -> Option<String> {
+        if let Some(left) = self.target.tables.values().find(|table| is_aside(table)) {
+            return Some(format!("table {} is left", left.name));
+        }
         let target = View::of(&self.target);
         let source = View::of(&self.source);
         let mut tables = BTreeMap::new();

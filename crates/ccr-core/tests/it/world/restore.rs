@@ -18,6 +18,8 @@ pub struct Restores {
     pub is_held: bool,
     pub accepted: u32,
     pub finished: u32,
+    /// The frontend is too old to let a restore replace a table of another schema.
+    pub cannot_replace: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -112,12 +114,22 @@ impl Inner {
             self.violation("a restore that leaves out, or overwrites, partitions".to_owned());
         }
         for (table, name) in self.restored(&snapshot, &only) {
-            let misfit = if adds { self.misfit(&table, &name) } else { self.holds_temporary(&name) };
+            let misfit = if adds { self.misfit(&table, &name) } else { self.unreplaceable(&table, &name) };
             if let Some(problem) = misfit {
                 self.restores.jobs[at].state = "CANCELLED";
                 self.restores.jobs[at].status = format!("[COMMON_ERROR, msg: {problem}]");
             }
         }
+    }
+
+    /// Why a restore cannot take the place of a table.
+    fn unreplaceable(&self, table: &Table, name: &str) -> Option<String> {
+        let local = self.target.table(name)?;
+        let has_other_schema = local.name != table.name || local.columns != table.columns;
+        if self.restores.cannot_replace && has_other_schema {
+            return Some(format!("Table {name} already exist but with different schema"));
+        }
+        self.holds_temporary(name)
     }
 
     /// Why nothing can be restored into a table, not even in its place.
@@ -245,8 +257,8 @@ impl Inner {
             }
             self.target.tables.insert(copy.id, copy);
         }
-        if job.only.is_empty() {
-            for (name, view) in &backup.views {
+        for (name, view) in &backup.views {
+            if job.only.is_empty() || job.only.iter().any(|only| only.name == *name) {
                 let id = self.id();
                 self.target.views.insert(name.clone(), View { id, of: view.of.clone() });
             }

@@ -16,6 +16,7 @@ use super::auth::{Caller, check_password_unless_token};
 use super::{Refusal, required};
 use crate::access::Wanted;
 use crate::cluster::ClusterInner;
+use crate::release::Release;
 use crate::snapshot::{
     LocalSnapshot, RestoreRequest, SnapshotLookup, TableReference, find_snapshot, submit_restore,
     wait_to_submit,
@@ -93,14 +94,14 @@ pub(super) async fn restore(
     let repository = required(req.repo_name.as_deref(), "repo_name")?;
     let meta = required(req.meta.as_deref(), "meta")?;
     let job_info = required(req.job_info.as_deref(), "job_info")?;
-    let unpacks = {
+    let (unpacks, release) = {
         let state = cluster.fe.lock();
         let ip = peer.ip().to_string();
         check_password_unless_token(&state, Caller { user, password, ip: Some(&ip) }, req.token.as_ref())?
             .on_database(&state, db, Wanted::LOAD)?;
-        accepts_compressed(&state)
+        (accepts_compressed(&state), state.release)
     };
-    let properties = properties(req)?;
+    let properties = properties(req, release)?;
 
     let looks_packed = meta.starts_with(&GZIP_MAGIC) || job_info.starts_with(&GZIP_MAGIC);
     let is_packed = req.compressed == Some(true);
@@ -150,12 +151,13 @@ fn accepts_compressed(state: &FeState) -> bool {
 }
 
 /// The request's map with its flags written into it.
-fn properties(req: &TRestoreSnapshotRequest) -> Result<BTreeMap<String, String>, Refusal> {
+fn properties(req: &TRestoreSnapshotRequest, release: Release) -> Result<BTreeMap<String, String>, Refusal> {
     let flags = [
         ("clean_tables", req.clean_tables),
         ("clean_partitions", req.clean_partitions),
         ("atomic_restore", req.atomic_restore),
-        ("force_replace", req.force_replace),
+        // A field that an old frontend does not know.
+        ("force_replace", req.force_replace.filter(|_| !release.is_old())),
     ];
     let set: Vec<(&str, bool)> = flags.into_iter().filter_map(|(name, flag)| Some((name, flag?))).collect();
     let mut properties = match &req.properties {

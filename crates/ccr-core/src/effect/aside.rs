@@ -1,0 +1,87 @@
+//! Restoring beside the tables of the target, for frontends that let no restore replace a table of another schema.
+//!
+//! Old frontends know no `force_replace`. There a table is restored under a name that nobody uses, and then takes
+//! the place of the old one by a statement, which swaps at once; the old one goes to the recycle bin. What is still to
+//! be done after a crash is told by the names: as long as a table has that name it is to be put in place.
+
+use super::absence::table_names;
+use super::names;
+use super::patience::Patience;
+use crate::error::Result;
+use crate::job::{NO_TARGET, SnapshotInfo};
+use crate::runner::shell::Shell;
+
+/// What a frontend says of a table that a restore may not replace.
+const MISMATCHES: &[&str] = &[
+    "already exist but with different schema",
+    "partition type is different",
+    "has different partition item",
+    "has conflict partition item",
+];
+
+/// Whether a restore was cancelled because of a table that has another schema downstream.
+pub(crate) fn is_mismatch(status: &str) -> bool {
+    MISMATCHES.iter().any(|text| status.contains(text)) && mismatched_view(status).is_none()
+}
+
+/// The view that a restore was cancelled for. It has no rows, so it can be dropped.
+pub(crate) fn mismatched_view(status: &str) -> Option<&str> {
+    let (_, rest) = status.split_once("View ")?;
+    rest.split_once(" already exist but with different schema").map(|(name, _)| name)
+}
+
+/// The name under which a table is restored beside the others.
+pub(super) fn name(shell: &Shell, source_id: i64) -> String {
+    format!("__ccr_{}_{source_id}", shell.job_id())
+}
+
+/// Drops what earlier tries have left.
+pub(super) async fn clear(shell: &Shell, info: &SnapshotInfo) -> Result<()> {
+    let present = shell.retry(async || table_names(shell).await).await?;
+    for table in &info.tables {
+        let left = name(shell, table.id);
+        if let Some((id, _)) = present.iter().find(|(_, name)| **name == left) {
+            names::drop_table(shell, *id, &Patience::endless()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts every restored table in the place of the one that has its name, if one has.
+pub(super) async fn put_in_place(
+    shell: &Shell,
+    info: &SnapshotInfo,
+    target_name: impl Fn(&str) -> String,
+) -> Result<()> {
+    for table in &info.tables {
+        let present = shell.retry(async || table_names(shell).await).await?;
+        let id_of = |wanted: &str| present.iter().find(|(_, name)| *name == wanted).map(|(id, _)| *id);
+        let target_name = target_name(&table.name);
+        if let Some(copy_id) = id_of(&name(shell, table.id)) {
+            let old_id = id_of(&target_name).unwrap_or(NO_TARGET);
+            names::replace_table(shell, old_id, copy_id, &target_name, &Patience::endless()).await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mismatch_is_told_from_other_reasons() {
+        let status = |text: &str| format!("[COMMON_ERROR, msg: {text}]");
+        for text in [
+            "Table t already exist but with different schema",
+            "Table's partition type is different. local table: t",
+            "Partition p in table t has different partition item with partition in repository",
+        ] {
+            assert!(is_mismatch(&status(text)), "{text}");
+        }
+        let view = status("View v already exist but with different schema");
+        assert_eq!((is_mismatch(&view), mismatched_view(&view)), (false, Some("v")));
+        let other = status("user cancelled, current state: DOWNLOADING");
+        assert_eq!((is_mismatch(&other), mismatched_view(&other)), (false, None));
+    }
+}
