@@ -11,6 +11,7 @@ mod servers;
 mod topology;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -51,6 +52,8 @@ pub struct ClusterInner {
     pub faults: Faults,
     pub debug_points: DebugPoints,
     pub holds: Holds,
+    /// Schema changes, rollups and builds of indexes move only when they are told to.
+    pub alters_paused: AtomicBool,
     pub counters: Counters,
     pub clock: Clock,
     /// Runs SELECT over copies of the tables.
@@ -98,9 +101,10 @@ impl ClusterInner {
             backends: RwLock::default(),
             backend_nodes: RwLock::default(),
             frontends: RwLock::default(),
-            faults: Faults::new(options.seed),
+            faults: Faults::new(&options.name, options.seed),
             debug_points: DebugPoints::default(),
             holds: Holds::default(),
+            alters_paused: AtomicBool::new(false),
             counters: Counters::default(),
             clock: Clock::default(),
             queries: crate::query::Engine::default(),

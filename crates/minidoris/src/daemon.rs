@@ -24,7 +24,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> + Send) {
     let options = &cluster.options;
     let snapshots = every(options.backup_interval, &cluster, snapshot::tick);
-    let alters = every(options.backup_interval, &cluster, |cluster| {
+    let alters = every(options.alter_interval.unwrap_or(options.backup_interval), &cluster, |cluster| {
         exec::job::tick(cluster);
         mv::tick(cluster);
     });

@@ -108,6 +108,7 @@ pub async fn run(
         Statement::CreateDatabase { .. }
         | Statement::DropDatabase { .. }
         | Statement::AlterDatabaseProperties { .. }
+        | Statement::SetTransactionQuota { .. }
         | Statement::RenameDatabase { .. }
         | Statement::CreateTable(_)
         | Statement::CreateTableLike(_)
@@ -166,6 +167,7 @@ fn needs_master(statement: &Statement) -> bool {
         Statement::CreateDatabase { .. }
         | Statement::DropDatabase { .. }
         | Statement::AlterDatabaseProperties { .. }
+        | Statement::SetTransactionQuota { .. }
         | Statement::RenameDatabase { .. }
         | Statement::CreateTable(_)
         | Statement::CreateTableLike(_)

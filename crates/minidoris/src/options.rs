@@ -36,6 +36,10 @@ pub struct ClusterOptions {
     /// Pause between two steps of backup and restore jobs.
     #[serde(rename = "backup_interval_ms", with = "millis")]
     pub backup_interval: Duration,
+    /// Pause between two steps of schema changes, rollups, builds of indexes and refreshes; that of backups
+    /// when it is not given.
+    #[serde(rename = "alter_interval_ms", with = "optional_millis")]
+    pub alter_interval: Option<Duration>,
     #[serde(rename = "binlog_gc_interval_ms", with = "millis")]
     pub binlog_gc_interval: Duration,
     pub ingest_mode: IngestMode,
@@ -97,6 +101,7 @@ impl Default for ClusterOptions {
             max_connections: 1024,
             default_replication_num: 1,
             backup_interval: Duration::from_millis(20),
+            alter_interval: None,
             binlog_gc_interval: Duration::from_secs(15),
             ingest_mode: IngestMode::Sync,
             first_id: 10_000,
@@ -159,5 +164,19 @@ mod millis {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+mod optional_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(|value| u64::try_from(value.as_millis()).unwrap_or(u64::MAX)).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
     }
 }

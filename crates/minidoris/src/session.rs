@@ -27,6 +27,8 @@ pub struct Session {
     pub transaction: Option<Explicit>,
     /// By which KILL ends what runs; all copies of the session share it.
     pub cancel: Arc<Cancel>,
+    /// Database and table ids of what CREATE TEMPORARY TABLE made.
+    pub temporary_tables: Vec<(i64, i64)>,
 }
 
 /// The value of a user variable.

@@ -70,7 +70,8 @@ pub(crate) fn create_db(cluster: &ClusterInner, name: &str, binlog: bool) -> i64
         true => IndexMap::from([("binlog.enable".to_owned(), "true".to_owned())]),
         false => IndexMap::new(),
     };
-    state.databases.insert(id, Database { id, name: name.to_owned(), properties, tables: BTreeMap::new() });
+    let (name, tables) = (name.to_owned(), BTreeMap::new());
+    state.databases.insert(id, Database { id, name, properties, transaction_quota: None, tables });
     id
 }
 
@@ -168,6 +169,7 @@ pub(crate) fn create_table(cluster: &ClusterInner, db_id: i64, spec: &Spec) -> i
         binlog: BinlogConfig { enable: spec.binlog, ..BinlogConfig::default() },
         next_column_unique_id: 2,
         async_view: None,
+        is_temporary: false,
         create_time: 0,
     };
     let mut items = vec![(spec.name.to_owned(), PartitionItem::Unpartitioned)];

@@ -159,6 +159,7 @@ pub fn statement(state: &FeState, session: &Session, statement: &Statement) -> S
         Statement::AlterDatabaseProperties { name, .. } | Statement::RenameDatabase { name, .. } => {
             database(state, session, name, Wanted::ALTER)
         }
+        Statement::SetTransactionQuota { .. } => globally(state, session, Wanted::ADMIN),
         Statement::CreateTable(create) => on_table(state, session, &create.table, Wanted::CREATE),
         Statement::CreateTableLike(like) => {
             named_table(state, session, &like.source, Wanted::SELECT, "SELECT")?;

@@ -22,7 +22,7 @@ pub struct BackendConfig {
     kept: RwLock<BTreeMap<String, String>>,
 }
 
-const DEFAULTS: [(&str, &str, &str, bool); 13] = [
+const DEFAULTS: [(&str, &str, &str, bool); 14] = [
     ("enable_feature_binlog", "bool", "false", false),
     ("ingest_binlog_work_pool_size", "int32_t", "-1", false),
     ("download_binlog_rate_limit_kbs", "int64_t", "0", true),
@@ -34,6 +34,7 @@ const DEFAULTS: [(&str, &str, &str, bool); 13] = [
     ("enable_token_check", "bool", "true", true),
     ("enable_debug_points", "bool", "false", false),
     ("enable_all_http_auth", "bool", "false", false),
+    ("thrift_max_message_size", "int32_t", "104857600", false),
     // Ours: what the disk has room for in one ingest; negative: anything.
     ("minidoris_free_bytes", "int64_t", "-1", true),
     // Ours: Doris waits one second between tries.

@@ -161,7 +161,8 @@ fn expire_list(
     // In whole seconds.
     let now_ms = now_ms.div_euclid(1000).saturating_mul(1000);
     let oldest_kept_ms = now_ms.saturating_sub(config.ttl_seconds.max(0).saturating_mul(1000));
-    let by_time = list.iter().take_while(|entry| entry.timestamp_ms <= oldest_kept_ms).last();
+    // The highest one: a clock that went forward and back leaves younger entries in front of it.
+    let by_time = list.iter().rev().find(|entry| entry.timestamp_ms <= oldest_kept_ms);
     let by_time = by_time.map_or(-1, |entry| entry.commit_seq);
     let limit = lowest_lock.map_or(by_time, |lock| by_time.max(lock - 1));
     let mut expired = Vec::new();

@@ -101,7 +101,7 @@ impl BinlogList {
         self.entries.range((Bound::Excluded(prev), Bound::Unbounded)).map(|(_, entry)| entry)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<BinlogEntry>> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<BinlogEntry>> {
         self.entries.values()
     }
 

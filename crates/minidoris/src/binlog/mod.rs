@@ -47,11 +47,11 @@ pub struct DbBinlog {
     dropped: DroppedResources,
 }
 
-/// Remembered answers to "are binlogs on?", filled on first use.
+/// Remembered answers to "are binlogs on?", filled on first use, with the journal id of the last use.
 #[derive(Debug, Default)]
 struct FlagCache {
-    databases: HashMap<i64, bool>,
-    tables: HashMap<i64, bool>,
+    databases: HashMap<i64, (bool, i64)>,
+    tables: HashMap<i64, (bool, i64)>,
 }
 
 impl BinlogStore {
@@ -60,9 +60,13 @@ impl BinlogStore {
     }
 
     /// A new master, or the old one started again: job locks lived in its memory only, and what it tells
-    /// from now on of older entries comes from its replay of the journal.
-    pub fn start_reign(&mut self) {
+    /// from now on of older entries comes from its replay of the journal. It has seen the journal behind
+    /// `loaded_journal_id`, where its process started, and remembers the flags that were asked for since.
+    pub fn start_reign(&mut self, loaded_journal_id: i64) {
         self.reign += 1;
+        for flags in [&mut self.flags.databases, &mut self.flags.tables] {
+            flags.retain(|_, (_, used)| *used > loaded_journal_id);
+        }
         for db in self.databases.values_mut() {
             db.list.forget_locks();
             db.tables.values_mut().for_each(BinlogList::forget_locks);
@@ -119,7 +123,7 @@ pub(crate) fn append_with_indexes(
     data: String,
     indexes_at_replay: Vec<(i64, Vec<i64>)>,
 ) {
-    if !state.config_flag("enable_feature_binlog") || has_async_view(state, db_id, table_ids) {
+    if !state.config_flag("enable_feature_binlog") || is_untold(state, db_id, table_ids) {
         return;
     }
     let db_enabled = is_db_enabled(state, db_id);
@@ -161,11 +165,11 @@ pub(crate) fn append_with_indexes(
     }
 }
 
-/// Whether one of the tables is an asynchronous materialised view, of which no binlog tells.
-fn has_async_view(state: &FeState, db_id: i64, table_ids: &[i64]) -> bool {
+/// Whether one of the tables is an asynchronous materialised view or a temporary table, of which no binlog tells.
+fn is_untold(state: &FeState, db_id: i64, table_ids: &[i64]) -> bool {
     let Some(db) = state.databases.get(&db_id) else { return false };
     let tables = table_ids.iter().filter_map(|id| db.tables.get(id)?.as_olap());
-    tables.into_iter().any(|table| table.async_view.is_some())
+    tables.into_iter().any(|table| table.async_view.is_some() || table.is_temporary)
 }
 
 /// Creations and drops are told to database lists only.
@@ -193,19 +197,23 @@ fn forget_flags(flags: &mut FlagCache, db_id: i64, table_ids: &[i64]) {
 
 /// The remembered flag of the database; looked up in the catalogue the first time.
 pub fn is_db_enabled(state: &mut FeState, db_id: i64) -> bool {
-    if let Some(known) = state.binlogs.flags.databases.get(&db_id) {
+    let journal_id = state.journal_id;
+    if let Some((known, used)) = state.binlogs.flags.databases.get_mut(&db_id) {
+        *used = journal_id;
         return *known;
     }
     let Some(db) = state.databases.get(&db_id) else { return false };
     let enabled = db.properties.get("binlog.enable").is_some_and(|value| value == "true");
-    state.binlogs.flags.databases.insert(db_id, enabled);
+    state.binlogs.flags.databases.insert(db_id, (enabled, journal_id));
     enabled
 }
 
 /// The remembered flag of the table. Views count as off; a table that is gone counts as off unless its
 /// flag is remembered.
 pub fn is_table_enabled(state: &mut FeState, db_id: i64, table_id: i64) -> bool {
-    if let Some(known) = state.binlogs.flags.tables.get(&table_id) {
+    let journal_id = state.journal_id;
+    if let Some((known, used)) = state.binlogs.flags.tables.get_mut(&table_id) {
+        *used = journal_id;
         return *known;
     }
     let Some(table) = state.databases.get(&db_id).and_then(|db| db.tables.get(&table_id)) else {
@@ -215,6 +223,6 @@ pub fn is_table_enabled(state: &mut FeState, db_id: i64, table_id: i64) -> bool 
         Table::Olap(table) => table.binlog.enable,
         Table::View(_) => false,
     };
-    state.binlogs.flags.tables.insert(table_id, enabled);
+    state.binlogs.flags.tables.insert(table_id, (enabled, journal_id));
     enabled
 }

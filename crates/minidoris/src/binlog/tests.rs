@@ -368,7 +368,7 @@ fn a_master_switch_loses_locks() {
     emit(&cluster, BinlogType::UPSERT, db, &[], "{}");
     let state = &mut *cluster.fe.lock();
     state.binlogs.lock(Scope::Database(db), "a", -1).unwrap();
-    state.binlogs.start_reign();
+    state.binlogs.start_reign(0);
     assert!(state.binlogs.list(Scope::Database(db)).unwrap().locks.is_empty());
 }
 
@@ -386,4 +386,36 @@ fn entries_are_shared_between_lists_and_readers() {
     };
     assert!(Arc::ptr_eq(&a[0], &b[0]));
     assert_eq!(a[0].table_lists.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_frontend_that_starts_again_remembers_no_flags() {
+    for (restarted, told) in [(false, false), (true, true)] {
+        let cluster = testkit::cluster(1);
+        let db = create_db(&cluster, "d", false);
+        let table = create_table(&cluster, db, &Spec { binlog: false, ..Spec::new("t") });
+        emit(&cluster, BinlogType::UPSERT, db, &[table], "{}");
+        {
+            let state = &mut *cluster.fe.lock();
+            let loaded = if restarted { state.journal_id } else { 0 };
+            state.binlogs.start_reign(loaded);
+        }
+        testkit::alter(&cluster, db, table, |t| t.binlog.enable = true);
+        emit(&cluster, BinlogType::MODIFY_TABLE_PROPERTY, db, &[table], "{}");
+        assert_eq!(db_seqs(&cluster, db).is_some(), told, "restarted: {restarted}");
+    }
+}
+
+#[test]
+fn an_entry_from_the_future_keeps_no_older_ones() {
+    let cluster = testkit::cluster(1);
+    let db = create_db(&cluster, "d", true);
+    cluster.clock.advance_ms(200_000_000);
+    emit(&cluster, BinlogType::UPSERT, db, &[], "{}");
+    cluster.clock.advance_ms(-200_000_000);
+    emit(&cluster, BinlogType::UPSERT, db, &[], "{}");
+    cluster.clock.advance_ms(90_000_000);
+    let young = emit(&cluster, BinlogType::UPSERT, db, &[], "{}");
+    collect_garbage(&mut cluster.fe.lock(), cluster.clock.now_ms());
+    assert_eq!(db_seqs(&cluster, db), Some(vec![young]));
 }

@@ -26,6 +26,9 @@ const EDIT_LOG_PORT: u16 = 9010;
 const HEARTBEAT_PORT: u16 = 9050;
 const BRPC_PORT: u16 = 8060;
 
+/// Of frontends and backends alike; read when a node starts.
+const MAX_MESSAGE_SIZE: &str = "thrift_max_message_size";
+
 impl Cluster {
     /// Makes a frontend known under the next free number and serves it. Without an address it gets those of
     /// the options.
@@ -92,7 +95,8 @@ impl Cluster {
         let limits = MysqlLimits { max_connections: options.max_connections, ..MysqlLimits::default() };
         servers.spawn(mysql::serve(Arc::clone(inner), number, query, limits, servers.stopped()));
         let handler = Arc::new(FrontendRpc { cluster: Arc::clone(inner), fe: number });
-        let limits = ServerLimits::default();
+        let largest = inner.fe.lock().config.get(MAX_MESSAGE_SIZE).and_then(|value| value.parse().ok());
+        let limits = thrift_limits(largest);
         servers.spawn(doris_thrift::serve_frontend(rpc, handler, limits, servers.stopped()));
         servers.spawn(http::serve_fe(Arc::clone(inner), number, http_listener, servers.stopped()));
         self.shared.frontends.lock().insert(number, servers);
@@ -177,7 +181,7 @@ impl Cluster {
         let backend = inner.backend(id).with_context(|| format!("backend {id} has no data"))?;
         backend.join(&inner.fe.lock().token);
         let handler = BackendRpc { cluster: Arc::clone(inner), backend: Arc::clone(&backend) };
-        let limits = ServerLimits::default();
+        let limits = thrift_limits(usize::try_from(backend.config.number(MAX_MESSAGE_SIZE)).ok());
         servers.spawn(doris_thrift::serve_backend(rpc, Arc::new(handler), limits, servers.stopped()));
         servers.spawn(http::serve_be(Arc::clone(inner), backend, http_listener, servers.stopped()));
         self.shared.backends.lock().insert(id, (servers, node));
@@ -262,14 +266,14 @@ impl Cluster {
             let mut state = inner.fe.lock();
             let mut nodes = inner.frontends.write();
             let node = nodes.get(&number).filter(|node| node.alive);
-            let role =
-                node.map(|node| node.role).with_context(|| format!("frontend {number} is not alive"))?;
+            let node = node.with_context(|| format!("frontend {number} is not alive"))?;
+            let (role, loaded_journal_id) = (node.role, node.loaded_journal_id);
             ensure!(role == FrontendRole::Follower, "frontend {number} is an observer");
             for (at, node) in nodes.iter_mut() {
                 node.is_master = *at == number;
             }
             state.txns.forget_rpc_prepared();
-            state.binlogs.start_reign();
+            state.binlogs.start_reign(loaded_journal_id);
         }
         tracing::info!(cluster = self.name(), number, "master switched");
         inner.changed.notify_waiters();
@@ -282,6 +286,13 @@ impl Cluster {
         let named = i64::try_from(index).ok().filter(|id| nodes.contains_key(id));
         named.or_else(|| nodes.keys().nth(index).copied()).with_context(|| format!("no backend {index}"))
     }
+}
+
+/// The limits of a thrift server, with the largest message that its setting allows.
+fn thrift_limits(max_message_size: Option<usize>) -> ServerLimits {
+    let default = ServerLimits::default();
+    let max_message_size = max_message_size.filter(|size| *size > 0).unwrap_or(default.max_message_size);
+    ServerLimits { max_message_size, ..default }
 }
 
 pub(super) fn new_backend(options: &ClusterOptions, id: i64) -> Backend {

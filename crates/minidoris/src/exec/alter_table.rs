@@ -41,6 +41,9 @@ pub fn run(
     if !only_properties {
         context::check_normal(table)?;
     }
+    if alter.operations.iter().any(changes_indexes) {
+        context::check_no_temp_partitions(table)?;
+    }
     if alter.operations.iter().any(light::is_column_operation) {
         let db_name = &state.databases[&ids.0].name;
         let planned = light::plan(db_name, table, &alter.operations)?;
@@ -125,6 +128,37 @@ fn single(
         | AlterOperation::ModifyColumnComment { .. } => {
             Err(SqlError::general("these operations cannot be mixed in one statement"))
         }
+    }
+}
+
+/// Whether the operation changes what the indexes of a table hold. Temporary partitions would be left behind
+/// with indexes that the table no longer has.
+fn changes_indexes(operation: &AlterOperation) -> bool {
+    match operation {
+        AlterOperation::SetProperties(properties) => table_property::is_stored_with_data(properties),
+        AlterOperation::AddColumn { .. }
+        | AlterOperation::AddColumns { .. }
+        | AlterOperation::DropColumn { .. }
+        | AlterOperation::ModifyColumn { .. }
+        | AlterOperation::OrderBy { .. }
+        | AlterOperation::AddRollup { .. }
+        | AlterOperation::AddIndex(_)
+        | AlterOperation::DropIndex { .. }
+        | AlterOperation::BuildIndex { .. }
+        | AlterOperation::EnableFeature { .. } => true,
+        AlterOperation::AddPartition { .. }
+        | AlterOperation::DropPartition { .. }
+        | AlterOperation::ReplacePartition { .. }
+        | AlterOperation::ModifyPartition { .. }
+        | AlterOperation::DropRollup { .. }
+        | AlterOperation::Rename { .. }
+        | AlterOperation::RenameRollup { .. }
+        | AlterOperation::RenamePartition { .. }
+        | AlterOperation::RenameColumn { .. }
+        | AlterOperation::ReplaceTable { .. }
+        | AlterOperation::ModifyComment(_)
+        | AlterOperation::ModifyColumnComment { .. }
+        | AlterOperation::ModifyDistribution(_) => false,
     }
 }
 

@@ -81,6 +81,14 @@ pub fn check_normal(table: &OlapTable) -> SqlResult<()> {
     )))
 }
 
+/// Refuses changes of the indexes, which temporary partitions take no part in.
+pub fn check_no_temp_partitions(table: &OlapTable) -> SqlResult<()> {
+    if table.temp_partitions.is_empty() {
+        return Ok(());
+    }
+    Err(SqlError::general("Can not alter table when there are temp partitions in table"))
+}
+
 /// Doris's rule for names of tables: 1103 otherwise.
 pub fn check_table_name(name: &str) -> SqlResult<()> {
     let valid = !name.is_empty()

@@ -27,7 +27,7 @@ use crate::state::{FeState, Ids};
 pub fn create(
     cluster: &ClusterInner,
     state: &mut FeState,
-    session: &Session,
+    session: &mut Session,
     create: &CreateTable,
 ) -> SqlResult<()> {
     let db_id = context::database_id(state, session, create.table.db.as_deref())?;
@@ -51,6 +51,9 @@ pub fn create(
     make_partitions(cluster, state, db_id, &mut table, create)?;
     dynamic::check(cluster, state, &table, &table.properties)?;
     let table_id = table.id;
+    if table.is_temporary {
+        session.temporary_tables.push((db_id, table_id));
+    }
     let db = state.databases.get_mut(&db_id).expect("the id was resolved");
     db.tables.insert(table_id, Table::Olap(Tracked::new(table)));
     journal_create(cluster, state, db_id, table_id);
@@ -85,7 +88,7 @@ pub fn create_async_view(
 pub fn create_like(
     cluster: &ClusterInner,
     state: &mut FeState,
-    session: &Session,
+    session: &mut Session,
     like: &CreateTableLike,
 ) -> SqlResult<()> {
     let (db_id, table_id) = context::olap_ids(state, session, &like.source)?;
@@ -106,6 +109,7 @@ pub fn create_like(
     new.properties.insert("is_being_synced".to_owned(), source.is_being_synced.to_string());
     new.table = TableName { db: like.table.db.clone(), name: like.table.name.clone() };
     new.if_not_exists = like.if_not_exists;
+    new.temporary = false;
     create(cluster, state, session, &new)
 }
 
@@ -143,6 +147,9 @@ fn plan(
         return Err(SqlError::general(
             "Cannot create table with binlog disabled when database binlog enable",
         ));
+    }
+    if create.temporary && settings.binlog.enable {
+        return Err(SqlError::general("Cannot create temporary table with binlog enable"));
     }
     let TableColumns { mut columns, keys_type, has_key_clause } = columns::build(create)?;
     check_column_settings(&settings, &columns, keys_type)?;
@@ -186,6 +193,7 @@ fn plan(
         light_schema_change: settings.light_schema_change,
         binlog: settings.binlog,
         async_view: None,
+        is_temporary: create.temporary,
         create_time: cluster.clock.now_ms(),
     };
     for rollup in &create.rollups {

@@ -37,7 +37,8 @@ pub fn create(
     parse_binlog(properties, &BinlogConfig::default())?;
     let id = state.ids.allocate();
     let properties: IndexMap<String, String> = properties.clone();
-    state.databases.insert(id, Database { id, name: name.to_owned(), properties, tables: BTreeMap::new() });
+    let (name, tables) = (name.to_owned(), BTreeMap::new());
+    state.databases.insert(id, Database { id, name, properties, transaction_quota: None, tables });
     state.journal();
     Ok(())
 }
@@ -95,7 +96,7 @@ pub fn set_properties(
             .tables
             .values()
             .filter_map(Table::as_olap)
-            .find(|table| !table.binlog.enable && table.async_view.is_none());
+            .find(|table| !table.binlog.enable && table.async_view.is_none() && !table.is_temporary);
         if let Some(table) = off {
             return Err(SqlError::general(format!(
                 "binlog is not enable in table[{}] in db [{name}]",
@@ -114,6 +115,14 @@ pub fn set_properties(
     let now = cluster.clock.now_ms();
     let db_id = db.id;
     state.journal_binlog(now, BinlogType::ALTER_DATABASE_PROPERTY, db_id, &[], |_| html_safe_json(&record));
+    Ok(())
+}
+
+/// ALTER DATABASE … SET TRANSACTION QUOTA.
+pub fn set_transaction_quota(state: &mut FeState, name: &str, quota: i64) -> SqlResult<()> {
+    let db = state.database_named_mut(name).ok_or_else(|| SqlError::unknown_database(name))?;
+    db.transaction_quota = Some(quota);
+    state.journal();
     Ok(())
 }
 

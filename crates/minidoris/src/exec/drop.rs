@@ -76,11 +76,26 @@ pub fn async_view(cluster: &ClusterInner, state: &mut FeState, (db_id, table_id)
     state.journal();
 }
 
+/// Ends the temporary tables of a session that ends.
+pub fn temporary_tables(cluster: &ClusterInner, session: &mut Session) {
+    let state = &mut *cluster.fe.lock();
+    for (db_id, table_id) in std::mem::take(&mut session.temporary_tables) {
+        if state.databases.get(&db_id).is_some_and(|db| db.tables.contains_key(&table_id)) {
+            remove(cluster, state, db_id, table_id, true);
+        }
+    }
+}
+
 /// Takes a table or view out of the catalogue and journals it. The data stays in the recycle bin unless
 /// `force` is set; the name is free at once either way.
 pub fn remove(cluster: &ClusterInner, state: &mut FeState, db_id: i64, table_id: i64, force: bool) {
     let db = state.databases.get_mut(&db_id).expect("the id was resolved");
     let Some(table) = db.tables.remove(&table_id) else { return };
+    if table.as_olap().is_some_and(|table| table.is_temporary) {
+        discard(cluster, state, db_id, table, true);
+        state.journal();
+        return;
+    }
     let now = cluster.clock.now_ms();
     let is_view = table.as_olap().is_none();
     let kind = if is_view { "VIEW" } else { "TABLE" };

@@ -20,9 +20,16 @@ pub fn add(
     let mut table = context::olap(state, ids.0, ids.1).without_partitions();
     let mut added = Vec::with_capacity(defs.len());
     for def in defs {
+        let exists = |index: &SecondaryIndex| index.name.eq_ignore_ascii_case(&def.name);
+        if def.if_not_exists && table.secondary_indexes.iter().any(exists) {
+            continue;
+        }
         let index = create_table::secondary_index(&mut state.ids, &table, def)?;
         table.secondary_indexes.push(index.clone());
         added.push(index);
+    }
+    if added.is_empty() {
+        return Ok(());
     }
     context::olap_mut(state, ids.0, ids.1).secondary_indexes.extend(added.iter().cloned());
     let operations: Vec<String> = added.iter().map(|index| format!("ADD {}", index_text(index))).collect();

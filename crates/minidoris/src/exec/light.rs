@@ -16,7 +16,7 @@ use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{Column, DataType, DefaultValue, IndexSchema, KeysType, OlapTable};
 use crate::show::column_text;
-use crate::sql::{AlterOperation, ColumnDef, ColumnPosition};
+use crate::sql::{AlterOperation, ColumnDef, ColumnPosition, Properties};
 use crate::state::FeState;
 
 /// The schemas after the operations, and whether data must be rewritten for them.
@@ -43,14 +43,11 @@ pub fn is_column_operation(operation: &AlterOperation) -> bool {
 
 /// Works out the schemas that all operations together leave; nothing is changed yet.
 pub fn plan(db_name: &str, table: &OlapTable, operations: &[AlterOperation]) -> SqlResult<Planned> {
-    if !table.temp_partitions.is_empty() {
-        return Err(SqlError::general("Can not alter table when there are temp partitions in table"));
-    }
     let mut change = Change {
         table,
         indexes: table.indexes.clone(),
         next_column_unique_id: table.next_column_unique_id,
-        is_light: table.light_schema_change,
+        is_light: table.light_schema_change && !table.properties.contains_key("function_column.sequence_col"),
     };
     let mut texts = Vec::with_capacity(operations.len());
     for operation in operations {
@@ -88,6 +85,13 @@ pub fn run(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), planned
         indexes.iter().map(|(id, index)| (*id, index.columns.iter().map(records::column).collect())).collect()
     };
     let before = schemas(&table.indexes);
+    for (key, value) in properties_without_dropped(table, &planned.indexes) {
+        if value.is_empty() {
+            table.properties.shift_remove(&key);
+        } else {
+            table.properties.insert(key, value);
+        }
+    }
     table.indexes = planned.indexes;
     table.next_column_unique_id = planned.next_column_unique_id;
     for index in table.indexes.values_mut() {
@@ -110,6 +114,22 @@ pub fn run(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), planned
     state.journal_binlog(now, BinlogType::MODIFY_TABLE_ADD_OR_DROP_COLUMNS, db_id, &[table_id], |_| {
         html_safe_json(&record)
     });
+}
+
+/// Properties that name columns which the base index no longer has, without them; empty when none is left.
+pub fn properties_without_dropped(table: &OlapTable, after: &IndexMap<i64, IndexSchema>) -> Properties {
+    let Some(base) = after.get(&table.base_index_id) else { return Properties::new() };
+    let stays = |name: &&str| base.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    let mut changed = Properties::new();
+    for (key, separator) in [("bloom_filter_columns", ", "), ("row_store_columns", ",")] {
+        let Some(before) = table.properties.get(key) else { continue };
+        let names: Vec<&str> = before.split(',').map(str::trim).collect();
+        let left: Vec<&str> = names.iter().copied().filter(stays).collect();
+        if left.len() < names.len() {
+            changed.insert(key.to_owned(), left.join(separator));
+        }
+    }
+    changed
 }
 
 /// The rows that a light change leaves in SHOW ALTER TABLE COLUMN: one per index, finished at once.

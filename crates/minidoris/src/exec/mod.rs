@@ -37,10 +37,10 @@ pub(crate) mod tests;
 mod truncate;
 mod view;
 
-pub use context::{check_own, database_id};
+pub use context::{check_normal, check_own, database_id};
 pub use create_table::create_async_view;
 pub use database::config as binlog_config;
-pub use drop::async_view as drop_async_view;
+pub use drop::{async_view as drop_async_view, temporary_tables as drop_temporary_tables};
 pub use function::Function;
 pub use resource::Resource;
 pub use state::{AlterJob, BuildIndexJob, DdlState, Recycled, RecycledObject};
@@ -74,6 +74,9 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         }
         Statement::AlterDatabaseProperties { name, properties } => {
             database::set_properties(cluster, state, name, properties)
+        }
+        Statement::SetTransactionQuota { name, quota } => {
+            database::set_transaction_quota(state, name, *quota)
         }
         Statement::RenameDatabase { name, new_name } => database::rename(state, name, new_name),
         Statement::CreateTable(create) => create_table::create(cluster, state, session, create),
@@ -113,9 +116,11 @@ fn execute(cluster: &ClusterInner, session: &mut Session, statement: &Statement)
         Statement::Repository(repository) => {
             snapshot::repository::run(state, repository, cluster.clock.now_ms())
         }
-        Statement::CreateMaterializedView { name, query, text } => {
-            let (ids, index) = sync_view::plan(cluster, state, session, name, query, text)?;
-            job::submit::sync_view(cluster, state, ids, index);
+        Statement::CreateMaterializedView { name, if_not_exists, query, text } => {
+            let planned = sync_view::plan(cluster, state, session, name, *if_not_exists, query, text)?;
+            if let Some((ids, index)) = planned {
+                job::submit::sync_view(cluster, state, ids, index);
+            }
             Ok(())
         }
         Statement::Show(_)

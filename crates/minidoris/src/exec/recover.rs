@@ -129,6 +129,13 @@ fn partition(
     };
     let candidate = state.ddl.recycle_bin.iter().rev().find(|recycled| fits(&recycled.object));
     if let Some(RecycledObject::Partition { partition, .. }) = candidate.map(|recycled| &recycled.object) {
+        // It would be read and written under an index that is not its own.
+        let has_all = olap.indexes.keys().all(|id| partition.indexes.contains_key(id));
+        if !has_all || partition.indexes.len() != olap.indexes.len() {
+            return Err(SqlError::general(
+                "table's index not equal with partition's index. cannot recover partition",
+            ));
+        }
         let existing: Vec<(&str, &PartitionItem)> =
             olap.partitions.values().map(|partition| (partition.name.as_str(), &partition.item)).collect();
         let new = partition_items::NewItem { name: target.to_owned(), item: partition.item.clone() };

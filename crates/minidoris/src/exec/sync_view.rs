@@ -20,28 +20,32 @@ use crate::session::Session;
 use crate::sql::TableName;
 use crate::state::FeState;
 
-/// The index that a CREATE MATERIALIZED VIEW asks for, with the ids of its database and table.
+/// The index that a CREATE MATERIALIZED VIEW asks for, with the ids of its database and table; none when it is
+/// there and may be.
 pub fn plan(
     cluster: &ClusterInner,
     state: &mut FeState,
     session: &Session,
     name: &TableName,
+    if_not_exists: bool,
     query: &str,
     statement: &str,
-) -> SqlResult<((i64, i64), IndexSchema)> {
+) -> SqlResult<Option<((i64, i64), IndexSchema)>> {
     let query = parse_query(query)?;
     let select = plain_select(&query)?;
     let (source, alias) = single_table(name, select)?;
     let ids = context::olap_ids(state, session, &source)?;
     let table = context::olap(state, ids.0, ids.1);
     context::check_own(session, table)?;
+    let exists = table.indexes.values().any(|index| index.name == name.name);
+    if exists && if_not_exists {
+        return Ok(None);
+    }
     context::check_normal(table)?;
-    if table.indexes.values().any(|index| index.name == name.name) {
+    if exists {
         return Err(SqlError::general(format!("Materialized view[{}] already exists", name.name)));
     }
-    if !table.temp_partitions.is_empty() {
-        return Err(SqlError::general("Can not alter table when there are temp partitions in table"));
-    }
+    context::check_no_temp_partitions(table)?;
     let plan = Plan {
         cluster,
         state,
@@ -55,7 +59,7 @@ pub fn plan(
     let columns = plan.columns(items, keys_type, sorted_by)?;
     let mut index = create_table::index_schema(state.ids.allocate(), &name.name, columns, keys_type);
     index.view = Some(Box::new(SyncView { statement: statement.to_owned(), filter }));
-    Ok((ids, index))
+    Ok(Some((ids, index)))
 }
 
 /// The only SELECT of a query that has none of the clauses that views do not take.

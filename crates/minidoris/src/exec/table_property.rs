@@ -54,7 +54,7 @@ pub fn set(
     if let Some(unknown) = given.keys().find(|key| !properties::is_known(key) || is_fixed(key)) {
         return Err(SqlError::general(format!("Unknown table property: [{unknown}]")));
     }
-    if given.keys().any(|key| STORED_WITH_DATA.contains(&key.as_str())) {
+    if is_stored_with_data(given) {
         context::check_normal(context::olap(state, ids.0, ids.1))?;
         return job::submit::storage_properties(cluster, state, ids, given);
     }
@@ -139,6 +139,11 @@ pub fn set(
         html_safe_json(&record)
     });
     Ok(())
+}
+
+/// Whether a change of these properties rewrites the data.
+pub fn is_stored_with_data(given: &Properties) -> bool {
+    given.keys().any(|key| STORED_WITH_DATA.contains(&key.as_str()))
 }
 
 /// A rename record in which nothing is renamed: its new names are empty and its old ones absent.

@@ -203,12 +203,16 @@ fn name_of(token: &Token) -> Option<String> {
     }
 }
 
-/// The named columns, or those that the select list names, with the types of the query; text where they are
-/// not known.
+/// The named columns, or those of the query, with its types. A query that this emulator cannot run tells
+/// what its select list names, and all of it is text.
 fn view_columns(create: &CreateView, query: &str, compiled: Option<&Compiled>) -> SqlResult<Vec<Column>> {
     let mut named = create.columns.clone();
     if named.is_empty() {
-        named = select_list_names(query)?.into_iter().map(|name| (name, String::new())).collect();
+        let names = match compiled {
+            Some(compiled) => compiled_names(compiled),
+            None => select_list_names(query)?,
+        };
+        named = names.into_iter().map(|name| (name, String::new())).collect();
     }
     let columns = named.into_iter().enumerate().map(|(at, (name, comment))| Column {
         name,
@@ -226,6 +230,11 @@ fn view_columns(create: &CreateView, query: &str, compiled: Option<&Compiled>) -
         define: None,
     });
     Ok(columns.collect())
+}
+
+fn compiled_names(compiled: &Compiled) -> Vec<String> {
+    let columns = compiled.columns.iter().enumerate();
+    columns.map(|(at, (name, _))| create_as_select::output_name(name, at)).collect()
 }
 
 fn column_type(compiled: &Compiled, at: usize) -> Option<DataType> {

@@ -1,13 +1,15 @@
 //! The part of the admin API that changes what a cluster is in: jobs, locks, replicas, lags, sizes.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::json;
 
 use super::admin::{done, failure, outcome};
 use super::{Hold, LONGEST_DELAY};
@@ -18,6 +20,7 @@ pub(super) fn routes() -> Router<Cluster> {
     Router::new()
         .route("/fail_job/{db}", post(fail_job))
         .route("/publish_delay/{ms}", post(delay_publish))
+        .route("/alter/{operation}", post(alter))
         .route("/be/{index}/drop_tablet/{tablet}", post(drop_tablet))
         .route("/be/{index}/shut_tablet/{tablet}", post(shut_tablet))
         .route("/be/{index}/lose_segment/{tablet}/{version}", post(lose_segment))
@@ -36,6 +39,21 @@ async fn fail_job(State(cluster): State<Cluster>, Path(db): Path<String>, messag
         Ok(false) => failure(StatusCode::BAD_REQUEST, "no backup or restore is running"),
         Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
     }
+}
+
+/// Holds schema changes, rollups and builds of indexes, moves each by one step, or lets them go on.
+async fn alter(State(cluster): State<Cluster>, Path(operation): Path<String>) -> Response {
+    let inner = cluster.inner();
+    match operation.as_str() {
+        "pause" => inner.alters_paused.store(true, Ordering::Release),
+        "resume" => inner.alters_paused.store(false, Ordering::Release),
+        "step" => {
+            let moved = crate::exec::job::step(inner);
+            return Json(json!({ "success": true, "moved": moved })).into_response();
+        }
+        _ => return failure(StatusCode::NOT_FOUND, "operations of ALTER jobs: pause, step, resume"),
+    }
+    done().into_response()
 }
 
 /// Commits wait that long for their publishing from now on.

@@ -29,6 +29,8 @@ pub struct DebugPoint {
     /// Milliseconds since the epoch; `None`: never.
     pub ends_at: Option<i64>,
     pub parameters: BTreeMap<String, String>,
+    /// Whether the log knows that it takes effect; it does so once, as jobs ask again and again.
+    pub told: bool,
 }
 
 /// The points of all nodes of a cluster.
@@ -81,6 +83,9 @@ impl DebugPoints {
         }
         if let Some(remaining) = &mut point.remaining {
             *remaining -= 1;
+        }
+        if !std::mem::replace(&mut point.told, true) {
+            tracing::info!(?node, name, "debug point takes effect");
         }
         true
     }

@@ -44,10 +44,12 @@ pub enum NodeId {
 /// No delay is longer, whatever a rule says, so that a stopped cluster is never waited for long.
 const LONGEST_DELAY: Duration = Duration::from_secs(600);
 
-/// The faults of one cluster. The first rule that meets a call decides; a rule whose count has run out is
-/// dropped.
+/// The faults of one cluster. Rules are looked at in their order: delays add up, and the first rule of another
+/// kind that meets a call decides. A rule whose count has run out is dropped.
 #[derive(Debug)]
 pub struct Faults {
+    /// The cluster's name, for the log.
+    cluster: String,
     /// Whether any rule is set; read without the lock on every call.
     armed: AtomicBool,
     rules: Mutex<Rules>,
@@ -61,9 +63,9 @@ struct Rules {
 
 impl Faults {
     /// No rules; `seed` decides the draws of rules with a probability.
-    pub fn new(seed: u64) -> Self {
+    pub fn new(cluster: &str, seed: u64) -> Self {
         let rules = Rules { list: Vec::new(), random: StdRng::seed_from_u64(seed) };
-        Self { armed: AtomicBool::new(false), rules: Mutex::new(rules) }
+        Self { cluster: cluster.to_owned(), armed: AtomicBool::new(false), rules: Mutex::new(rules) }
     }
 
     pub fn add(&self, fault: Fault) {
@@ -77,6 +79,11 @@ impl Faults {
         self.armed.store(false, Ordering::Release);
     }
 
+    /// Whether there is any rule.
+    pub fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::Acquire)
+    }
+
     /// The rules still in force, with their remaining counts.
     pub fn rules(&self) -> Vec<Fault> {
         self.rules.lock().list.clone()
@@ -85,68 +92,69 @@ impl Faults {
     /// Asks what happens to a call. `detail` renders what a rule's `contains` is searched in (label,
     /// tables, statement text); it runs only while rules are set. Returns after a delay has passed.
     pub async fn before(&self, node: NodeId, call: &str, detail: impl FnOnce() -> String) -> FaultAction {
-        if !self.armed.load(Ordering::Acquire) {
-            return FaultAction::Proceed;
+        let (wait, action) = self.at_once(node, call, detail);
+        if !wait.is_zero() {
+            timer::wait(wait).await;
         }
-        let Some((kind, drawn)) = self.take(node, call, detail) else { return FaultAction::Proceed };
-        tracing::info!(?node, call, fault = ?kind, "fault taken");
-        match kind {
-            FaultKind::Delay(_) | FaultKind::Latency(_) => {
-                timer::wait(drawn.min(LONGEST_DELAY)).await;
-                FaultAction::Proceed
-            }
-            FaultKind::CutBefore => FaultAction::CutBefore,
-            FaultKind::CutAfter => FaultAction::CutAfter,
-            FaultKind::CutMidReply => FaultAction::CutMidReply,
-            FaultKind::Truncate => FaultAction::Truncate,
-            FaultKind::Status { code, text } => FaultAction::Status { code, text },
-            FaultKind::NotMaster => FaultAction::NotMaster,
-            FaultKind::Refuse => FaultAction::Refuse,
-            FaultKind::Empty => FaultAction::Empty,
-            FaultKind::MissingSegment | FaultKind::MissingIndexFile => FaultAction::MissingFile,
-        }
+        action
     }
 
-    /// Finds the first rule that meets the call and uses it up by one; tells how long the call waits.
-    fn take(
+    /// [`Self::before`] for work that cannot wait where it asks: the delay is the caller's to keep.
+    pub fn at_once(
         &self,
         node: NodeId,
         call: &str,
         detail: impl FnOnce() -> String,
-    ) -> Option<(FaultKind, Duration)> {
+    ) -> (Duration, FaultAction) {
+        if !self.is_armed() {
+            return (Duration::ZERO, FaultAction::Proceed);
+        }
         let detail = detail();
         let mut rules = self.rules.lock();
+        let (mut wait, mut action) = (Duration::ZERO, FaultAction::Proceed);
         let Rules { list, random } = &mut *rules;
-        let hit = list.iter().position(|rule| {
-            rule.meets(node, call, &detail)
-                && (rule.probability >= 1.0 || random.random::<f64>() < rule.probability)
-        })?;
-        let kind = list[hit].kind.clone();
-        let wait = match &kind {
-            FaultKind::Delay(ms) => Duration::from_millis(*ms),
-            FaultKind::Latency(latency) => latency.draw(random),
-            FaultKind::CutBefore
-            | FaultKind::CutAfter
-            | FaultKind::CutMidReply
-            | FaultKind::Truncate
-            | FaultKind::Status { .. }
-            | FaultKind::NotMaster
-            | FaultKind::Refuse
-            | FaultKind::Empty
-            | FaultKind::MissingSegment
-            | FaultKind::MissingIndexFile => Duration::ZERO,
-        };
-        if let Some(remaining) = &mut list[hit].remaining {
-            *remaining = remaining.saturating_sub(1);
-            if *remaining == 0 {
-                list.remove(hit);
+        for rule in list.iter_mut() {
+            let is_met = rule.meets(node, call, &detail)
+                && (rule.probability >= 1.0 || random.random::<f64>() < rule.probability);
+            if !is_met {
+                continue;
+            }
+            if let Some(remaining) = &mut rule.remaining {
+                *remaining = remaining.saturating_sub(1);
+            }
+            let outcome = rule.kind.take(random);
+            let wait_ms = match &outcome {
+                Taken::Wait(time) => time.as_millis(),
+                Taken::Action(_) => 0,
+            };
+            let cluster = &self.cluster;
+            let about = about(call, &detail, rule.contains.as_deref());
+            tracing::info!(%cluster, ?node, call, fault = ?rule.kind, wait_ms, about, "fault taken");
+            match outcome {
+                Taken::Wait(time) => wait = wait.saturating_add(time).min(LONGEST_DELAY),
+                Taken::Action(taken) => {
+                    action = taken;
+                    break;
+                }
             }
         }
+        list.retain(|rule| rule.remaining != Some(0));
         if list.is_empty() {
             self.armed.store(false, Ordering::Release);
         }
-        Some((kind, wait))
+        (wait, action)
     }
+}
+
+/// What a rule makes of a call that it meets.
+enum Taken {
+    Wait(Duration),
+    Action(FaultAction),
+}
+
+/// What the log says of a call. Statements and paths may hold secrets, so of them only what the rule looks for.
+fn about<'a>(call: &str, detail: &'a str, contains: Option<&'a str>) -> &'a str {
+    if call.contains(':') { contains.unwrap_or_default() } else { detail }
 }
 
 #[cfg(test)]
@@ -159,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_rule_meets_its_calls_and_runs_out() {
-        let faults = Faults::new(1);
+        let faults = Faults::new("test", 1);
         faults.add(
             Fault::new(FaultKind::CutAfter).on(NodeId::Fe(0)).call("commitTxn").times(2).containing("t1"),
         );
@@ -176,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn equal_seeds_draw_equally() {
         let draws = |seed| async move {
-            let faults = Faults::new(seed);
+            let faults = Faults::new("test", seed);
             faults.add(Fault::new(FaultKind::Refuse).with_probability(0.5));
             let mut taken = Vec::new();
             for _ in 0..64 {
@@ -192,9 +200,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_delayed_call_goes_on() {
-        let faults = Faults::new(1);
+        let faults = Faults::new("test", 1);
         faults.add(Fault::new(FaultKind::Delay(1)).call("sql:*").times(1));
         assert_eq!(ask(&faults, NodeId::Fe(0), "sql:INSERT", "").await, FaultAction::Proceed);
         assert!(faults.rules().is_empty());
+    }
+
+    #[tokio::test]
+    async fn delays_add_up_and_another_kind_decides() {
+        let faults = Faults::new("test", 1);
+        faults.add(Fault::new(FaultKind::Delay(3)));
+        faults.add(Fault::new(FaultKind::Delay(4)).call("beginTxn").times(1));
+        faults.add(Fault::new(FaultKind::CutBefore).times(2));
+        faults.add(Fault::new(FaultKind::Refuse));
+        let at_once = |call: &str| faults.at_once(NodeId::Fe(0), call, String::new);
+        assert_eq!(at_once("beginTxn"), (Duration::from_millis(7), FaultAction::CutBefore));
+        assert_eq!(at_once("beginTxn"), (Duration::from_millis(3), FaultAction::CutBefore));
+        assert_eq!(at_once("beginTxn"), (Duration::from_millis(3), FaultAction::Refuse));
+        assert_eq!(faults.rules().len(), 2);
+        assert_eq!(ask(&faults, NodeId::Fe(0), "beginTxn", "").await, FaultAction::Refuse);
+    }
+
+    #[test]
+    fn the_log_tells_no_statement() {
+        assert_eq!(about("sql:CREATE USER", "IDENTIFIED BY 'x'", Some("USER")), "USER");
+        assert_eq!(about("http:/api/_tablet/_download", "?token=x", None), "");
+        assert_eq!(about("commitTxn", "d 7", Some("7")), "d 7");
     }
 }

@@ -1,8 +1,11 @@
 //! One fault rule and what it makes a server do.
 
+use std::time::Duration;
+
+use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
-use super::{Latency, NodeId};
+use super::{Latency, NodeId, Taken};
 
 /// What a server does with the call it asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +126,22 @@ impl Fault {
 }
 
 impl FaultKind {
+    pub(super) fn take(&self, random: &mut StdRng) -> Taken {
+        Taken::Action(match self {
+            FaultKind::Delay(ms) => return Taken::Wait(Duration::from_millis(*ms)),
+            FaultKind::Latency(latency) => return Taken::Wait(latency.draw(random)),
+            FaultKind::CutBefore => FaultAction::CutBefore,
+            FaultKind::CutAfter => FaultAction::CutAfter,
+            FaultKind::CutMidReply => FaultAction::CutMidReply,
+            FaultKind::Truncate => FaultAction::Truncate,
+            FaultKind::Status { code, text } => FaultAction::Status { code: *code, text: text.clone() },
+            FaultKind::NotMaster => FaultAction::NotMaster,
+            FaultKind::Refuse => FaultAction::Refuse,
+            FaultKind::Empty => FaultAction::Empty,
+            FaultKind::MissingSegment | FaultKind::MissingIndexFile => FaultAction::MissingFile,
+        })
+    }
+
     /// Whether the kind has a meaning for the call; missing files meet only downloads of such files.
     fn meets(&self, call: &str, detail: &str) -> bool {
         let (method, extension) = match self {

@@ -84,7 +84,7 @@ fn point(cluster: &ClusterInner, query: &RawQuery) -> Result<DebugPoint, String>
         let ms = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000);
         cluster.clock.now_ms().saturating_add(ms)
     });
-    Ok(DebugPoint { remaining, ends_at, parameters })
+    Ok(DebugPoint { remaining, ends_at, parameters, told: false })
 }
 
 fn obey(cluster: &ClusterInner, node: NodeId, order: Order) {

@@ -15,6 +15,8 @@ pub struct Database {
     /// As given to CREATE or ALTER DATABASE, in order.
     #[serde(with = "super::ordered")]
     pub properties: IndexMap<String, String>,
+    /// How many transactions may run; `None`: as many as the frontend setting says.
+    pub transaction_quota: Option<i64>,
     pub tables: BTreeMap<i64, Table>,
 }
 
@@ -56,6 +58,9 @@ pub struct OlapTable {
     /// Set for an asynchronous materialised view.
     #[serde(default)]
     pub async_view: Option<Box<AsyncView>>,
+    /// Lives as long as the connection that made it; no binlog tells of it.
+    #[serde(default)]
+    pub is_temporary: bool,
     /// Milliseconds since the epoch.
     pub create_time: i64,
 }
@@ -281,6 +286,7 @@ impl OlapTable {
             binlog: self.binlog.clone(),
             next_column_unique_id: self.next_column_unique_id,
             async_view: self.async_view.clone(),
+            is_temporary: self.is_temporary,
             create_time: self.create_time,
         }
     }

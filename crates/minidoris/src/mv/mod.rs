@@ -248,6 +248,7 @@ fn create(cluster: &Arc<ClusterInner>, session: &mut Session, create: &CreateAsy
     };
     let table = CreateTable {
         table: TableName::new(Some(&db_name), &create.view.name),
+        temporary: false,
         if_not_exists: create.if_not_exists,
         columns,
         indexes: Vec::new(),

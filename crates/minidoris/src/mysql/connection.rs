@@ -15,6 +15,7 @@ use crate::access::accounts::PasswordHash;
 use crate::cluster::ClusterInner;
 use crate::dispatch;
 use crate::error::SqlError;
+use crate::exec;
 use crate::fault::{FaultAction, NodeId};
 use crate::query::transaction;
 use crate::session::{Answer, ColumnType, ResultSet, Session};
@@ -123,9 +124,13 @@ pub async fn run(
 }
 
 impl Drop for Connection<'_> {
-    /// However a connection ends, its open transaction ends with it.
+    /// However a connection ends, its open transaction and its temporary tables end with it.
     fn drop(&mut self) {
         transaction::rollback(self.cluster, &mut self.session, "the connection is closed");
+        if !self.session.temporary_tables.is_empty() {
+            exec::drop_temporary_tables(self.cluster, &mut self.session);
+            self.cluster.changed.notify_waiters();
+        }
         self.cluster.clients.leave(&self.client);
     }
 }

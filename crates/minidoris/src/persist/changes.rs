@@ -87,6 +87,8 @@ pub(super) struct Head {
 pub(super) struct DatabaseHead {
     pub name: String,
     pub properties: Vec<(String, String)>,
+    #[serde(default)]
+    pub transaction_quota: Option<i64>,
 }
 
 /// Everything that changed, collected.
@@ -212,7 +214,8 @@ impl Seen {
         let mut known = std::mem::take(&mut self.tables);
         for db in state.databases.values() {
             let properties = db.properties.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-            let head = DatabaseHead { name: db.name.clone(), properties };
+            let (name, transaction_quota) = (db.name.clone(), db.transaction_quota);
+            let head = DatabaseHead { name, properties, transaction_quota };
             self.small(changes, Kind::Database, db.id, json(&head));
             for (id, table) in &db.tables {
                 let moved = match known.remove(id) {

@@ -75,10 +75,10 @@ pub(super) fn read(connection: &Connection) -> anyhow::Result<Option<Saved>> {
         match Kind::of(kind)? {
             Kind::Head => head = Some(serde_json::from_slice::<Head>(value).with_context(damaged)?),
             Kind::Database => {
-                let DatabaseHead { name, properties } =
+                let DatabaseHead { name, properties, transaction_quota } =
                     serde_json::from_slice(value).with_context(damaged)?;
-                let properties = properties.into_iter().collect();
-                databases.insert(a, Database { id: a, name, properties, tables: BTreeMap::new() });
+                let (properties, tables) = (properties.into_iter().collect(), BTreeMap::new());
+                databases.insert(a, Database { id: a, name, properties, transaction_quota, tables });
             }
             Kind::Table => tables.push((b, serde_json::from_slice(value).with_context(damaged)?)),
             Kind::RecycleBin => recycle_bin = serde_json::from_slice(value).with_context(damaged)?,

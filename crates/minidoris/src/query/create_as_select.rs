@@ -76,7 +76,7 @@ pub fn columns(names: &[String], query: &Compiled) -> SqlResult<Vec<ColumnDef>> 
 }
 
 /// Expressions without an alias are called after their function and position: `__count_1`.
-fn output_name(name: &str, at: usize) -> String {
+pub fn output_name(name: &str, at: usize) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || c == '_';
     if !name.is_empty() && name.chars().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
         return name.to_owned();

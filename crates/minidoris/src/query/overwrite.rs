@@ -8,9 +8,11 @@ use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::data::Value;
 use crate::error::{SqlError, SqlResult};
-use crate::exec::partition;
 use crate::exec::replace::{self, ReplaceOptions};
+use crate::exec::{check_normal, partition};
+use crate::model::Partition;
 use crate::session::{Answer, Session};
+use crate::state::FeState;
 
 /// Replaces the rows of the target's partitions.
 pub async fn overwrite(
@@ -38,40 +40,55 @@ pub async fn overwrite(
         replace::partitions(cluster, &mut state, ids, &names, &temp_names, options).map(|()| answer)
     });
     if replaced.is_err() {
-        for name in &temp_names {
-            // They are in the way of the next attempt only by their data; the first error matters more.
-            let _ = partition::drop(cluster, &mut state, ids, true, true, name, true);
-        }
+        drop_twins(cluster, &mut state, ids, &temp_names);
     }
     drop(state);
     cluster.changed.notify_waiters();
     replaced
 }
 
-/// Makes an empty temporary partition beside each partition, with the same range or list.
+/// Makes an empty temporary partition beside each partition, with the same range or list and settings.
 fn make_twins(cluster: &ClusterInner, target: &LoadTarget) -> SqlResult<(Vec<String>, Vec<String>)> {
     let mut state = cluster.fe.lock();
     let (db_id, table) = olap_table(&state, &target.db, &target.table)?;
-    let shell = table.without_partitions();
-    let old: Vec<_> = choose(table, &target.choice)?
-        .into_iter()
-        .map(|partition| (partition.name.clone(), partition.item.clone(), partition.distribution.clone()))
-        .collect();
+    // While there are twins no job begins.
+    check_normal(table)?;
+    let mut shell = table.without_partitions();
+    let old: Vec<Partition> = choose(table, &target.choice)?.into_iter().cloned().collect();
     let salt: u64 = rand::random();
+    let ids = (db_id, target.table_id);
     let mut temp_names = Vec::new();
-    for (name, item, distribution) in &old {
-        let temp_name = format!("iot_temp_{salt:016x}_{name}");
-        let twin = catalog_ops::new_partition(
+    for partition in &old {
+        let temp_name = format!("iot_temp_{salt:016x}_{}", partition.name);
+        shell.replication_num = partition.replication_num;
+        let made = catalog_ops::new_partition(
             cluster,
             &mut state,
             &shell,
             db_id,
             &temp_name,
-            item.clone(),
-            distribution.clone(),
-        )?;
-        partition::insert(cluster, &mut state, (db_id, target.table_id), twin, true);
+            partition.item.clone(),
+            partition.distribution.clone(),
+        );
+        let mut twin = match made {
+            Ok(twin) => twin,
+            Err(error) => {
+                drop_twins(cluster, &mut state, ids, &temp_names);
+                return Err(error);
+            }
+        };
+        twin.storage_medium.clone_from(&partition.storage_medium);
+        twin.storage_policy.clone_from(&partition.storage_policy);
+        partition::insert(cluster, &mut state, ids, twin, true);
         temp_names.push(temp_name);
     }
-    Ok((old.into_iter().map(|(name, _, _)| name).collect(), temp_names))
+    Ok((old.into_iter().map(|partition| partition.name).collect(), temp_names))
+}
+
+/// Takes the twins back after an error, which matters more than what goes wrong here: they are in the way of
+/// nothing but changes of the table's indexes.
+fn drop_twins(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), temp_names: &[String]) {
+    for name in temp_names {
+        let _ = partition::drop(cluster, state, ids, true, true, name, true);
+    }
 }

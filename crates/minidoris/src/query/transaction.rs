@@ -49,6 +49,7 @@ pub fn check_allowed(statement: &Statement) -> SqlResult<()> {
         Statement::CreateDatabase { .. }
         | Statement::DropDatabase { .. }
         | Statement::AlterDatabaseProperties { .. }
+        | Statement::SetTransactionQuota { .. }
         | Statement::RenameDatabase { .. }
         | Statement::CreateTable(_)
         | Statement::CreateTableLike(_)

@@ -47,9 +47,10 @@ impl BackendHandler for BackendRpc {
         self.answer(
             action,
             async || self.query(&request),
+            // A staged status is one of this method's own.
             |status| TQueryIngestBinlogResult {
-                status: Some(TIngestBinlogStatus::UNKNOWN),
-                err_msg: Some(status.text()),
+                status: Some(TIngestBinlogStatus(status.status_code.0)),
+                err_msg: Some(status.text()).filter(|text| !text.is_empty()),
             },
         )
         .await

@@ -30,8 +30,9 @@ pub fn create_table_text(db: &Database, table: &OlapTable, flavour: Flavour, fea
         .map(|column| format!("  {}", column_text(column, table.keys_type)))
         .collect();
     lines.extend(table.secondary_indexes.iter().map(|index| format!("  {}", index_text(index))));
+    let kind = if table.is_temporary { "TEMPORARY TABLE" } else { "TABLE" };
     let mut text =
-        format!("CREATE TABLE {} (\n{}\n) ENGINE=OLAP", quote_identifier(&table.name), lines.join(",\n"));
+        format!("CREATE {kind} {} (\n{}\n) ENGINE=OLAP", quote_identifier(&table.name), lines.join(",\n"));
     if table.has_key_clause {
         let keys = table.columns().iter().filter(|column| column.is_key && column.visible);
         let keys = quote_identifiers(keys.map(|column| column.name.as_str()));

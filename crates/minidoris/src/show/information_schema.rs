@@ -6,7 +6,7 @@ use super::{create_view_text, information_columns, nodes, partitions, sorted_par
 use crate::cluster::ClusterInner;
 use crate::model::Table;
 use crate::mv;
-use crate::session::{ResultSet, Session};
+use crate::session::{ColumnType, ResultSet, Session};
 use crate::state::FeState;
 
 /// The tables of `information_schema` that have rows here, sorted.
@@ -16,6 +16,47 @@ pub const TABLES: [&str; 6] = ["columns", "partitions", "processlist", "schemata
 pub fn table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<ResultSet> {
     let name = name.replace('`', "").to_ascii_lowercase();
     let name = name.strip_prefix("internal.").unwrap_or(&name);
+    let mut found = rows(cluster, session, name)?;
+    if name.starts_with("information_schema.") {
+        let ty = |column: &String| match NUMBERS.contains(&column.as_str()) {
+            true => ColumnType::BigInt,
+            false => ColumnType::Text,
+        };
+        found.types = found.columns.iter().map(ty).collect();
+    }
+    Some(found)
+}
+
+/// Columns of `information_schema` that are numbers, whatever the table.
+const NUMBERS: [&str; 25] = [
+    "AUTO_INCREMENT",
+    "AVG_ROW_LENGTH",
+    "CARDINALITY",
+    "CHARACTER_MAXIMUM_LENGTH",
+    "CHARACTER_OCTET_LENGTH",
+    "CHECKSUM",
+    "COLUMN_SIZE",
+    "DATA_FREE",
+    "DATA_LENGTH",
+    "DATETIME_PRECISION",
+    "DECIMAL_DIGITS",
+    "ID",
+    "INDEX_LENGTH",
+    "MAX_DATA_LENGTH",
+    "NON_UNIQUE",
+    "NUMERIC_PRECISION",
+    "NUMERIC_SCALE",
+    "ORDINAL_POSITION",
+    "PARTITION_ORDINAL_POSITION",
+    "POSITION_IN_UNIQUE_CONSTRAINT",
+    "SEQ_IN_INDEX",
+    "SRS_ID",
+    "TABLE_ROWS",
+    "TIME",
+    "VERSION",
+];
+
+fn rows(cluster: &ClusterInner, session: &Session, name: &str) -> Option<ResultSet> {
     match name.trim_end_matches("()") {
         "frontends" => return Some(nodes::frontends(cluster, false, session.frontend)),
         "backends" => return Some(nodes::backends(cluster)),

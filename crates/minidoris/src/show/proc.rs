@@ -70,7 +70,8 @@ fn databases(state: &FeState) -> ResultSet {
         "TransactionQuota",
         "LastUpdateTime",
     ]);
-    let row = |id: i64, name: &str, tables: usize, replicas: usize, running: usize| {
+    let default_quota = i64::try_from(state.txns.max_running).unwrap_or(i64::MAX);
+    let row = |id: i64, name: &str, tables: usize, replicas: usize, running: usize, quota: i64| {
         vec![
             cell(id),
             cell(name),
@@ -81,17 +82,18 @@ fn databases(state: &FeState) -> ResultSet {
             cell(replicas),
             cell(1_073_741_824),
             cell(running),
-            cell(1000),
+            cell(quota),
             None,
         ]
     };
     for (at, name) in tables::SYSTEM_DATABASES.iter().enumerate() {
-        result.rows.push(row(i64::try_from(at).unwrap_or_default(), name, 0, 0, 0));
+        result.rows.push(row(i64::try_from(at).unwrap_or_default(), name, 0, 0, 0, default_quota));
     }
     for db in state.databases.values() {
         let replicas = db.tables.values().filter_map(Table::as_olap).map(replica_count).sum();
         let running = state.txns.running(db.id).count();
-        result.rows.push(row(db.id, &db.name, db.tables.len(), replicas, running));
+        let quota = db.transaction_quota.unwrap_or(default_quota);
+        result.rows.push(row(db.id, &db.name, db.tables.len(), replicas, running, quota));
     }
     result
 }

@@ -79,7 +79,9 @@ fn objects(
         None => db
             .tables
             .values()
-            .filter(|table| table.as_olap().is_none_or(|table| table.async_view.is_none()))
+            .filter(|table| {
+                table.as_olap().is_none_or(|table| table.async_view.is_none() && !table.is_temporary)
+            })
             .map(|table| table.name().to_owned())
             .filter(|name| !backup.exclude.contains(name))
             .map(|name| BackupObject { name, partitions: None })

@@ -1,6 +1,6 @@
 //! ALTER TABLE, and the index statements that are other spellings of it.
 
-use super::ast::{AlterOperation, AlterTable, ColumnPosition, RollupDef, Statement};
+use super::ast::{AlterOperation, AlterTable, ColumnPosition, IndexDef, RollupDef, Statement};
 use super::parser::Parser;
 use crate::error::SqlResult;
 
@@ -229,12 +229,12 @@ impl Parser<'_> {
 
     /// `CREATE INDEX [IF NOT EXISTS] i ON t (cols) …`, behind CREATE INDEX.
     pub(super) fn create_index(&mut self) -> SqlResult<Statement> {
-        self.if_not_exists();
+        let if_not_exists = self.if_not_exists();
         let name = self.name()?;
         self.expect_word("on")?;
         let table = self.table_name()?;
         let columns = self.name_list()?;
-        let index = self.index_tail(name, columns)?;
+        let index = IndexDef { if_not_exists, ..self.index_tail(name, columns)? };
         Ok(Statement::AlterTable(AlterTable { table, operations: vec![AlterOperation::AddIndex(index)] }))
     }
 

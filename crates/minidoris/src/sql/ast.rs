@@ -38,6 +38,10 @@ pub enum Statement {
         name: String,
         properties: Properties,
     },
+    SetTransactionQuota {
+        name: String,
+        quota: i64,
+    },
     RenameDatabase {
         name: String,
         new_name: String,
@@ -53,6 +57,7 @@ pub enum Statement {
     /// A synchronous one: a rollup with a query.
     CreateMaterializedView {
         name: TableName,
+        if_not_exists: bool,
         query: String,
         /// The whole statement.
         text: String,
@@ -176,6 +181,8 @@ pub enum SetScope {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateTable {
     pub table: TableName,
+    /// Ends with the session.
+    pub temporary: bool,
     pub if_not_exists: bool,
     pub columns: Vec<ColumnDef>,
     pub indexes: Vec<IndexDef>,
@@ -222,6 +229,7 @@ pub struct ColumnDef {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexDef {
     pub name: String,
+    pub if_not_exists: bool,
     pub columns: Vec<String>,
     /// `INVERTED` unless named otherwise.
     pub kind: String,

@@ -159,7 +159,7 @@ impl Parser<'_> {
         let query = self.rest_text();
         if !is_async {
             let text = self.sql.trim().trim_end_matches(';').to_owned();
-            return Ok(Statement::CreateMaterializedView { name: view, query, text });
+            return Ok(Statement::CreateMaterializedView { name: view, if_not_exists, query, text });
         }
         let refresh = RefreshInfo {
             is_immediate,

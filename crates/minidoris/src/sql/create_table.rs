@@ -19,6 +19,7 @@ impl Parser<'_> {
         }
         let mut create = CreateTable {
             table,
+            temporary: false,
             if_not_exists,
             columns: Vec::new(),
             indexes: Vec::new(),
@@ -122,10 +123,10 @@ impl Parser<'_> {
 
     /// `[IF NOT EXISTS] i (cols) [USING kind] [PROPERTIES (…)] [COMMENT 'x']`.
     pub(super) fn index_def(&mut self) -> SqlResult<IndexDef> {
-        self.if_not_exists();
+        let if_not_exists = self.if_not_exists();
         let name = self.name()?;
         let columns = self.name_list()?;
-        self.index_tail(name, columns)
+        Ok(IndexDef { if_not_exists, ..self.index_tail(name, columns)? })
     }
 
     pub(super) fn index_tail(&mut self, name: String, columns: Vec<String>) -> SqlResult<IndexDef> {
@@ -139,7 +140,8 @@ impl Parser<'_> {
             }
         }
         let properties = self.optional_properties()?;
-        Ok(IndexDef { name, columns, kind, properties, comment: self.optional_comment()? })
+        let comment = self.optional_comment()?;
+        Ok(IndexDef { name, if_not_exists: false, columns, kind, properties, comment })
     }
 
     /// `name type` and whatever describes the column, in any order.

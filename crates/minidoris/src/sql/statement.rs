@@ -7,7 +7,7 @@ use super::ast::{
 use super::lexer::TokenKind;
 use super::parser::Parser;
 use super::show_ast::{Show, ShowFilter, ShowKind};
-use crate::error::SqlResult;
+use crate::error::{SqlError, SqlResult};
 
 const EXPECTED: &str =
     "{'ALTER', 'BACKUP', 'CANCEL', 'CREATE', 'DELETE', 'DROP', 'INSERT', 'SELECT', 'SHOW', 'USE', …}";
@@ -103,7 +103,16 @@ impl Parser<'_> {
         let start = self.position();
         self.expect_word("create")?;
         let or_replace = self.accept_words(&["or", "replace"]);
-        let external = self.accept_word("external") || self.accept_word("temporary");
+        if self.at_words(&["temporary", "table"]) {
+            self.advance();
+            self.advance();
+            let Statement::CreateTable(mut create) = self.create_table()? else {
+                return Err(SqlError::general("a temporary table is not created like another one"));
+            };
+            create.temporary = true;
+            return Ok(Statement::CreateTable(create));
+        }
+        let external = self.accept_word("external");
         if self.accept_word("database") || self.accept_word("schema") {
             let if_not_exists = self.if_not_exists();
             let name = self.database_name()?;
@@ -238,6 +247,9 @@ impl Parser<'_> {
             self.expect_word("set")?;
             if self.accept_word("properties") {
                 return Ok(Statement::AlterDatabaseProperties { name, properties: self.property_list()? });
+            }
+            if self.accept_words(&["transaction", "quota"]) {
+                return Ok(Statement::SetTransactionQuota { name, quota: self.integer()? });
             }
             return Ok(self.accepted());
         }

@@ -18,7 +18,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("alter database a rename b", "RenameDatabase"),
     (
         "create table if not exists orders ( `k` int, `v` int, ) engine=olap unique key(`k`, `v`) partition by range(`v`) ( ) distributed by hash(v) buckets auto properties (\"replication_allocation\" = \"tag.location.default: 1\", \"binlog.enable\" = \"true\")",
-        "CreateTable(CreateTable { table: TableName { db: None, name: \"orders\" }, if_not_exists: true",
+        "CreateTable(CreateTable { table: TableName { db: None, name: \"orders\" }, temporary: false, if_not_exists: true",
     ),
     (
         "create table ev (a int, d date not null) engine = olap duplicate key(a) auto partition by range (date_trunc(`d`, 'day')) () distributed by hash(a) buckets auto properties (\"replication_num\"=\"1\")",

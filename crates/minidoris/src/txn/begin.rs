@@ -36,8 +36,10 @@ pub struct BeginOutcome {
 /// Opens a transaction in PREPARE. Takes no journal id.
 pub fn begin(state: &mut FeState, request: BeginTxn) -> Result<BeginOutcome, TxnError> {
     check_label(&request.label)?;
+    let quota = state.databases.get(&request.db_id).and_then(|db| db.transaction_quota);
     let manager = &mut state.txns;
-    let (max_running, max_publishing) = (manager.max_running, manager.max_publishing_per_table);
+    let max_running = quota.map_or(manager.max_running, |quota| usize::try_from(quota).unwrap_or_default());
+    let max_publishing = manager.max_publishing_per_table;
     let (next_id, default_timeout_s) = (manager.next_id, manager.default_timeout_s);
     let db = manager.databases.entry(request.db_id).or_default();
 
@@ -98,6 +100,7 @@ pub fn begin(state: &mut FeState, request: BeginTxn) -> Result<BeginOutcome, Txn
             precommitted: Vec::new(),
             publish_after: 0,
             published: HashSet::new(),
+            slow: BTreeMap::new(),
         },
     );
     manager.next_id = id + sub_txns.max(1);

@@ -184,7 +184,11 @@ fn group_writes(state: &FeState, txn: &Txn, request: &CommitTxn) -> Result<Vec<T
                 });
                 touched.len() - 1
             });
-            touched[position].writes.entry(*tablet_id).or_default().push(*backend_id);
+            let backends = touched[position].writes.entry(*tablet_id).or_default();
+            // A pair that is named twice is one replica.
+            if !backends.contains(backend_id) {
+                backends.push(*backend_id);
+            }
         }
     };
     match &request.sub_txns {

@@ -106,6 +106,9 @@ pub struct Txn {
     /// Replicas (tablet, backend) that published in earlier, incomplete attempts.
     #[serde(skip)]
     published: HashSet<(i64, i64, i64)>,
+    /// Backends that a fault makes slow to publish it, with the cluster time at which they do.
+    #[serde(skip)]
+    slow: BTreeMap<i64, i64>,
 }
 
 /// A version that a transaction made in one partition.

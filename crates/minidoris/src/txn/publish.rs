@@ -10,8 +10,12 @@ use crate::be::Backend;
 use crate::catalog_ops::olap_table;
 use crate::cluster::ClusterInner;
 use crate::fault::debug_points::STOP_PUBLISH;
+use crate::fault::{FaultAction, NodeId};
 use crate::model::{OlapTable, Partition, Table};
 use crate::state::FeState;
+
+/// The name under which faults meet a backend that makes a transaction's versions visible.
+const PUBLISH: &str = "publish";
 
 /// The backends that answer.
 type Alive = BTreeMap<i64, Arc<Backend>>;
@@ -34,7 +38,7 @@ pub(super) fn publish_ready(
     let mut ready = vec![txn_id];
     let mut any = false;
     while let Some(id) = ready.pop() {
-        if let Some(made) = publish_one(&alive, state, db_id, id, now_ms) {
+        if let Some(made) = publish_one(cluster, &alive, state, db_id, id, now_ms) {
             any = true;
             let Some(db) = state.txns.databases.get(&db_id) else { break };
             let next = |made: &PartitionCommit| {
@@ -58,6 +62,7 @@ pub(super) fn alive_backends(cluster: &ClusterInner) -> Alive {
 
 /// Tries one COMMITTED transaction; the versions it made visible, if it did.
 fn publish_one(
+    cluster: &ClusterInner,
     alive: &Alive,
     state: &mut FeState,
     db_id: i64,
@@ -71,7 +76,7 @@ fn publish_one(
     }
     // Taken out while the catalogue is changed on its behalf.
     let mut txn = running.remove(&txn_id)?;
-    let done = is_next(state, &txn) && publish_replicas(alive, state, &mut txn);
+    let done = is_next(state, &txn) && publish_replicas(cluster, alive, state, &mut txn, now_ms);
     if !done {
         state.txns.databases.get_mut(&db_id)?.running.insert(txn_id, txn);
         return None;
@@ -117,17 +122,66 @@ fn is_next(state: &FeState, txn: &Txn) -> bool {
 }
 
 /// Asks the backends; tells whether a quorum of every tablet has all versions.
-fn publish_replicas(alive: &Alive, state: &FeState, txn: &mut Txn) -> bool {
+fn publish_replicas(
+    cluster: &ClusterInner,
+    alive: &Alive,
+    state: &FeState,
+    txn: &mut Txn,
+    now_ms: i64,
+) -> bool {
     let mut published = std::mem::take(&mut txn.published);
     let mut complete = true;
+    let answering = answering(cluster, alive, state, txn, now_ms);
     for made in &txn.versions {
         let Some(table) = olap_table(state, txn.db_id, made.table_id) else { continue };
         let Some(partition) = table.any_partition(made.partition_id) else { continue };
-        publish_partition(alive, partition, made, &mut published);
+        publish_partition(&answering, partition, made, &mut published);
         complete &= has_quorum(table, partition, made, &published);
     }
     txn.published = published;
     complete
+}
+
+/// The backends that no fault keeps from publishing the transaction now. The rules are asked once per attempt
+/// and backend, and no more once a delay has begun.
+fn answering(cluster: &ClusterInner, alive: &Alive, state: &FeState, txn: &mut Txn, now_ms: i64) -> Alive {
+    if !cluster.faults.is_armed() && txn.slow.is_empty() {
+        return alive.clone();
+    }
+    let concerned = backends_of(state, txn);
+    let db = state.databases.get(&txn.db_id);
+    let tables = txn.table_ids.iter().filter_map(|id| Some(db?.tables.get(id)?.name()));
+    let detail = format!(
+        "{} {} {} {}",
+        db.map_or("", |db| db.name.as_str()),
+        tables.collect::<Vec<_>>().join(" "),
+        txn.label,
+        txn.id
+    );
+    let mut answering = alive.clone();
+    answering.retain(|id, _| {
+        if !concerned.contains(id) {
+            return true;
+        }
+        if let Some(until) = txn.slow.get(id) {
+            return *until <= now_ms;
+        }
+        let (wait, action) = cluster.faults.at_once(NodeId::Be(*id), PUBLISH, || detail.clone());
+        if !wait.is_zero() {
+            let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+            txn.slow.insert(*id, now_ms.saturating_add(wait_ms));
+            return false;
+        }
+        action == FaultAction::Proceed
+    });
+    answering
+}
+
+/// Where the replicas are that the transaction has to publish.
+fn backends_of(state: &FeState, txn: &Txn) -> HashSet<i64> {
+    let partitions = txn.versions.iter().filter_map(|made| partition(state, txn.db_id, made));
+    let replicas = partitions.flat_map(Partition::tablets).flat_map(|tablet| &tablet.replicas);
+    replicas.map(|replica| replica.backend_id).collect()
 }
 
 fn publish_partition(

@@ -236,6 +236,11 @@ async fn every_tablet_of_every_index_needs_a_quorum() {
         "Failed to commit txn {txn_id}, cause tablet {tablet} succ replica num 1 < load required replica num 2. table "
     );
     assert!(error.detail().starts_with(&start), "{error}");
+    // Nor do two become of one that is named twice.
+    let mut twice = without(2);
+    twice.insert(0, twice[0]);
+    let error = commit_and_publish(&cluster, commit_of(db, txn_id, &twice), SHORT).await.unwrap_err();
+    assert!(error.detail().starts_with(&start), "{error}");
     assert_eq!(status(&cluster, db, txn_id), Some(TxnStatus::Prepare));
     let outcome = commit_and_publish(&cluster, commit_of(db, txn_id, &without(1)), SHORT).await;
     assert_eq!(outcome, Ok(CommitOutcome::Visible));

@@ -25,6 +25,7 @@ mod rows;
 mod rpc_faults;
 mod schema;
 mod slt;
+mod staged;
 mod stream_load;
 mod stream_load_more;
 mod topology;

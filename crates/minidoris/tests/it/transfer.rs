@@ -484,3 +484,28 @@ async fn small_texts_are_compressed_for_who_accepts_it() {
     bounded(up.stop()).await;
     bounded(down.stop()).await;
 }
+
+#[tokio::test]
+async fn a_staged_state_of_an_ingest_is_one_of_its_own() {
+    let (up, down) = with_table().await;
+    let to = places(&down)[0];
+    let query = TQueryIngestBinlogRequest {
+        txn_id: Some(7),
+        partition_id: Some(to.partition),
+        tablet_id: Some(to.tablet),
+        load_id: Some(TUniqueId::new(0, 0)),
+    };
+    for (status, text) in [
+        (TIngestBinlogStatus::FAILED, ""),
+        (TIngestBinlogStatus::DOING, ""),
+        (TIngestBinlogStatus::OK, "late"),
+    ] {
+        let kind = FaultKind::Status { code: status.0, text: text.to_owned() };
+        down.faults().add(Fault::new(kind).call("query_ingest_binlog").times(1));
+        let answer = bounded(client(&down, to.backend).query_ingest_binlog(&query)).await.unwrap();
+        let wanted = Some(text.to_owned()).filter(|text| !text.is_empty());
+        assert_eq!((answer.status, answer.err_msg), (Some(status), wanted));
+    }
+    bounded(up.stop()).await;
+    bounded(down.stop()).await;
+}

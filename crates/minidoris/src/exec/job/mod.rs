@@ -15,6 +15,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -91,16 +92,26 @@ impl SchemaJob {
 
 /// Advances every job by one step, and schedules dynamic partitions. Called by the cluster's daemon while a master lives.
 pub fn tick(cluster: &Arc<ClusterInner>) {
+    if !cluster.alters_paused.load(Ordering::Acquire) {
+        step(cluster);
+    }
+    if dynamic::tick(cluster, &mut cluster.fe.lock()) {
+        cluster.changed.notify_waiters();
+    }
+}
+
+/// Advances every schema change, rollup and build of an index by one step; whether any moved.
+pub fn step(cluster: &ClusterInner) -> bool {
     let advanced = {
         let state = &mut *cluster.fe.lock();
         let jobs = advance_all(cluster, state);
         let indexes = index_job::advance_all(cluster, state);
-        let partitions = dynamic::tick(cluster, state);
-        jobs || indexes || partitions
+        jobs || indexes
     };
     if advanced {
         cluster.changed.notify_waiters();
     }
+    advanced
 }
 
 /// One step of every job; whether any job moved.

@@ -7,7 +7,7 @@ use super::{JobKind, SchemaJob, Stage, TablePatch, journal};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
 use crate::exec::columns::sequence_column;
-use crate::exec::light::Planned;
+use crate::exec::light::{self, Planned};
 use crate::exec::{AlterJob, context, create_table, properties};
 use crate::model::{IndexSchema, KeysType, SHADOW_PREFIX, SecondaryIndex, TableState};
 use crate::show::table_properties::is_merge_on_write;
@@ -16,15 +16,20 @@ use crate::state::FeState;
 
 /// A column change that rewrites data.
 pub fn columns(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), planned: Planned) {
-    let old = &context::olap(state, ids.0, ids.1).indexes;
+    let table = context::olap(state, ids.0, ids.1);
+    let old = &table.indexes;
     let changed: Vec<IndexSchema> = planned
         .indexes
         .values()
         .filter(|index| old.get(&index.id).is_none_or(|old| old.columns != index.columns))
         .cloned()
         .collect();
-    let patch =
-        TablePatch { next_column_unique_id: Some(planned.next_column_unique_id), ..TablePatch::default() };
+    let properties = light::properties_without_dropped(table, &planned.indexes);
+    let patch = TablePatch {
+        next_column_unique_id: Some(planned.next_column_unique_id),
+        properties: Some(properties).filter(|properties| !properties.is_empty()),
+        ..TablePatch::default()
+    };
     schema_change(cluster, state, ids, changed, patch, planned.raw_sql);
 }
 

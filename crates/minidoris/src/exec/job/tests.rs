@@ -262,6 +262,26 @@ mod loads {
         }
     }
 
+    /// Partitions that change places would be without the indexes of the job, or keep those of before it.
+    #[tokio::test]
+    async fn an_overwrite_is_refused_beside_a_job() {
+        for steps in 0..3 {
+            let cluster = cluster();
+            rows(&cluster, "insert into t (k, v) values (1, 1), (2, 2)").await.unwrap();
+            execute(&cluster, HEAVY).unwrap();
+            for _ in 0..steps {
+                assert!(advance(&cluster));
+            }
+            let refused = rows(&cluster, "insert overwrite table t (k, v) values (3, 3)").await.unwrap_err();
+            assert!(refused.message.contains("state(SCHEMA_CHANGE) is not NORMAL"), "{}", refused.message);
+            while advance(&cluster) {}
+            assert_eq!(cluster.fe.lock().ddl.alter_jobs[0].state, "FINISHED");
+            assert_complete(&cluster, 2).await;
+            rows(&cluster, "insert overwrite table t (k, v) values (3, 3)").await.unwrap();
+            assert_complete(&cluster, 1).await;
+        }
+    }
+
     #[tokio::test]
     async fn binlogs_of_the_shadow_outlive_the_swap() {
         let cluster = cluster();

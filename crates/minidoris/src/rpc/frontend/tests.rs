@@ -303,7 +303,7 @@ async fn replaying_frontends_tell_all_indexes_of_an_upsert() {
     assert_eq!(told_indexes(&rig.rpc, rig.table).await, None);
     assert_eq!(told_indexes(&follower, rig.table).await, all);
     // A restart or a change of master replays the journal.
-    rig.cluster.fe.lock().binlogs.start_reign();
+    rig.cluster.fe.lock().binlogs.start_reign(0);
     assert_eq!(told_indexes(&rig.rpc, rig.table).await, all);
     rig.cluster.fe.lock().release = crate::release::Release::V2_1;
     assert_eq!(told_indexes(&rig.rpc, rig.table).await, None);
