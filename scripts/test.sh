@@ -40,6 +40,7 @@ leave_out() {
 }
 
 has_mariadb() { command -v mariadb >/dev/null 2>&1; }
+has_connector() { python3 -c 'import mysql.connector' >/dev/null 2>&1; }
 has_pymysql() { python3 -c 'import pymysql' >/dev/null 2>&1; }
 
 # quietly COMMAND...: shows the end of what it printed only when it failed.
@@ -49,19 +50,24 @@ install_clients() {
   local missing=()
   has_mariadb || missing+=(mariadb-client)
   has_pymysql || missing+=(python3-pymysql)
-  [ ${#missing[@]} -eq 0 ] && return
-  say "clients: ${missing[*]}"
+  [ ${#missing[@]} -eq 0 ] && has_connector && return
+  say "clients: ${missing[*]} mysql-connector-python"
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
     export DEBIAN_FRONTEND=noninteractive
-    quietly timeout 300 apt-get update -qq
-    quietly timeout 600 apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    if [ ${#missing[@]} -gt 0 ]; then
+      quietly timeout 300 apt-get update -qq
+      quietly timeout 600 apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    fi
     # The first python3 on the path may be another one than Debian's.
     has_pymysql || quietly timeout 300 python3 -m pip install --quiet pymysql
+    # Debian has no package of it.
+    has_connector || quietly timeout 300 python3 -m pip install --quiet mysql-connector-python
   else
     echo "not root, or no apt-get: nothing is installed"
   fi
   has_mariadb || leave_out "tests with the MariaDB command line client (Debian package mariadb-client)"
   has_pymysql || leave_out "tests with PyMySQL (Debian package python3-pymysql)"
+  has_connector || leave_out "the test with Oracle's driver (Python package mysql-connector-python)"
 }
 
 install_clients

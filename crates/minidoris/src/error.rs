@@ -32,6 +32,11 @@ impl SqlError {
         Self { code: 1109, state: "42S02", message: format!("Unknown table '{table}' in {db}") }
     }
 
+    /// `place` is the part of the statement that names it.
+    pub fn unknown_column(column: &str, place: &str) -> Self {
+        Self { code: 1054, state: "42S22", message: format!("Unknown column '{column}' in '{place}'") }
+    }
+
     pub fn table_exists(table: &str) -> Self {
         Self { code: 1050, state: "42S01", message: format!("Table '{table}' already exists") }
     }

@@ -111,6 +111,8 @@ impl Pair {
 pub async fn start_cluster(name: &str, first_id: i64, adjust: impl Fn(&mut ClusterOptions)) -> Cluster {
     let mut options = ClusterOptions { first_id, ..ClusterOptions::replicating(name) };
     options.backup_interval = Duration::from_millis(5);
+    // A second between the tries of a download, as in Doris, would only make tests of failures slow.
+    options.backend_config.insert("minidoris_download_retry_interval_ms".to_owned(), "100".to_owned());
     adjust(&mut options);
     Cluster::start(options).await.expect("a cluster starts")
 }

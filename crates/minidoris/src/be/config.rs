@@ -37,9 +37,12 @@ const DEFAULTS: [(&str, &str, &str, bool); 14] = [
     ("thrift_max_message_size", "int32_t", "104857600", false),
     // Ours: what the disk has room for in one ingest; negative: anything.
     ("minidoris_free_bytes", "int64_t", "-1", true),
-    // Ours: Doris waits one second between tries.
-    ("minidoris_download_retry_interval_ms", "int32_t", "100", true),
+    // Ours: Doris always waits a second between the tries of a download.
+    ("minidoris_download_retry_interval_ms", "int32_t", "1000", true),
 ];
+
+/// How the names of settings begin that Doris does not have.
+const OURS: &str = "minidoris_";
 
 impl Default for BackendConfig {
     fn default() -> Self {
@@ -51,11 +54,17 @@ impl Default for BackendConfig {
 }
 
 impl BackendConfig {
-    /// Items by name; all of them, or the one asked for.
+    /// Items by name; all of them, or the one asked for. Settings that Doris does not have are not told.
     pub fn list(&self, name: Option<&str>) -> Vec<(String, ConfigItem)> {
         let items = self.items.read();
         let wanted = |key: &&String| name.is_none_or(|name| name == key.as_str());
-        items.keys().filter(wanted).map(|key| (key.clone(), items[key].clone())).collect()
+        let is_ours = |key: &&String| key.starts_with(OURS);
+        items
+            .keys()
+            .filter(wanted)
+            .filter(|key| !is_ours(key))
+            .map(|key| (key.clone(), items[key].clone()))
+            .collect()
     }
 
     /// Sets a value as at start-up, whether mutable or not. Unknown names become string settings.
@@ -137,5 +146,7 @@ mod tests {
         assert!(config.flag("enable_feature_binlog"));
         assert_eq!(config.list(Some("nothing")).len(), 0);
         assert_eq!(config.list(Some("enable_token_check")).len(), 1);
+        assert_eq!(config.number("minidoris_download_retry_interval_ms"), 1000);
+        assert!(config.list(None).iter().all(|(name, _)| !name.starts_with("minidoris")));
     }
 }

@@ -63,6 +63,7 @@ pub fn run(
     if let Some(names) = dropped_indexes(&alter.operations) {
         return index::drop(cluster, state, ids, &names);
     }
+    check_alone(&alter.operations)?;
     alter.operations.iter().try_for_each(|operation| single(cluster, state, ids, operation))
 }
 
@@ -159,6 +160,46 @@ fn changes_indexes(operation: &AlterOperation) -> bool {
         | AlterOperation::ModifyComment(_)
         | AlterOperation::ModifyColumnComment { .. }
         | AlterOperation::ModifyDistribution(_) => false,
+    }
+}
+
+/// Only rollups are added or dropped several at a time; the families before have been dealt with.
+fn check_alone(operations: &[AlterOperation]) -> SqlResult<()> {
+    let [first, second, ..] = operations else { return Ok(()) };
+    let (first, second) = (kind(first), kind(second));
+    if first == second && ["ADD_ROLLUP", "DROP_ROLLUP"].contains(&first) {
+        return Ok(());
+    }
+    Err(SqlError::general(format!("Alter operation {second} conflicts with operation {first}")))
+}
+
+/// What Doris calls the kind of an operation.
+fn kind(operation: &AlterOperation) -> &'static str {
+    match operation {
+        AlterOperation::AddPartition { .. } => "ADD_PARTITION",
+        AlterOperation::DropPartition { .. } => "DROP_PARTITION",
+        AlterOperation::ReplacePartition { .. } => "REPLACE_PARTITION",
+        AlterOperation::ModifyPartition { .. } => "MODIFY_PARTITION",
+        AlterOperation::AddRollup { .. } => "ADD_ROLLUP",
+        AlterOperation::DropRollup { .. } => "DROP_ROLLUP",
+        AlterOperation::Rename { .. }
+        | AlterOperation::RenameRollup { .. }
+        | AlterOperation::RenamePartition { .. }
+        | AlterOperation::RenameColumn { .. } => "RENAME",
+        AlterOperation::ReplaceTable { .. } => "REPLACE_TABLE",
+        AlterOperation::SetProperties(_) => "MODIFY_TABLE_PROPERTY",
+        AlterOperation::ModifyComment(_) => "MODIFY_TABLE_COMMENT",
+        AlterOperation::ModifyColumnComment { .. } => "MODIFY_COLUMN_COMMENT",
+        AlterOperation::ModifyDistribution(_) => "MODIFY_DISTRIBUTION",
+        AlterOperation::EnableFeature { .. } => "ENABLE_FEATURE",
+        AlterOperation::AddColumn { .. }
+        | AlterOperation::AddColumns { .. }
+        | AlterOperation::DropColumn { .. }
+        | AlterOperation::ModifyColumn { .. }
+        | AlterOperation::OrderBy { .. }
+        | AlterOperation::AddIndex(_)
+        | AlterOperation::DropIndex { .. }
+        | AlterOperation::BuildIndex { .. } => "SCHEMA_CHANGE",
     }
 }
 

@@ -3,6 +3,7 @@
 use super::default_value;
 use crate::error::{SqlError, SqlResult};
 use crate::model::{AggregateKind, Column, DataType, DefaultValue, KeysType};
+use crate::sql::lexer::{TokenKind, tokenize};
 use crate::sql::{ColumnDef, CreateTable};
 
 /// Columns in the order written, the key model, and whether the text will have a key clause.
@@ -67,6 +68,15 @@ pub fn column(def: &ColumnDef, is_key: bool, keys_type: KeysType, unique_id: i32
         }
         KeysType::Aggregate | KeysType::Duplicate | KeysType::Unique => {}
     }
+    if let Some(kind) = aggregate
+        && !suits(kind, &def.data_type)
+    {
+        return Err(SqlError::general(format!(
+            "Aggregate type {} is not compatible with primitive type {}",
+            kind.keyword(),
+            def.data_type.primitive_name()
+        )));
+    }
     let never_null = matches!(def.data_type, DataType::Hll | DataType::Bitmap | DataType::QuantileState);
     let mut default = def.default.clone();
     if def.data_type == DataType::Bitmap && default.is_none() {
@@ -98,6 +108,22 @@ pub fn column(def: &ColumnDef, is_key: bool, keys_type: KeysType, unique_id: i32
         on_update: def.on_update.clone(),
         define: None,
     })
+}
+
+/// Whether values of the type can be aggregated so.
+fn suits(kind: AggregateKind, data_type: &DataType) -> bool {
+    let is_number = data_type.is_integer()
+        || matches!(data_type, DataType::Float | DataType::Double | DataType::Decimal { .. });
+    match kind {
+        AggregateKind::Sum => is_number,
+        AggregateKind::Max | AggregateKind::Min => {
+            is_number || data_type.is_text() || data_type.is_date() || *data_type == DataType::Boolean
+        }
+        AggregateKind::HllUnion => *data_type == DataType::Hll,
+        AggregateKind::BitmapUnion => *data_type == DataType::Bitmap,
+        AggregateKind::QuantileUnion => *data_type == DataType::QuantileState,
+        AggregateKind::Replace | AggregateKind::ReplaceIfNotNull | AggregateKind::Generic => true,
+    }
 }
 
 /// The hidden column that carries the sequence of a unique table.
@@ -200,6 +226,18 @@ fn index_size(data_type: &DataType) -> usize {
         | DataType::QuantileState
         | DataType::Complex(_) => 16,
     }
+}
+
+/// The generated columns that are computed from a column.
+pub fn computed_from<'a>(columns: &'a [Column], name: &str) -> Vec<&'a str> {
+    let reads = |column: &&Column| {
+        let tokens = column.generated.as_deref().and_then(|expression| tokenize(expression).ok());
+        tokens.into_iter().flatten().any(|token| match &token.kind {
+            TokenKind::Word(word) | TokenKind::Quoted(word) => word.eq_ignore_ascii_case(name),
+            TokenKind::Text(_) | TokenKind::Number(_) | TokenKind::Symbol(_) | TokenKind::End => false,
+        })
+    };
+    columns.iter().filter(reads).map(|column| column.name.as_str()).collect()
 }
 
 pub fn check_key_type(column: &ColumnDef) -> SqlResult<()> {

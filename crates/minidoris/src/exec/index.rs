@@ -90,7 +90,7 @@ pub fn build(
     if let Some(missing) = partitions
         .into_iter()
         .flatten()
-        .find(|name| !table.partitions.values().any(|found| found.name == **name))
+        .find(|name| !table.partitions.values().any(|found| found.name.eq_ignore_ascii_case(name)))
     {
         return Err(SqlError::general(format!("Partition[{missing}] does not exist")));
     }

@@ -32,7 +32,9 @@ pub fn start(
     let chosen: Vec<(i64, String)> = table
         .partitions
         .values()
-        .filter(|partition| partitions.is_none_or(|names| names.contains(&partition.name)))
+        .filter(|partition| {
+            partitions.is_none_or(|names| names.iter().any(|name| name.eq_ignore_ascii_case(&partition.name)))
+        })
         .map(|partition| (partition.id, partition.name.clone()))
         .collect();
     let verb = if is_drop { "DROP" } else { "ADD" };

@@ -339,6 +339,15 @@ impl Change<'_> {
                 column.name, table.name
             )));
         }
+        // One that the statement has dropped already reads nothing.
+        let readers = columns::computed_from(&self.indexes[&table.base_index_id].columns, &column.name);
+        if !readers.is_empty() {
+            return Err(SqlError::general(format!(
+                "Column '{}' has a generated column dependency on :[{}]",
+                column.name,
+                readers.join(", ")
+            )));
+        }
         if column.is_key && table.keys_type == KeysType::Unique {
             return Err(SqlError::general(format!(
                 "Can not drop key column {} in unique data model table",

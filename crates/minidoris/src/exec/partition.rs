@@ -22,8 +22,29 @@ pub struct PartitionSettings {
     storage_policy: Option<String>,
 }
 
+/// What a partition can be told; `version_info` stands in the texts of binlogs.
+const PARTITION_PROPERTIES: [&str; 9] = [
+    "in_memory",
+    "mutable",
+    "replication_allocation",
+    "replication_num",
+    "storage_cooldown_time",
+    "storage_medium",
+    "storage_policy",
+    "tablet_type",
+    "version_info",
+];
+
 impl PartitionSettings {
     pub fn read(state: &FeState, table: &OlapTable, given: &Properties) -> SqlResult<Self> {
+        let unknown: Vec<String> = given
+            .iter()
+            .filter(|(key, _)| !PARTITION_PROPERTIES.contains(&key.as_str()))
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(SqlError::general(format!("Unknown properties: {{{}}}", unknown.join(", "))));
+        }
         let medium = given.get("storage_medium");
         let medium = medium.map(|medium| properties::normalize("storage_medium", medium)).transpose()?;
         // A policy of the source cluster means nothing on the target of a job.

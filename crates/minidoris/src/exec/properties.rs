@@ -52,6 +52,7 @@ pub fn parse_table(properties: &Properties, inherited: &BinlogConfig) -> SqlResu
         other: Properties::new(),
     };
     for (key, value) in properties {
+        check(key, value)?;
         let own_field = SILENT.contains(&key.as_str())
             || key.starts_with("binlog.")
             || [
@@ -82,8 +83,65 @@ pub fn is_known(key: &str) -> bool {
     ORDER.contains(&key) || SILENT.contains(&key)
 }
 
+/// Properties that are `true` or `false`. `binlog.enable` is not one of them: whatever is not `true` is off.
+const FLAGS: [&str; 12] = [
+    "disable_auto_compaction",
+    "dynamic_partition.enable",
+    "enable_duplicate_without_keys_by_default",
+    "enable_mow_light_delete",
+    "enable_single_replica_compaction",
+    "enable_unique_key_merge_on_write",
+    "enable_unique_key_skip_bitmap_column",
+    "is_being_synced",
+    "light_schema_change",
+    "skip_write_index_on_load",
+    "store_row_column",
+    "variant_enable_flatten_nested",
+];
+
+/// Properties that are whole numbers, with the least of them.
+const NUMBERS: [(&str, i64); 11] = [
+    ("group_commit_data_bytes", 1),
+    ("group_commit_interval_ms", 1),
+    ("min_load_replica_num", -1),
+    ("row_store_page_size", 1),
+    ("storage_dict_page_size", 0),
+    ("storage_page_size", 1),
+    ("time_series_compaction_empty_rowsets_threshold", 1),
+    ("time_series_compaction_file_count_threshold", 1),
+    ("time_series_compaction_goal_size_mbytes", 1),
+    ("time_series_compaction_level_threshold", 1),
+    ("time_series_compaction_time_threshold_seconds", 1),
+];
+
+/// Refuses a value of the wrong kind; an empty one takes the property away.
+pub fn check(key: &str, value: &str) -> SqlResult<()> {
+    let value = value.trim();
+    if value.is_empty() {
+        return Ok(());
+    }
+    if FLAGS.contains(&key) && !value.eq_ignore_ascii_case("true") && !value.eq_ignore_ascii_case("false") {
+        return Err(SqlError::general(format!("{key} must be `true` or `false`")));
+    }
+    if let Some((_, least)) = NUMBERS.iter().find(|(name, _)| *name == key) {
+        let number: i64 =
+            value.parse().map_err(|_| SqlError::general(format!("{key} must be a number: {value}")))?;
+        if number < *least {
+            return Err(SqlError::general(format!("{key} can not be less than {least}: {value}")));
+        }
+    }
+    if key == "bloom_filter_fpp" {
+        let fpp: f64 = value.parse().map_err(|_| SqlError::general("Bloom filter fpp is not Double"))?;
+        if !(0.0001..=0.05).contains(&fpp) {
+            return Err(SqlError::general("Bloom filter fpp should in [0.0001, 0.05]"));
+        }
+    }
+    Ok(())
+}
+
 /// The normal form of one value, as SHOW CREATE TABLE prints it.
 pub fn normalize(key: &str, value: &str) -> SqlResult<String> {
+    check(key, value)?;
     match key {
         "storage_medium" | "dynamic_partition.storage_medium" => {
             one_of(value, &["HDD", "SSD"], "Invalid storage medium: ").map(|medium| medium.to_lowercase())

@@ -116,14 +116,16 @@ fn partition(
     new_name: Option<&str>,
 ) -> SqlResult<()> {
     let (db_id, table_id) = context::olap_ids(state, session, table)?;
-    let target = new_name.unwrap_or(name);
     let olap = context::olap(state, db_id, table_id);
-    if olap.partitions.values().any(|partition| partition.name == target) {
+    let target = new_name.unwrap_or(name);
+    if olap.partitions.values().any(|partition| partition.name.eq_ignore_ascii_case(target)) {
         return Err(create_table::duplicate_partition(target));
     }
     let fits = |object: &RecycledObject| match object {
         RecycledObject::Partition { table_id: of, partition, .. } => {
-            *of == table_id && partition.name == name && id.is_none_or(|id| id == partition.id)
+            *of == table_id
+                && partition.name.eq_ignore_ascii_case(name)
+                && id.is_none_or(|id| id == partition.id)
         }
         RecycledObject::Database(_) | RecycledObject::Table { .. } => false,
     };
@@ -148,7 +150,9 @@ fn partition(
             table.name
         )));
     };
-    partition.name = target.to_owned();
+    if let Some(new_name) = new_name {
+        partition.name = new_name.to_owned();
+    }
     catalog_ops::register_partition(state, db_id, table_id, &partition);
     let record = RecoverInfoRecord {
         db_id,

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use doris_types::record::{BinlogType, RenameColumnRecord, RenameRecord, html_safe_json};
 
 use super::sync_view::is_used_by_view;
-use super::{context, light};
+use super::{columns, context, light};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
-use crate::model::{DistributionKind, OlapTable, PartitionScheme, Table};
+use crate::model::{DistributionKind, OlapTable, Partition, PartitionScheme, Table};
 use crate::state::FeState;
 
 /// Gives a table another name. Its base index and, when it has no partitions, its one partition go by the
@@ -125,19 +125,20 @@ pub fn partition(
     if from == to {
         return Err(SqlError::general("Same partition name"));
     }
-    if table.partitions.values().any(|partition| partition.name == to) {
+    if table.partitions.values().any(|partition| partition.name.eq_ignore_ascii_case(to)) {
         return Err(SqlError::general(format!("Partition name[{to}] is already used")));
     }
-    let Some(partition) = table.partitions.values_mut().find(|partition| partition.name == from) else {
+    let is_meant = |partition: &&mut Partition| partition.name.eq_ignore_ascii_case(from);
+    let Some(partition) = table.partitions.values_mut().find(is_meant) else {
         return Err(SqlError::general(format!("Partition[{from}] does not exists")));
     };
-    partition.name = to.to_owned();
+    let old = std::mem::replace(&mut partition.name, to.to_owned());
     let record = RenameRecord {
         db_id,
         table_id,
         partition_id: partition.id,
         new_partition_name: to.to_owned(),
-        old_partition_name: from.to_owned(),
+        old_partition_name: old,
         ..RenameRecord::default()
     };
     journal(cluster, state, BinlogType::RENAME_PARTITION, &record);
@@ -170,6 +171,13 @@ pub fn column(
     }
     if table.indexes.values().any(|index| is_used_by_view(index, &old)) {
         return Err(SqlError::general(format!("Column[{old}] have materialized view index")));
+    }
+    let readers = columns::computed_from(table.columns(), &old);
+    if !readers.is_empty() {
+        return Err(SqlError::general(format!(
+            "Cannot rename column, because column '{old}' has a generated column dependency on :[{}]",
+            readers.join(", ")
+        )));
     }
     let mut versions = BTreeMap::new();
     for index in table.indexes.values_mut() {

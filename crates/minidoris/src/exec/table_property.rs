@@ -80,6 +80,7 @@ pub fn set(
     // All values are checked before the first one changes.
     let mut other = table.properties.clone();
     for (key, value) in given {
+        properties::check(key, value)?;
         match key.as_str() {
             "is_being_synced"
             | "light_schema_change"
@@ -292,14 +293,16 @@ pub fn modify_partitions(
     let (db_id, table_id) = ids;
     let settings = PartitionSettings::read(state, context::olap(state, db_id, table_id), given)?;
     let table = context::olap_mut(state, db_id, table_id);
-    let missing =
-        names.into_iter().flatten().find(|name| !table.partitions.values().any(|found| found.name == **name));
+    let is_there =
+        |name: &&String| table.partitions.values().any(|found| found.name.eq_ignore_ascii_case(name));
+    let missing = names.into_iter().flatten().find(|name| !is_there(name));
     if let Some(missing) = missing {
         return Err(SqlError::general(format!("Partition[{missing}] does not exist")));
     }
     let (mut changed, mut infos) = (Vec::new(), Vec::new());
     for partition in table.partitions.values_mut() {
-        if names.is_some_and(|names| !names.contains(&partition.name)) {
+        let is_meant = |name: &String| name.eq_ignore_ascii_case(&partition.name);
+        if names.is_some_and(|names| !names.iter().any(is_meant)) {
             continue;
         }
         settings.apply(partition);

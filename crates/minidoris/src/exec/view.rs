@@ -96,6 +96,10 @@ pub fn alter(
         view.columns = view_columns(alter, query, compiled.as_ref())?;
         record.inline_view_def.clone_from(&view.definition);
         record.new_full_schema = view.columns.iter().map(records::column).collect();
+        if !alter.comment.is_empty() {
+            view.comment.clone_from(&alter.comment);
+            record.comment = Some(view.comment.clone());
+        }
     } else {
         // A change of the comment alone tells no definition.
         view.comment.clone_from(&alter.comment);

@@ -29,6 +29,7 @@ pub use counters::Counters;
 pub use debug_points::{DebugPoint, DebugPoints};
 pub use holds::{Hold, Holds};
 pub use latency::Latency;
+pub(crate) use rule::PUBLISH;
 pub use rule::{Fault, FaultAction, FaultKind};
 
 /// A node of one cluster.

@@ -31,6 +31,8 @@ pub enum FaultAction {
     Empty,
     /// Answer as if the file were gone.
     MissingFile,
+    /// End the job with that message.
+    Cancel(String),
 }
 
 /// What a fault does; a delay leads to [`FaultAction::Proceed`].
@@ -57,6 +59,9 @@ pub enum FaultKind {
     MissingSegment,
     /// As `MissingSegment` for the files of inverted indexes.
     MissingIndexFile,
+    /// Ends a backup (`job:BACKUP`) or restore (`job:RESTORE`) with that message at its next step. Meets nothing
+    /// else, and is the only kind that meets a job.
+    Cancel(String),
 }
 
 /// One rule: which calls it meets, how often, and what happens to them.
@@ -80,6 +85,9 @@ pub struct Fault {
     pub probability: f64,
     pub kind: FaultKind,
 }
+
+/// The name under which rules meet a backend that makes a transaction's versions visible.
+pub(crate) const PUBLISH: &str = "publish";
 
 impl Fault {
     /// A rule that meets every call of every node, until it is narrowed.
@@ -117,8 +125,10 @@ impl Fault {
             Some(prefix) => call.starts_with(prefix),
             None => call.eq_ignore_ascii_case(wanted),
         };
+        // No client calls this, so that a rule for any call does not mean it.
+        let must_be_named = call == PUBLISH;
         self.node.is_none_or(|wanted| wanted == node)
-            && self.call.as_ref().is_none_or(call_meets)
+            && self.call.as_ref().map_or(!must_be_named, call_meets)
             && self.contains.as_ref().is_none_or(|text| detail.contains(text.as_str()))
             && self.kind.meets(call, detail)
             && self.remaining != Some(0)
@@ -139,14 +149,19 @@ impl FaultKind {
             FaultKind::Refuse => FaultAction::Refuse,
             FaultKind::Empty => FaultAction::Empty,
             FaultKind::MissingSegment | FaultKind::MissingIndexFile => FaultAction::MissingFile,
+            FaultKind::Cancel(message) => FaultAction::Cancel(message.clone()),
         })
     }
 
     /// Whether the kind has a meaning for the call; missing files meet only downloads of such files.
     fn meets(&self, call: &str, detail: &str) -> bool {
+        if call.starts_with("job:") {
+            return matches!(self, FaultKind::Cancel(_));
+        }
         let (method, extension) = match self {
             FaultKind::MissingSegment => ("method=get_segment_file", ".dat"),
             FaultKind::MissingIndexFile => ("method=get_segment_index_file", ".idx"),
+            FaultKind::Cancel(_) => return false,
             FaultKind::Delay(_)
             | FaultKind::Latency(_)
             | FaultKind::CutBefore

@@ -36,7 +36,7 @@ pub(super) async fn pass(
     let uri = request.uri().clone();
     let action = gate.cluster.faults.before(gate.node, call, || uri.to_string()).await;
     match action {
-        FaultAction::Proceed | FaultAction::Empty => next.run(request).await,
+        FaultAction::Proceed | FaultAction::Empty | FaultAction::Cancel(_) => next.run(request).await,
         FaultAction::CutBefore | FaultAction::Refuse => cut(&connection).await,
         FaultAction::CutAfter => {
             next.run(request).await;

@@ -208,7 +208,7 @@ fn start_ms(text: &str) -> Option<i64> {
     let normal = PartitionValue::Value(text.to_owned()).normalize(&DataType::DateTime { scale: 0 })?;
     let text = normal.text(&DataType::DateTime { scale: 0 }).replacen(' ', "T", 1);
     let local: jiff::civil::DateTime = text.parse().ok()?;
-    Some(local.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp().as_millisecond())
+    Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
 fn period_ms(every: i64, unit: &str) -> i64 {

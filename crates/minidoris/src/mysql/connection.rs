@@ -19,7 +19,8 @@ use crate::exec;
 use crate::fault::{FaultAction, NodeId};
 use crate::query::transaction;
 use crate::session::{Answer, ColumnType, ResultSet, Session};
-use crate::sql;
+use crate::show;
+use crate::sql::{self, TableName};
 
 mod command {
     pub const QUIT: u8 = 0x01;
@@ -81,6 +82,7 @@ pub async fn run(
         | FaultAction::CutMidReply
         | FaultAction::Empty
         | FaultAction::MissingFile
+        | FaultAction::Cancel(_)
         | FaultAction::Truncate => None,
     };
     if let Some(error) = refused {
@@ -330,6 +332,7 @@ impl Connection<'_> {
                 | FaultAction::CutMidReply
                 | FaultAction::Empty
                 | FaultAction::MissingFile
+                | FaultAction::Cancel(_)
                 | FaultAction::Truncate => {
                     self.client.begins(self.cluster.clock.now_ms(), statement);
                     let result = dispatch::run(self.cluster, self.fe, &mut self.session, statement).await;
@@ -370,6 +373,10 @@ impl Connection<'_> {
         let no_database =
             || SqlError { code: 1046, state: "3D000", message: "No database selected".to_owned() };
         let db = self.session.database.as_deref().ok_or_else(no_database)?;
+        let name = TableName::new(Some(db), table);
+        if let Some(columns) = show::system_columns(self.cluster, &self.session, &name)? {
+            return Ok(columns.into_iter().map(|c| (c.name, ColumnType::from(&c.data_type))).collect());
+        }
         let state = self.cluster.fe.lock();
         let found = state.database_named(db).and_then(|database| database.table_named(table));
         let columns = match found.ok_or_else(|| SqlError::unknown_table(db, table))? {

@@ -164,7 +164,8 @@ pub fn partition_clause(choice: &PartitionChoice) -> String {
         return String::new();
     }
     let names: Vec<String> = choice.names.iter().map(|name| format!("`{name}`")).collect();
-    format!(" PARTITION ({})", names.join(", "))
+    let kind = if choice.temporary { "TEMPORARY PARTITION" } else { "PARTITION" };
+    format!(" {kind} ({})", names.join(", "))
 }
 
 fn check_keys(target: &LoadTarget, conditions: &[Condition]) -> SqlResult<()> {
@@ -271,9 +272,7 @@ fn column(schema: &TabletSchema, expr: &Expr) -> SqlResult<usize> {
         Expr::CompoundIdentifier(parts) => parts.last().ok_or_else(|| SqlError::general(ONLY_SIMPLE))?,
         _ => return Err(SqlError::general(ONLY_SIMPLE)),
     };
-    schema
-        .position(&name.value)
-        .ok_or_else(|| SqlError::general(format!("Unknown column '{}' in 'table list'", name.value)))
+    schema.position(&name.value).ok_or_else(|| SqlError::unknown_column(&name.value, "table list"))
 }
 
 fn condition(

@@ -37,10 +37,10 @@ pub use transaction::Explicit;
 use crate::cluster::ClusterInner;
 use crate::data::date::{Date, DateTime};
 
-/// The cluster's time in the system's zone, to the microsecond.
+/// The cluster's time in UTC, which is its zone, to the microsecond.
 pub(crate) fn now(cluster: &ClusterInner) -> DateTime {
     let instant = jiff::Timestamp::from_millisecond(cluster.clock.now_ms()).unwrap_or_default();
-    let local = instant.to_zoned(jiff::tz::TimeZone::system());
+    let local = instant.to_zoned(jiff::tz::TimeZone::UTC);
     let part = |value: i8| u32::try_from(value).unwrap_or(0);
     let year = u32::try_from(local.year()).unwrap_or(0);
     Date::new(year, part(local.month()), part(local.day()))

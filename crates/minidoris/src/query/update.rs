@@ -42,10 +42,8 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
             return Err(unsupported("tuples in SET"));
         };
         let name = name_parts(name)?.pop().unwrap_or_default();
-        let position = target
-            .schema
-            .position(&name)
-            .ok_or_else(|| SqlError::general(format!("Unknown column '{name}' in 'table list'")))?;
+        let position =
+            target.schema.position(&name).ok_or_else(|| SqlError::unknown_column(&name, "table list"))?;
         if target.schema.columns[position].is_key {
             return Err(SqlError::general(format!(
                 "Only value columns of unique table could be updated: {name}"

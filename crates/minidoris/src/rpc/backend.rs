@@ -71,7 +71,9 @@ impl BackendRpc {
         refuse: impl FnOnce(TStatus) -> T,
     ) -> Result<T, HandlerError> {
         match action {
-            FaultAction::Proceed | FaultAction::Empty | FaultAction::MissingFile => Ok(work().await),
+            FaultAction::Proceed | FaultAction::Empty | FaultAction::MissingFile | FaultAction::Cancel(_) => {
+                Ok(work().await)
+            }
             FaultAction::CutBefore | FaultAction::Refuse => Err(HandlerError::Cut),
             FaultAction::CutAfter => {
                 work().await;

@@ -9,8 +9,21 @@ use crate::mv;
 use crate::session::{ColumnType, ResultSet, Session};
 use crate::state::FeState;
 
-/// The tables of `information_schema` that have rows here, sorted.
-pub const TABLES: [&str; 6] = ["columns", "partitions", "processlist", "schemata", "tables", "views"];
+/// The tables of `information_schema` that there are here, sorted.
+pub const TABLES: [&str; 12] = [
+    "columns",
+    "key_column_usage",
+    "partitions",
+    "processlist",
+    "referential_constraints",
+    "routines",
+    "schemata",
+    "statistics",
+    "table_constraints",
+    "tables",
+    "triggers",
+    "views",
+];
 
 /// By the name in a FROM clause, in any case: `frontends()`, `information_schema.tables`.
 pub fn table(cluster: &ClusterInner, session: &Session, name: &str) -> Option<ResultSet> {

@@ -29,11 +29,14 @@ pub use create_table::{
 pub use filter::like;
 pub use format::time as format_time;
 
+use doris_types::sql::quote_identifier;
+
 use crate::access::{check, grants};
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
-use crate::session::{ResultSet, Session};
-use crate::sql::{Show, ShowKind};
+use crate::model::{Column, DataType, KeysType};
+use crate::session::{ColumnType, ResultSet, Session};
+use crate::sql::{Show, ShowKind, TableName};
 use crate::state::FeState;
 
 /// Answers a SHOW or DESC statement.
@@ -121,7 +124,10 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         ShowKind::TableById(id) => Ok(tables::table_by_id(&state(), *id)),
         ShowKind::TableStatus { db } => table_status(cluster, session, db.as_deref()),
         ShowKind::CreateDatabase(name) => tables::create_database(&state(), name),
-        ShowKind::CreateTable(table) => tables::create_table(&state(), session, table),
+        ShowKind::CreateTable(table) => match system_columns(cluster, session, table)? {
+            Some(columns) => Ok(create_system_table(&table.name, &columns)),
+            None => tables::create_table(&state(), session, table),
+        },
         ShowKind::CreateView(view) => tables::create_view_of(&state(), session, view),
         ShowKind::CreateAsyncView(view) => crate::mv::create_text(&state(), session, view),
         ShowKind::CreateMaterializedView { view, table } => {
@@ -135,8 +141,14 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         }
         ShowKind::Variables { global } => Ok(crate::dispatch::variables::rows(cluster, session, *global)),
         ShowKind::Tablet(id) => Ok(partitions::tablet(&state(), *id)),
-        ShowKind::Columns { full, table } => tables::columns(&state(), session, table, *full),
-        ShowKind::Describe { table, all } => tables::describe(&state(), session, table, *all),
+        ShowKind::Columns { full, table } => match system_columns(cluster, session, table)? {
+            Some(columns) => Ok(tables::column_rows(&columns, *full)),
+            None => tables::columns(&state(), session, table, *full),
+        },
+        ShowKind::Describe { table, all } => match system_columns(cluster, session, table)? {
+            Some(columns) => Ok(tables::describe_rows(&columns)),
+            None => tables::describe(&state(), session, table, *all),
+        },
         ShowKind::Index(table) => tables::indexes(&state(), session, table),
         ShowKind::Data { table } => tables::data(cluster, &state(), session, table.as_ref()),
         ShowKind::Frontends => Ok(nodes::frontends(cluster, true, session.frontend)),
@@ -170,6 +182,52 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
         | ShowKind::Snapshot { .. }
         | ShowKind::Constant { .. } => Err(SqlError::general("the statement filters its own rows")),
     }
+}
+
+/// The columns of a table of `information_schema`; `None` when the name means another database.
+pub fn system_columns(
+    cluster: &ClusterInner,
+    session: &Session,
+    name: &TableName,
+) -> SqlResult<Option<Vec<Column>>> {
+    const SCHEMA: &str = "information_schema";
+    let db = name.db.as_deref().or(session.database.as_deref());
+    if !db.is_some_and(|db| db.eq_ignore_ascii_case(SCHEMA)) {
+        return Ok(None);
+    }
+    let found = virtual_table(cluster, session, &format!("{SCHEMA}.{}", name.name))
+        .ok_or_else(|| SqlError::unknown_table(SCHEMA, &name.name))?;
+    let column = |(at, (name, ty)): (usize, (&String, &ColumnType))| Column {
+        name: name.clone(),
+        data_type: match ty {
+            ColumnType::BigInt => DataType::BigInt,
+            _ => DataType::Varchar { length: SYSTEM_TEXT },
+        },
+        is_key: false,
+        nullable: true,
+        aggregate: None,
+        default: None,
+        comment: String::new(),
+        unique_id: i32::try_from(at).unwrap_or(i32::MAX),
+        visible: true,
+        auto_increment: None,
+        generated: None,
+        define: None,
+        on_update: None,
+    };
+    Ok(Some(found.columns.iter().zip(&found.types).enumerate().map(column).collect()))
+}
+
+/// Longest text in a table of `information_schema`.
+const SYSTEM_TEXT: u32 = 2048;
+
+fn create_system_table(name: &str, columns: &[Column]) -> ResultSet {
+    let lines: Vec<String> =
+        columns.iter().map(|column| format!("  {}", column_text(column, KeysType::Duplicate))).collect();
+    let text = format!("CREATE TABLE {} (\n{}\n) ENGINE=SCHEMA;", quote_identifier(name), lines.join(",\n"));
+    let mut result = ResultSet::new(&["Table", "Create Table"]);
+    result.rows.push(vec![Some(name.to_owned()), Some(text)]);
+    result
 }
 
 /// Those of the tables, named in the first column, that the session may see.

@@ -16,6 +16,11 @@ use crate::state::FeState;
 /// Databases without tables of a user.
 pub const SYSTEM_DATABASES: [&str; 3] = ["__internal_schema", "information_schema", "mysql"];
 
+/// The system database of that name, in any case.
+pub fn system_database(name: &str) -> Option<&'static str> {
+    SYSTEM_DATABASES.into_iter().find(|system| system.eq_ignore_ascii_case(name))
+}
+
 pub fn databases(state: &FeState) -> ResultSet {
     let mut result = ResultSet::new(&["Database"]);
     let mut names: Vec<&str> =
@@ -64,20 +69,30 @@ fn sorted(db: &Database) -> Vec<&Table> {
 /// SHOW [FULL] TABLES.
 pub fn tables(state: &FeState, session: &Session, db: Option<&str>, full: bool) -> SqlResult<ResultSet> {
     let wanted = db.or(session.database.as_deref());
-    if let Some(system) = SYSTEM_DATABASES.iter().find(|system| wanted == Some(**system)) {
-        let mut result = ResultSet::new(&[&format!("Tables_in_{system}")]);
-        if *system == "information_schema" {
-            result.rows = information_schema::TABLES.iter().map(|name| vec![cell(name)]).collect();
+    let heading = |db: &str| {
+        let first = format!("Tables_in_{db}");
+        match full {
+            true => {
+                ResultSet::new(&[&first, "Table_type", "Storage_format", "Inverted_index_storage_format"])
+            }
+            false => ResultSet::new(&[&first]),
+        }
+    };
+    if let Some(system) = wanted.and_then(system_database) {
+        let mut result = heading(system);
+        if system == "information_schema" {
+            for name in information_schema::TABLES {
+                let mut row = vec![cell(name)];
+                if full {
+                    row.extend([cell("SYSTEM VIEW"), cell("NONE"), cell("NONE")]);
+                }
+                result.rows.push(row);
+            }
         }
         return Ok(result);
     }
     let db = database(state, session, db)?;
-    let first = format!("Tables_in_{}", db.name);
-    let mut result = if full {
-        ResultSet::new(&[&first, "Table_type", "Storage_format", "Inverted_index_storage_format"])
-    } else {
-        ResultSet::new(&[&first])
-    };
+    let mut result = heading(&db.name);
     for table in sorted(db) {
         let mut row = vec![cell(table.name())];
         if full {
@@ -128,6 +143,12 @@ pub fn table_by_id(state: &FeState, id: i64) -> ResultSet {
 
 /// SHOW CREATE DATABASE.
 pub fn create_database(state: &FeState, name: &str) -> SqlResult<ResultSet> {
+    let mut result = ResultSet::new(&["Database", "Create Database"]);
+    if let Some(system) = system_database(name) {
+        let text = format!("CREATE DATABASE {}", quote_identifier(system));
+        result.rows.push(vec![cell(system), cell(text)]);
+        return Ok(result);
+    }
     let db = state.database_named(name).ok_or_else(|| SqlError::unknown_database(name))?;
     let mut text = format!("CREATE DATABASE {}", quote_identifier(&db.name));
     if !db.properties.is_empty() {
@@ -138,7 +159,6 @@ pub fn create_database(state: &FeState, name: &str) -> SqlResult<ResultSet> {
             .collect();
         text.push_str(&format!("\nPROPERTIES (\n{}\n)", properties.join(",\n")));
     }
-    let mut result = ResultSet::new(&["Database", "Create Database"]);
     result.rows.push(vec![cell(&db.name), cell(text)]);
     Ok(result)
 }
@@ -205,6 +225,11 @@ pub fn create_materialized_view(
 /// SHOW [FULL] COLUMNS.
 pub fn columns(state: &FeState, session: &Session, name: &TableName, full: bool) -> SqlResult<ResultSet> {
     let (_, table) = table(state, session, name)?;
+    Ok(column_rows(columns_of(table), full))
+}
+
+/// The answer of SHOW [FULL] COLUMNS.
+pub fn column_rows(columns: &[Column], full: bool) -> ResultSet {
     let mut result = if full {
         ResultSet::new(&[
             "Field",
@@ -221,7 +246,7 @@ pub fn columns(state: &FeState, session: &Session, name: &TableName, full: bool)
         ResultSet::new(&["Field", "Type", "Null", "Key", "Default", "Extra"])
     };
     let yes_no = |flag: bool| cell(if flag { "YES" } else { "NO" });
-    for column in columns_of(table).iter().filter(|column| column.visible) {
+    for column in columns.iter().filter(|column| column.visible) {
         let mut row = vec![cell(&column.name), cell(&column.data_type)];
         if full {
             row.push(cell(""));
@@ -237,7 +262,7 @@ pub fn columns(state: &FeState, session: &Session, name: &TableName, full: bool)
         }
         result.rows.push(row);
     }
-    Ok(result)
+    result
 }
 
 /// The columns of a table's base index or of a view.
@@ -254,7 +279,6 @@ pub fn describe(state: &FeState, session: &Session, name: &TableName, all: bool)
     if let (true, Table::Olap(table)) = (all, table) {
         return Ok(describe_all(table));
     }
-    let mut result = ResultSet::new(&["Field", "Type", "Null", "Key", "Default", "Extra"]);
     let mut columns = columns_of(table).to_vec();
     if hidden::are_shown(session) {
         if table.as_olap().is_some_and(|table| table.keys_type == KeysType::Unique) {
@@ -263,8 +287,14 @@ pub fn describe(state: &FeState, session: &Session, name: &TableName, all: bool)
     } else {
         columns.retain(|column| column.visible);
     }
+    Ok(describe_rows(&columns))
+}
+
+/// The answer of DESC of these columns.
+pub fn describe_rows(columns: &[Column]) -> ResultSet {
+    let mut result = ResultSet::new(&["Field", "Type", "Null", "Key", "Default", "Extra"]);
     result.rows = columns.iter().map(describe_row).collect();
-    Ok(result)
+    result
 }
 
 /// Field, Type, Null, Key, Default, Extra; also the columns of `…/index_schema/<index>`.
@@ -424,6 +454,9 @@ pub fn data(
         Some(name) => database(state, session, name.db.as_deref())?,
         None => database(state, session, None)?,
     };
+    if let Some(name) = wanted.filter(|name| db.table_named(&name.name).is_none()) {
+        return Err(SqlError::unknown_table(&db.name, &name.name));
+    }
     for table in sorted(db) {
         let Table::Olap(table) = table else { continue };
         if wanted.is_some_and(|name| name.name != table.name) {

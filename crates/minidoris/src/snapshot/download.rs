@@ -43,7 +43,8 @@ pub(super) enum Source {
 pub(super) struct Downloads {
     total: usize,
     done: AtomicUsize,
-    failure: Mutex<Option<String>>,
+    /// The local tablet, and what went wrong with it.
+    failure: Mutex<Option<(i64, String)>>,
     stop: CancellationToken,
 }
 
@@ -64,7 +65,10 @@ impl Downloads {
         let progress = Arc::downgrade(&downloads);
         let cluster = Arc::clone(cluster);
         tokio::spawn(async move {
-            let transfers = futures::stream::iter(plans).map(|plan| transfer(&cluster, plan, &source));
+            let transfers = futures::stream::iter(plans).map(|plan| async {
+                let tablet = plan.local_tablet_id;
+                transfer(&cluster, plan, &source).await.map_err(|text| (tablet, text))
+            });
             let mut transfers = std::pin::pin!(transfers.buffer_unordered(CONCURRENCY));
             loop {
                 let finished = tokio::select! {
@@ -76,8 +80,8 @@ impl Downloads {
                     Ok(()) => {
                         progress.done.fetch_add(1, Ordering::Relaxed);
                     }
-                    Err(text) => {
-                        *progress.failure.lock() = Some(text);
+                    Err(failure) => {
+                        *progress.failure.lock() = Some(failure);
                         return;
                     }
                 }
@@ -90,7 +94,7 @@ impl Downloads {
         self.done.load(Ordering::Relaxed) == self.total
     }
 
-    pub fn failure(&self) -> Option<String> {
+    pub fn failure(&self) -> Option<(i64, String)> {
         self.failure.lock().clone()
     }
 

@@ -35,7 +35,7 @@ pub use submit_backup::submit_backup;
 
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
-use crate::fault::Hold;
+use crate::fault::{FaultAction, Hold, NodeId};
 use crate::state::FeState;
 
 use backup::BackupJob;
@@ -170,7 +170,9 @@ pub fn tick(cluster: &Arc<ClusterInner>) {
         return;
     }
     for (db_id, job_id, is_backup) in running {
-        if is_backup {
+        if let Some(message) = staged_failure(cluster, db_id, job_id, is_backup) {
+            end(cluster, &mut cluster.fe.lock(), db_id, (job_id, is_backup), &message, now_ms);
+        } else if is_backup {
             backup::step(cluster, db_id, job_id, now_ms);
         } else {
             restore::step(cluster, db_id, job_id, now_ms);
@@ -221,25 +223,53 @@ pub fn cancel_restore(cluster: &ClusterInner, db: &str) -> SqlResult<()> {
 /// failure. Tells whether there was a job.
 pub fn fail_running_job(cluster: &ClusterInner, db: &str, message: &str) -> SqlResult<bool> {
     let now_ms = cluster.clock.now_ms();
-    let mut files = Vec::new();
     {
         let mut state = cluster.fe.lock();
         let db_id = database_id(&state, db)?;
-        let status = JobStatus::common(message);
         let running = state.snapshots.running(db_id).map(|job| (job.id(), matches!(job, Job::Backup(_))));
-        match running {
-            None => return Ok(false),
-            Some((job_id, true)) => {
-                if let Some(job) = state.snapshots.backup_mut(db_id, job_id) {
-                    files = job.cancel(status, now_ms);
-                }
-            }
-            Some((job_id, false)) => restore::cancel(cluster, &mut state, db_id, job_id, status, now_ms),
-        }
+        let Some(job) = running else { return Ok(false) };
+        end(cluster, &mut state, db_id, job, message, now_ms);
     }
-    local::release_files(cluster, &files);
     cluster.changed.notify_waiters();
     Ok(true)
+}
+
+/// The message of a fault that ends the job now.
+fn staged_failure(cluster: &ClusterInner, db_id: i64, job_id: i64, is_backup: bool) -> Option<String> {
+    if !cluster.faults.is_armed() {
+        return None;
+    }
+    let master = cluster.master_number()?;
+    let detail = {
+        let state = cluster.fe.lock();
+        let label = state.snapshots.of(db_id).find(|job| job.id() == job_id)?.label().to_owned();
+        format!("{} {label}", state.databases.get(&db_id).map_or("", |db| db.name.as_str()))
+    };
+    let call = if is_backup { "job:BACKUP" } else { "job:RESTORE" };
+    match cluster.faults.at_once(NodeId::Fe(master), call, || detail).1 {
+        FaultAction::Cancel(message) => Some(message),
+        _nothing_else_meets_jobs => None,
+    }
+}
+
+/// Ends a running job, a backup or a restore, with a message.
+fn end(
+    cluster: &ClusterInner,
+    state: &mut FeState,
+    db_id: i64,
+    (job_id, is_backup): (i64, bool),
+    message: &str,
+    now_ms: i64,
+) {
+    let status = JobStatus::common(message);
+    if !is_backup {
+        restore::cancel(cluster, state, db_id, job_id, status, now_ms);
+        return;
+    }
+    if let Some(job) = state.snapshots.backup_mut(db_id, job_id) {
+        let files = job.cancel(status, now_ms);
+        local::release_files(cluster, &files);
+    }
 }
 
 fn check_cancellable(is_done: bool, label: &str, state: &str) -> SqlResult<()> {

@@ -168,7 +168,7 @@ fn restore_row(job: &RestoreJob) -> Vec<Option<String>> {
         time(job.finished_time),
         Some(if loading { format!("[download={}]", total - done) } else { String::new() }),
         Some(if loading { format!("[download: {done}/{total}]") } else { String::new() }),
-        Some(String::new()),
+        Some(job.task_error.as_ref().map_or(String::new(), |(tablet, text)| format!("[{tablet}: {text}]"))),
         Some(job.status.text()),
         Some((properties.timeout_ms / 1000).to_string()),
     ]
@@ -209,5 +209,5 @@ pub(super) fn backup_timestamp(ms: i64) -> String {
 
 fn formatted(ms: i64, format: &str) -> String {
     let timestamp = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    timestamp.to_zoned(jiff::tz::TimeZone::system()).strftime(format).to_string()
+    timestamp.strftime(format).to_string()
 }

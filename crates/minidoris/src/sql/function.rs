@@ -113,7 +113,8 @@ impl Parser<'_> {
     fn alias_body(&mut self) -> SqlResult<FunctionBody> {
         self.expect_word("with")?;
         self.expect_word("parameter")?;
-        let parameters = self.name_list()?;
+        self.expect_symbol('(')?;
+        let parameters = self.comma_list(')', Self::name)?;
         self.expect_word("as")?;
         if self.at_end() || matches!(self.peek().kind, TokenKind::Symbol(';')) {
             return Err(self.unexpected("an expression"));

@@ -181,10 +181,15 @@ impl<'a> Parser<'a> {
         Ok(TableName { db: parts.pop(), name })
     }
 
-    /// `(a, b)`.
+    /// `(a, b)`, of at least one name.
     pub(super) fn name_list(&mut self) -> SqlResult<Vec<String>> {
         self.expect_symbol('(')?;
-        self.comma_list(')', Self::name)
+        let mut names = vec![self.name()?];
+        while self.accept_symbol(',') {
+            names.push(self.name()?);
+        }
+        self.expect_symbol(')')?;
+        Ok(names)
     }
 
     /// Items up to a closing symbol, which is taken. No items and a trailing comma are allowed.

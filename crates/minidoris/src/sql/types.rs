@@ -7,6 +7,7 @@ use crate::model::DataType;
 use crate::show::plain_name;
 
 const MAX_VARCHAR: u32 = 65533;
+const MAX_CHAR: u32 = 255;
 
 /// Parses a type as written in a column definition or printed by the emulator.
 pub fn parse_data_type(text: &str) -> SqlResult<DataType> {
@@ -42,7 +43,11 @@ impl Parser<'_> {
                 DataType::DateTime { scale }
             }
             "char" | "character" => {
-                DataType::Char { length: self.parameters(1)?.first().copied().unwrap_or(1) }
+                let length = self.parameters(1)?.first().copied().unwrap_or(1);
+                if !(1..=MAX_CHAR).contains(&length) {
+                    return Err(SqlError::general(format!("Char size must be between 1 and 255: {length}")));
+                }
+                DataType::Char { length }
             }
             "varchar" => {
                 let length = if self.at_symbol('(') && self.peek_at(1).is_symbol('*') {

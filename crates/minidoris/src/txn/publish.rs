@@ -10,12 +10,9 @@ use crate::be::Backend;
 use crate::catalog_ops::olap_table;
 use crate::cluster::ClusterInner;
 use crate::fault::debug_points::STOP_PUBLISH;
-use crate::fault::{FaultAction, NodeId};
+use crate::fault::{FaultAction, NodeId, PUBLISH};
 use crate::model::{OlapTable, Partition, Table};
 use crate::state::FeState;
-
-/// The name under which faults meet a backend that makes a transaction's versions visible.
-const PUBLISH: &str = "publish";
 
 /// The backends that answer.
 type Alive = BTreeMap<i64, Arc<Backend>>;

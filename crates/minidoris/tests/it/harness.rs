@@ -18,7 +18,12 @@ pub async fn pair() -> (Cluster, Cluster) {
     let upstream = ClusterOptions { backends: 3, ..ClusterOptions::replicating("upstream") };
     let downstream =
         ClusterOptions { backends: 2, first_id: 50_000, ..ClusterOptions::replicating("downstream") };
-    (Cluster::start(upstream).await.unwrap(), Cluster::start(downstream).await.unwrap())
+    let quick = |mut options: ClusterOptions| {
+        // Tries of downloads follow each other at once.
+        options.backend_config.insert("minidoris_download_retry_interval_ms".to_owned(), "10".to_owned());
+        options
+    };
+    (Cluster::start(quick(upstream)).await.unwrap(), Cluster::start(quick(downstream)).await.unwrap())
 }
 
 pub fn opts(cluster: &Cluster, fe: usize) -> OptsBuilder {

@@ -15,6 +15,7 @@ mod nodes;
 mod persistence;
 mod prepared;
 mod privileges;
+mod program;
 mod protocol;
 mod random_sql;
 mod raw;

@@ -283,3 +283,66 @@ async fn a_temporary_table_ends_with_its_connection() {
     assert!(cluster.wait_until(LIMIT, is_gone).await);
     bounded(cluster.stop()).await;
 }
+
+#[tokio::test]
+async fn the_next_step_of_a_job_can_be_its_last() {
+    let cluster = start(ClusterOptions::replicating("cancelled")).await;
+    sql(
+        &cluster,
+        "CREATE TABLE d.t (k INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1; CREATE DATABASE r",
+    )
+    .await;
+    let cancel = |call: &str, label: &str| {
+        Fault::new(FaultKind::Cancel("staged".to_owned())).call(call).containing(label).times(1)
+    };
+    let ended = async || {
+        assert!(cluster.wait_until(LIMIT, |inner| !inner.fe.lock().snapshots.has_running()).await);
+    };
+    let last = async |show: &str| {
+        let mut shown = bounded(cluster.sql(show)).await.unwrap();
+        let row = shown.rows.pop().unwrap();
+        let at = |name: &str| shown.columns.iter().position(|column| column == name).unwrap();
+        (row[at("State")].clone().unwrap(), row[at("Status")].clone().unwrap())
+    };
+    let cancelled = ("CANCELLED".to_owned(), "[COMMON_ERROR, msg: staged]".to_owned());
+    cluster.faults().add(cancel("job:RESTORE", "d s"));
+    cluster.faults().add(cancel("job:BACKUP", "d s"));
+    sql(&cluster, "BACKUP SNAPSHOT d.s TO `__keep_on_local__`").await;
+    ended().await;
+    assert_eq!(last("SHOW BACKUP FROM d").await, cancelled);
+    sql(&cluster, "BACKUP SNAPSHOT d.s TO `__keep_on_local__`").await;
+    ended().await;
+    assert_eq!(last("SHOW BACKUP FROM d").await.0, "FINISHED");
+    assert_eq!(cluster.faults().rules().len(), 1, "no restore has run");
+    cluster.faults().add(cancel("job:*", "r x"));
+    let wire = Wire::new(&cluster, 0);
+    for wanted in ["CANCELLED", "FINISHED"] {
+        wire.restore("r", "x", wire.snapshot("d", "s").await, &wire).await;
+        ended().await;
+        assert_eq!(last("SHOW RESTORE FROM r").await.0, wanted);
+    }
+    bounded(cluster.stop()).await;
+}
+
+#[tokio::test]
+async fn a_backend_that_goes_down_aborts_what_its_neighbours_have_opened() {
+    let cluster = start(ClusterOptions { backends: 2, ..ClusterOptions::replicating("neighbours") }).await;
+    sql(&cluster, "CREATE TABLE d.t (k INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1").await;
+    let wire = Wire::new(&cluster, 0);
+    let id = wire.table("d", "t").await.id.unwrap();
+    for aborts in ["false", "true"] {
+        let setting = "enable_abort_txn_by_checking_coordinator_be";
+        sql(&cluster, &format!("ADMIN SET FRONTEND CONFIG (\"{setting}\" = \"{aborts}\")")).await;
+        let txn = wire.begin("d", id, &format!("l_{aborts}")).await.txn_id.unwrap();
+        bounded(cluster.kill_backend(1)).await.unwrap();
+        bounded(cluster.restart_backend(1)).await.unwrap();
+        let (code, text) = said(wire.commit("d", txn, Vec::new()).await);
+        if aborts == "false" {
+            assert_eq!(code, TStatusCode::OK, "{text}");
+        } else {
+            let start = format!("errCode = 2, detailMessage = transaction [{txn}] is already aborted");
+            assert!(text.starts_with(&start), "{text}");
+        }
+    }
+    bounded(cluster.stop()).await;
+}

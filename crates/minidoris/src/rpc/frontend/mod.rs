@@ -137,6 +137,7 @@ impl FrontendRpc {
             | FaultAction::CutMidReply
             | FaultAction::Empty
             | FaultAction::MissingFile
+            | FaultAction::Cancel(_)
             | FaultAction::Truncate => {}
             FaultAction::CutBefore | FaultAction::Refuse => return Err(HandlerError::Cut),
             FaultAction::Status { code, text } => {
@@ -160,6 +161,7 @@ impl FrontendRpc {
             }
             FaultAction::Proceed
             | FaultAction::MissingFile
+            | FaultAction::Cancel(_)
             | FaultAction::CutBefore
             | FaultAction::Refuse
             | FaultAction::Status { .. }

@@ -32,6 +32,7 @@ pub(super) fn commit(
         }
         if let Some(restored) = olap_mut(fe, job.db_id, table.table_id) {
             restored.state = TableState::Normal;
+            restored.is_being_synced |= job.properties.is_being_synced;
         }
         for partition_id in table.versions.keys() {
             fe.snapshots.restoring.remove(partition_id);

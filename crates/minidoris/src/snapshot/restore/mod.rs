@@ -65,6 +65,9 @@ pub(super) struct RestoreJob {
     pub snapshot_finished_time: i64,
     pub download_finished_time: i64,
     pub finished_time: i64,
+    /// The local tablet whose transfer failed, and why.
+    #[serde(default)]
+    pub task_error: Option<(i64, String)>,
     /// What PENDING decided.
     plan: RestorePlan,
     #[serde(skip)]
@@ -191,7 +194,8 @@ fn advance(
         }
         RestoreState::Downloading => match &job.downloads {
             Some(downloads) => {
-                if let Some(text) = downloads.failure() {
+                if let Some((tablet, text)) = downloads.failure() {
+                    job.task_error = Some((tablet, text.clone()));
                     return Err(text);
                 }
                 if !downloads.is_done() {

@@ -119,6 +119,7 @@ pub(super) fn add_job(state: &mut FeState, new: NewJob, now_ms: i64) -> Vec<Job>
         meta_prepared_time: 0,
         snapshot_finished_time: 0,
         download_finished_time: 0,
+        task_error: None,
         finished_time: 0,
         plan: RestorePlan::default(),
         downloads: None,

@@ -102,6 +102,7 @@ async fn existing_tables_are_overwritten_in_place() {
     // A partition that the snapshot has and the table lacks is added; one it lacks is cleaned on request.
     let lost = before.partitions.values().find(|p| p.name == "p0").unwrap().id;
     alter(pair.down(), pair.down_db, before.id, |t| {
+        t.is_being_synced = false;
         t.partitions.remove(&lost);
         let mut surplus = t.partitions.values().next().unwrap().clone();
         surplus.id = 7;
@@ -112,6 +113,7 @@ async fn existing_tables_are_overwritten_in_place() {
     assert_eq!(restore(pair.down(), with(pair.request("r2"), &["clean_partitions"])).await, finished());
     let after = pair.down_table("t");
     assert_eq!(after.id, before.id);
+    assert!(after.is_being_synced, "whatever it was before");
     let kept = |t: &OlapTable| t.partitions.values().find(|p| p.name == "p1").unwrap().id;
     assert_eq!(kept(&after), kept(&before));
     assert_eq!(after.partitions.len(), 2);
@@ -325,6 +327,10 @@ async fn failed_downloads_cancel_and_take_everything_back() {
     let (state, status) = restore(pair.down(), request).await;
     assert_eq!(state, "CANCELLED");
     assert!(status.contains("download snapshot of tablet") && !status.contains("wrong"), "{status}");
+    let shown = show_restore(&pair.down().fe.lock(), "dst", &LabelFilter::All, false).unwrap();
+    let at = shown.columns.iter().position(|name| name == "TaskErrMsg").unwrap();
+    let told = shown.rows[0][at].clone().unwrap();
+    assert!(told.starts_with('[') && told.contains(": download snapshot of tablet "), "{told}");
     assert_eq!(table_names(pair.down(), pair.down_db), Vec::<String>::new());
     // The database is free again.
     assert_eq!(restore(pair.down(), pair.request("again")).await, finished());
