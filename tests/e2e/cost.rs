@@ -30,6 +30,9 @@ async fn an_upsert_is_one_begin_one_ingest_per_replica_and_one_commit() {
     assert_eq!(pair.down.counters().get("ingest_binlog"), UPSERTS * u64::from(REPLICAS));
     assert_eq!(pair.down.counters().get("rollbackTxn"), 0);
     assert_cached(&pair, UPSERTS);
+    // Of a stream of transactions only some are asked for, and of the last its commit tells.
+    let asked = pair.down.counters().get("sql:SHOW TRANSACTION");
+    assert!(asked * 10 <= UPSERTS, "{asked} transactions were asked for");
     syncer.finish().await;
 }
 

@@ -31,6 +31,7 @@ mod old_frontend;
 mod ordering;
 mod overwrite;
 mod partitions;
+mod publish;
 mod recover;
 mod rollups;
 mod shutdown;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doris_types::call::{
     BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
-    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::Result;
 use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
@@ -90,6 +90,9 @@ pub trait Downstream: Cluster {
     async fn begin_txn(&self, request: &BeginTxn) -> Result<BeginAnswer>;
 
     async fn commit_txn(&self, request: &CommitTxn) -> Result<Committed>;
+
+    /// How far a transaction is; `None` when the FE does not know it (any more).
+    async fn txn_state(&self, database: &str, txn_id: i64) -> Result<Option<TxnState>>;
 
     async fn rollback_txn(&self, database: &str, txn_id: i64, reason: &str) -> Result<()>;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::job::{ApartWork, Blocked, JobRecord, JobState, Phase, Position, SyncType};
+use crate::job::{ApartWork, Blocked, JobRecord, JobState, Phase, Position, SyncType, Unpublished};
 
 /// A live picture of a job. Cheap to copy; replaced as a whole by the job's task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +20,8 @@ pub struct JobStatus {
     pub blocked: Option<Blocked>,
     /// Tables that have left the stream.
     pub apart: Vec<TableStatus>,
+    /// What is committed downstream and not known to be visible; `None` when everything is.
+    pub unpublished: Option<PublishStatus>,
     /// Downstream transactions committed since this task started.
     pub transactions: u64,
     /// Statements sent downstream since this task started.
@@ -28,6 +30,14 @@ pub struct JobStatus {
     pub skipped: u64,
     /// Binlogs fetched and not yet applied or skipped, of all lists: what a lag costs in memory.
     pub buffered: usize,
+}
+
+/// Transactions that are committed downstream and not known to be visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PublishStatus {
+    /// Of those that touch the same partitions, only the newest is counted.
+    pub transactions: usize,
+    pub oldest: Unpublished,
 }
 
 /// A table that has left the stream.
@@ -151,6 +161,7 @@ impl JobStatus {
             last_error: None,
             blocked: None,
             apart: Vec::new(),
+            unpublished: None,
             transactions: 0,
             statements: 0,
             skipped: 0,

@@ -13,7 +13,7 @@ use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
 use ccr_core::store::{HistoryEntry, Store, StoreError, StoreResult, StoredJob};
 use doris_types::call::{
     BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
-    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
 use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
@@ -190,6 +190,10 @@ impl Downstream for Side<dyn Downstream> {
     async fn commit_txn(&self, request: &CommitTxn) -> Result<Committed> {
         let call = self.inner.commit_txn(request);
         cluster_effect(&self.failpoints, Effect::CommitTxn, "commit_txn", call).await
+    }
+
+    async fn txn_state(&self, database: &str, txn_id: i64) -> Result<Option<TxnState>> {
+        self.inner.txn_state(database, txn_id).await
     }
 
     async fn rollback_txn(&self, database: &str, txn_id: i64, reason: &str) -> Result<()> {

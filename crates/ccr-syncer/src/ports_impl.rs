@@ -14,7 +14,7 @@ use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
 use doris_client::{ClientOptions, Clients, ClusterConfig, DorisCluster, Seed};
 use doris_types::call::{
     BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
-    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::Result;
 use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
@@ -229,6 +229,10 @@ impl Downstream for Port {
 
     async fn commit_txn(&self, request: &CommitTxn) -> Result<Committed> {
         self.thrift("commitTxn", self.cluster.commit_txn(request)).await
+    }
+
+    async fn txn_state(&self, database: &str, txn_id: i64) -> Result<Option<TxnState>> {
+        self.sql(database, self.cluster.txn_state(database, txn_id)).await
     }
 
     async fn rollback_txn(&self, database: &str, txn_id: i64, reason: &str) -> Result<()> {

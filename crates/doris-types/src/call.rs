@@ -185,6 +185,8 @@ pub struct CommitTxn {
     pub commits: Vec<TabletCommit>,
     /// Not empty for a multi-statement transaction; `commits` is empty then.
     pub sub_txns: Vec<SubTxn>,
+    /// Whether the FE is to answer when the data is visible, or has not become so in some seconds.
+    pub waits: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,10 +196,21 @@ pub struct SubTxn {
     pub commits: Vec<TabletCommit>,
 }
 
-/// A committed transaction; with `visible` false the data appears later (PUBLISH_TIMEOUT).
+/// A committed transaction; with `visible` false the data appears later (PUBLISH_TIMEOUT), or nobody waited for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
     pub visible: bool,
+}
+
+/// How far a transaction is, by its `TransactionStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TxnState {
+    /// PREPARE or PRECOMMITTED.
+    Open,
+    /// Its data appears later.
+    Committed,
+    Visible,
+    Aborted,
 }
 
 /// A call of `ingest_binlog` to one downstream backend.

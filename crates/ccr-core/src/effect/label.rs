@@ -24,6 +24,7 @@ use super::absence::table_names;
 use super::downstream;
 use super::transaction::Transaction;
 use crate::error::{Disposition, Error, Origin, Result};
+use crate::job::Unpublished;
 use crate::plan::TrackId;
 use crate::runner::shell::Shell;
 use crate::store::HistoryEntry;
@@ -99,7 +100,7 @@ pub(super) async fn begin(
                 if is_second && !txn.ingest.is_shared {
                     continue;
                 }
-                if settle(shell, later, table_ids[0]).await? == Some(true) {
+                if settle(shell, later, txn.commit_seq, table_ids[0]).await? == Some(true) {
                     return Ok(Begun::Committed);
                 }
             }
@@ -119,7 +120,8 @@ pub(super) async fn begin(
                 let request_id = label.request_id;
                 return Ok(Begun::Open(Open { txn_id, sub_txn_ids, request_id, owner }));
             }
-            (BeginAnswer::LabelUsed { state: LabelState::Finished, .. }, Owner::Job) => {
+            (BeginAnswer::LabelUsed { state: LabelState::Finished, txn_id }, Owner::Job) => {
+                found(shell, txn.commit_seq, txn_id);
                 return Ok(Begun::Committed);
             }
             (BeginAnswer::LabelUsed { txn_id, state }, Owner::Job) => {
@@ -127,6 +129,7 @@ pub(super) async fn begin(
             }
             (BeginAnswer::LabelUsed { txn_id, state }, Owner::Upstream) => {
                 if state == LabelState::Finished && is_claimed(shell, txn, txn_id, table_ids[0]).await? {
+                    found(shell, txn.commit_seq, txn_id);
                     return Ok(Begun::Committed);
                 }
                 let own = &labels[at + 1].text;
@@ -153,7 +156,7 @@ pub(super) async fn claim(shell: &Shell, txn: &Transaction, open: &Open, table_i
         }
     };
     let database = shell.target_database().to_owned();
-    let nothing = CommitTxn { database, txn_id, commits: Vec::new(), sub_txns: Vec::new() };
+    let nothing = CommitTxn { database, txn_id, commits: Vec::new(), sub_txns: Vec::new(), waits: false };
     let committed = shell.ctx.downstream.commit_txn(&nothing).await.map_err(downstream);
     committed.map(|_| ()).inspect_err(|error| {
         if is_stuck(txn, error) {
@@ -179,7 +182,7 @@ pub(crate) async fn is_committed(
     }
     for label in labels(shell.job_id(), TrackId::Main, commit_seq, upstream).iter().rev() {
         let settled = match label.owner {
-            Owner::Job => settle(shell, label, *table_id).await?,
+            Owner::Job => settle(shell, label, commit_seq, *table_id).await?,
             Owner::Upstream => settle_upstream(shell, label, commit_seq, *table_id).await?,
         };
         if settled != Some(false) {
@@ -244,15 +247,25 @@ async fn displace(shell: &Shell, label: &str, txn_id: Option<i64>, state: LabelS
 
 /// Whether the transaction of one of the job's own labels was committed; if not, it cannot be any more. `None`
 /// when that cannot be told.
-async fn settle(shell: &Shell, label: &Label, table_id: i64) -> Result<Option<bool>> {
+async fn settle(shell: &Shell, label: &Label, commit_seq: i64, table_id: i64) -> Result<Option<bool>> {
     // To begin it is the only way to ask for a label.
     let answer = shell.ctx.downstream.begin_txn(&request(shell, label, &[table_id], 0)).await;
     match answer.map_err(downstream)? {
-        BeginAnswer::LabelUsed { state: LabelState::Finished, .. } => Ok(Some(true)),
+        BeginAnswer::LabelUsed { state: LabelState::Finished, txn_id } => {
+            found(shell, commit_seq, txn_id);
+            Ok(Some(true))
+        }
         BeginAnswer::Opened { txn_id, .. } | BeginAnswer::LabelUsed { txn_id: Some(txn_id), .. } => {
             take_back(shell, txn_id).await.map(Some)
         }
         BeginAnswer::LabelUsed { txn_id: None, .. } => Ok(None),
+    }
+}
+
+/// A finished transaction may not be visible yet.
+fn found(shell: &Shell, commit_seq: i64, txn_id: Option<i64>) {
+    if let Some(txn_id) = txn_id {
+        shell.publishing.found(Unpublished { txn_id, commit_seq, since_ms: shell.now_ms() });
     }
 }
 
@@ -268,7 +281,7 @@ async fn settle_upstream(
         BeginAnswer::Opened { txn_id, .. } => take_back(shell, txn_id).await.map(Some),
         BeginAnswer::LabelUsed { state: LabelState::Finished, txn_id: Some(txn_id) } => {
             let own = own_label(shell.job_id(), TrackId::Main, commit_seq);
-            settle(shell, &Label::own(claim_text(&own, txn_id)), table_id).await
+            settle(shell, &Label::own(claim_text(&own, txn_id)), commit_seq, table_id).await
         }
         BeginAnswer::LabelUsed { state: LabelState::Finished, txn_id: None } => Ok(None),
         BeginAnswer::LabelUsed { .. } => Ok(Some(false)),
@@ -294,7 +307,7 @@ async fn take_back(shell: &Shell, txn_id: i64) -> Result<bool> {
 /// Whether the finished transaction of an upstream label was claimed by this job.
 async fn is_claimed(shell: &Shell, txn: &Transaction, txn_id: Option<i64>, table_id: i64) -> Result<bool> {
     let claimed = match txn_id {
-        Some(txn_id) => settle(shell, &claim_label(shell, txn, txn_id), table_id).await?,
+        Some(txn_id) => settle(shell, &claim_label(shell, txn, txn_id), txn.commit_seq, table_id).await?,
         None => None,
     };
     claimed.ok_or_else(|| {

@@ -7,6 +7,7 @@
 //! ago (`untried_since_ms`), the partition versions decide instead: snapshot and replay keep them equal on both
 //! sides, so a downstream version that has reached the upstream one means the commit took place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use doris_types::call::{CommitTxn, MetaFilter};
@@ -19,6 +20,7 @@ use super::peers::Peers;
 use super::routes::{Found, Looked, Routes};
 use super::{downstream, look_for, rollup, sub_txn, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
+use crate::job::Unpublished;
 use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
 use crate::runner::doubt::EarlierCommits;
@@ -54,7 +56,11 @@ pub(crate) enum Prepared {
     /// It is known to be committed.
     Committed,
     /// Every replica is filled; only the commit is missing.
-    Ready(CommitTxn),
+    Ready {
+        request: CommitTxn,
+        /// The downstream partitions that it touches.
+        partitions: BTreeSet<i64>,
+    },
 }
 
 /// Opens the transaction and fills every replica. Repeats itself until that has worked, or the table has to leave.
@@ -115,15 +121,17 @@ async fn fill(shell: Arc<Shell>, routes: Arc<Routes>, txn: Arc<Transaction>) -> 
     }
 }
 
-/// Commits, and repeats what is needed until the commit is certain, or the table has to leave.
+/// Commits, and repeats what is needed until the commit is certain, or the table has to leave. It `waits` until the
+/// rows are visible, for some seconds, if nobody else wants to commit.
 pub(crate) async fn commit(
     shell: Arc<Shell>,
     routes: Arc<Routes>,
     txn: Arc<Transaction>,
     prepared: Prepared,
+    waits: bool,
 ) -> Result<()> {
     txn.begins(&shell);
-    try_commit(shell, routes, &txn, prepared).await?;
+    try_commit(shell, routes, &txn, prepared, waits).await?;
     if let Some(peers) = &txn.peers {
         peers.done(txn.commit_seq);
     }
@@ -135,26 +143,35 @@ async fn try_commit(
     routes: Arc<Routes>,
     txn: &Arc<Transaction>,
     mut prepared: Prepared,
+    waits: bool,
 ) -> Result<()> {
     let mut tries = 0;
     loop {
-        let request = match prepared {
+        let (mut request, partitions) = match prepared {
             Prepared::Nothing | Prepared::Committed => {
                 shell.recovered(tries);
                 return Ok(());
             }
-            Prepared::Ready(request) => request,
+            Prepared::Ready { request, partitions } => (request, partitions),
         };
-        let error = match shell.ctx.downstream.commit_txn(&request).await {
+        request.waits = waits && shell.publishing.is_prompt();
+        let answer = if shell.publishing.is_full() {
+            let text = "very many transactions are committed downstream and not visible yet";
+            Err(Error::retry(Origin::DownstreamFe, "CCR0307", text))
+        } else {
+            shell.ctx.downstream.commit_txn(&request).await.map_err(downstream)
+        };
+        let error = match answer {
             Ok(committed) => {
-                if !committed.visible {
-                    let (commit_seq, txn_id) = (txn.commit_seq, request.txn_id);
-                    tracing::info!(commit_seq, txn_id, "committed, becomes visible later");
-                }
+                let since_ms = shell.now_ms();
+                let done = Unpublished { txn_id: request.txn_id, commit_seq: txn.commit_seq, since_ms };
+                // An FE that finds it committed, by a try whose answer was lost, does not wait.
+                let is_visible = committed.visible && tries == 0;
+                shell.publishing.committed(done, partitions, is_visible, request.waits && tries == 0);
                 shell.recovered(tries);
                 return Ok(());
             }
-            Err(failure) => downstream(failure),
+            Err(error) => error,
         };
         tries += 1;
         let tablets: Vec<i64> = request.commits.iter().map(|commit| commit.tablet_id).collect();
@@ -169,7 +186,7 @@ async fn try_commit(
             }
             Disposition::Retry | Disposition::RetryElsewhere => {
                 shell.pause(&error, tries).await;
-                prepared = Prepared::Ready(request);
+                prepared = Prepared::Ready { request, partitions };
             }
             Disposition::RefreshMeta | Disposition::RestartTxn => {
                 for table in &txn.ingest.tables {
@@ -226,13 +243,14 @@ async fn try_prepare(
     let filled = ingest::fill(shell, routes, txn_of, open.request_id, &work).await?;
     label::claim(shell, txn, &open, &table_ids).await?;
     let database = shell.target_database().to_owned();
-    let mut commit = CommitTxn { database, txn_id, commits: Vec::new(), sub_txns: Vec::new() };
+    let mut commit = CommitTxn { database, txn_id, commits: Vec::new(), sub_txns: Vec::new(), waits: true };
     if order.is_empty() {
         commit.commits = filled.iter().map(|filled| filled.commit).collect();
     } else {
         commit.sub_txns = sub_txn::commits(&order, sub_txn_ids, &work, &filled);
     }
-    Ok(Prepared::Ready(commit))
+    let partitions = work.iter().map(|work| work.tablet.partition_id).collect();
+    Ok(Prepared::Ready { request: commit, partitions })
 }
 
 /// The tablets a table's part of the transaction fills; partitions that were dropped upstream later are

@@ -16,6 +16,6 @@ pub use spec::{
 pub use state::{
     Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState,
     NO_TARGET, PartitionAhead, Phase, Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable,
-    SnapshotView, TableLink, ViewApart,
+    SnapshotView, TableLink, Unpublished, ViewApart,
 };
 pub use transition::{Event, IllegalEvent, Leaving, LinkEffect, transition};

@@ -74,6 +74,9 @@ pub struct JobState {
     /// Commit seqs that an operator has asked to pass over.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub skips: BTreeSet<i64>,
+    /// Downstream transactions at or below the position that are committed and not known to be visible.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unpublished: Vec<Unpublished>,
     /// Set while an operator must act; cleared when the job is resumed.
     pub blocked: Option<Blocked>,
     /// The last full sync, running or finished.
@@ -84,6 +87,16 @@ pub struct JobState {
     /// When the job started full syncs by itself, in milliseconds; those of the last day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own_full_syncs_ms: Vec<i64>,
+}
+
+/// A downstream transaction that is committed and not known to be visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpublished {
+    pub txn_id: i64,
+    /// The upstream commit seq that it repeats.
+    pub commit_seq: i64,
+    /// When it was committed, by the syncer's clock, in milliseconds.
+    pub since_ms: i64,
 }
 
 /// An upstream table and its downstream counterpart.
@@ -298,6 +311,7 @@ impl JobState {
             left_out: BTreeSet::new(),
             is_out_of_order: false,
             skips: BTreeSet::new(),
+            unpublished: Vec::new(),
             blocked: None,
             last_full_sync: Some(FullSyncRecord {
                 reason,

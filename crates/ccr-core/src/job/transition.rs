@@ -263,6 +263,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
                 next.blocked = None;
             }
             next.snapshots_taken += 1;
+            next.unpublished.clear();
             let step = SnapshotStep::Backup { label: backup_label(job_id, next.snapshots_taken) };
             next.phase = Phase::FullSync(FullSync { reason: reason.clone(), started_at_ms: at_ms, step });
             next.last_full_sync =

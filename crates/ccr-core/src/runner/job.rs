@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::shell::Shell;
 use crate::error::{Error, Origin, Result};
-use crate::job::{Event, JobState, Position, transition};
+use crate::job::{Event, JobState, Phase, Position, transition};
 use crate::status::{ProgressState, TableStatus};
 use crate::store::HistoryEntry;
 
@@ -30,6 +30,7 @@ impl Job {
         let (state, position) =
             shell.retry(async || ctx.store.load(&ctx.record.id).await.map_err(Error::from)).await?;
         let certain_at_ms = position.updated_at_ms;
+        shell.publishing.restore(&state.unpublished);
         let catch_up_to = state.catch_up_target();
         Ok(Self {
             shell: Arc::clone(&shell),
@@ -60,6 +61,7 @@ impl Job {
     /// Persists state and position, and shows them.
     pub async fn save(&mut self) -> Result<()> {
         self.position.updated_at_ms = self.certain_at_ms.min(self.shell.now_ms());
+        self.note_unpublished();
         let ctx = &self.shell.ctx;
         let started_ms = ctx.clock.now_ms();
         self.shell
@@ -75,11 +77,22 @@ impl Job {
         Ok(())
     }
 
+    /// Puts into the state what is not visible yet, which must be written with the position or before it.
+    pub fn note_unpublished(&mut self) {
+        match self.state.phase {
+            // What the target was is overwritten.
+            Phase::FullSync(_) => self.shell.publishing.clear(),
+            Phase::Incremental(_) => {}
+        }
+        self.state.unpublished = self.shell.publishing.all();
+    }
+
     /// Shows a position that has moved. Quick however many tables the job has, unless some are apart.
     pub fn publish_position(&self) {
         let mut apart = false;
         self.shell.update_status(|status| {
             status.position = self.position;
+            status.unpublished = self.shell.publishing.status();
             apart = !status.apart.is_empty();
             if status.progress == ProgressState::DBTablesIncrementalSync
                 && self.position.commit_seq >= self.catch_up_to
@@ -104,6 +117,7 @@ impl Job {
         self.shell.update_status(|status| {
             status.progress = progress;
             status.position = self.position;
+            status.unpublished = self.shell.publishing.status();
             status.source_table_id = self.state.only_table(sync_type);
             status.blocked = self.state.any_block().cloned();
             status.apart = TableStatus::of(&self.state);

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::JobContext;
 use super::followed::Followed;
+use super::publishing::Publishing;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
 use crate::status::{JobStatus, RetriedError};
@@ -19,6 +20,7 @@ const WARN_AFTER: u32 = 4;
 pub(crate) struct Shell {
     pub ctx: JobContext,
     pub followed: Followed,
+    pub publishing: Publishing,
     /// Held by the restore whose turn it is: a database runs one at a time, and each holds a snapshot in memory.
     pub restoring: tokio::sync::Mutex<()>,
     status: Arc<Mutex<JobStatus>>,
@@ -26,7 +28,13 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub fn new(ctx: JobContext, status: Arc<Mutex<JobStatus>>) -> Self {
-        Self { ctx, followed: Followed::default(), restoring: tokio::sync::Mutex::default(), status }
+        Self {
+            ctx,
+            followed: Followed::default(),
+            publishing: Publishing::default(),
+            restoring: tokio::sync::Mutex::default(),
+            status,
+        }
     }
 
     pub fn job_name(&self) -> &str {

@@ -188,7 +188,7 @@ impl Run {
     pub async fn caught_up(&mut self) {
         let is_table = self.record.spec.sync_type() == SyncType::Table;
         self.until("catching up", move |world, status| {
-            status.blocked.is_some() || is_caught_up(world, is_table) && !world.is_restore_missing()
+            status.blocked.is_some() || is_caught_up(world, status, is_table) && !world.is_restore_missing()
         })
         .await;
         if let Some(blocked) = self.status().blocked {
@@ -216,12 +216,13 @@ impl Run {
     /// Whoever sees no lag must see the rows: at any moment, not just at the end.
     fn check_lag(&self) {
         let is_table = self.record.spec.sync_type() == SyncType::Table;
+        let status = self.status();
         let difference = self.world.with(|world| {
             // A table's own list never tells of its drop, so that is found out some seconds later.
             let tables = world.store.state.iter().flat_map(|state| state.tables.keys());
             let is_gone = is_table && tables.copied().any(|id| !world.source.tables.contains_key(&id));
             let is_left_out = world.store.state.iter().any(|state| !state.left_out.is_empty());
-            let has_lag = !is_caught_up(world, is_table);
+            let has_lag = !is_caught_up(world, &status, is_table);
             if has_lag || is_gone || is_left_out || world.may_miss_restore() {
                 None
             } else {
@@ -264,7 +265,7 @@ impl Run {
     }
 }
 
-fn is_caught_up(world: &Inner, is_table: bool) -> bool {
+fn is_caught_up(world: &Inner, status: &JobStatus, is_table: bool) -> bool {
     let Some(state) = &world.store.state else { return false };
     let Phase::Incremental(incremental) = &state.phase else { return false };
     let table_id = if is_table { state.tables.keys().next().copied() } else { None };
@@ -276,5 +277,6 @@ fn is_caught_up(world: &Inner, is_table: bool) -> bool {
         && state.tables.values().all(|link| link.lane.is_flowing())
         && state.views_apart.is_empty()
         && matches!(rest, BinlogPage::CaughtUp | BinlogPage::NotFound)
-        && !world.transactions.is_publishing()
+        && status.unpublished.is_none()
+        && status.position.commit_seq == world.store.position.commit_seq
 }

@@ -103,6 +103,7 @@ fn render(progress: &JobProgress) -> Value {
         "held_full_sync": state.held_full_sync.as_ref().map(held),
         "history": history,
         "apart": status.apart,
+        "unpublished": status.unpublished,
         "options": job_options::render(&record.spec.options),
         "position": status.position,
         "transactions": status.transactions,

@@ -84,7 +84,7 @@ pub const FEATURES: [Feature; COUNT] = [
     feature(
         "feature_skip_waiting_txn_publish",
         true,
-        "No effect: always on: a committed transaction is not waited for",
+        "No effect: always on: a commit waits for its rows to be visible only when no other follows",
     ),
     feature("feature_txn_insert", true, "No effect: always on: explicit transactions are replayed as such"),
 ];

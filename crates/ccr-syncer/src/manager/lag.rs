@@ -111,9 +111,13 @@ fn further_behind(job: BinlogLag, table: BinlogLag) -> BinlogLag {
 }
 
 /// Whether the target cannot be equal, however short the binlog is: a snapshot is not finished, a table has left the
-/// stream, or something is blocked, whose list may hold nothing newer because its table was dropped.
+/// stream, rows are not visible yet, or something is blocked, whose list may hold nothing newer because its table was
+/// dropped.
 fn is_short_of_source(status: &JobStatus) -> bool {
-    is_copying(status.progress) || !status.apart.is_empty() || status.blocked.is_some()
+    is_copying(status.progress)
+        || !status.apart.is_empty()
+        || status.blocked.is_some()
+        || status.unpublished.is_some()
 }
 
 fn is_copying(progress: ProgressState) -> bool {
@@ -162,6 +166,7 @@ mod tests {
             last_error: None,
             blocked: None,
             apart: Vec::new(),
+            unpublished: None,
             transactions: 0,
             statements: 0,
             skipped: 0,

@@ -8,7 +8,7 @@ use ccr_core::job::ClusterSpec;
 use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
 use doris_types::call::{
     BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
-    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
 use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob, TableMeta};
@@ -331,6 +331,10 @@ impl Downstream for FakeCluster {
 
     async fn commit_txn(&self, _request: &CommitTxn) -> Result<Committed> {
         Err(unexpected("commit"))
+    }
+
+    async fn txn_state(&self, _database: &str, _txn_id: i64) -> Result<Option<TxnState>> {
+        Err(unexpected("transaction state"))
     }
 
     async fn rollback_txn(&self, _database: &str, _txn_id: i64, _reason: &str) -> Result<()> {

@@ -1,19 +1,25 @@
 //! Downstream transactions and ingest.
 
+use std::time::Duration;
+
 use doris_thrift::{
     TBeginTxnRequest, TCommitTxnRequest, TRollbackTxnRequest, TStatusCode, TSubTxnInfo, TSubTxnType,
     TTabletCommitInfo, TUniqueId,
 };
 use doris_types::call::{
-    BeginAnswer, BeginTxn, CommitTxn, Committed, IngestRequest, IngestState, LabelState, SubTxn,
+    BeginAnswer, BeginTxn, CommitTxn, Committed, IngestRequest, IngestState, LabelState, SubTxn, TxnState,
 };
 use doris_types::failure::Result;
 use doris_types::meta::{Backend, TabletCommit};
+use doris_types::sql::quote_identifier;
 
 use super::binlog::ok;
 use crate::cluster::DorisCluster;
 use crate::convert::{from_status, malformed};
 use crate::round::Nature;
+
+/// How long a commit waits for the publish, as FEs do that are not told.
+const PUBLISH_WAIT: Duration = Duration::from_secs(5);
 
 impl DorisCluster {
     /// Opens a transaction, or says that the label is used.
@@ -50,9 +56,12 @@ impl DorisCluster {
         }
     }
 
-    /// Commits, waiting for the publish for half of the commit timeout.
+    /// Commits, and waits for the publish if that is asked for. The FE waits for half of the time that it is told, for
+    /// its locks and for the publish together.
     pub async fn commit_txn(&self, request: &CommitTxn) -> Result<Committed> {
         let timeout = self.clients.options.commit_timeout;
+        let waits = request.waits;
+        let told = if waits { timeout.min(PUBLISH_WAIT * 2) } else { timeout };
         let multiple = !request.sub_txns.is_empty();
         let request = &TCommitTxnRequest {
             user: self.user(),
@@ -61,7 +70,8 @@ impl DorisCluster {
             db: Some(request.database.clone()),
             txn_id: Some(request.txn_id),
             commit_infos: (!multiple).then(|| commit_infos(&request.commits)),
-            thrift_rpc_timeout_ms: Some(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX)),
+            thrift_rpc_timeout_ms: Some(i64::try_from(told.as_millis()).unwrap_or(i64::MAX)),
+            only_commit: (!waits).then_some(true),
             txn_insert: multiple.then_some(true),
             sub_txn_infos: multiple.then(|| request.sub_txns.iter().map(sub_txn).collect()),
             ..Default::default()
@@ -71,9 +81,31 @@ impl DorisCluster {
             .await?;
         let status = result.status.unwrap_or_default();
         match status.status_code {
-            TStatusCode::OK => Ok(Committed { visible: true }),
+            TStatusCode::OK => Ok(Committed { visible: waits }),
             TStatusCode::PUBLISH_TIMEOUT => Ok(Committed { visible: false }),
             _ => Err(from_status("commitTxn", &peer, &status)),
+        }
+    }
+
+    /// How far a transaction is; `None` when the FE does not know it (any more).
+    pub async fn txn_state(&self, database: &str, txn_id: i64) -> Result<Option<TxnState>> {
+        let sql = format!("SHOW TRANSACTION FROM {} WHERE id = {txn_id}", quote_identifier(database));
+        let unknown = format!("transaction with id {txn_id} does not exist");
+        let rows = match self.query(None, &sql).await {
+            Ok(rows) => rows,
+            Err(failure) if failure.text().contains(&unknown) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let Some(row) = rows.rows.first() else { return Ok(None) };
+        match row.text("TransactionStatus").as_str() {
+            "PREPARE" | "PRECOMMITTED" => Ok(Some(TxnState::Open)),
+            "COMMITTED" => Ok(Some(TxnState::Committed)),
+            "VISIBLE" => Ok(Some(TxnState::Visible)),
+            "ABORTED" => Ok(Some(TxnState::Aborted)),
+            other => {
+                let detail = format!("transaction {txn_id} is in the unknown state {other:?}");
+                Err(malformed("SHOW TRANSACTION", "", detail))
+            }
         }
     }
 

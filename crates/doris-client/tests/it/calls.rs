@@ -74,12 +74,24 @@ async fn commit() {
     let fe = Fe::start(Role::Master).await;
     let cluster = cluster(&[&fe]);
     let commits = vec![TabletCommit { tablet_id: 1, backend_id: 2 }];
-    let single = CommitTxn { database: "d".into(), txn_id: 70, commits: commits.clone(), sub_txns: vec![] };
+    let single = CommitTxn {
+        database: "d".into(),
+        txn_id: 70,
+        commits: commits.clone(),
+        sub_txns: vec![],
+        waits: true,
+    };
     assert_eq!(cluster.commit_txn(&single).await.unwrap(), Committed { visible: true });
     let sent = fe.script.commit.lock().0.clone();
     assert_eq!(sent.commit_infos, Some(vec![TTabletCommitInfo::new(1, 2)]));
-    assert_eq!(sent.thrift_rpc_timeout_ms, Some(33_000));
+    assert_eq!((sent.thrift_rpc_timeout_ms, sent.only_commit), (Some(10_000), None));
     assert_eq!((sent.txn_insert, sent.sub_txn_infos), (None, None));
+
+    // Who does not wait is not told that anything is visible.
+    let hasty = CommitTxn { waits: false, ..single.clone() };
+    assert_eq!(cluster.commit_txn(&hasty).await.unwrap(), Committed { visible: false });
+    let sent = fe.script.commit.lock().0.clone();
+    assert_eq!((sent.thrift_rpc_timeout_ms, sent.only_commit), (Some(33_000), Some(true)));
 
     let late = TStatus::new(
         TStatusCode::PUBLISH_TIMEOUT,

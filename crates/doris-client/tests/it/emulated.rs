@@ -237,7 +237,7 @@ async fn replicate(ingest_mode: minidoris::IngestMode) {
         panic!("the label is new");
     };
     let commits = ingest(&source, &target, txn_id, &record).await;
-    let commit = CommitTxn { database: "d".into(), txn_id, commits, sub_txns: vec![] };
+    let commit = CommitTxn { database: "d".into(), txn_id, commits, sub_txns: vec![], waits: true };
     assert_eq!(target.commit_txn(&commit).await.unwrap(), Committed { visible: true });
     let expected = texts(&source, ALL_ROWS).await;
     assert_eq!(expected.len(), 3);

@@ -10,6 +10,7 @@
 
 mod lanes;
 mod look;
+mod publish;
 mod record;
 mod refused;
 mod settle;
@@ -26,6 +27,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use self::look::{Look, Seen};
+use self::publish::Asking;
 use self::record::HEARTBEAT;
 use self::settle::Failing;
 use super::doubt::EarlierCommits;
@@ -68,6 +70,8 @@ enum StreamEvent {
     Recorded(Result<Position>),
     /// What a look at the upstream has brought.
     Looked(doris_types::failure::Result<Seen>),
+    /// Some transactions that were committed have been asked for.
+    AskedForPublished,
     /// Nothing has happened for a while, or it is time for another look.
     Heartbeat,
     /// Views that were refused are tried again.
@@ -115,6 +119,7 @@ struct Stream<'a> {
     /// When views apart are tried again.
     views_due_ms: i64,
     look: Look,
+    publish: Asking,
 }
 
 impl<'a> Stream<'a> {
@@ -168,6 +173,7 @@ impl<'a> Stream<'a> {
             recorded_at_ms: now,
             views_due_ms: now,
             look: Look::default(),
+            publish: Asking::default(),
         };
         let in_doubt = stream.statement_in_doubt(TrackId::Main).filter(|seq| *seq > stream.main.done_to);
         let apart: Vec<i64> = stream.job.state.tables.keys().copied().collect();
@@ -188,6 +194,7 @@ impl<'a> Stream<'a> {
         self.start_recording();
         self.choose_copies();
         self.start_look();
+        let publish_pause = self.ask_for_published();
         self.show_step();
         let pause = self.look_pause().unwrap_or(HEARTBEAT).min(HEARTBEAT);
         let views_pause = self.views_pause();
@@ -220,6 +227,10 @@ impl<'a> Stream<'a> {
                 StreamEvent::ViewsDue
             }
             seen = or_pending(&mut self.look.running) => StreamEvent::Looked(seen),
+            () = or_pending(&mut self.publish.running) => StreamEvent::AskedForPublished,
+            () = self.shell.ctx.clock.sleep(publish_pause.unwrap_or(HEARTBEAT)), if publish_pause.is_some() => {
+                StreamEvent::Heartbeat
+            }
             () = self.shell.ctx.clock.sleep(pause) => StreamEvent::Heartbeat,
         }
     }
@@ -228,6 +239,10 @@ impl<'a> Stream<'a> {
         self.job.certain_at_ms = self.certain_at_ms();
         match event {
             StreamEvent::Heartbeat => Ok(Flow::GoOn),
+            StreamEvent::AskedForPublished => {
+                self.asked_for_published();
+                Ok(Flow::GoOn)
+            }
             StreamEvent::Looked(seen) => {
                 self.look.running = None;
                 self.looked(seen).await?;

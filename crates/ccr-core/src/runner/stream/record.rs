@@ -15,6 +15,10 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(10 * 60);
 /// Cursors of tables apart are written with the whole state, so not for each transaction.
 const CURSOR_INTERVAL_MS: i64 = 1000;
 
+/// And so is what is not visible yet, which the position must not overtake: while commits are not waited for, the
+/// position is written this often.
+const UNPUBLISHED_INTERVAL_MS: i64 = 5000;
+
 impl Stream<'_> {
     /// Writes the position when it has moved: one small row. Cursors go with the whole state.
     pub(super) fn start_recording(&mut self) {
@@ -26,10 +30,17 @@ impl Stream<'_> {
         let mut position = self.job.position;
         position.updated_at_ms = self.job.certain_at_ms.min(now);
         let shell = Arc::clone(&self.shell);
-        if self.cursors_moved && now - self.state_saved_at_ms >= CURSOR_INTERVAL_MS {
+        let since_ms = now - self.state_saved_at_ms;
+        let is_unstored = shell.publishing.has_more_than(&self.job.state.unpublished);
+        if self.cursors_moved && since_ms >= CURSOR_INTERVAL_MS
+            || is_unstored && since_ms >= UNPUBLISHED_INTERVAL_MS
+        {
             self.cursors_moved = false;
             (self.state_saved_at_ms, self.recorded_at_ms) = (now, now);
+            self.job.note_unpublished();
             self.recording = Some(Box::pin(record_all(shell, self.job.state.clone(), position)));
+        } else if is_unstored {
+            // Later, or when it is visible.
         } else if self.job.position.commit_seq != self.recorded.commit_seq
             || Duration::from_millis(now.abs_diff(self.recorded_at_ms)) >= HEARTBEAT
         {

@@ -403,6 +403,7 @@ impl Track {
                         Arc::clone(&self.routes),
                         Arc::clone(&txn),
                         prepared,
+                        !self.window.is_followed_by_transaction(at),
                     );
                     let running = Running { commit_seq: txn.commit_seq, future: Box::pin(future) };
                     self.committing.push(running);

@@ -269,6 +269,12 @@ impl Window {
         (all, some)
     }
 
+    /// Whether the next change behind an entry, of those that do something, is a transaction that will be committed.
+    pub fn is_followed_by_transaction(&self, at: usize) -> bool {
+        let mut behind = self.entries.iter().skip(at + 1).filter(|entry| !matches!(entry.work, Work::Skip));
+        behind.next().is_some_and(|entry| entry.work.txn().is_some())
+    }
+
     /// An entry is done.
     pub fn finish(&mut self, commit_seq: i64, timestamp_ms: i64, is_applied: bool) -> Option<Entry> {
         let entry = self.find(commit_seq).and_then(|at| self.entries.remove(at));

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use ccr_core::ports::{Clock, Cluster, Downstream, Upstream};
 use doris_types::call::{
     BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
-    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer,
+    IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
 use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
@@ -239,6 +239,10 @@ impl Downstream for Target {
 
     async fn commit_txn(&self, request: &CommitTxn) -> Result<Committed> {
         self.0.call("target.commit", |world| world.commit(request)).await
+    }
+
+    async fn txn_state(&self, _database: &str, txn_id: i64) -> Result<Option<TxnState>> {
+        self.0.call("target.txn_state", |world| Ok(world.txn_state(txn_id))).await
     }
 
     async fn rollback_txn(&self, _database: &str, txn_id: i64, _reason: &str) -> Result<()> {

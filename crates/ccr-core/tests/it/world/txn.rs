@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use doris_types::call::{
-    BeginAnswer, BeginTxn, CommitTxn, Committed, IngestRequest, IngestState, LabelState,
+    self, BeginAnswer, BeginTxn, CommitTxn, Committed, IngestRequest, IngestState, LabelState,
 };
 use doris_types::failure::Cause;
 use doris_types::meta::Backend;
@@ -16,6 +16,9 @@ const LABEL_KEPT_MS: i64 = 12 * 3600 * 1000;
 
 /// How long a publish that is late takes.
 const LATE_PUBLISH_MS: i64 = 5000;
+
+/// A publish takes so long when nothing is wrong.
+const SOON_MS: i64 = 30;
 
 #[derive(Debug, Default)]
 pub struct Transactions {
@@ -52,6 +55,8 @@ pub struct Txn {
     named: Vec<BTreeSet<Replica>>,
     /// Which of the commits it was.
     order: u64,
+    /// Its publish takes long.
+    is_late: bool,
     finished_ms: i64,
     expires_ms: i64,
 }
@@ -60,6 +65,14 @@ impl Transactions {
     /// Whether something is committed and not visible yet.
     pub fn is_publishing(&self) -> bool {
         self.all.values().any(|txn| txn.state == TxnState::Committed)
+    }
+
+    /// Those that are committed and not visible yet, in their order, and when each would be by itself.
+    fn publishing(&self) -> Vec<(i64, i64)> {
+        let mut all: Vec<_> = self.all.iter().filter(|(_, txn)| txn.state == TxnState::Committed).collect();
+        all.sort_unstable_by_key(|(_, txn)| txn.order);
+        let takes = |txn: &Txn| if txn.is_late { LATE_PUBLISH_MS } else { SOON_MS };
+        all.into_iter().map(|(id, txn)| (*id, txn.finished_ms + takes(txn))).collect()
     }
 }
 
@@ -83,20 +96,21 @@ impl Inner {
         };
         self.transactions.all.retain(|_, txn| !is_forgotten(txn));
         // In order: a version is visible only after the one before it.
-        let mut late: Vec<(u64, i64)> = self
-            .transactions
-            .all
-            .iter()
-            .filter(|(_, txn)| txn.state == TxnState::Committed)
-            .map(|(id, txn)| (txn.order, *id))
-            .collect();
-        late.sort_unstable();
-        for (_, id) in late {
-            if now < self.transactions.all[&id].finished_ms + LATE_PUBLISH_MS {
+        for (id, publish_ms) in self.transactions.publishing() {
+            if now < publish_ms {
                 break;
             }
             self.publish(id);
         }
+    }
+
+    pub fn txn_state(&self, id: i64) -> Option<call::TxnState> {
+        Some(match self.transactions.all.get(&id)?.state {
+            TxnState::Prepare => call::TxnState::Open,
+            TxnState::Committed => call::TxnState::Committed,
+            TxnState::Visible => call::TxnState::Visible,
+            TxnState::Aborted => call::TxnState::Aborted,
+        })
     }
 
     pub fn begin(&mut self, request: &BeginTxn) -> Answer<BeginAnswer> {
@@ -135,6 +149,7 @@ impl Inner {
             doing: BTreeMap::new(),
             named: Vec::new(),
             order: 0,
+            is_late: false,
             finished_ms: 0,
             expires_ms: self.now_ms + request.timeout_s * 1000,
         };
@@ -254,19 +269,25 @@ impl Inner {
             self.check_quorum(id, named)?;
         }
         self.transactions.committed += 1;
-        let chosen = self.transactions.publish_late > 0;
-        let waits = self.transactions.is_publishing();
+        let is_late = self.transactions.publish_late > 0;
         let (now, order) = (self.now_ms, self.transactions.committed);
         let txn = self.transactions.all.get_mut(&id).expect("it was just there");
         txn.state = TxnState::Committed;
         txn.finished_ms = now;
         txn.named = named;
         txn.order = order;
-        if chosen || waits {
-            self.transactions.publish_late -= u32::from(chosen);
+        txn.is_late = is_late;
+        self.transactions.publish_late -= u32::from(is_late);
+        if !request.waits {
             return Ok(Committed { visible: false });
         }
-        self.publish(id);
+        // It waits for those before it, too.
+        for (id, publish_ms) in self.transactions.publishing() {
+            if publish_ms > now + SOON_MS {
+                return Ok(Committed { visible: false });
+            }
+            self.publish(id);
+        }
         self.check_after(id);
         Ok(Committed { visible: true })
     }
@@ -380,6 +401,7 @@ impl Inner {
             doing: BTreeMap::new(),
             named: Vec::new(),
             order: 0,
+            is_late: false,
             finished_ms,
             expires_ms,
         };
