@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use doris_types::failure::{Cause, Failure};
-use doris_types::sql::{qualified_name, quote_identifier};
+use doris_types::sql::{column_names, qualified_name, quote_identifier};
 
 use super::absence::table_names;
 use super::patience::Patience;
@@ -132,7 +132,12 @@ pub(crate) async fn run(
             }
         }
         Statement::Execute { sql, effect, repeated, .. } => {
-            execute(shell, sql, in_doubt, repeated, patience).await?;
+            let sent = send(shell, sql, in_doubt, repeated, patience).await;
+            let is_view = matches!(effect, LinkEffect::ViewCreated { .. });
+            let can_be_copied = !is_view && *repeated != Repeated::Accepted;
+            sent.map_err(
+                |(error, doubt)| if can_be_copied { copied_if_unclear(error, doubt) } else { error },
+            )?;
             Ok(effect.clone())
         }
         Statement::Try { source_id, sql, effect, repeated, refused } => {
@@ -256,13 +261,51 @@ pub(super) async fn execute(
     repeated: &Repeated,
     patience: &Patience,
 ) -> Result<()> {
+    send(shell, sql, in_doubt, repeated, patience).await.map_err(|(error, _)| error)
+}
+
+/// Whether a statement that is refused may have been applied by an earlier try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    None,
+    Left,
+}
+
+/// The same, and what is left in doubt by a refusal.
+async fn send(
+    shell: &Shell,
+    sql: &str,
+    in_doubt: bool,
+    repeated: &Repeated,
+    patience: &Patience,
+) -> std::result::Result<(), (Error, Doubt)> {
     let lost = AtomicBool::new(in_doubt);
-    shell
+    let sent = shell
         .retry(async || match attempt(shell, sql, &lost, repeated).await {
             Ok(()) => Ok(()),
             Err(failure) => Err(patience.judge(shell, failure).await),
         })
-        .await
+        .await;
+    sent.map_err(|error| (error, if lost.load(Ordering::Relaxed) { Doubt::Left } else { Doubt::None }))
+}
+
+/// A copy of the table ends the doubt, which nobody could end by sending the statement again. One that can be repeated
+/// leaves none.
+fn copied_if_unclear(error: Error, doubt: Doubt) -> Error {
+    if doubt == Doubt::None || error.disposition != Disposition::Block {
+        return error;
+    }
+    let message = format!("refused, and it cannot be told whether it was applied before: {}", error.message);
+    Error::partial_sync(error.origin, error.code, message)
+}
+
+/// Whether a table has the columns that it has after the statement; true where they do not tell.
+async fn has_columns(shell: &Shell, repeated: &Repeated) -> std::result::Result<bool, Failure> {
+    let Repeated::Columns { table, has, lacks, .. } = repeated else { return Ok(true) };
+    let text = shell.ctx.downstream.show_create_table(shell.target_database(), table).await?;
+    let names = column_names(text.as_deref().unwrap_or_default());
+    let is_there = |wanted: &String| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+    Ok(has.iter().all(is_there) && !lacks.iter().any(is_there))
 }
 
 /// Sends a statement once. `lost` tells whether an earlier answer was lost.
@@ -278,7 +321,7 @@ async fn attempt(
     let (text, is_answer) = (failure.text(), matches!(failure.cause, Cause::Sql { .. }));
     let is_shown =
         repeated.is_shown_at_once_by(&text) || lost.load(Ordering::Relaxed) && repeated.is_shown_by(&text);
-    if is_answer && is_shown {
+    if is_answer && is_shown && has_columns(shell, repeated).await? {
         tracing::info!(answer = %text, "the statement was applied before");
         return Ok(());
     }

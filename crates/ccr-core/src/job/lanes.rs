@@ -327,7 +327,11 @@ impl LinkEffect {
                 if let Some(apart) = state.views_apart.get_mut(&source_id) {
                     apart.name.clone_from(&name);
                 }
+                // One of the name that a restore upstream has put away is gone without a word.
+                state.views.retain(|id, known| *id == source_id || *known != name);
                 state.views.insert(source_id, name);
+                let views = &state.views;
+                state.views_apart.retain(|id, _| views.contains_key(id));
             }
             LinkEffect::ViewDropped { source_id } => {
                 state.views.remove(&source_id);

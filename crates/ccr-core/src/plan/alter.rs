@@ -1,7 +1,9 @@
 //! Changes of a table that one ALTER TABLE brings over.
 
+use std::collections::BTreeMap;
+
 use doris_types::record::{
-    CommentTarget, DropRollupRecord, ModifyColumnsRecord, ModifyCommentRecord,
+    Column, CommentTarget, DropRollupRecord, ModifyColumnsRecord, ModifyCommentRecord,
     ModifyDistributionBucketNumRecord, ModifyTablePropertyRecord, RenameColumnRecord, RenameRecord,
 };
 use doris_types::sql::{
@@ -27,9 +29,18 @@ pub(super) fn statement(
 
 const BINLOG_ENABLE: &str = "binlog.enable";
 
-/// Added columns are there, and dropped ones are gone.
-const CHANGED_COLUMNS: Repeated =
-    Repeated::Says(&["Duplicate column name", "does not exist", "Unknown column", "Nothing is changed"]);
+/// What the FE says of columns that are there already, or gone.
+const CHANGED_COLUMNS: &[&str] = &[
+    "already exists in base table",
+    "Duplicate column name",
+    "does not exist",
+    "Unknown column",
+    "Nothing is changed",
+];
+
+/// And of one that has its new name already.
+const RENAMED_COLUMN: &[&str] =
+    &["does not exist", "Unknown column", "already exist", "is already used", "Duplicate column name"];
 
 /// The text of it.
 pub(super) fn alter_table(link: &TableLink, view: View<'_>, clause: &str) -> String {
@@ -51,7 +62,8 @@ pub(super) fn columns(change: &Change, record: &ModifyColumnsRecord, view: View<
     let link = link_or_return!(record.table_id, change, view);
     match retarget_alter_table(&record.raw_sql, &view.spec.dest.database, &link.target_name) {
         Ok(sql) => {
-            let (source_id, effect, repeated) = (record.table_id, LinkEffect::None, CHANGED_COLUMNS);
+            let (source_id, effect) = (record.table_id, LinkEffect::None);
+            let repeated = changed_columns(record, link);
             Plan::Statement(Statement::Execute { source_id, sql, effect, repeated })
         }
         Err(error) => Plan::Block(unreadable(change, record.table_id, &error.to_string())),
@@ -84,7 +96,25 @@ pub(super) fn properties(change: &Change, record: &ModifyTablePropertyRecord, vi
 pub(super) fn rename_column(change: &Change, record: &RenameColumnRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
     let (old, new) = (quote_identifier(&record.col_name), quote_identifier(&record.new_col_name));
-    statement(record.table_id, link, view, &format!("RENAME COLUMN {old} {new}"), Repeated::RENAMED)
+    let repeated = Repeated::Columns {
+        says: RENAMED_COLUMN,
+        table: link.target_name.clone(),
+        has: vec![record.new_col_name.clone()],
+        lacks: vec![record.col_name.clone()],
+    };
+    statement(record.table_id, link, view, &format!("RENAME COLUMN {old} {new}"), repeated)
+}
+
+/// The columns of the base index tell, unless the change is about a rollup alone.
+fn changed_columns(record: &ModifyColumnsRecord, link: &TableLink) -> Repeated {
+    let visible = |columns: &BTreeMap<i64, Vec<Column>>| -> Vec<String> {
+        let columns = columns.get(&record.base_index_id).into_iter().flatten();
+        columns.filter(|column| column.visible).map(|column| column.name.clone()).collect()
+    };
+    let has = visible(&record.index_schema_map);
+    let mut lacks = visible(&record.old_index_schema_map);
+    lacks.retain(|name| !has.contains(name));
+    Repeated::Columns { says: CHANGED_COLUMNS, table: link.target_name.clone(), has, lacks }
 }
 
 pub(super) fn comment(change: &Change, record: &ModifyCommentRecord, view: View<'_>) -> Plan {
@@ -158,7 +188,8 @@ pub(super) fn bucket_num(
 pub(super) fn distribution_type(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
     let clause = "SET (\"distribution_type\" = \"random\")";
-    statement(record.table_id, link, view, clause, Repeated::Accepted)
+    let repeated = Repeated::Says(&["Only support change distribution type from hash to random"]);
+    statement(record.table_id, link, view, clause, repeated)
 }
 
 #[cfg(test)]

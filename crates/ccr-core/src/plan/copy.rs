@@ -111,7 +111,8 @@ pub(super) fn recover(change: &Change, record: &RecoverInfoRecord, view: View<'_
     if !view.tables.contains_key(&record.table_id) && view.spec.sync_type() == SyncType::Database {
         let name = if record.new_table_name.is_empty() { &record.table_name } else { &record.new_table_name };
         let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
-        return Plan::AdoptTable { source_id: record.table_id, name: name.clone(), reason };
+        let (source_id, name) = (record.table_id, name.clone());
+        return Plan::AdoptTable { source_id, name, reason, in_place_of: None };
     }
     if view.tables.get(&record.table_id).is_some_and(is_undropped) {
         // Its target was to be dropped; it is what the copy is put in the place of.
@@ -191,6 +192,7 @@ mod tests {
         assert_eq!(
             plan_of(60, BinlogType::RECOVER_INFO, table),
             Plan::AdoptTable {
+                in_place_of: None,
                 source_id: 33,
                 name: "t9".to_owned(),
                 reason: PartialSyncReason::Appeared { commit_seq: 60 }

@@ -73,6 +73,8 @@ pub enum Plan {
         source_id: i64,
         name: String,
         reason: PartialSyncReason,
+        /// The table of the job whose target it takes over: it has dropped that one.
+        in_place_of: Option<i64>,
     },
     FullSync(FullSyncReason),
     Block(Block),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use doris_types::record::{Record, RenameRecord, ReplaceTableRecord};
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::{Block, Plan, Repeated, SkipReason, Statement, TrackId, View, linked, partial};
+use super::{Block, Ingest, Plan, Repeated, SkipReason, Statement, TrackId, View, linked, partial};
 use crate::change::Change;
 use crate::job::{FullSyncReason, LinkEffect, NO_TARGET, PartialSyncReason, SyncType, TableLink};
 
@@ -65,11 +65,21 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         return Plan::FullSync(FullSyncReason::SourceTableReplaced { old_id, new_id });
     }
     let is_named = |link: &TableLink| link.is_named(change.commit_seq);
-    let (old, new) = match (view.tables.get(&old_id), view.tables.get(&new_id)) {
+    let side = |id: i64| side(view, id, name_before(record, id), change.commit_seq);
+    let ((old_id, old), (new_id, new)) = match (side(old_id), side(new_id)) {
         (Some(old), Some(new)) => (old, new),
-        (Some(link), None) => return with_one_side(record, (old_id, link), new_id, change),
-        (None, Some(link)) => return with_one_side(record, (new_id, link), old_id, change),
-        (None, None) => return unknown_side(old_id, change.commit_seq),
+        (Some(link), None) => return with_one_side(record, link, new_id, change),
+        (None, Some(link)) => return with_one_side(record, link, old_id, change),
+        // Whether they are upstream has to be looked for.
+        (None, None) => {
+            return Plan::Ingest(Ingest {
+                tables: Vec::new(),
+                unlinked: vec![old_id, new_id],
+                stids: Vec::new(),
+                is_shared: false,
+                label: None,
+            });
+        }
     };
     if is_named(old) && is_named(new) {
         return Plan::Skip(SkipReason::InSnapshot);
@@ -101,6 +111,16 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
     })
 }
 
+/// The link of one of the tables. A restore upstream, of which no binlog tells, may have put another table in the
+/// place of the one that is linked; then that one still has the name here.
+fn side<'a>(view: View<'a>, id: i64, name: Option<&str>, commit_seq: i64) -> Option<(i64, &'a TableLink)> {
+    let by_name = || {
+        let mut links = view.tables.iter().map(|(id, link)| (*id, link));
+        links.find(|(_, link)| Some(link.source_name.as_str()) == name && !link.is_named(commit_seq))
+    };
+    view.tables.get(&id).map(|link| (id, link)).or_else(by_name)
+}
+
 /// The snapshot has only one of the tables.
 fn with_one_side(
     record: &ReplaceTableRecord,
@@ -113,19 +133,28 @@ fn with_one_side(
         // The other had the name when the snapshot came to it, and has another one since: it is still there.
         (_, Some(name)) if is_named && record.swap_table => {
             let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
-            Plan::AdoptTable { source_id: missing_id, name: name.to_owned(), reason }
+            let name = name.to_owned();
+            Plan::AdoptTable { source_id: missing_id, name, reason, in_place_of: None }
         }
         // The other had another name for a moment when the snapshot came to it. It is linked under the name that it
         // has here; with both of them the swap is then planned again.
         _ if !is_named && record.swap_table && before.is_some() => {
             let reason = PartialSyncReason::Appeared { commit_seq: change.commit_seq };
-            Plan::AdoptTable { source_id: missing_id, name: before.unwrap_or_default().to_owned(), reason }
+            let name = before.unwrap_or_default().to_owned();
+            Plan::AdoptTable { source_id: missing_id, name, reason, in_place_of: None }
         }
         // The other was gone when the snapshot came to it, replaced by this very change or dropped after it.
         _ if is_named => Plan::Skip(SkipReason::InSnapshot),
         // What is left is a new name.
         (Some(name), _) => rename(source_id, link.target_id, name),
-        (None, _) => unknown_side(missing_id, change.commit_seq),
+        // A table that no binlog tells of, as restores bring them, has dropped the other and taken its name.
+        (None, _) if source_id == record.orig_table_id && !record.swap_table => Plan::AdoptTable {
+            source_id: missing_id,
+            name: link.source_name.clone(),
+            reason: PartialSyncReason::Appeared { commit_seq: change.commit_seq },
+            in_place_of: Some(source_id),
+        },
+        (None, _) => unknown_side(source_id, missing_id, change.commit_seq),
     }
 }
 
@@ -158,15 +187,15 @@ fn rename(source_id: i64, target_id: i64, name: &str) -> Plan {
     Plan::Statement(Statement::RenameTable { source_id, target_id, source_name, target_name })
 }
 
-fn unknown_side(missing_id: i64, commit_seq: i64) -> Plan {
+fn unknown_side(linked_id: i64, missing_id: i64, commit_seq: i64) -> Plan {
     Plan::Block(Block {
         code: "CCR0204",
         message: format!(
             "REPLACE_TABLE at commit seq {commit_seq} concerns table {missing_id}, which was neither in the \
              snapshot nor created since"
         ),
-        hint: "create the job again".to_owned(),
-        tables: Vec::new(),
+        hint: "/force_fullsync copies what there is".to_owned(),
+        tables: vec![linked_id],
     })
 }
 
@@ -202,7 +231,8 @@ mod tests {
         };
         for ((old_id, new_id), name) in [((99, 10), "b"), ((10, 99), "a")] {
             let reason = PartialSyncReason::Appeared { commit_seq: 45 };
-            let adopted = Plan::AdoptTable { source_id: 99, name: name.to_owned(), reason };
+            let name = name.to_owned();
+            let adopted = Plan::AdoptTable { source_id: 99, name, reason, in_place_of: None };
             assert_eq!(swap(old_id, new_id), adopted);
         }
     }
@@ -215,7 +245,8 @@ mod tests {
             Plan::AdoptTable {
                 source_id: 99,
                 name: "b".to_owned(),
-                reason: PartialSyncReason::Appeared { commit_seq: 60 }
+                reason: PartialSyncReason::Appeared { commit_seq: 60 },
+                in_place_of: None,
             }
         );
         let swap = change(60, BinlogType::REPLACE_TABLE, data);
@@ -245,9 +276,40 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_was_never_seen_blocks() {
-        for plan in [replace(60, 10, 99), replace(45, 98, 99)] {
-            assert!(matches!(plan, Plan::Block(Block { code: "CCR0204", .. })), "{plan:?}");
+    fn a_table_that_was_never_seen_takes_the_place_of_the_one_it_dropped() {
+        let plan = Plan::AdoptTable {
+            source_id: 99,
+            name: "t1".to_owned(),
+            reason: PartialSyncReason::Appeared { commit_seq: 60 },
+            in_place_of: Some(10),
+        };
+        assert_eq!(replace(60, 10, 99), plan);
+    }
+
+    #[test]
+    fn tables_that_were_never_seen_are_looked_for_upstream() {
+        for commit_seq in [45, 60] {
+            let plan = replace(commit_seq, 98, 99);
+            assert!(matches!(&plan, Plan::Ingest(ingest) if ingest.unlinked == [98, 99]), "{plan:?}");
+        }
+    }
+
+    /// Table 98 is in the place of 10 since a restore: both have had the name `t1`.
+    #[test]
+    fn a_table_that_was_restored_over_goes_in_the_place_of_its_successor() {
+        let data = |swap: bool| {
+            format!(
+                r#"{{"dbId":1,"origTblId":98,"origTblName":"t1","newTblName":20,"actualNewTblName":"t2","swapTable":{swap},"isForce":false}}"#
+            )
+        };
+        let mut tables = links();
+        tables.insert(20, TableLink { source_name: "t2".to_owned(), target_id: 120, ..tables[&10].clone() });
+        for is_swap in [false, true] {
+            let plan = plan_with(&spec("", ""), &tables, 60, BinlogType::REPLACE_TABLE, &data(is_swap));
+            let Plan::Statement(Statement::ReplaceTable { old_id, new_id, swap, .. }) = plan else {
+                panic!("a replacement: {plan:?}");
+            };
+            assert_eq!((old_id, new_id, swap), (10, 20, is_swap));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Telling a statement that was applied before from one that is refused.
 //!
 //! Doris has no ids for statements. When the answer to one was lost, it is sent again, and a refusal may mean
-//! that the first one has taken effect. What such a refusal says depends on the statement; any other one counts
-//! as what it is.
+//! that the first one has taken effect. What such a refusal says depends on the statement, and where it could
+//! say the same for another reason, the table is looked at. Any other refusal leaves the doubt, which a copy of the
+//! table ends.
 
 /// How a refusal shows that an earlier try has taken effect, of which the answer was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Repeated {
     OrBefore(&'static [&'static str], &'static [&'static str]),
     /// By saying that one of these temporary partitions does not exist.
     Lacks(Vec<String>),
+    /// By saying one of these texts, while the table has the columns that it must have then.
+    Columns { says: &'static [&'static str], table: String, has: Vec<String>, lacks: Vec<String> },
 }
 
 impl Repeated {
@@ -43,7 +46,9 @@ impl Repeated {
     pub fn is_shown_by(&self, answer: &str) -> bool {
         match self {
             Self::Accepted => false,
-            Self::Says(texts) => texts.iter().any(|text| answer.contains(text)),
+            Self::Says(texts) | Self::Columns { says: texts, .. } => {
+                texts.iter().any(|text| answer.contains(text))
+            }
             Self::OrBefore(texts, before) => texts.iter().chain(*before).any(|text| answer.contains(text)),
             Self::Lacks(names) => {
                 let is_named = |name: &String| {

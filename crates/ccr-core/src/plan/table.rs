@@ -27,6 +27,10 @@ pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>
         _ => return Plan::Skip(SkipReason::NotReplicatedKind),
     };
     let (source_id, name) = (record.table_id, record.table_name.clone());
+    if is_view && view.views.iter().any(|(id, known)| *known == name && *id > source_id) {
+        // The snapshot has the next one of the name: this one was gone when it came to it.
+        return Plan::Skip(SkipReason::InSnapshot);
+    }
     if !is_view && has_index_files(&record.sql) {
         // Index files come with the rowsets, and fit only where the index ids are the same, as a restore makes them.
         let (binlog_type, commit_seq) = (change.record.binlog_type().name().to_owned(), change.commit_seq);
@@ -34,6 +38,7 @@ pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>
             source_id,
             name,
             reason: PartialSyncReason::Change { binlog_type, commit_seq },
+            in_place_of: None,
         };
     }
     let mut property_overrides = BTreeMap::new();
@@ -59,7 +64,7 @@ pub(super) fn create(change: &Change, record: &CreateTableRecord, view: View<'_>
             // A copy does not need the statement.
             let reason =
                 PartialSyncReason::Mismatch { message: block.message, commit_seq: change.commit_seq };
-            return Plan::AdoptTable { source_id, name, reason };
+            return Plan::AdoptTable { source_id, name, reason, in_place_of: None };
         }
     };
     Plan::Statement(if is_view {
@@ -128,6 +133,24 @@ mod tests {
         assert_eq!(plan_of(60, BinlogType::CREATE_TABLE, &record(10)), Plan::Skip(SkipReason::InSnapshot));
     }
 
+    /// `v1` is linked as 30.
+    #[test]
+    fn of_views_of_a_name_the_snapshot_has_the_last() {
+        let create = |id: i64| {
+            format!(
+                r#"{{"commitSeq":60,"dbId":1,"tableId":{id},"tableName":"v1","tableType":"VIEW","sql":"CREATE VIEW `v1` AS SELECT 1"}}"#
+            )
+        };
+        let drop =
+            |id: i64| format!(r#"{{"commitSeq":61,"dbId":1,"tableId":{id},"tableName":"v1","isView":true}}"#);
+        assert_eq!(plan_of(60, BinlogType::CREATE_TABLE, &create(29)), Plan::Skip(SkipReason::InSnapshot));
+        assert_eq!(plan_of(61, BinlogType::DROP_TABLE, &drop(29)), Plan::Skip(SkipReason::NeverReplicated));
+        assert_eq!(plan_of(60, BinlogType::CREATE_TABLE, &create(30)), Plan::Skip(SkipReason::InSnapshot));
+        // One that a restore has put away gives way.
+        let plan = plan_of(60, BinlogType::CREATE_TABLE, &create(31));
+        assert!(matches!(plan, Plan::Statement(Statement::CreateView { .. })), "{plan:?}");
+    }
+
     #[test]
     fn other_kinds_are_not_replicated() {
         let data = r#"{"commitSeq":60,"dbId":1,"tableId":20,"tableName":"m","tableType":"MATERIALIZED_VIEW","sql":"x"}"#;
@@ -155,7 +178,10 @@ mod tests {
         };
         let plan = plan_of(60, BinlogType::CREATE_TABLE, &data(", INDEX i (`k`) USING INVERTED"));
         let reason = PartialSyncReason::Change { binlog_type: "CREATE_TABLE".to_owned(), commit_seq: 60 };
-        assert_eq!(plan, Plan::AdoptTable { source_id: 33, name: "t9".to_owned(), reason });
+        assert_eq!(
+            plan,
+            Plan::AdoptTable { source_id: 33, name: "t9".to_owned(), reason, in_place_of: None }
+        );
         let plan = plan_of(60, BinlogType::CREATE_TABLE, &data(""));
         assert!(matches!(plan, Plan::Statement(Statement::CreateTable { .. })), "{plan:?}");
     }

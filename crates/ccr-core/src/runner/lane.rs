@@ -55,26 +55,35 @@ pub(super) enum CopyStep {
 
 pub(super) type CopyFuture = BoxFuture<'static, Result<CopyStep>>;
 
-/// The future of the step that the state names. Once `give_way` is set, a restore is given up if it can be.
+/// What of a copy its owner decides.
+pub(super) struct Terms {
+    /// Once it is set, a restore is given up if it can be.
+    pub give_way: Arc<AtomicBool>,
+    /// A table that is in the way and not the job's is overwritten.
+    pub overwrites: bool,
+}
+
+/// The future of the step that the state names.
 pub(super) fn run(
     shell: Arc<Shell>,
     source_id: i64,
     link: TableLink,
     reason: &PartialSyncReason,
     step: SnapshotStep,
-    give_way: Arc<AtomicBool>,
+    terms: Terms,
 ) -> CopyFuture {
+    let Terms { give_way, overwrites } = terms;
     let recovered = reason.partition().cloned();
     match step {
         SnapshotStep::Backup { label } => match recovered {
-            None => Box::pin(take(shell, source_id, link, label)),
+            None => Box::pin(take(shell, source_id, link, label, overwrites)),
             Some(recovered) => Box::pin(partition::take(shell, source_id, link, label, recovered)),
         },
         SnapshotStep::Restore { backup_label, restore_label, attempt, info, aside } => {
             let gives_way = move || attempt < MAX_RESTORE_ATTEMPTS && give_way.load(Ordering::Relaxed);
             let restore = Restore { backup_label, label: restore_label, attempt, info, aside };
             match recovered {
-                None => Box::pin(put(shell, source_id, link, restore, gives_way)),
+                None => Box::pin(put(shell, source_id, link, restore, gives_way, overwrites)),
                 Some(recovered) => {
                     Box::pin(partition::put(shell, source_id, link, restore, recovered, gives_way))
                 }
@@ -91,8 +100,14 @@ pub(super) async fn remove(shell: Arc<Shell>, target_id: i64, is_left: bool) -> 
     Ok(CopyStep::Dropped)
 }
 
-async fn take(shell: Arc<Shell>, source_id: i64, link: TableLink, label: String) -> Result<CopyStep> {
-    if link.target_id == NO_TARGET {
+async fn take(
+    shell: Arc<Shell>,
+    source_id: i64,
+    link: TableLink,
+    label: String,
+    overwrites: bool,
+) -> Result<CopyStep> {
+    if link.target_id == NO_TARGET && !overwrites {
         // What has its name now is not ours, and would be replaced.
         statement::ensure_absent(&shell, &link.target_name).await?;
     }
@@ -154,6 +169,7 @@ async fn put(
     old: TableLink,
     restore: Restore,
     gives_way: impl Fn() -> bool + Sync,
+    overwrites: bool,
 ) -> Result<CopyStep> {
     let Restore { backup_label, label: restore_label, attempt, info, aside } = restore;
     let Some(table) = info.tables.iter().find(|table| table.id == source_id) else {
@@ -161,7 +177,7 @@ async fn put(
         return Ok(CopyStep::Again(PartialSyncReason::SnapshotLost { label: backup_label, detail }));
     };
     if !restore::is_known(&shell, &restore_label).await? {
-        if old.target_id == NO_TARGET {
+        if old.target_id == NO_TARGET && !overwrites {
             // The name may be another one than when the backup was taken.
             statement::ensure_absent(&shell, &old.target_name).await?;
         } else {

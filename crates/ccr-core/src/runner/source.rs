@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doris_types::call::{BinlogPage, BinlogScope, MetaFilter};
+use doris_types::meta::TableMeta;
 
 use super::lane::{self, Presence};
 use super::shell::Shell;
@@ -28,11 +29,25 @@ pub(super) enum Fetched {
 pub(super) struct Source {
     pub scope: BinlogScope,
     pub checked_at_ms: i64,
+    /// The table that bears the name of the one that a table job follows, at the last look. The list of the latter
+    /// tells when it is renamed, but not when it takes the name of a table that it replaces.
+    successor: Option<i64>,
 }
 
 impl Source {
-    /// Waits, then fetches the next batch after `after`. A failure is retried here for ever, visibly.
-    pub async fn fetch(mut self, shell: Arc<Shell>, after: i64, delay: Duration) -> (Self, Result<Fetched>) {
+    pub fn new(scope: BinlogScope, checked_at_ms: i64) -> Self {
+        Self { scope, checked_at_ms, successor: None }
+    }
+
+    /// Waits, then fetches the next batch after `after`. A failure is retried here for ever, visibly. `is_quiet` tells
+    /// whether everything before it is applied.
+    pub async fn fetch(
+        mut self,
+        shell: Arc<Shell>,
+        after: i64,
+        delay: Duration,
+        is_quiet: bool,
+    ) -> (Self, Result<Fetched>) {
         if !delay.is_zero() {
             shell.ctx.clock.sleep(delay).await;
         }
@@ -41,10 +56,13 @@ impl Source {
             .retry(async || shell.ctx.upstream.binlogs(&self.scope, after, limit).await.map_err(upstream))
             .await;
         let idle = matches!(page, Ok(BinlogPage::CaughtUp | BinlogPage::NotFound | BinlogPage::Disabled));
-        let is_due = shell.now_ms() - self.checked_at_ms >= IDENTITY_CHECK_MS;
+        if !idle || !is_quiet {
+            self.successor = None;
+        }
+        let is_due = shell.now_ms() - self.checked_at_ms >= IDENTITY_CHECK_MS || self.successor.is_some();
         if self.has_hint(&shell, &page, idle) || idle && is_due {
             self.checked_at_ms = shell.now_ms();
-            match shell.retry(async || self.check(&shell).await).await {
+            match self.check_until_answered(&shell, is_quiet).await {
                 Ok(None) => {}
                 Ok(Some(reason)) => return (self, Ok(Fetched::Replaced(reason))),
                 Err(error) => return (self, Err(error)),
@@ -71,8 +89,29 @@ impl Source {
         has_gone || idle && shell.followed.take_doubt()
     }
 
-    /// Looks for the database, and for the table of a table job.
-    async fn check(&self, shell: &Shell) -> Result<Option<FullSyncReason>> {
+    async fn check_until_answered(
+        &mut self,
+        shell: &Shell,
+        is_quiet: bool,
+    ) -> Result<Option<FullSyncReason>> {
+        let (found, successor) = shell.retry(async || self.check(shell).await).await?;
+        // A rename and a new table of the name look the same until the list has been read again, and applied.
+        let is_certain = is_quiet && successor.is_some() && successor == self.successor;
+        self.successor = successor.filter(|_| is_quiet);
+        let replaced = |(new_id, old_id)| FullSyncReason::SourceTableReplaced { old_id, new_id };
+        Ok(found.or_else(|| successor.zip(self.scope.table_id).filter(|_| is_certain).map(replaced)))
+    }
+
+    /// The table that has the name of the one that is followed, now that this one has another.
+    async fn successor(&self, shell: &Shell, table: &TableMeta) -> Result<Option<i64>> {
+        let Some(name) = shell.followed.name().filter(|name| *name != table.name) else { return Ok(None) };
+        let named = shell.ctx.upstream.meta(&self.scope.database, MetaFilter::Named(vec![name])).await;
+        let named = named.map_err(upstream)?;
+        Ok(named.and_then(|db| db.tables.first().map(|other| other.id)).filter(|id| *id != table.id))
+    }
+
+    /// Looks for the database, and for the table of a table job; and for the one that bears its name instead of it.
+    async fn check(&self, shell: &Shell) -> Result<(Option<FullSyncReason>, Option<i64>)> {
         let db_name = &self.scope.database;
         let filter =
             self.scope.table_id.map_or(MetaFilter::Tables(Vec::new()), |id| MetaFilter::Tables(vec![id]));
@@ -89,13 +128,15 @@ impl Source {
         let is_whole_job =
             self.scope.table_id.is_none() || shell.ctx.record.spec.sync_type() == SyncType::Table;
         if is_whole_job && let Some(old_id) = shell.followed.replaced_by(db.id) {
-            return Ok(Some(FullSyncReason::SourceDatabaseReplaced { old_id, new_id: db.id }));
+            return Ok((Some(FullSyncReason::SourceDatabaseReplaced { old_id, new_id: db.id }), None));
         }
-        let Some(table_id) = self.scope.table_id else { return Ok(None) };
-        let is_there = db.tables.iter().any(|table| table.id == table_id);
-        if is_there || shell.ctx.record.spec.sync_type() == SyncType::Database {
+        let Some(table_id) = self.scope.table_id else { return Ok((None, None)) };
+        if shell.ctx.record.spec.sync_type() == SyncType::Database {
             // The main track meets the drop of a table, which ends this one.
-            return Ok(None);
+            return Ok((None, None));
+        }
+        if let Some(table) = db.tables.iter().find(|table| table.id == table_id) {
+            return Ok((None, self.successor(shell, table).await?));
         }
         let mut how = "was dropped";
         if !is_proven_gone(&db, |db| db.dropped_tables.contains_key(&table_id)) {
@@ -103,7 +144,7 @@ impl Source {
             let look = async || lane::present(shell, table_id).await;
             let what = format!("table {table_id}");
             match look_for(shell, &what, look).await? {
-                Some(Presence::Named(_)) => return Ok(None),
+                Some(Presence::Named(_)) => return Ok((None, None)),
                 Some(Presence::Dropped) => {}
                 None => how = "is missing, though not reported as dropped",
             }
@@ -116,9 +157,9 @@ impl Source {
         };
         match look_for(shell, &format!("table {name}"), look).await? {
             // It is there after all: the answer without it was a stale one.
-            Some(table) if table.id == table_id => Ok(None),
+            Some(table) if table.id == table_id => Ok((None, None)),
             Some(table) => {
-                Ok(Some(FullSyncReason::SourceTableReplaced { old_id: table_id, new_id: table.id }))
+                Ok((Some(FullSyncReason::SourceTableReplaced { old_id: table_id, new_id: table.id }), None))
             }
             None => Err(Error::blocked(
                 Origin::UpstreamFe,

@@ -249,6 +249,37 @@ async fn a_table_that_a_restore_has_replaced_is_copied_anew() {
     }
 }
 
+/// The list of a table does not tell that it takes the place of another one.
+#[tokio::test(start_paused = true)]
+async fn the_table_that_bears_the_name_is_followed_after_a_swap_that_the_list_does_not_tell() {
+    let (mut run, table) = following_a_table(false).await;
+    let new_id = run.world.with(|world| {
+        world.create("t2", &[1], 1);
+        world.load_all("t2");
+        world.replace_table("t2", "t1", true);
+        world.load_all("t1");
+        world.source_id("t1")
+    });
+    copied_again(&mut run).await;
+    assert_eq!(reason(&run), FullSyncReason::SourceTableReplaced { old_id: table.id, new_id });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renamed_table_is_followed_though_another_gets_its_name() {
+    let (mut run, _) = following_a_table(false).await;
+    let looks = run.world.count("source.meta");
+    run.world.with(|world| {
+        world.rename_table("t1", "t9");
+        world.only_table = Some(("t9".to_owned(), "x1".to_owned()));
+        world.create("t1", &[1], 1);
+        world.load_all("t1");
+    });
+    run.until("some looks", |world, _| world.counts["source.meta"] > looks + 3).await;
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn answers_that_lack_the_table_are_no_reason_to_copy_it() {
     let (mut run, _) = following_a_table(false).await;

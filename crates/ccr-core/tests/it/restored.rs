@@ -94,6 +94,51 @@ async fn a_table_that_is_restored_under_an_alias_is_copied_and_its_original_is_n
     settled(&mut run, &["t1_old"]).await;
 }
 
+/// What repairs a table: a restore under another name, which then takes its place.
+#[tokio::test(start_paused = true)]
+async fn a_restored_table_that_takes_the_place_of_its_original_is_copied_into_its_target() {
+    for (swap, crash) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (mut run, table) = following().await;
+        run.world.with(|world| {
+            world.restore_atomically("t1_old", &table);
+            world.replace_table("t1", "t1_old", swap);
+            world.load_all("t1");
+        });
+        if crash {
+            run.until("the replacement", |world, _| !world.store.partial_syncs.is_empty()).await;
+            run.restart().await;
+        }
+        settled(&mut run, &["t1"]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_takes_the_place_of_a_restored_one_finds_its_target() {
+    // That the restore has put a table in the place of `t1` cannot be told any more from its having overwritten one.
+    for (swap, expected) in [(false, &["t1"][..]), (true, &["t2"])] {
+        let (mut run, table) = following().await;
+        run.world.with(|world| {
+            world.restore_atomically("t1", &table);
+            world.replace_table("t1", "t2", swap);
+            world.load_all("t1");
+        });
+        settled(&mut run, expected).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tables_that_came_and_went_without_a_word_block_nobody() {
+    let (mut run, table) = following().await;
+    run.world.with(|world| {
+        world.restore_atomically("t8", &table);
+        world.restore_atomically("t9", &table);
+        world.replace_table("t8", "t9", false);
+        world.drop_table("t8");
+    });
+    // For all that can be told, the restores have overwritten the table that they name.
+    settled(&mut run, &["t1"]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_restored_before_the_snapshot_is_no_reason_to_copy() {
     let world = World::new();

@@ -218,9 +218,11 @@ impl Run {
         let is_table = self.record.spec.sync_type() == SyncType::Table;
         let status = self.status();
         let difference = self.world.with(|world| {
-            // A table's own list never tells of its drop, so that is found out some seconds later.
-            let tables = world.store.state.iter().flat_map(|state| state.tables.keys());
-            let is_gone = is_table && tables.copied().any(|id| !world.source.tables.contains_key(&id));
+            // A table's own list tells neither of its drop nor that it takes another's place, so that is found out
+            // some seconds later.
+            let mut tables = world.store.state.iter().flat_map(|state| state.tables.keys());
+            let followed = world.only_table.as_ref().and_then(|(name, _)| world.source.table(name));
+            let is_gone = is_table && tables.any(|id| followed.is_none_or(|table| table.id != *id));
             let is_left_out = world.store.state.iter().any(|state| !state.left_out.is_empty());
             let has_lag = !is_caught_up(world, &status, is_table);
             if has_lag || is_gone || is_left_out || world.may_miss_restore() {

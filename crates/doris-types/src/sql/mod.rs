@@ -3,11 +3,13 @@
 //! Recorded statements carry the names and settings of the source cluster. They are changed token by token,
 //! never by searching the text, so comments, literals and odd names survive byte for byte.
 
+mod columns;
 mod indexes;
 mod quote;
 pub mod rewrite;
 mod tokens;
 
+pub use columns::column_names;
 pub use indexes::has_index_files;
 pub use quote::{
     qualified_name, quote_identifier, quote_identifiers, quote_string, unquote_identifier, unquote_string,

@@ -15,7 +15,7 @@ use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Apart, ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason};
 use crate::plan::TrackId;
 use crate::runner::doubt::EarlierCommits;
-use crate::runner::lane::{self, CopyStep};
+use crate::runner::lane::{self, CopyStep, Terms};
 use crate::runner::track::{Barrier, Manner, Track, TrackEvent};
 
 impl Stream<'_> {
@@ -440,8 +440,13 @@ impl Stream<'_> {
             }
             ApartWork::PartialSync { reason, step } => {
                 let give_way = Arc::<AtomicBool>::default();
-                let (shell, asked) = (Arc::clone(&self.shell), Arc::clone(&give_way));
-                let copy = lane::run(shell, source_id, link.clone(), reason, step.clone(), asked);
+                let terms = Terms {
+                    give_way: Arc::clone(&give_way),
+                    overwrites: self.shell.ctx.record.spec.options.allow_table_exists
+                        && !self.is_name_of_another(source_id),
+                };
+                let shell = Arc::clone(&self.shell);
+                let copy = lane::run(shell, source_id, link.clone(), reason, step.clone(), terms);
                 self.copies.insert(source_id, copy);
                 self.give_way.insert(source_id, give_way);
             }

@@ -345,9 +345,14 @@ impl<'a> Stream<'a> {
                 }
                 self.pass_change(&change).await?;
             }
-            Barrier::AdoptTable { change, source_id, name, reason } => {
+            Barrier::AdoptTable { change, source_id, name, reason, in_place_of } => {
                 self.job.handling = Some((change.commit_seq, change.record.binlog_type().to_string()));
-                self.adopt(source_id, name, reason, change.commit_seq).await?;
+                match in_place_of {
+                    Some(old_id) => {
+                        self.take_over(old_id, source_id, name, reason, change.commit_seq).await?;
+                    }
+                    None => self.adopt(source_id, name, reason, change.commit_seq).await?,
+                }
                 if is_to_settle(&change, &self.job.state.tables) {
                     self.main.rewind();
                 } else {

@@ -99,6 +99,7 @@ pub(super) enum Barrier {
         source_id: i64,
         name: String,
         reason: PartialSyncReason,
+        in_place_of: Option<i64>,
     },
     FullSync(FullSyncReason),
     Block {
@@ -217,7 +218,7 @@ impl Track {
             by_table: manner == Manner::TableOrder,
             shell,
             routes,
-            source: Some(Source { scope: scope.clone(), checked_at_ms }),
+            source: Some(Source::new(scope.clone(), checked_at_ms)),
             scope,
             queue: VecDeque::new(),
             window: Window::default(),
@@ -259,7 +260,7 @@ impl Track {
         self.unreadable = None;
         self.caught_up = false;
         self.fetching = None;
-        self.source = Some(Source { scope: self.scope.clone(), checked_at_ms: self.shell.now_ms() });
+        self.source = Some(Source::new(self.scope.clone(), self.shell.now_ms()));
     }
 
     /// Nothing of it is under way any more, as far as the others are told.
@@ -348,7 +349,8 @@ impl Track {
                 && let Some(source) = self.source.take()
             {
                 self.verifying_to = main_fetched_to;
-                let fetch = source.fetch(Arc::clone(&self.shell), self.fetched_to, self.idle);
+                let is_quiet = self.queue.is_empty() && self.window.entries.is_empty();
+                let fetch = source.fetch(Arc::clone(&self.shell), self.fetched_to, self.idle, is_quiet);
                 self.fetching = Some(Box::pin(fetch));
             }
             // The oldest work first, and in the same order every time.

@@ -155,8 +155,8 @@ impl Track {
             Plan::PartialSync { source_ids, reason } => {
                 Barrier::PartialSync { change: owned(), source_ids, reason }
             }
-            Plan::AdoptTable { source_id, name, reason } => {
-                Barrier::AdoptTable { change: owned(), source_id, name, reason }
+            Plan::AdoptTable { source_id, name, reason, in_place_of } => {
+                Barrier::AdoptTable { change: owned(), source_id, name, reason, in_place_of }
             }
             Plan::FullSync(reason) => Barrier::FullSync(reason),
             Plan::Block(block) => Barrier::Block {

@@ -214,8 +214,16 @@ impl Cluster for Target {
             .await
     }
 
-    async fn show_create_table(&self, _database: &str, _table: &str) -> Result<Option<String>> {
-        Ok(None)
+    async fn show_create_table(&self, _database: &str, table: &str) -> Result<Option<String>> {
+        self.0
+            .call("target.show_create_table", |world| {
+                Ok(world.target.table(table).map(|found| {
+                    let columns: Vec<String> =
+                        found.columns.iter().map(|name| format!("`{name}` int")).collect();
+                    format!("CREATE TABLE `{table}` (\n  {}\n) ENGINE=OLAP", columns.join(",\n  "))
+                }))
+            })
+            .await
     }
 
     async fn show_create_database(&self, _database: &str) -> Result<Option<String>> {

@@ -103,7 +103,8 @@ impl Inner {
             Ddl::AddColumn { table, column } => {
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
                 if table.columns.contains(&column) {
-                    return Err(refusal(1105, format!("Duplicate column name: {column}")));
+                    let text = format!("Can not add column which already exists in base table: {column}");
+                    return Err(refusal(1105, text));
                 }
                 table.columns.push(column);
             }

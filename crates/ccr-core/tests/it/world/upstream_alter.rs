@@ -68,10 +68,13 @@ impl Inner {
         let seq = self.journal_id();
         let table = self.source.table_mut(name).expect("the table exists");
         table.columns.push(column.to_owned());
+        let made = |name: &String| serde_json::from_value(serde_json::json!({ "name": name }));
+        let columns = table.columns.iter().map(|name| made(name).expect("a column of that name")).collect();
         let record = ModifyColumnsRecord {
             table_id: table.id,
             base_index_id: table.index_id,
             raw_sql: format!("ALTER TABLE `{SOURCE_DB}`.`{name}` ADD COLUMN `{column}` int NULL"),
+            index_schema_map: [(table.index_id, columns)].into(),
             ..serde_json::from_str(r#"{"tableId":0,"rawSql":""}"#).expect("a change of nothing")
         };
         self.emit(seq, &Record::ModifyColumns(record));
