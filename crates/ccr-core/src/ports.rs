@@ -15,13 +15,13 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::Result;
-use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
+use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
 
 /// Calls that are the same on both sides.
 #[async_trait]
 pub trait Cluster: Send + Sync {
     /// Proves that the account and the addresses work: lists the frontends.
-    async fn check_reachable(&self) -> Result<()>;
+    async fn check_reachable(&self) -> Result<Vec<Frontend>>;
 
     /// `None` when the database does not exist.
     async fn meta(&self, database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>>;

@@ -16,7 +16,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
-use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
+use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
 
 const DETAIL: &str = "cut by a failpoint";
 
@@ -94,7 +94,7 @@ impl Connector for FailpointConnector {
 
 #[async_trait]
 impl<C: Cluster + ?Sized> Cluster for Side<C> {
-    async fn check_reachable(&self) -> Result<()> {
+    async fn check_reachable(&self) -> Result<Vec<Frontend>> {
         self.inner.check_reachable().await
     }
 

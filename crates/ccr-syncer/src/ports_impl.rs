@@ -17,7 +17,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::Result;
-use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
+use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
 use parking_lot::Mutex;
 
 use crate::metrics::Metrics;
@@ -137,7 +137,7 @@ impl Port {
 
 #[async_trait]
 impl Cluster for Port {
-    async fn check_reachable(&self) -> Result<()> {
+    async fn check_reachable(&self) -> Result<Vec<Frontend>> {
         self.sql("", self.cluster.check_reachable()).await
     }
 

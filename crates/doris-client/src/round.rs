@@ -217,7 +217,7 @@ impl DorisCluster {
 
     /// Reads the list of frontends from whichever answers.
     pub(crate) async fn read_frontends(&self) -> Result<Vec<Frontend>> {
-        let sql = "SELECT Host, QueryPort, RpcPort, IsMaster FROM frontends()";
+        let sql = "SELECT Host, QueryPort, RpcPort, IsMaster, Version FROM frontends()";
         let (rows, peer) = self.sql_round(Nature::Reads, None, sql, self.clients.options.rpc_timeout).await?;
         let port = |text: Option<&str>| text.and_then(|text| text.trim().parse().ok());
         rows.rows
@@ -229,6 +229,7 @@ impl DorisCluster {
                         query_port: port(row.get("QueryPort"))?,
                         rpc_port: port(row.get("RpcPort"))?,
                         is_master: row.get("IsMaster")?.eq_ignore_ascii_case("true"),
+                        version: row.get("Version").unwrap_or_default().to_owned(),
                     })
                 };
                 frontend().ok_or_else(|| malformed("frontends()", &peer, "a row lacks an address"))

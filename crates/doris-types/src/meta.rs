@@ -87,6 +87,18 @@ pub struct Frontend {
     pub query_port: u16,
     pub rpc_port: u16,
     pub is_master: bool,
+    /// As it calls itself: `doris-3.0.3-rc03-43f06a5e26`; empty when it does not say.
+    #[serde(default)]
+    pub version: String,
+}
+
+impl Frontend {
+    /// Major and minor number of its version, where it has the usual form.
+    pub fn release(&self) -> Option<(u32, u32)> {
+        let numbers = self.version.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+        let mut numbers = numbers.split(|letter: char| !letter.is_ascii_digit());
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
 }
 
 /// One replica written by a transaction: the pair that `commitTxn` wants.

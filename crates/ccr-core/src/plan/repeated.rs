@@ -38,7 +38,7 @@ impl Repeated {
     pub fn is_shown_at_once_by(&self, answer: &str) -> bool {
         match self {
             Self::OrBefore(_, texts) => texts.iter().any(|text| answer.contains(text)),
-            Self::Accepted | Self::Says(_) | Self::Lacks(_) => false,
+            Self::Accepted | Self::Says(_) | Self::Lacks(_) | Self::Columns { .. } => false,
         }
     }
 

@@ -1,13 +1,17 @@
-//! Frontends and backends: reachable, the account works, the binlog feature is on.
+//! Frontends and backends: reachable, recent enough, the account works, the binlog feature is on.
 
 use ccr_core::job::ClusterSpec;
 use ccr_core::ports::Cluster;
+use doris_types::meta::Frontend;
 use futures::StreamExt;
 
 use super::{Problem, failed, is_true, problem};
 
 const FEATURE: &str = "enable_feature_binlog";
 const CONCURRENT_BACKENDS: usize = 16;
+
+/// The oldest release that is supported.
+const OLDEST: (u32, u32) = (2, 1);
 
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
@@ -19,9 +23,12 @@ pub(super) struct Nodes {
 
 pub(super) async fn check<C: Cluster + ?Sized>(side: &str, spec: &ClusterSpec, cluster: &C) -> Nodes {
     let mut nodes = Nodes::default();
-    if let Err(failure) = cluster.check_reachable().await {
-        nodes.problems.push(failed(side, spec, &failure));
-        return nodes;
+    match cluster.check_reachable().await {
+        Ok(frontends) => nodes.problems.extend(frontends.iter().filter_map(|fe| too_old(side, fe))),
+        Err(failure) => {
+            nodes.problems.push(failed(side, spec, &failure));
+            return nodes;
+        }
     }
     nodes.reachable = true;
     match cluster.frontend_config(FEATURE).await {
@@ -81,4 +88,16 @@ pub(super) async fn check<C: Cluster + ?Sized>(side: &str, spec: &ClusterSpec, c
         Err(failure) => nodes.problems.push(failed(side, spec, &failure)),
     }
     nodes
+}
+
+/// A version without the usual form, of a build of somebody's own, is not judged.
+fn too_old(side: &str, frontend: &Frontend) -> Option<Problem> {
+    let is_old = frontend.release().is_some_and(|release| release < OLDEST);
+    is_old.then(|| {
+        problem(
+            format!("{side} frontend {}:{}", frontend.host, frontend.query_port),
+            format!("its version is {}", frontend.version),
+            "use Doris 2.1 or later",
+        )
+    })
 }

@@ -12,6 +12,16 @@ const CONCURRENT_TABLES: usize = 16;
 /// What SHOW CREATE TABLE answers of an asynchronous materialised view. The list of names has no kinds.
 const ASYNC_VIEW: &str = "not support async materialized view";
 
+/// Lets BACKUP pass over temporary partitions.
+const IGNORES_TEMPORARY: &str = "ignore_backup_tmp_partitions";
+
+/// What is to be looked at of a table.
+#[derive(Debug, Clone, Copy)]
+struct Looks {
+    binlog_enabled: bool,
+    ignores_temporary: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Source {
     pub problems: Vec<Problem>,
@@ -36,8 +46,17 @@ pub(super) async fn check(spec: &ClusterSpec, upstream: &dyn Upstream, binlog_en
             return source;
         }
     };
+    // Frontends that do not know the setting refuse to back up what has temporary partitions.
+    let ignores_temporary = match upstream.frontend_config(IGNORES_TEMPORARY).await {
+        Ok(value) => is_true(value.as_deref()),
+        Err(failure) => {
+            source.problems.push(failed("src", spec, &failure));
+            return source;
+        }
+    };
+    let looks = Looks { binlog_enabled, ignores_temporary };
     if !spec.table.is_empty() {
-        check_table(spec, upstream, &spec.table, binlog_enabled, true, &mut source).await;
+        check_table(spec, upstream, &spec.table, looks, true, &mut source).await;
         return source;
     }
     if !is_true(property(&database, "binlog.enable")) {
@@ -50,16 +69,11 @@ pub(super) async fn check(spec: &ClusterSpec, upstream: &dyn Upstream, binlog_en
             ),
         ));
     }
-    check_tables(spec, upstream, binlog_enabled, &mut source).await;
+    check_tables(spec, upstream, looks, &mut source).await;
     source
 }
 
-async fn check_tables(
-    spec: &ClusterSpec,
-    upstream: &dyn Upstream,
-    binlog_enabled: bool,
-    source: &mut Source,
-) {
+async fn check_tables(spec: &ClusterSpec, upstream: &dyn Upstream, looks: Looks, source: &mut Source) {
     let meta = match upstream.meta(&spec.database, MetaFilter::Names).await {
         Ok(meta) => meta.unwrap_or_default(),
         Err(failure) => {
@@ -72,7 +86,7 @@ async fn check_tables(
     let mut parts: Vec<(usize, Source)> = futures::stream::iter(names.into_iter().enumerate())
         .map(|(index, name)| async move {
             let mut part = Source::default();
-            check_table(spec, upstream, &name, binlog_enabled, false, &mut part).await;
+            check_table(spec, upstream, &name, looks, false, &mut part).await;
             (index, part)
         })
         .buffer_unordered(CONCURRENT_TABLES)
@@ -91,7 +105,7 @@ async fn check_table(
     spec: &ClusterSpec,
     upstream: &dyn Upstream,
     table: &str,
-    binlog_enabled: bool,
+    looks: Looks,
     required: bool,
     source: &mut Source,
 ) {
@@ -133,7 +147,7 @@ async fn check_table(
     }
     let name = format!("src table {}.{table}", spec.database);
     let quoted = qualified_name(&spec.database, table);
-    if binlog_enabled && !is_true(property(&create, "binlog.enable")) {
+    if looks.binlog_enabled && !is_true(property(&create, "binlog.enable")) {
         source.problems.push(problem(
             name.as_str(),
             "binlog.enable is not true".to_owned(),
@@ -148,6 +162,22 @@ async fn check_table(
             "light_schema_change is not true".to_owned(),
             format!("ALTER TABLE {quoted} SET (\"light_schema_change\" = \"true\")"),
         ));
+    }
+    if !looks.ignores_temporary && create.contains("PARTITION BY ") {
+        match upstream.temporary_partitions(&spec.database, table).await {
+            Ok(partitions) => source.problems.extend(partitions.iter().map(|partition| {
+                problem(
+                    name.as_str(),
+                    format!("it has the temporary partition {partition}, with which it cannot be backed up"),
+                    format!(
+                        "ALTER TABLE {quoted} DROP TEMPORARY PARTITION {}, or on the source: ADMIN SET FRONTEND \
+                         CONFIG (\"{IGNORES_TEMPORARY}\" = \"true\")",
+                        quote_identifier(partition)
+                    ),
+                )
+            })),
+            Err(failure) => source.problems.push(failed("src", spec, &failure)),
+        }
     }
     if property(&create, "storage_policy").is_some_and(|policy| !policy.is_empty()) {
         source.warnings.push(format!("{name}: its storage policy is not replicated"));

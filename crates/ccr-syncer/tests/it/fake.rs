@@ -11,7 +11,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
-use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob, TableMeta};
+use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob, TableMeta};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -37,6 +37,9 @@ pub struct State {
     pub failures: BTreeMap<&'static str, Failure>,
     pub frontend: BTreeMap<String, String>,
     pub backends: Vec<Backend>,
+    pub frontends: Vec<Frontend>,
+    /// The temporary partitions of every table.
+    pub temporary: Vec<String>,
     /// By backend id; a backend without an entry cannot be asked.
     pub backend: BTreeMap<i64, BTreeMap<String, String>>,
     pub databases: BTreeMap<String, Database>,
@@ -153,14 +156,14 @@ impl Connector for FakeConnector {
 
 #[async_trait]
 impl Cluster for FakeCluster {
-    async fn check_reachable(&self) -> Result<()> {
+    async fn check_reachable(&self) -> Result<Vec<Frontend>> {
         self.check("check_reachable")?;
         let gate = self.state.lock().gate.clone();
         if let Some(gate) = gate {
             self.at_gate.send_modify(|count| *count += 1);
             gate.acquire().await.unwrap().forget();
         }
-        Ok(())
+        Ok(self.state.lock().frontends.clone())
     }
 
     async fn meta(&self, database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {
@@ -224,7 +227,7 @@ impl Cluster for FakeCluster {
     }
 
     async fn temporary_partitions(&self, _database: &str, _table: &str) -> Result<Vec<String>> {
-        Ok(Vec::new())
+        Ok(self.state.lock().temporary.clone())
     }
 
     async fn show_create_table(&self, database: &str, table: &str) -> Result<Option<String>> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ccr_core::job::JobSpec;
 use ccr_syncer::precheck::{Report, check};
 use doris_types::failure::Cause;
+use doris_types::meta::Frontend;
 
 use crate::fake::{FakeCluster, database, good_table, table};
 use crate::harness::spec;
@@ -90,6 +91,28 @@ async fn each_missing_setting_is_named_with_its_fix() {
             "dest.host_mapping",
         ),
         ("", |_, down| down.state.lock().backends.clear(), "dest: no backend is alive", "start the backends"),
+        (
+            "",
+            |up, _| {
+                let version = |text: &str| Frontend { version: text.to_owned(), ..Frontend::default() };
+                let versions = ["doris-2.1.7-rc03-443e87e203", "own build", "doris-2.0.15-rc06"].map(version);
+                up.state.lock().frontends.extend(versions);
+            },
+            "src frontend :0: its version is doris-2.0.15-rc06",
+            "use Doris 2.1 or later",
+        ),
+        (
+            "orders",
+            |up, _| {
+                up.state.lock().temporary = vec!["tp".to_owned()];
+                let mut state = up.state.lock();
+                let tables = &mut state.databases.get_mut("shop").unwrap().tables;
+                let create = &mut tables.get_mut("orders").unwrap().create;
+                *create = create.replacen("ENGINE=OLAP", "ENGINE=OLAP\nPARTITION BY RANGE(`k`)()", 1);
+            },
+            "src table shop.orders: it has the temporary partition tp",
+            "DROP TEMPORARY PARTITION `tp`, or on the source: ADMIN SET FRONTEND CONFIG",
+        ),
         (
             "",
             |up, _| up.fail("backends", Cause::UnmappedHost { host: "10.0.0.9".to_owned() }),

@@ -101,8 +101,8 @@ impl DorisCluster {
     }
 
     /// Proves that the account and the addresses work: lists the frontends.
-    pub async fn check_reachable(&self) -> Result<()> {
-        self.frontends().await.map(drop)
+    pub async fn check_reachable(&self) -> Result<Vec<Frontend>> {
+        self.frontends().await
     }
 }
 

@@ -9,7 +9,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
-use doris_types::meta::{Backend, DatabaseMeta, RestoredObjects, SnapshotJob};
+use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
 
 use super::restore::Restore;
 use super::snapshot::Backup;
@@ -39,8 +39,8 @@ impl Clock for VirtualClock {
 
 #[async_trait]
 impl Cluster for Source {
-    async fn check_reachable(&self) -> Result<()> {
-        Ok(())
+    async fn check_reachable(&self) -> Result<Vec<Frontend>> {
+        Ok(Vec::new())
     }
 
     async fn meta(&self, _database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {
@@ -174,8 +174,8 @@ impl Upstream for Source {
 
 #[async_trait]
 impl Cluster for Target {
-    async fn check_reachable(&self) -> Result<()> {
-        Ok(())
+    async fn check_reachable(&self) -> Result<Vec<Frontend>> {
+        Ok(Vec::new())
     }
 
     async fn meta(&self, _database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {

@@ -26,7 +26,13 @@ pub fn seed(fe: &Fe) -> Seed {
 
 /// An entry of `frontends()`.
 pub fn listed(fe: &Fe, is_master: bool) -> Frontend {
-    Frontend { host: "127.0.0.1".into(), query_port: fe.query_port, rpc_port: fe.rpc_port, is_master }
+    Frontend {
+        host: "127.0.0.1".into(),
+        query_port: fe.query_port,
+        rpc_port: fe.rpc_port,
+        is_master,
+        version: String::new(),
+    }
 }
 
 pub fn config(seeds: &[&Fe]) -> ClusterConfig {
