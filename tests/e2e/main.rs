@@ -35,6 +35,7 @@ mod publish;
 mod recover;
 mod rollups;
 mod shutdown;
+mod snapshot_lost;
 mod sources;
 mod steering;
 mod table_job;

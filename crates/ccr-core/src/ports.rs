@@ -77,6 +77,9 @@ pub trait Upstream: Cluster {
     /// The restore jobs of the database that are kept, oldest first.
     async fn restore_jobs(&self, database: &str) -> Result<Vec<SnapshotJob>>;
 
+    /// The views of a database, of which `meta` does not tell: name by id. Needs the right to see the catalogue.
+    async fn views_by_id(&self, database: &str, database_id: i64) -> Result<BTreeMap<i64, String>>;
+
     /// What a restore job brings; `None` when the job is not kept any more.
     async fn restored_objects(&self, database: &str, job: &SnapshotJob) -> Result<Option<RestoredObjects>>;
 

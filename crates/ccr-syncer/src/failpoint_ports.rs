@@ -3,6 +3,7 @@
 //! Put between the engine and the real ports when the process was started with `--enable_failpoints`, so that
 //! nothing in the engine knows of them. Reads pass straight through.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -169,6 +170,10 @@ impl Upstream for Side<dyn Upstream> {
 
     async fn restore_jobs(&self, database: &str) -> Result<Vec<SnapshotJob>> {
         self.inner.restore_jobs(database).await
+    }
+
+    async fn views_by_id(&self, database: &str, database_id: i64) -> Result<BTreeMap<i64, String>> {
+        self.inner.views_by_id(database, database_id).await
     }
 
     async fn restored_objects(&self, database: &str, job: &SnapshotJob) -> Result<Option<RestoredObjects>> {

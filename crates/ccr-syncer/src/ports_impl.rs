@@ -212,6 +212,10 @@ impl Upstream for Port {
         self.sql(database, self.cluster.restore_jobs(database)).await
     }
 
+    async fn views_by_id(&self, database: &str, database_id: i64) -> Result<BTreeMap<i64, String>> {
+        self.sql(database, self.cluster.views_by_id(database_id)).await
+    }
+
     async fn restored_objects(&self, database: &str, job: &SnapshotJob) -> Result<Option<RestoredObjects>> {
         self.sql(database, self.cluster.restored_objects(database, job)).await
     }

@@ -317,14 +317,18 @@ pub(crate) async fn drop_stale(
 /// name, was in the part of the binlog that is gone.
 pub(crate) async fn drop_stale_views(
     shell: &Shell,
-    before: &BTreeMap<i64, String>,
+    before: impl Iterator<Item = &String>,
     info: &SnapshotInfo,
 ) -> Result<Vec<String>> {
     let is_used = |name: &String| {
         info.views.iter().any(|view| view.name == *name)
             || info.tables.iter().any(|table| table.name == *name)
     };
-    let mut stale: Vec<String> = before.values().filter(|name| !is_used(name)).cloned().collect();
+    drop_views(shell, before.filter(|name| !is_used(name)).cloned().collect()).await
+}
+
+/// Drops those of the downstream views that are there, and says which.
+pub(crate) async fn drop_views(shell: &Shell, mut stale: Vec<String>) -> Result<Vec<String>> {
     if stale.is_empty() {
         return Ok(stale);
     }

@@ -34,6 +34,10 @@ pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Ou
         return Ok(Outcome::NotThere);
     }
     if ctx.downstream.views(target_db).await.map_err(downstream)?.iter().any(|view| view == name) {
+        let present = ctx.downstream.show_create_table(target_db, name).await.map_err(downstream)?;
+        if present.is_some_and(|present| is_same(&present, &text, source_db, target_db)) {
+            return Ok(Outcome::Copied);
+        }
         let probe_name = format!("__ccr_view_{source_id}");
         let probe = qualified_name(target_db, &probe_name);
         execute(shell, &format!("DROP VIEW IF EXISTS {probe}")).await?.map_err(downstream)?;
@@ -65,6 +69,17 @@ pub(crate) async fn remove(shell: &Shell, names: &[String]) -> Result<Outcome> {
         }
     }
     Ok(Outcome::Copied)
+}
+
+/// Whether the target has the definition of the source.
+fn is_same(target: &str, source: &str, source_db: &str, target_db: &str) -> bool {
+    // The same rewriting of both, so that what it changes besides makes no difference.
+    let rewrite = |text: &str, from: &str| {
+        let to = Some(target_db.to_owned());
+        rewrite_create_table(text, &CreateRewrite { target_db: to, ..CreateRewrite::new(from) }).ok()
+    };
+    let (target, source) = (rewrite(target, target_db), rewrite(source, source_db));
+    target.is_some() && target == source
 }
 
 fn rewritten(shell: &Shell, text: &str, name: &str) -> Result<String> {

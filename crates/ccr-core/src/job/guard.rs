@@ -106,7 +106,8 @@ impl HeldFullSync {
 mod tests {
     use super::*;
 
-    const GAP: FullSyncReason = FullSyncReason::BinlogExpired { position: 7, expired_to: Some(9) };
+    const GAP: FullSyncReason =
+        FullSyncReason::BinlogExpired { position: 7, expired_to: Some(9), why: String::new() };
 
     fn options(full_sync: FullSyncGuard, full_syncs_per_day: u32) -> JobOptions {
         JobOptions { full_sync, full_syncs_per_day, ..JobOptions::default() }

@@ -28,7 +28,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 && incremental.statement_in_doubt == doubt
             {
                 // It is the table's own from now on.
-                incremental.statement_in_doubt = None;
+                (incremental.statement_in_doubt, incremental.creating) = (None, None);
             }
             let link = next.tables.get_mut(&source_id).ok_or(refused)?;
             let copy_again = match (&why, link.lane.apart()) {
@@ -204,6 +204,8 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         | Event::SourceTableFound { .. }
         | Event::SourceDatabaseFound { .. }
         | Event::OutOfOrder
+        | Event::GapCrossed(_)
+        | Event::GapSettled
         | Event::RestoresSeen { .. }
         | Event::TableVanished { .. }
         | Event::TableLeftOut { .. }
@@ -364,7 +366,7 @@ mod tests {
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
         };
-        let phase = Phase::Incremental(Incremental { since_ms: 1, statement_in_doubt: None });
+        let phase = Phase::Incremental(Incremental { since_ms: 1, ..Incremental::default() });
         JobState { phase, tables: BTreeMap::from([(1, link)]), ..JobState::new("j", 1) }
     }
 

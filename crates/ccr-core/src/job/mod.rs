@@ -1,5 +1,6 @@
 //! A job: what the operator asked for, where it stands, and how it may move.
 
+mod gap;
 mod guard;
 mod lane;
 mod lanes;
@@ -7,6 +8,7 @@ mod spec;
 mod state;
 mod transition;
 
+pub use gap::{Behind, Crossing, GapCrossed};
 pub use guard::{HELD_CODE, HeldBy, HeldFullSync, holds};
 pub use lane::{Apart, ApartWork, Lane, PartialSyncReason, Recovered};
 pub use spec::{
@@ -14,8 +16,8 @@ pub use spec::{
     MAX_REPLICATION_NUM, MediumPolicy, SpecError, SyncType,
 };
 pub use state::{
-    Blocked, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord, JobState,
-    NO_TARGET, PartitionAhead, Phase, Position, STATE_VERSION, SnapshotInfo, SnapshotStep, SnapshotTable,
-    SnapshotView, TableLink, Unpublished, ViewApart,
+    Blocked, Creating, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord,
+    JobState, NO_TARGET, PartitionAhead, Phase, Position, STATE_VERSION, SnapshotInfo, SnapshotStep,
+    SnapshotTable, SnapshotView, TableLink, Unpublished, ViewApart,
 };
 pub use transition::{Event, IllegalEvent, Leaving, LinkEffect, transition};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Apart, ApartWork, HeldFullSync, JobSpec, Lane, SyncType};
+use super::{Apart, ApartWork, Crossing, HeldFullSync, JobSpec, Lane, SyncType};
 
 /// The id of a target that is not there yet: its table is to be copied for the first time.
 pub const NO_TARGET: i64 = 0;
@@ -84,6 +84,9 @@ pub struct JobState {
     /// A full sync that waits for an operator; the job is blocked meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_full_sync: Option<HeldFullSync>,
+    /// A gap in the binlog that is being crossed: what is to be done downstream before the job goes on behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crossing: Option<Crossing>,
     /// When the job started full syncs by itself, in milliseconds; those of the last day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own_full_syncs_ms: Vec<i64>,
@@ -225,6 +228,17 @@ pub struct Incremental {
     /// A statement that was, or was about to be, sent downstream for this commit seq; its effect is
     /// looked for before it is sent again.
     pub statement_in_doubt: Option<i64>,
+    /// What that statement creates, of which nobody knows the id before it has taken effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creating: Option<Creating>,
+}
+
+/// What a statement is about to create downstream, where there was nothing of that name before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Creating {
+    Table(String),
+    View(String),
 }
 
 /// Why everything is copied again. Every reason is a proven gap; see `docs`.
@@ -234,7 +248,13 @@ pub enum FullSyncReason {
     /// The job is new.
     Created,
     /// Entries after the position have expired upstream.
-    BinlogExpired { position: i64, expired_to: Option<i64> },
+    BinlogExpired {
+        position: i64,
+        expired_to: Option<i64>,
+        /// Why tables alone would not do; empty in a table job.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
+    },
     /// The finished snapshot could no longer be fetched.
     SnapshotLost { label: String, detail: String },
     /// The backup ended in CANCELLED.
@@ -320,6 +340,7 @@ impl JobState {
                 from_commit_seq: 0,
             }),
             held_full_sync: None,
+            crossing: None,
             own_full_syncs_ms: Vec::new(),
         }
     }
@@ -359,6 +380,14 @@ impl JobState {
         })
     }
 
+    /// What the statement in doubt creates.
+    pub fn creating(&self) -> Option<&Creating> {
+        match &self.phase {
+            Phase::Incremental(incremental) => incremental.creating.as_ref(),
+            Phase::FullSync(_) => None,
+        }
+    }
+
     /// Whether some table is being copied again on its own.
     pub fn has_partial_sync(&self) -> bool {
         self.tables
@@ -394,11 +423,16 @@ impl FullSyncReason {
     pub fn describe(&self) -> String {
         match self {
             FullSyncReason::Created => "the job is new".to_owned(),
-            FullSyncReason::BinlogExpired { position, expired_to: Some(expired) } => format!(
-                "the upstream binlog has expired up to commit seq {expired}, the job stood at {position}"
-            ),
-            FullSyncReason::BinlogExpired { position, expired_to: None } => {
-                format!("the upstream binlog after commit seq {position}, where the job stood, has expired")
+            FullSyncReason::BinlogExpired { position, expired_to, why } => {
+                let gap = match expired_to {
+                    Some(expired) => format!(
+                        "the upstream binlog has expired up to commit seq {expired}, the job stood at {position}"
+                    ),
+                    None => format!(
+                        "the upstream binlog after commit seq {position}, where the job stood, has expired"
+                    ),
+                };
+                if why.is_empty() { gap } else { format!("{gap}; {why}") }
             }
             FullSyncReason::SnapshotLost { label, detail } => {
                 format!("snapshot {label} could no longer be fetched: {detail}")

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::lanes;
 use super::state::{backup_label, restore_label};
 use super::{
-    Blocked, FullSync, FullSyncReason, FullSyncRecord, HeldBy, HeldFullSync, Incremental, JobState,
-    PartialSyncReason, Phase, SnapshotInfo, SnapshotStep, TableLink,
+    Blocked, Creating, FullSync, FullSyncReason, FullSyncRecord, GapCrossed, HeldBy, HeldFullSync,
+    Incremental, JobState, PartialSyncReason, Phase, SnapshotInfo, SnapshotStep, TableLink,
 };
+use super::{gap, lanes};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +55,7 @@ pub enum Event {
     /// A statement for this commit seq is about to be sent.
     StatementStarted {
         commit_seq: i64,
+        creating: Option<Creating>,
     },
     /// The statement for this commit seq took effect.
     StatementDone {
@@ -72,6 +73,10 @@ pub enum Event {
     TableVanished {
         source_id: i64,
     },
+    /// What a gap in the binlog can have touched is known, and what follows from it for each table.
+    GapCrossed(Box<GapCrossed>),
+    /// The names downstream are those behind the gap.
+    GapSettled,
     /// No restore has met these tables under former names of theirs.
     FormerNamesForgotten {
         source_ids: Vec<i64>,
@@ -262,6 +267,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             if next.held_full_sync.take().is_some() {
                 next.blocked = None;
             }
+            gap::note_created(&mut next);
             next.snapshots_taken += 1;
             next.unpublished.clear();
             let step = SnapshotStep::Backup { label: backup_label(job_id, next.snapshots_taken) };
@@ -307,21 +313,23 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
         ) => {
             next.views = info.views.iter().map(|view| (view.id, view.name.clone())).collect();
             next.views_apart.clear();
+            next.crossing = None;
             next.tables = links;
             next.is_out_of_order = false;
-            next.phase = Phase::Incremental(Incremental { since_ms: at_ms, statement_in_doubt: None });
+            next.phase = Phase::Incremental(Incremental { since_ms: at_ms, ..Incremental::default() });
             if let Some(record) = &mut next.last_full_sync {
                 record.finished_at_ms = Some(at_ms);
             }
         }
-        (Phase::Incremental(incremental), Event::StatementStarted { commit_seq }) => {
+        (Phase::Incremental(incremental), Event::StatementStarted { commit_seq, creating }) => {
             incremental.statement_in_doubt = Some(commit_seq);
+            incremental.creating = creating;
         }
         (Phase::Incremental(incremental), Event::StatementDone { commit_seq, effect, reached_by }) => {
             if incremental.statement_in_doubt.is_some_and(|doubt| doubt != commit_seq) {
                 return Err(illegal("StatementDone of another commit seq", state));
             }
-            incremental.statement_in_doubt = None;
+            (incremental.statement_in_doubt, incremental.creating) = (None, None);
             effect.apply(&mut next, commit_seq);
             for source_id in reached_by {
                 if let Some(link) = next.tables.get_mut(&source_id) {
@@ -329,6 +337,10 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
                     link.synced_to = link.synced_to.max(commit_seq);
                 }
             }
+        }
+        (Phase::Incremental(_), Event::GapCrossed(gap)) => gap::cross(job_id, &mut next, *gap)?,
+        (Phase::Incremental(_), Event::GapSettled) => {
+            next.crossing.take().ok_or_else(|| illegal("GapSettled", state))?;
         }
         (Phase::Incremental(_), Event::OutOfOrder) => next.is_out_of_order = true,
         (Phase::Incremental(_), Event::RestoresSeen { restored_to }) => {
@@ -392,6 +404,8 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::StatementStarted { .. }
             | Event::StatementDone { .. }
             | Event::OutOfOrder
+            | Event::GapCrossed(_)
+            | Event::GapSettled
             | Event::RestoresSeen { .. }
             | Event::TableVanished { .. }
             | Event::FormerNamesForgotten { .. }
@@ -430,6 +444,8 @@ impl Event {
             Event::StatementStarted { .. } => "StatementStarted",
             Event::StatementDone { .. } => "StatementDone",
             Event::OutOfOrder => "OutOfOrder",
+            Event::GapCrossed(_) => "GapCrossed",
+            Event::GapSettled => "GapSettled",
             Event::RestoresSeen { .. } => "RestoresSeen",
             Event::TableVanished { .. } => "TableVanished",
             Event::TableLeftOut { .. } => "TableLeftOut",
@@ -503,7 +519,7 @@ mod tests {
 
     #[test]
     fn every_full_sync_has_its_own_label_and_a_recorded_reason() {
-        let reason = FullSyncReason::BinlogExpired { position: 7, expired_to: Some(9) };
+        let reason = FullSyncReason::BinlogExpired { position: 7, expired_to: Some(9), why: String::new() };
         let again = step(
             &JobState::new(JOB, 1),
             Event::FullSyncNeeded { reason: reason.clone(), from_commit_seq: 7, at_ms: 3 },
@@ -522,7 +538,7 @@ mod tests {
     }
 
     fn gap() -> FullSyncReason {
-        FullSyncReason::BinlogExpired { position: 7, expired_to: Some(9) }
+        FullSyncReason::BinlogExpired { position: 7, expired_to: Some(9), why: String::new() }
     }
 
     fn hold(state: &JobState, by: HeldBy) -> JobState {
@@ -585,7 +601,7 @@ mod tests {
             Event::FullSyncHeld { reason: gap(), by: HeldBy::Ask, from_commit_seq: 1, at_ms: 1 },
             Event::RestoreCancelled { aside: false },
             Event::Restored { links: BTreeMap::new(), at_ms: 1 },
-            Event::StatementStarted { commit_seq: 1 },
+            Event::StatementStarted { commit_seq: 1, creating: None },
             Event::StatementDone { commit_seq: 1, effect: LinkEffect::None, reached_by: Vec::new() },
         ] {
             assert!(transition(JOB, &new, event.clone()).is_err(), "{event:?}");
@@ -598,7 +614,7 @@ mod tests {
     fn a_statement_in_doubt_is_settled_by_its_own_outcome_only() {
         let restoring = step(&JobState::new(JOB, 1), Event::SnapshotReady { info: info() });
         let flowing = step(&restoring, Event::Restored { links: BTreeMap::new(), at_ms: 1 });
-        let doubt = step(&flowing, Event::StatementStarted { commit_seq: 20 });
+        let doubt = step(&flowing, Event::StatementStarted { commit_seq: 20, creating: None });
         assert!(
             transition(
                 JOB,

@@ -271,6 +271,7 @@ pub fn plan(change: &Change, view: View<'_>) -> Plan {
         Record::Dummy => Plan::FullSync(FullSyncReason::BinlogExpired {
             position: view.commit_seq,
             expired_to: Some(change.commit_seq),
+            why: String::new(),
         }),
         Record::Barrier(_) => Plan::Skip(SkipReason::PlainBarrier),
         Record::AlterDatabaseProperty(_) => Plan::Skip(SkipReason::DatabaseProperty),
@@ -498,7 +499,11 @@ mod tests {
         let dummy = plan_of(60, BinlogType::DUMMY, "");
         assert_eq!(
             dummy,
-            Plan::FullSync(FullSyncReason::BinlogExpired { position: 40, expired_to: Some(60) })
+            Plan::FullSync(FullSyncReason::BinlogExpired {
+                position: 40,
+                expired_to: Some(60),
+                why: String::new()
+            })
         );
     }
 

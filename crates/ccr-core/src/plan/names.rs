@@ -172,6 +172,13 @@ pub(crate) fn is_to_settle(change: &Change, tables: &BTreeMap<i64, TableLink>) -
     record.swap_table && is_open(&record.orig_table_id) && is_open(&record.new_table_id)
 }
 
+/// Whether a change is a swap that the other of its two tables is past.
+pub(crate) fn is_past_swap(change: &Change, source_id: i64, tables: &BTreeMap<i64, TableLink>) -> bool {
+    let Record::ReplaceTable(record) = &change.record else { return false };
+    let other = if record.orig_table_id == source_id { record.new_table_id } else { record.orig_table_id };
+    record.swap_table && tables.get(&other).is_some_and(|link| link.is_named(change.commit_seq))
+}
+
 /// The name that one of the tables has after the change; `None` when it has none, or an old FE does not say.
 fn name_after(record: &ReplaceTableRecord, source_id: i64) -> Option<&str> {
     let name = if source_id == record.new_table_id {

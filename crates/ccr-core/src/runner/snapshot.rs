@@ -6,9 +6,10 @@ use doris_types::call::MetaFilter;
 
 use super::job::Job;
 use super::lane::{self, Presence};
-use crate::effect::{Scope, aside, backup, restore, upstream};
+use crate::effect::patience::Patience;
+use crate::effect::{Scope, aside, backup, names, restore, upstream};
 use crate::error::{Error, Origin, Result};
-use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType};
+use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType, TableLink};
 
 /// Tries to restore one snapshot before an operator is asked.
 const MAX_RESTORE_ATTEMPTS: u32 = 3;
@@ -58,15 +59,32 @@ async fn put(
     let shell = Arc::clone(&job.shell);
     tracing::info!(label = restore_label, "full sync: restore");
     if !restore::is_known(&shell, restore_label).await? {
-        for link in job.state.tables.values().filter(|link| !link.temporary.is_empty()) {
+        // After a refusal also of those that are not known to have any: a statement that makes one may be in doubt.
+        let may_have = |link: &&TableLink| attempt > 1 || !link.temporary.is_empty();
+        for link in job.state.tables.values().filter(may_have) {
             restore::clear_temporary(&shell, &link.target_name).await?;
         }
     }
     let (scope, copied) = (scope(job, info), (info, aside));
     match restore::run(&shell, backup_label, restore_label, copied, &scope, &|| false).await? {
         restore::Outcome::Restored(links) => {
-            let tables = restore::drop_stale(&shell, &job.state.tables, &links).await?;
-            let views = restore::drop_stale_views(&shell, &job.state.views, info).await?;
+            let mut tables = restore::drop_stale(&shell, &job.state.tables, &links).await?;
+            if let Some(crossing) = &job.state.crossing {
+                // What was left to be done when a gap was crossed by table, or is of a statement that was in doubt.
+                for target_id in crossing.drops.keys() {
+                    if links.values().all(|link| link.target_id != *target_id) {
+                        tables.extend(names::drop_table(&shell, *target_id, &Patience::endless()).await?);
+                    }
+                }
+                for name in &crossing.created {
+                    let is_used = links.values().any(|link| link.target_name == *name);
+                    if !is_used && names::drop_named(&shell, name).await? {
+                        tables.push(name.clone());
+                    }
+                }
+            }
+            let views = job.state.views.values().chain(job.state.crossing.iter().flat_map(|gap| &gap.views));
+            let views = restore::drop_stale_views(&shell, views, info).await?;
             let tables = tables.into_iter().map(|name| ("drop_stale_table", name));
             for (plan, name) in tables.chain(views.into_iter().map(|name| ("drop_stale_view", name))) {
                 let reason = "it is no longer in the upstream database".to_owned();

@@ -51,7 +51,11 @@ async fn an_expired_binlog_is_a_reason_and_stale_tables_go() {
     copied_again(&mut run).await;
     assert_eq!(
         reason(&run),
-        FullSyncReason::BinlogExpired { position: stood_at, expired_to: Some(expired_to) }
+        FullSyncReason::BinlogExpired {
+            position: stood_at,
+            expired_to: Some(expired_to),
+            why: "all of its tables have lost changes".to_owned()
+        }
     );
     assert!(
         run.history().iter().any(|(plan, _, outcome)| plan == "drop_stale_table" && outcome == "dropped t2")

@@ -7,6 +7,7 @@ mod crash_matrix;
 mod error_pages;
 mod failpoints;
 mod full_sync;
+mod gaps;
 mod guard;
 mod lanes;
 mod options;

@@ -97,6 +97,7 @@ async fn play(seed: u64) {
         run.in_table_order(ordering.below(4) + 1);
     }
     let mut full = Random::new(seed ^ 0xF011);
+    let mut gaps = Random::new(seed ^ 0x6A95);
     run.start();
     for _ in 0..random.below(6) + 2 {
         run.world.with(|world| {
@@ -130,6 +131,9 @@ async fn play(seed: u64) {
                 world.mute_tables.clear();
             });
         }
+        if gaps.chance(15) {
+            gap(&mut run, &mut gaps).await;
+        }
         if random.chance(60) {
             run.caught_up().await;
             run.check();
@@ -148,10 +152,35 @@ async fn play(seed: u64) {
     run.stop().await;
 }
 
+/// The job is away, or just behind, while a part of the binlog expires.
+async fn gap(run: &mut Run, random: &mut Random) {
+    let is_away = random.chance(60);
+    if is_away {
+        run.stop().await;
+    }
+    run.world.with(|world| {
+        for _ in 0..random.below(10) {
+            work(world, random);
+        }
+        let (from, to) = (world.store.position.commit_seq, world.newest());
+        let behind = usize::try_from(to - from).unwrap_or(0);
+        world.expire_binlogs_to(to - i64::try_from(random.below(behind + 1)).expect("few entries"));
+        for _ in 0..random.below(3) {
+            work(world, random);
+        }
+    });
+    if is_away {
+        run.start();
+    }
+}
+
 /// One thing that a user does, if it can be done now.
 fn work(world: &mut Inner, random: &mut Random) {
     let name = *random.pick(NAMES);
     let Some(table) = world.source.table(name).cloned() else {
+        if is_former_name(world, name) {
+            return;
+        }
         let partitions = &[1, 2, 3][..random.below(4)];
         world.create(name, partitions, random.below(3) + 1);
         return;
@@ -205,7 +234,8 @@ fn work(world: &mut Inner, random: &mut Random) {
             let to = *random.pick(NAMES);
             // Until the first snapshot a table job is about whichever table has the name.
             let is_linked = world.store.state.as_ref().is_some_and(|state| !state.tables.is_empty());
-            if world.source.table(to).is_none() && (!followed || is_linked) {
+            let is_free = world.source.table(to).is_none() && !is_former_name(world, to);
+            if is_free && (!followed || is_linked) {
                 world.rename_table(name, to);
                 if let Some((source, _)) = world.only_table.as_mut().filter(|_| followed) {
                     to.clone_into(source);
@@ -237,6 +267,14 @@ fn work(world: &mut Inner, random: &mut Random) {
         }
         _ => world.load_all(name),
     }
+}
+
+/// Whether the table of a table job had this name when the job last heard of it. When its new name has expired, nothing
+/// tells it from a table that another one was swapped with, so no other table gets the name.
+fn is_former_name(world: &Inner, name: &str) -> bool {
+    let links = world.store.state.iter().flat_map(|state| state.tables.values());
+    let had = links.into_iter().any(|link| link.source_name == name);
+    had && world.only_table.as_ref().is_some_and(|(now, _)| now != name)
 }
 
 /// Keeps a table as it is, or restores one that was kept: in place where that is possible.

@@ -5,6 +5,7 @@ use ccr_core::job::JobOptions;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
+use super::gaps;
 use super::options;
 use super::run::Run;
 use super::world::snapshot::Work;
@@ -28,7 +29,7 @@ pub struct Scenario {
     pub given_up: u32,
 }
 
-const fn database(
+pub const fn database(
     name: &'static str,
     snapshots: u32,
     play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
@@ -111,7 +112,10 @@ pub const SCENARIOS: &[Scenario] = &[
     database("slow_table", 1, |run| slow_table(run).boxed_local()),
     database("slow_and_shared", 1, |run| slow_and_shared(run).boxed_local()),
     database("pause_and_resume", 1, |run| pause_and_resume(run).boxed_local()),
-    database("expired", 2, |run| expired(run).boxed_local()),
+    database("expired", 2, |run| gaps::expired(run).boxed_local()),
+    gaps::across("gap", 5, |run| gaps::all_kinds(run).boxed_local()),
+    gaps::across("gap_of_names", 1, |run| gaps::of_names(run).boxed_local()),
+    gaps::across("gap_beside_a_copy", 3, |run| gaps::beside_a_copy(run).boxed_local()),
     database("restored_in_place", 2, |run| restored_in_place(run).boxed_local()),
     database("restored_anew", 2, |run| restored_anew(run, "t1").boxed_local()),
     database("restored_and_renamed", 2, |run| restored_anew(run, "t9").boxed_local()),
@@ -126,7 +130,7 @@ pub const SCENARIOS: &[Scenario] = &[
     table("table_rename", 1, |run| table_rename(run).boxed_local()),
     table("table_statements", 1, |run| table_statements(run).boxed_local()),
     table("table_pause_and_resume", 1, |run| table_pause_and_resume(run).boxed_local()),
-    table("table_expired", 2, |run| table_expired(run).boxed_local()),
+    table("table_expired", 2, |run| gaps::table_expired(run).boxed_local()),
     table("table_made_anew", 2, |run| table_made_anew(run).boxed_local()),
     table("table_restored", 2, |run| table_restored(run).boxed_local()),
 ];
@@ -521,21 +525,6 @@ async fn pause_and_resume(run: &mut Run) {
     }
 }
 
-async fn expired(run: &mut Run) {
-    run.caught_up().await;
-    run.stop().await;
-    run.world.with(|world| {
-        world.load_all("t1");
-        world.drop_table("t2");
-        world.create("t3", &[], 1);
-        world.load_all("t3");
-        world.expire_binlogs();
-    });
-    run.start();
-    restores_accepted(run, 2).await;
-    run.world.with(|world| world.load_all("t1"));
-}
-
 async fn requested_copies(run: &mut Run) {
     run.caught_up().await;
     let table_id = run.world.with(|world| {
@@ -641,18 +630,6 @@ async fn table_pause_and_resume(run: &mut Run) {
     let before = run.world.with(|world| world.transactions.committed);
     run.until("some of it", move |world, _| world.transactions.committed >= before + 2).await;
     run.restart().await;
-    run.world.with(|world| world.load_all("t1"));
-}
-
-async fn table_expired(run: &mut Run) {
-    run.caught_up().await;
-    run.stop().await;
-    run.world.with(|world| {
-        world.load_all("t1");
-        world.expire_binlogs();
-    });
-    run.start();
-    restores_accepted(run, 2).await;
     run.world.with(|world| world.load_all("t1"));
 }
 

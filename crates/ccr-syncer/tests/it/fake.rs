@@ -317,6 +317,10 @@ impl Upstream for FakeCluster {
         Ok(Vec::new())
     }
 
+    async fn views_by_id(&self, _database: &str, _database_id: i64) -> Result<BTreeMap<i64, String>> {
+        Ok(BTreeMap::new())
+    }
+
     async fn restored_objects(&self, _database: &str, _job: &SnapshotJob) -> Result<Option<RestoredObjects>> {
         Ok(None)
     }

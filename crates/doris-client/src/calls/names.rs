@@ -1,9 +1,12 @@
 //! Statements and what they list: databases, tables, views and their definitions.
 
+use std::collections::BTreeMap;
+
 use doris_types::failure::{Cause, Failure, Result};
 use doris_types::sql::{qualified_name, quote_identifier, quote_string};
 
 use crate::cluster::DorisCluster;
+use crate::convert::malformed;
 use crate::round::Nature;
 use crate::rows::Rows;
 
@@ -43,6 +46,16 @@ impl DorisCluster {
     /// Names of the views of a database.
     pub async fn views(&self, database: &str) -> Result<Vec<String>> {
         self.names(database, "VIEW").await
+    }
+
+    /// The views of a database, as its directory lists them: name by id. Needs the right to see it.
+    pub async fn views_by_id(&self, database_id: i64) -> Result<BTreeMap<i64, String>> {
+        let sql = format!("SHOW PROC {}", quote_string(&format!("/dbs/{database_id}")));
+        let rows = self.query(None, &sql).await?;
+        let views = rows.rows.iter().filter(|row| row.text("Type") == "VIEW");
+        let view = |id: &str, name: String| Some((id.parse().ok()?, name));
+        let views: Option<_> = views.map(|row| view(&row.text("TableId"), row.text("TableName"))).collect();
+        views.ok_or_else(|| malformed("SHOW PROC", "", "a view has no id".to_owned()))
     }
 
     async fn names(&self, database: &str, kind: &str) -> Result<Vec<String>> {

@@ -15,7 +15,7 @@ use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{Apart, ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason};
 use crate::plan::TrackId;
 use crate::runner::doubt::EarlierCommits;
-use crate::runner::lane::{self, CopyStep, Terms};
+use crate::runner::lane::{self, CopyStep, Presence, Terms};
 use crate::runner::track::{Barrier, Manner, Track, TrackEvent};
 
 impl Stream<'_> {
@@ -144,11 +144,21 @@ impl Stream<'_> {
         let Some(old_id) = links.find(|(_, link)| link.source_name == name).map(|(id, _)| *id) else {
             return Ok(None);
         };
+        Ok(self.presence(old_id).await?.is_none().then_some(old_id))
+    }
+
+    /// Whether a table is not upstream any more, for whatever reason.
+    pub(super) async fn is_gone(&mut self, source_id: i64) -> Result<bool> {
+        Ok(match self.presence(source_id).await? {
+            Some(Presence::Named(_)) => false,
+            Some(Presence::Dropped) | None => true,
+        })
+    }
+
+    async fn presence(&mut self, source_id: i64) -> Result<Option<Presence>> {
         let shell = Arc::clone(&self.shell);
-        let look = async || lane::present(&shell, old_id).await;
-        let what = format!("table {old_id}");
-        let found = look_for(&shell, &what, look).await?;
-        Ok(found.is_none().then_some(old_id))
+        let look = async || lane::present(&shell, source_id).await;
+        look_for(&shell, &format!("table {source_id}"), look).await
     }
 
     /// Lets a table take over the target of another one, with a copy.

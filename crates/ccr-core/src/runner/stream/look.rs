@@ -106,6 +106,12 @@ impl Look {
         (self.listed_to, self.due_ms) = (None, 0);
     }
 
+    /// What was found says nothing any more.
+    pub fn forget(&mut self) {
+        (self.running, self.found) = (None, None);
+        self.again();
+    }
+
     /// Tables have got other names.
     pub fn renamed(&mut self, source_ids: &[i64]) {
         self.renamed.extend(source_ids);
@@ -461,7 +467,7 @@ async fn look_again(shell: Arc<Shell>, ids: Vec<i64>) -> CallResult<Seen> {
 }
 
 /// Those of the tables that are missing each time, and of whose drop nothing is known.
-async fn missing(shell: Arc<Shell>, mut ids: BTreeSet<i64>) -> Result<BTreeSet<i64>> {
+pub(super) async fn missing(shell: Arc<Shell>, mut ids: BTreeSet<i64>) -> Result<BTreeSet<i64>> {
     for look in 0..MISSING_LOOKS {
         if ids.is_empty() {
             break;

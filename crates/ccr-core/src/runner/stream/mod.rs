@@ -8,6 +8,8 @@
 //! The position is written after a commit and may lag behind it: a transaction that is met again after a
 //! crash finds itself by its label.
 
+mod behind;
+mod gap;
 mod lanes;
 mod look;
 mod publish;
@@ -43,7 +45,7 @@ use crate::failpoint::Moment;
 use crate::job::{
     Blocked, Event, FullSyncReason, JobOrdering, Leaving, PartialSyncReason, Position, SyncType, holds,
 };
-use crate::plan::names::is_to_settle;
+use crate::plan::names::{is_past_swap, is_to_settle};
 use crate::plan::{SkipReason, Statement, TrackId};
 
 /// Replays the binlog until a full sync is needed; then the state has moved and this returns.
@@ -124,6 +126,7 @@ struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     async fn new(job: &'a mut Job) -> Result<Self> {
+        gap::settle(job).await?;
         let shell = Arc::clone(&job.shell);
         let routes = Arc::new(Routes::default());
         let since_ms = job.position.updated_at_ms;
@@ -337,7 +340,7 @@ impl<'a> Stream<'a> {
             Barrier::Statement(change, statement) => {
                 self.start_statement(TrackId::Main, change, statement).await?;
             }
-            Barrier::FullSync(reason) => return self.full_sync(reason).await,
+            Barrier::FullSync(reason) => return self.meet_gap(reason).await,
             Barrier::PartialSync { change, source_ids, reason } => {
                 for source_id in source_ids {
                     self.leave(source_id, change.commit_seq - 1, Leaving::PartialSync(reason.clone()))
@@ -347,6 +350,11 @@ impl<'a> Stream<'a> {
             }
             Barrier::AdoptTable { change, source_id, name, reason, in_place_of } => {
                 self.job.handling = Some((change.commit_seq, change.record.binlog_type().to_string()));
+                if is_past_swap(&change, source_id, &self.job.state.tables) && self.is_gone(source_id).await?
+                {
+                    // Nothing is left that could be copied under the name it had then.
+                    return self.pass_change(&change).await.map(|()| Flow::GoOn);
+                }
                 match in_place_of {
                     Some(old_id) => {
                         self.take_over(old_id, source_id, name, reason, change.commit_seq).await?;

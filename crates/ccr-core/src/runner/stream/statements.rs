@@ -10,7 +10,7 @@ use crate::effect::patience::Patience;
 use crate::effect::statement;
 use crate::error::Result;
 use crate::failpoint::Moment;
-use crate::job::{ApartWork, Event, LinkEffect, PartialSyncReason, Phase, SnapshotStep, SyncType};
+use crate::job::{ApartWork, Creating, Event, LinkEffect, PartialSyncReason, Phase, SnapshotStep, SyncType};
 use crate::plan::{Statement, TrackId};
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::track::{Barrier, Track};
@@ -59,7 +59,7 @@ impl Stream<'_> {
                 (Err(error), _) => return Err(error),
             }
             let event = match track {
-                TrackId::Main => Event::StatementStarted { commit_seq },
+                TrackId::Main => Event::StatementStarted { commit_seq, creating: creates(&statement) },
                 TrackId::Table(source_id) => Event::ApartStatementStarted { source_id, commit_seq },
             };
             self.job.apply(event).await?;
@@ -272,6 +272,22 @@ impl Stream<'_> {
                 ApartWork::PartialSync { .. } | ApartWork::Blocked(_) => None,
             },
         }
+    }
+}
+
+/// What a statement makes.
+fn creates(statement: &Statement) -> Option<Creating> {
+    match statement {
+        Statement::CreateTable { name, .. } => Some(Creating::Table(name.clone())),
+        Statement::CreateView { name, .. } => Some(Creating::View(name.clone())),
+        Statement::DropTable { .. }
+        | Statement::DropView { .. }
+        | Statement::RenameTable { .. }
+        | Statement::ReplaceTable { .. }
+        | Statement::Execute { .. }
+        | Statement::Try { .. }
+        | Statement::Partitions { .. }
+        | Statement::SetMedium { .. } => None,
     }
 }
 

@@ -275,6 +275,14 @@ impl Track {
         self.peers.clone_from(&other.peers);
     }
 
+    /// Goes on behind this commit seq: what is before it is gone, or not this track's any more.
+    pub fn jump_to(&mut self, commit_seq: i64) {
+        self.rewind();
+        self.done_to = self.done_to.max(commit_seq);
+        self.fetched_to = self.done_to;
+        self.earlier.done_to(self.done_to);
+    }
+
     /// Runs a statement that was at the barrier; its end is [`TrackEvent::Acted`].
     pub fn act(&mut self, change: Box<Change>, statement: BoxFuture<'static, Result<LinkEffect>>) {
         self.acting = Some((change, self.shell.now_ms(), statement));
@@ -500,7 +508,11 @@ impl Track {
                 self.caught_up = self.id != TrackId::Main;
             }
             Fetched::Page(BinlogPage::TooOld { expired_to }) => {
-                let reason = FullSyncReason::BinlogExpired { position: self.fetched_to, expired_to };
+                let reason = FullSyncReason::BinlogExpired {
+                    position: self.fetched_to,
+                    expired_to,
+                    why: String::new(),
+                };
                 self.at_gap = true;
                 self.queue.push_back(Queued::Gap(reason));
             }

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ccr_core::job::{FullSyncReason, PartialSyncReason, Recovered};
+use ccr_core::job::{
+    ApartWork, FullSyncReason, JobState, Lane, PartialSyncReason, Phase, Recovered, SnapshotStep, TableLink,
+};
 
-use super::Inner;
+use doris_types::call::{BinlogPage, BinlogScope};
+
+use super::{Inner, SOURCE_DB};
 
 impl Inner {
     /// The first copy, of a table or of everything, that nothing upstream demanded.
@@ -13,11 +17,81 @@ impl Inner {
         if let Some((label, reason)) = full {
             return Some(format!("full sync {label}: {}", reason.describe()));
         }
-        let copy = self.store.partial_syncs.iter().find(|(_, id, reason)| !self.demands(*id, reason));
+        let copies = self.store.partial_syncs.iter();
+        let copy = copies.filter(|(label, id, reason)| !self.is_for_gap(label, *id, reason));
+        let copy = copy.into_iter().find(|(_, id, reason)| !self.demands(*id, reason));
         if let Some(id) = self.copied_too_often_for_restores() {
             return Some(format!("copies of table {id} beyond those for each of its restores"));
         }
         copy.map(|(label, id, reason)| format!("copy {label} of table {id}: {}", reason.describe()))
+    }
+
+    /// Whether a table that is new behind a gap was copied when the gap was crossed. That what it lost was lost is
+    /// checked then; see [`Inner::check_gap`].
+    fn is_for_gap(&self, label: &str, id: i64, reason: &PartialSyncReason) -> bool {
+        let is_known =
+            matches!(reason, PartialSyncReason::Appeared { .. }) && self.journal.created.contains_key(&id);
+        is_known && self.store.for_gaps.contains(label)
+    }
+
+    /// Checks, when the job writes down what it does about a gap, that it copies what it has to and nothing else.
+    pub fn check_gap(&mut self, next: &JobState) {
+        let Some(state) = self.store.state.clone() else { return };
+        if let Some(position) = gap_of(next).filter(|_| gap_of(&state).is_none())
+            && !self.demands_everything(&state, position)
+        {
+            self.violation(format!("a gap behind {position} needs no full sync"));
+        }
+        for (source_id, link) in &next.tables {
+            let Some(cursor) = expired_after(link) else { continue };
+            let known = state.tables.get(source_id).and_then(expired_after);
+            if known.is_none() && !self.has_lost(*source_id, cursor, link) {
+                self.violation(format!("table {source_id} is copied, and has lost nothing after {cursor}"));
+            }
+        }
+        if is_crossing(next) && !is_crossing(&state) {
+            let position = self.store.position.commit_seq;
+            for (source_id, link) in next.tables.iter().filter(|(_, link)| link.lane.is_flowing()) {
+                if self.has_lost(*source_id, position.max(link.synced_to), link) {
+                    self.violation(format!("table {source_id} flows over a gap behind {position}"));
+                }
+            }
+        }
+    }
+
+    /// Whether no table can be kept, of those that are still there, or a statement is in doubt.
+    fn demands_everything(&self, state: &JobState, position: i64) -> bool {
+        let Phase::Incremental(incremental) = &state.phase else { return true };
+        let expired_to = self.journal.expired_to.unwrap_or(-1);
+        let in_doubt = incremental.statement_in_doubt.filter(|_| incremental.creating.is_none());
+        let mut present = state.tables.iter().filter(|(id, _)| self.source.tables.contains_key(*id));
+        if self.only_table.is_some() {
+            return present.all(|(id, link)| self.has_lost(*id, position, link));
+        }
+        // One that was submitted, and of which no task knows the outcome.
+        let is_half_in_place = |link: &TableLink| match link.lane.apart().map(|apart| &apart.work) {
+            Some(ApartWork::PartialSync { step: SnapshotStep::Restore { restore_label, .. }, .. }) => {
+                self.restores.jobs.iter().any(|job| job.label == *restore_label)
+            }
+            Some(_) | None => false,
+        };
+        state.tables.values().any(is_half_in_place)
+            || in_doubt.is_some_and(|seq| seq > position && seq <= expired_to)
+            || self.hides_views && !self.source.views.is_empty()
+            || present.all(|(id, link)| match &link.lane {
+                Lane::Flowing => self.has_lost(*id, position.max(link.synced_to), link),
+                Lane::Apart(apart) => apart.is_trailing() && self.has_lost(*id, apart.cursor, link),
+            })
+    }
+
+    /// Whether something of a table after this commit seq is in no list any more.
+    fn has_lost(&self, id: i64, after: i64, link: &TableLink) -> bool {
+        let scope = BinlogScope { database: SOURCE_DB.to_owned(), table_id: Some(id) };
+        match self.binlogs(&scope, after, 1) {
+            BinlogPage::TooOld { .. } => true,
+            BinlogPage::NotFound => link.restored_to != Some(id),
+            BinlogPage::Entries(_) | BinlogPage::CaughtUp | BinlogPage::Disabled => false,
+        }
     }
 
     /// A table that was copied more often for restores than it was restored.
@@ -44,6 +118,7 @@ impl Inner {
     fn demands_full(&self, reason: &FullSyncReason) -> bool {
         match reason {
             FullSyncReason::Created => true,
+            // Checked when it was written down.
             FullSyncReason::BinlogExpired { .. } => self.journal.expired_to.is_some(),
             // The run has told the upstream to lose it.
             FullSyncReason::BackupCancelled { .. } => self.backups.cancelled > 0,
@@ -89,6 +164,7 @@ impl Inner {
                 let changed = self.journal.changed_at.get(&id).is_some_and(|changed| changed > commit_seq);
                 self.journal.recovered.contains(commit_seq) && (changed || detail.contains("temp partitions"))
             }
+            // Checked when it was written down.
             PartialSyncReason::BinlogExpired { .. } => self.journal.expired_to.is_some(),
             // The name that was backed up was another table's by then, or the backup was cancelled.
             PartialSyncReason::SnapshotLost { detail, .. } => {
@@ -97,11 +173,43 @@ impl Inner {
             // No run puts a foreign table into the target while it looks at copies; but a snapshot may have
             // another table under a name that it got later, and lack one for it.
             PartialSyncReason::NameTaken { .. } if !self.names_kept.is_empty() => true,
-            PartialSyncReason::Appeared { .. } | PartialSyncReason::NameTaken { .. } => {
-                self.journal.moved_in_backup || self.upstream_restores.has_restored(id)
+            // Behind a gap the others have the names of later, like behind a snapshot that was taken meanwhile.
+            PartialSyncReason::Appeared { commit_seq } | PartialSyncReason::NameTaken { commit_seq } => {
+                self.journal.moved_in_backup
+                    || self.upstream_restores.has_restored(id)
+                    || *commit_seq <= self.store.gap_named_to
             }
             PartialSyncReason::Restored { .. } => self.restores_naming(id) > 0,
             PartialSyncReason::Requested { .. } => false,
         }
+    }
+}
+
+/// Whether a gap is being crossed table by table.
+pub fn is_crossing(state: &JobState) -> bool {
+    matches!(state.phase, Phase::Incremental(_)) && state.crossing.is_some()
+}
+
+/// Where the job stood when it found that a gap needs a full sync.
+fn gap_of(state: &JobState) -> Option<i64> {
+    let held = state.held_full_sync.as_ref().map(|held| &held.reason);
+    let running = match &state.phase {
+        Phase::FullSync(full_sync) => Some(&full_sync.reason),
+        Phase::Incremental(_) => None,
+    };
+    match held.or(running)? {
+        FullSyncReason::BinlogExpired { position, .. } => Some(*position),
+        _ => None,
+    }
+}
+
+/// After which commit seq the table's own list has expired, if it is copied for that.
+fn expired_after(link: &TableLink) -> Option<i64> {
+    match &link.lane.apart()?.work {
+        ApartWork::PartialSync { reason, .. } => match **reason {
+            PartialSyncReason::BinlogExpired { cursor } => Some(cursor),
+            _ => None,
+        },
+        ApartWork::CatchUp { .. } | ApartWork::Blocked(_) => None,
     }
 }

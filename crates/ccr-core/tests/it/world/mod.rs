@@ -109,6 +109,8 @@ pub struct Inner {
     pub hides_drops: bool,
     /// The upstream FE is too old to say what a partition was called before.
     pub hides_old_names: bool,
+    /// The upstream FE has no directory that lists views with their ids.
+    pub hides_views: bool,
     /// The job applies each table's changes in their own order.
     pub by_table: bool,
     /// A table job: its table upstream and downstream.

@@ -1,5 +1,6 @@
 //! The ports of the engine, over the world.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -129,7 +130,9 @@ impl Upstream for Source {
     async fn binlog_lag(&self, scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
         let lag = |world: &mut Inner| {
             let last_commit_seq = world.newest_of(scope);
-            Ok((last_commit_seq > 0).then(|| BinlogLag { last_commit_seq, ..BinlogLag::default() }))
+            let first_commit_seq = world.expired_in(scope).unwrap_or(-1);
+            let lag = BinlogLag { last_commit_seq, first_commit_seq, ..BinlogLag::default() };
+            Ok((last_commit_seq > 0).then_some(lag))
         };
         self.0.call("source.lag", lag).await
     }
@@ -157,6 +160,16 @@ impl Upstream for Source {
         let list =
             |world: &mut Inner| Ok(world.upstream_restores.jobs.iter().map(UpstreamRestore::job).collect());
         self.0.call("source.restore_jobs", list).await
+    }
+
+    async fn views_by_id(&self, _database: &str, _database_id: i64) -> Result<BTreeMap<i64, String>> {
+        let read = self.0.call("source.views_by_id", |world| {
+            if world.hides_views {
+                return Err(refusal(5001, "Proc path '/dbs/10002' doesn't exist"));
+            }
+            Ok(world.source.views.iter().map(|(name, view)| (view.id, name.clone())).collect())
+        });
+        read.await
     }
 
     async fn restored_objects(&self, _database: &str, job: &SnapshotJob) -> Result<Option<RestoredObjects>> {

@@ -1,5 +1,7 @@
 //! The metadata store: one job, its lease, and what was persisted of it.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use ccr_core::job::{
     ApartWork, ClusterSpec, DesiredState, FullSyncReason, JobOptions, JobRecord, JobState, PartialSyncReason,
@@ -7,6 +9,7 @@ use ccr_core::job::{
 };
 use ccr_core::store::{HistoryEntry, Store, StoreError, StoreResult, StoredJob};
 
+use super::demand::is_crossing;
 use super::{Gate, Inner, Reply};
 
 #[derive(Debug, Default)]
@@ -19,6 +22,12 @@ pub struct StoreState {
     pub loaded_ms: i64,
     /// Every copy of one table that was begun: its label, the table, and why.
     pub partial_syncs: Vec<(String, i64, PartialSyncReason)>,
+    /// Of those, the ones that were begun to cross a gap.
+    pub for_gaps: BTreeSet<String>,
+    /// Gaps that were crossed table by table.
+    pub gaps_crossed: u32,
+    /// Up to where names are settled behind the last of them.
+    pub gap_named_to: i64,
     /// Why everything was copied, once for each time.
     pub full_syncs: Vec<(String, FullSyncReason)>,
 }
@@ -113,6 +122,7 @@ impl Store for MemoryStore {
         let (state, position) = (round_trip(state), *position);
         let save = |world: &mut Inner| {
             world.set_position(position);
+            world.check_gap(&state);
             world.store.note_copies(&state);
             world.store.state = Some(state);
         };
@@ -143,6 +153,12 @@ impl StoreState {
                 self.full_syncs.push((label.to_owned(), full_sync.reason.clone()));
             }
         }
+        let begins_to_cross = is_crossing(state) && !self.state.as_ref().is_some_and(is_crossing);
+        if begins_to_cross {
+            self.gaps_crossed += 1;
+            let named_to = state.tables.values().filter_map(|link| link.named_to).max().unwrap_or(0);
+            self.gap_named_to = self.gap_named_to.max(named_to);
+        }
         for (source_id, link) in &state.tables {
             let Some(ApartWork::PartialSync { reason, step }) = link.lane.apart().map(|apart| &apart.work)
             else {
@@ -151,6 +167,9 @@ impl StoreState {
             let label = backup_label(step);
             if self.partial_syncs.iter().all(|(known, ..)| known != label) {
                 self.partial_syncs.push((label.to_owned(), *source_id, *reason.clone()));
+                if begins_to_cross {
+                    self.for_gaps.insert(label.to_owned());
+                }
             }
         }
     }

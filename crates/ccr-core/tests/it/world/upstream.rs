@@ -21,6 +21,8 @@ pub struct Journal {
     pub entries: Vec<BinlogEntry>,
     /// Entries up to here are gone; -1 while none is.
     pub expired_to: Option<i64>,
+    /// The last entry of each table's list that is gone.
+    pub expired_of: BTreeMap<i64, i64>,
     /// What the database held after each commit seq that changed it.
     pub history: Vec<(i64, View)>,
     /// Tables and partitions dropped ever, also when the binlog no longer knows of it.
@@ -30,6 +32,8 @@ pub struct Journal {
     pub labels: BTreeMap<String, i64>,
     /// Changes that only a copy of their table can bring over.
     pub demands_copy: BTreeSet<i64>,
+    /// Tables by the commit seq of their creation.
+    pub created: BTreeMap<i64, i64>,
     /// Partitions that came back, which only a copy of them can bring over.
     pub recovered: BTreeSet<i64>,
     /// The newest change of each table that is no load.
@@ -83,15 +87,24 @@ impl Inner {
     pub fn newest_of(&self, scope: &BinlogScope) -> i64 {
         let listed = self.journal.entries.iter().rev().find(|entry| is_listed(scope, entry));
         // What has expired leaves a sequence point behind.
-        listed.map_or(self.journal.expired_to.unwrap_or(0), |entry| entry.commit_seq)
+        listed.map_or(self.expired_in(scope).unwrap_or(0), |entry| entry.commit_seq)
+    }
+
+    /// The last entry of a list that is gone.
+    pub fn expired_in(&self, scope: &BinlogScope) -> Option<i64> {
+        match scope.table_id {
+            None => self.journal.expired_to,
+            Some(table_id) => self.journal.expired_of.get(&table_id).copied(),
+        }
     }
 
     pub fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> BinlogPage {
         let is_listed = |entry: &BinlogEntry| is_listed(scope, entry);
-        if !self.journal.entries.iter().any(is_listed) && self.journal.expired_to.is_none() {
+        let expired_to = self.expired_in(scope);
+        if !self.journal.entries.iter().any(is_listed) && expired_to.is_none() {
             return BinlogPage::NotFound;
         }
-        if let Some(expired) = self.journal.expired_to.filter(|expired| *expired > after) {
+        if let Some(expired) = expired_to.filter(|expired| *expired > after) {
             return BinlogPage::TooOld { expired_to: Some(expired) };
         }
         let entries: Vec<BinlogEntry> = self
@@ -107,12 +120,28 @@ impl Inner {
 
     /// Lets every entry so far expire.
     pub fn expire_binlogs(&mut self) {
-        let newest = self.newest().max(self.journal.expired_to.unwrap_or(0));
-        self.journal.expired_to = Some(newest);
-        self.journal.entries.clear();
-        self.source.dropped_tables.retain(|_, seq| *seq >= newest);
-        self.source.dropped_partitions.retain(|_, seq| *seq >= newest);
-        self.source.dropped_indexes.retain(|_, seq| *seq >= newest);
+        self.expire_binlogs_to(self.newest());
+    }
+
+    /// Lets the entries up to this one expire. Every list is cut there, and keeps the last seq that it has lost.
+    pub fn expire_binlogs_to(&mut self, commit_seq: i64) {
+        let (gone, kept) = std::mem::take(&mut self.journal.entries)
+            .into_iter()
+            .partition(|one| one.commit_seq <= commit_seq);
+        self.journal.entries = kept;
+        let gone: Vec<BinlogEntry> = gone;
+        for entry in &gone {
+            for table_id in entry.table_ids.iter().filter(|_| !is_unlisted(entry)) {
+                self.journal.expired_of.insert(*table_id, entry.commit_seq);
+            }
+        }
+        let last = gone.last().map(|entry| entry.commit_seq);
+        self.trace.push(format!("        upstream: expired to {last:?}"));
+        let Some(last) = last.max(self.journal.expired_to) else { return };
+        self.journal.expired_to = Some(last);
+        self.source.dropped_tables.retain(|_, seq| *seq >= last);
+        self.source.dropped_partitions.retain(|_, seq| *seq >= last);
+        self.source.dropped_indexes.retain(|_, seq| *seq >= last);
     }
 
     pub fn newest_expired(&self) -> i64 {
@@ -170,6 +199,7 @@ impl Inner {
             sql: table.create_sql(),
             properties: BTreeMap::new(),
         };
+        self.journal.created.insert(table.id, seq);
         self.source.tables.insert(table.id, table);
         self.emit(seq, &Record::CreateTable(record));
     }
@@ -509,8 +539,10 @@ pub fn view_sql(name: &str, table: &str) -> String {
 }
 
 fn is_listed(scope: &BinlogScope, entry: &BinlogEntry) -> bool {
-    scope.table_id.is_none_or(|id| {
-        let unlisted = [BinlogType::CREATE_TABLE, BinlogType::DROP_TABLE];
-        entry.table_ids.contains(&id) && !unlisted.contains(&BinlogType(entry.binlog_type))
-    })
+    scope.table_id.is_none_or(|id| entry.table_ids.contains(&id) && !is_unlisted(entry))
+}
+
+/// Whether only the list of the database has it.
+fn is_unlisted(entry: &BinlogEntry) -> bool {
+    [BinlogType::CREATE_TABLE, BinlogType::DROP_TABLE].contains(&BinlogType(entry.binlog_type))
 }

@@ -1,0 +1,154 @@
+//! A gap in the job's binlog: what it can have touched, table by table.
+//!
+//! An expiry cuts the list of a table where it cuts the job's, and leaves behind the last entry that it removed of
+//! that table. So a table whose own list is whole from its position on has lost nothing, and goes on with the job
+//! behind the gap. What lists of tables do not hold, who was created, dropped, renamed or has taken another's place,
+//! is seen by comparing the links with the tables and views upstream, by their ids; the names are taken over as of one
+//! commit seq. What cannot be told apart in this way is a full sync, with its reason.
+
+use std::sync::Arc;
+
+use super::behind::Sight;
+use super::{Flow, Held, Stream};
+use crate::effect::patience::Patience;
+use crate::effect::{names, restore};
+use crate::error::{Error, Origin, Result};
+use crate::job::{Behind, Event, FullSyncReason, GapCrossed, SyncType};
+use crate::runner::doubt::EarlierCommits;
+use crate::runner::job::Job;
+use crate::runner::track::Track;
+
+/// Tables that are named in the log and the history; of more, only the number is told.
+const NAMED: usize = 10;
+
+impl Stream<'_> {
+    /// Crosses a gap in the list of a database job where that can be done by table, or copies everything.
+    pub(super) async fn meet_gap(&mut self, reason: FullSyncReason) -> Result<Flow> {
+        let FullSyncReason::BinlogExpired { expired_to, .. } = &reason else {
+            return self.full_sync(reason).await;
+        };
+        if self.shell.ctx.record.spec.sync_type() == SyncType::Table {
+            return self.full_sync(reason).await;
+        }
+        match self.look_behind(*expired_to).await? {
+            Sight::FullSync(reason) => return self.full_sync(reason).await,
+            Sight::NoDatabase => {
+                self.shell.followed.doubt();
+                let error = Error::retry(Origin::UpstreamFe, "CCR0301", "the upstream database is not there");
+                self.shell.pause(&error, 1).await;
+                self.main.rewind();
+            }
+            Sight::Crossable(gap) if self.is_in_the_way(&gap) => self.held = Some(Held::Replan),
+            Sight::Crossable(gap) => self.cross(*gap).await?,
+        }
+        Ok(Flow::GoOn)
+    }
+
+    /// Whether a table whose name or place changes is in the middle of something that needs them.
+    fn is_in_the_way(&self, gap: &GapCrossed) -> bool {
+        self.touched(gap).into_iter().any(|id| {
+            self.copies.contains_key(&id) && self.is_being_restored(id)
+                || self.replays.get(&id).is_some_and(Track::is_acting)
+        })
+    }
+
+    /// Tables that do not go on as they are.
+    fn touched(&self, gap: &GapCrossed) -> Vec<i64> {
+        let is_touched = |(id, behind): &(&i64, &Behind)| {
+            self.job.state.tables.get(*id).is_some_and(|link| behind.is_change_of(link))
+        };
+        gap.tables.iter().filter(is_touched).map(|(id, _)| *id).collect()
+    }
+
+    /// Takes over what was found behind the gap, and goes on there.
+    async fn cross(&mut self, gap: GapCrossed) -> Result<()> {
+        let (from, expired_to, since) = (self.main.done_to, gap.expired_to, self.shell.now_ms());
+        let (text, touched) = (self.describe(&gap), self.touched(&gap));
+        tracing::info!(from, expired_to, "a gap in the binlog: {text}");
+        for source_id in &touched {
+            self.forget_lane(*source_id);
+        }
+        self.look.forget();
+        self.job.apply(Event::GapCrossed(Box::new(gap))).await?;
+        settle(self.job).await?;
+        self.recorded = self.job.position;
+        self.job.history("gap", (from, expired_to), text, "crossed", since).await;
+        self.main.jump_to(expired_to);
+        let apart: Vec<i64> = self
+            .job
+            .state
+            .tables
+            .iter()
+            .filter(|(_, link)| !link.lane.is_flowing())
+            .map(|(id, _)| *id)
+            .collect();
+        for source_id in apart {
+            // What the main track would have passed over is not known: their own lists must have come there.
+            let passed = self.main.passed.entry(source_id).or_default();
+            *passed = expired_to.max(*passed);
+            let runs = self.copies.contains_key(&source_id) || self.replays.contains_key(&source_id);
+            if !runs && !self.parked.contains_key(&source_id) {
+                self.start_lane(source_id, EarlierCommits::default());
+            }
+        }
+        self.follow_main();
+        self.tables_moved();
+        Ok(())
+    }
+
+    fn describe(&self, gap: &GapCrossed) -> String {
+        let name = |id: &i64| self.job.state.tables.get(id).map_or("", |link| link.source_name.as_str());
+        let of = |is_meant: fn(&Behind) -> bool| {
+            let meant = gap.tables.iter().filter(|(_, behind)| is_meant(behind));
+            list_of(meant.map(|(id, _)| name(id)).collect())
+        };
+        let copied = of(|behind| matches!(behind, Behind::Copied { .. }));
+        let gone = of(|behind| matches!(behind, Behind::Gone | Behind::TakenOver { .. }));
+        let new = gap.tables.values().filter(|behind| matches!(behind, Behind::TakenOver { .. })).count();
+        format!(
+            "the upstream binlog has expired up to commit seq {}, the job stood at {}; of {} tables {copied} lost \
+             changes and are copied, {gone} are gone, {} are new",
+            gap.expired_to,
+            self.main.done_to,
+            gap.tables.len(),
+            gap.appeared.len() + new
+        )
+    }
+}
+
+/// Does downstream what is left to be done of a gap that is being crossed; then the job stands behind it.
+pub(super) async fn settle(job: &mut Job) -> Result<()> {
+    let Some(crossing) = job.state.crossing.clone() else { return Ok(()) };
+    let shell = Arc::clone(&job.shell);
+    let seqs = (job.position.commit_seq, crossing.expired_to);
+    let mut dropped = Vec::new();
+    for target_id in crossing.drops.keys() {
+        let name = names::drop_table(&shell, *target_id, &Patience::endless()).await?;
+        dropped.extend(name.map(|name| ("drop_stale_table", name)));
+    }
+    for name in crossing.created {
+        if names::drop_named(&shell, &name).await? {
+            dropped.push(("drop_stale_table", name));
+        }
+    }
+    let views = restore::drop_views(&shell, crossing.views.into_iter().collect()).await?;
+    dropped.extend(views.into_iter().map(|name| ("drop_stale_view", name)));
+    if !crossing.renames.is_empty() {
+        names::rename_tables(&shell, &crossing.renames).await?;
+    }
+    for (plan, name) in dropped {
+        let reason = "it is no longer in the upstream database".to_owned();
+        job.history(plan, seqs, reason, &format!("dropped {name}"), shell.now_ms()).await;
+    }
+    job.position.commit_seq = job.position.commit_seq.max(crossing.expired_to);
+    job.apply(Event::GapSettled).await
+}
+
+/// A number, with the names where there are few.
+fn list_of(names: Vec<&str>) -> String {
+    match names.len() {
+        0 => "0".to_owned(),
+        number if number <= NAMED => format!("{number} ({})", names.join(", ")),
+        number => number.to_string(),
+    }
+}

@@ -1,0 +1,276 @@
+//! Gaps in the binlog of a database job: what is copied, what is kept, and when everything has to be copied.
+
+use ccr_core::job::{FullSyncGuard, FullSyncReason, PartialSyncReason};
+use futures::future::LocalBoxFuture;
+
+use super::run::Run;
+use super::scenario::{Scenario, copies_begun, database, restores_accepted};
+use super::world::{Inner, World};
+
+/// A job in sync over the tables of the scenarios, stopped.
+async fn away(full_sync: FullSyncGuard) -> Run {
+    let world = World::new();
+    gap_tables(&world);
+    let mut run = Run::database(world);
+    run.record.spec.options.full_sync = full_sync;
+    run.start();
+    run.caught_up().await;
+    run.stop().await;
+    run
+}
+
+async fn back(run: &mut Run) {
+    run.start();
+    run.caught_up().await;
+    run.check();
+}
+
+fn copied(world: &Inner) -> Vec<i64> {
+    let copies = world.store.partial_syncs.iter();
+    let mut ids: Vec<i64> = copies
+        .map(|(_, id, reason)| {
+            assert!(matches!(reason, PartialSyncReason::BinlogExpired { .. }), "{reason:?}");
+            *id
+        })
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_lost_something_is_copied_and_nobody_is_asked() {
+    let mut run = away(FullSyncGuard::Ask).await;
+    let (lost, ids) = run.world.with(|world| {
+        let ids: Vec<i64> = world.target.tables.keys().copied().collect();
+        world.load_all("lost");
+        world.expire_binlogs();
+        world.load_all("kept");
+        world.load_all("lost");
+        (world.source_id("lost"), ids)
+    });
+    back(&mut run).await;
+    run.world.with(|world| {
+        assert_eq!((copied(world), world.store.gaps_crossed), (vec![lost], 1));
+        assert_eq!(world.store.full_syncs.len(), 1, "that of the new job");
+        let kept = ids.iter().filter(|id| world.target.tables.contains_key(*id)).count();
+        assert_eq!(kept, ids.len() - 1, "the others are the tables that they were");
+    });
+    let history = run.history();
+    let gap = history.iter().find(|(plan, ..)| plan == "gap").expect("it is in the history");
+    assert!(gap.1.contains("1 (lost) lost changes"), "{}", gap.1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expiry_that_took_nothing_from_any_table_copies_nothing() {
+    let mut run = away(FullSyncGuard::Ask).await;
+    run.world.with(|world| {
+        world.database_property();
+        world.expire_binlogs();
+        world.load_all("kept");
+    });
+    back(&mut run).await;
+    run.world.with(|world| assert_eq!((copied(world), world.store.gaps_crossed), (Vec::new(), 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_was_never_written_to_has_lost_nothing() {
+    let mut run = away(FullSyncGuard::Auto).await;
+    run.world.with(|world| world.create("empty", &[1], 1));
+    back(&mut run).await;
+    run.stop().await;
+    let lost = run.world.with(|world| {
+        for name in ["kept", "lost", "gone", "anew", "renamed"] {
+            world.load_all(name);
+        }
+        world.expire_binlogs();
+        world.load_all("empty");
+        let names = ["kept", "lost", "gone", "anew", "renamed"].map(|name| world.source_id(name));
+        names.to_vec()
+    });
+    back(&mut run).await;
+    run.world.with(|world| {
+        assert_eq!(copied(world), lost);
+        assert_eq!(world.store.full_syncs.len(), 1);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_gap_while_tables_are_copied_is_crossed_too() {
+    let mut run = away(FullSyncGuard::Ask).await;
+    run.world.with(|world| {
+        world.load_all("lost");
+        world.expire_binlogs();
+    });
+    run.start();
+    run.until("the gap", |world, _| world.store.gaps_crossed == 1).await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.load_all("lost");
+        world.load_all("gone");
+        world.expire_binlogs();
+        world.load_all("lost");
+        world.load_all("gone");
+    });
+    back(&mut run).await;
+    let lost = run.world.with(|world| [world.source_id("lost"), world.source_id("gone")]);
+    run.world.with(|world| {
+        assert!(lost.iter().all(|id| copied(world).contains(id)));
+        assert_eq!((world.store.gaps_crossed, world.store.full_syncs.len()), (2, 1));
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn views_that_cannot_be_listed_are_a_reason_to_copy_everything() {
+    let mut run = away(FullSyncGuard::Auto).await;
+    run.world.with(|world| {
+        world.hides_views = true;
+        world.load_all("lost");
+        world.expire_binlogs();
+    });
+    back(&mut run).await;
+    let reasons = run.world.with(|world| world.store.full_syncs.clone());
+    assert!(
+        matches!(&reasons[..], [_, (_, FullSyncReason::BinlogExpired { why, .. })] if why.contains("views")),
+        "{reasons:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_downstream_that_is_in_the_way_of_a_new_name_blocks_and_is_not_touched() {
+    let mut run = away(FullSyncGuard::Auto).await;
+    run.world.with(|world| {
+        world.rename_table("renamed", "taken");
+        world.expire_binlogs();
+        let foreign = world.new_table("taken", &[], 1, 1);
+        world.target.tables.insert(foreign.id, foreign);
+    });
+    run.start();
+    let blocked = run.blocked().await;
+    assert_eq!(blocked.code, "CCR0312");
+    run.world.with(|world| {
+        let foreign = world.target.table("taken").expect("it is left alone").id;
+        world.target.tables.remove(&foreign);
+    });
+    run.restart().await;
+    run.caught_up().await;
+    run.check();
+}
+
+/// A scenario over the tables of a gap.
+pub const fn across(
+    name: &'static str,
+    snapshots: u32,
+    play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
+) -> Scenario {
+    Scenario { prepare: gap_tables, ..database(name, snapshots, play) }
+}
+
+pub async fn expired(run: &mut Run) {
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.load_all("t1");
+        world.drop_table("t2");
+        world.create("t3", &[], 1);
+        world.load_all("t3");
+        world.expire_binlogs();
+    });
+    run.start();
+    restores_accepted(run, 2).await;
+    run.world.with(|world| world.load_all("t1"));
+}
+
+pub async fn table_expired(run: &mut Run) {
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.load_all("t1");
+        world.expire_binlogs();
+    });
+    run.start();
+    restores_accepted(run, 2).await;
+    run.world.with(|world| world.load_all("t1"));
+}
+
+fn gap_tables(world: &World) {
+    world.with(|world| {
+        for name in ["kept", "lost", "gone", "anew", "renamed"] {
+            world.create(name, &[1, 2], 1);
+            world.load_all(name);
+        }
+        for name in ["v1", "v2", "v3"] {
+            world.create_view(name, "kept");
+        }
+    });
+}
+
+/// Everything that a gap can hide, with a table that it did not touch.
+pub async fn all_kinds(run: &mut Run) {
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.load(&[("lost", &["p1"])]);
+        world.drop_table("gone");
+        world.drop_table("anew");
+        world.create("anew", &[3], 1);
+        world.load_all("anew");
+        world.create("new", &[], 1);
+        world.load_all("new");
+        world.rename_table("renamed", "moved");
+        world.alter_view("v1", "lost");
+        world.drop_view("v2");
+        world.create_view("v4", "new");
+        world.expire_binlogs();
+        world.load(&[("kept", &["p1"]), ("lost", &["p2"])]);
+        world.load_all("moved");
+        world.load_all("new");
+    });
+    run.start();
+    run.until("its restores", |world, _| world.restores.accepted == 5).await;
+    run.world.with(|world| {
+        world.load(&[("kept", &["p2"]), ("lost", &["p1"])]);
+        world.load_all("anew");
+        world.alter_view("v3", "lost");
+    });
+}
+
+/// Tables that exchange names while only the lists of others tell of it, and move on behind the gap.
+pub async fn of_names(run: &mut Run) {
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.create("x", &[], 1);
+        // Of the other side only the list of what is gone tells.
+        world.replace_table("x", "lost", false);
+        world.create("y", &[], 1);
+        world.replace_table("y", "gone", false);
+        world.expire_binlogs();
+        world.replace_table("anew", "renamed", true);
+        world.rename_table("x", "gone");
+        world.load(&[("gone", &["p1"]), ("kept", &["p1"])]);
+        world.load_all("anew");
+    });
+    run.start();
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.replace_table("gone", "y", true);
+        world.load_all("y");
+        world.load_all("gone");
+    });
+}
+
+/// A table that is on its own while a gap comes.
+pub async fn beside_a_copy(run: &mut Run) {
+    run.caught_up().await;
+    run.world.with(|world| world.schema_change("renamed"));
+    copies_begun(run, 1).await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.load(&[("lost", &["p1"]), ("renamed", &["p2"])]);
+        world.expire_binlogs();
+        world.load(&[("kept", &["p1"]), ("renamed", &["p2"])]);
+    });
+    run.start();
+    restores_accepted(run, 3).await;
+    run.world.with(|world| world.load(&[("lost", &["p2"]), ("renamed", &["p1"])]));
+}
