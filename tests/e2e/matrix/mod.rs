@@ -25,6 +25,7 @@ mod apart;
 mod columns;
 mod coverage;
 mod disturbed;
+mod doubtful;
 mod every;
 mod index_files;
 mod indexes;
