@@ -57,7 +57,8 @@ pub const FEATURES: [Feature; COUNT] = [
     feature(
         "feature_replace_not_matched_with_alias",
         true,
-        "No effect: a restore replaces such tables itself, see feature_restore_replace_diff_schema",
+        "No effect: a restore replaces such tables itself (feature_restore_replace_diff_schema); where the frontend \
+         cannot, or must not, they are restored beside the old ones",
     ),
     feature("feature_restore_replace_diff_schema", true, "Let a restore replace tables whose schema differs"),
     feature(
