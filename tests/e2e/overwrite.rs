@@ -1,5 +1,7 @@
 //! Partitions that take the place of others: with the rows already there, no copy of the table is needed.
 
+use serde_json::json;
+
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
 use crate::matrix::assert_same_database;
 
@@ -100,6 +102,33 @@ async fn a_killed_syncer_goes_on_replacing_partitions() {
     ends_equal_without_a_copy(&pair, syncer).await;
 }
 
+/// What is replaced is not there any more when the statement is sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_were_replaced_under_other_names_are_not_missed() {
+    let pair = Pair::start().await;
+    pair.create_database().await;
+    for statement in TABLES.iter().chain(&LOADS) {
+        pair.run(statement).await;
+    }
+    let mut syncer = Syncer::start_with(&["--enable_failpoints"]).await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    let (before, replacing, after) = (&CHANGES[..8], CHANGES[8], &CHANGES[9..]);
+    for change in before {
+        pair.run(change).await;
+    }
+    syncer.wait_for(JOB, Target::InSync).await;
+    let failpoint = json!({ "name": JOB, "failpoint": "execute:after", "value": "crash" });
+    syncer.call("failpoint", &failpoint).await;
+    pair.run(replacing).await;
+    syncer.crashed().await;
+    syncer.restart().await;
+    for change in after {
+        pair.run(change).await;
+    }
+    ends_equal_without_a_copy(&pair, syncer).await;
+}
+
 /// The target has no such partition, for somebody dropped it there: the table is copied instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_temporary_partition_that_is_missing_costs_a_copy() {
@@ -137,10 +166,12 @@ async fn a_snapshot_waits_until_temporary_partitions_are_gone() {
     for statement in TABLES.iter().chain(&LOADS) {
         pair.run(statement).await;
     }
-    pair.run("ALTER TABLE ranges ADD TEMPORARY PARTITION tp1 VALUES [(\"0\"), (\"10\"))").await;
     let mut syncer = Syncer::start().await;
     syncer.allow("code=\"CCR0113\"");
     syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    pair.run("ALTER TABLE ranges ADD TEMPORARY PARTITION tp1 VALUES [(\"0\"), (\"10\"))").await;
+    syncer.call("force_fullsync", &json!({ "name": JOB })).await;
     let waits = || async {
         let progress = syncer.progress(JOB).await;
         let told = progress["last_error"].to_string().contains("CCR0113");

@@ -299,13 +299,22 @@ fn copied_if_unclear(error: Error, doubt: Doubt) -> Error {
     Error::partial_sync(error.origin, error.code, message)
 }
 
-/// Whether a table has the columns that it has after the statement; true where they do not tell.
-async fn has_columns(shell: &Shell, repeated: &Repeated) -> std::result::Result<bool, Failure> {
-    let Repeated::Columns { table, has, lacks, .. } = repeated else { return Ok(true) };
-    let text = shell.ctx.downstream.show_create_table(shell.target_database(), table).await?;
-    let names = column_names(text.as_deref().unwrap_or_default());
-    let is_there = |wanted: &String| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
-    Ok(has.iter().all(is_there) && !lacks.iter().any(is_there))
+/// Whether a table looks as it does after the statement; true where that does not tell.
+async fn is_as_after(shell: &Shell, repeated: &Repeated) -> std::result::Result<bool, Failure> {
+    let (db, target) = (shell.target_database(), &shell.ctx.downstream);
+    match repeated {
+        Repeated::Columns { table, has, lacks, .. } => {
+            let text = target.show_create_table(db, table).await?;
+            let names = column_names(text.as_deref().unwrap_or_default());
+            let is_there = |wanted: &String| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+            Ok(has.iter().all(is_there) && !lacks.iter().any(is_there))
+        }
+        Repeated::Lacks { table, temporary, .. } => {
+            let left = target.temporary_partitions(db, table).await?;
+            Ok(!temporary.iter().any(|name| left.contains(name)))
+        }
+        Repeated::Accepted | Repeated::Says(_) | Repeated::OrBefore(..) => Ok(true),
+    }
 }
 
 /// Sends a statement once. `lost` tells whether an earlier answer was lost.
@@ -321,7 +330,7 @@ async fn attempt(
     let (text, is_answer) = (failure.text(), matches!(failure.cause, Cause::Sql { .. }));
     let is_shown =
         repeated.is_shown_at_once_by(&text) || lost.load(Ordering::Relaxed) && repeated.is_shown_by(&text);
-    if is_answer && is_shown && has_columns(shell, repeated).await? {
+    if is_answer && is_shown && is_as_after(shell, repeated).await? {
         tracing::info!(answer = %text, "the statement was applied before");
         return Ok(());
     }

@@ -86,6 +86,12 @@ pub(super) fn replace_partitions(change: &Change, record: &ReplacePartitionsReco
         if *name == record.table_name { link.target_name.clone() } else { name.clone() }
     };
     let replaced: Vec<String> = record.partitions.iter().map(as_target).collect();
+    // The temporary ones have become formal ones, and may have kept their names.
+    let repeated = Repeated::Lacks {
+        table: link.target_name.clone(),
+        temporary: names.clone(),
+        formal: replaced.clone(),
+    };
     let list = |names: &[String]| quote_identifiers(names.iter().map(String::as_str));
     let clause = format!(
         "REPLACE PARTITION ({}) WITH TEMPORARY PARTITION ({}) PROPERTIES (\"strict_range\" = \"{}\", \
@@ -99,8 +105,7 @@ pub(super) fn replace_partitions(change: &Change, record: &ReplacePartitionsReco
         source_id,
         sql: alter_table(link, view, &clause),
         effect: LinkEffect::TemporaryGone { source_id, names: names.clone() },
-        // They have become formal ones.
-        repeated: Repeated::Lacks(names.clone()),
+        repeated,
         refused: Refused::Copy,
     })
 }
@@ -182,7 +187,9 @@ mod tests {
         };
         let (sql, repeated) = replaced("t1");
         assert!(sql.contains("REPLACE PARTITION (`x1`) WITH TEMPORARY PARTITION (`tp`)"), "{sql}");
-        assert_eq!(repeated, Repeated::Lacks(vec!["tp".to_owned()]));
+        let text = |name: &str| name.to_owned();
+        let (table, temporary, formal) = (text("x1"), vec![text("tp")], vec![text("x1")]);
+        assert_eq!(repeated, Repeated::Lacks { table, temporary, formal });
         assert!(replaced("p1").0.contains("REPLACE PARTITION (`p1`)"));
     }
 

@@ -15,8 +15,8 @@ pub enum Repeated {
     /// By saying one of these texts; those of the second list also without an earlier try, for somebody else may have
     /// done it before its turn.
     OrBefore(&'static [&'static str], &'static [&'static str]),
-    /// By saying that one of these temporary partitions does not exist.
-    Lacks(Vec<String>),
+    /// By saying that one of these partitions does not exist, while the table has none of the temporary ones any more.
+    Lacks { table: String, temporary: Vec<String>, formal: Vec<String> },
     /// By saying one of these texts, while the table has the columns that it must have then.
     Columns { says: &'static [&'static str], table: String, has: Vec<String>, lacks: Vec<String> },
 }
@@ -38,7 +38,7 @@ impl Repeated {
     pub fn is_shown_at_once_by(&self, answer: &str) -> bool {
         match self {
             Self::OrBefore(_, texts) => texts.iter().any(|text| answer.contains(text)),
-            Self::Accepted | Self::Says(_) | Self::Lacks(_) | Self::Columns { .. } => false,
+            Self::Accepted | Self::Says(_) | Self::Lacks { .. } | Self::Columns { .. } => false,
         }
     }
 
@@ -50,13 +50,13 @@ impl Repeated {
                 texts.iter().any(|text| answer.contains(text))
             }
             Self::OrBefore(texts, before) => texts.iter().chain(*before).any(|text| answer.contains(text)),
-            Self::Lacks(names) => {
+            Self::Lacks { temporary, formal, .. } => {
                 let is_named = |name: &String| {
                     [format!("[{name}]"), format!("'{name}'"), format!("`{name}`")]
                         .iter()
                         .any(|quoted| answer.contains(quoted.as_str()))
                 };
-                answer.contains("not exist") && names.iter().any(is_named)
+                answer.contains("not exist") && temporary.iter().chain(formal).any(is_named)
             }
         }
     }
@@ -68,9 +68,12 @@ mod tests {
 
     #[test]
     fn only_what_the_statement_itself_brings_about_shows_that_it_was_applied() {
-        let replaced = Repeated::Lacks(vec!["tp".to_owned()]);
+        let text = str::to_owned;
+        let (table, temporary, formal) = (text("t"), vec![text("tp")], vec![text("p1")]);
+        let replaced = Repeated::Lacks { table, temporary, formal };
         assert!(replaced.is_shown_by("Temp partition[tp] does not exist"));
-        // It says nothing of what became of the temporary one.
+        assert!(replaced.is_shown_by("Partition[p1] does not exist"));
+        // It says nothing of what became of these.
         assert!(!replaced.is_shown_by("Partition[tp1] does not exist"));
         assert!(!replaced.is_shown_by("Temp partition[tp] has another range"));
         assert!(Repeated::RENAMED.is_shown_by("Column[v] does not exist"));
