@@ -7,7 +7,7 @@ use minidoris::{Fault, FaultKind};
 use serde_json::Value;
 
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
-use crate::matrix::{assert_same_database, last_seq, settle};
+use crate::matrix::{assert_same_database, ends_equal, last_seq, settle};
 
 const JOB: &str = "isolated";
 const TABLES: usize = 16;
@@ -143,10 +143,7 @@ async fn a_long_copy_of_a_table_keeps_nobody_else() {
     assert_eq!(pair.downstream_rows("t0").await, 3, "the old table stays readable");
     assert!(syncer.lag(JOB).await > 0);
     pair.down.faults().clear();
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(&pair).await;
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 2, "one of the database and one of the table");
-    syncer.finish().await;
+    ends_equal(&pair, syncer, JOB, 2).await;
 }
 
 /// Its target has too many versions until somebody has seen to it.
@@ -169,10 +166,7 @@ async fn a_table_that_takes_no_more_rows_keeps_nobody_else_and_comes_back() {
     assert!(detail.contains("version count"), "{progress}");
     assert_eq!(pair.downstream_rows("t0").await, 3);
     pair.down.faults().clear();
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(&pair).await;
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1, "nothing is copied");
-    syncer.finish().await;
+    ends_equal(&pair, syncer, JOB, 1).await;
 }
 
 /// Somebody holds the target table in a state in which it cannot be altered.
@@ -191,10 +185,7 @@ async fn a_table_that_cannot_be_altered_now_keeps_nobody_else_and_comes_back() {
     assert!(detail.contains("is not NORMAL"), "{progress}");
     assert!(syncer.lag(JOB).await > 0, "the table is behind");
     pair.down.faults().clear();
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(&pair).await;
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1, "nothing is copied");
-    syncer.finish().await;
+    ends_equal(&pair, syncer, JOB, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,10 +213,7 @@ async fn a_table_whose_change_is_refused_waits_for_an_operator_and_keeps_nobody_
     .await;
     pair.down.faults().clear();
     syncer.resume(JOB).await;
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(&pair).await;
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1, "nothing is copied");
-    syncer.finish().await;
+    ends_equal(&pair, syncer, JOB, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use minidoris::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
-use crate::matrix::{assert_same_database, last_seq};
+use crate::matrix::{assert_same_database, ends_equal, last_seq};
 
 const JOB: &str = "ordered";
 const TABLES: [&str; 4] = ["slow", "t1", "t2", "t3"];
@@ -93,10 +93,7 @@ async fn others_overtake_a_slow_table_and_a_shared_transaction_waits_for_it() {
         assert_eq!(pair.downstream_rows(table).await, expected, "{table}");
     }
     pair.down.faults().clear();
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(&pair).await;
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1);
-    syncer.finish().await;
+    ends_equal(&pair, syncer, JOB, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,10 +131,7 @@ async fn a_slow_table_goes_on_by_itself_and_comes_back() {
     assert!(is_apart(&progress), "{progress}");
     assert_eq!(pair.downstream_rows("t3").await, 3, "what is shared waits");
     pair.down.faults().clear();
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(&pair).await;
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1);
-    syncer.finish().await;
+    ends_equal(&pair, syncer, JOB, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
-use crate::matrix::assert_same_database;
+use crate::matrix::{assert_same_database, ends_equal};
 
 const JOB: &str = "overwrite";
 
@@ -61,13 +61,6 @@ async fn following() -> (Pair, Syncer) {
     (pair, syncer)
 }
 
-async fn ends_equal_without_a_copy(pair: &Pair, syncer: Syncer) {
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(pair).await;
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1, "{}", syncer.progress(JOB).await);
-    syncer.finish().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_are_replaced_without_a_copy() {
     let (pair, syncer) = following().await;
@@ -76,7 +69,7 @@ async fn partitions_are_replaced_without_a_copy() {
         syncer.wait_for(JOB, Target::InSync).await;
         assert_same_database(&pair).await;
     }
-    ends_equal_without_a_copy(&pair, syncer).await;
+    ends_equal(&pair, syncer, JOB, 1).await;
 }
 
 /// The replaced partitions are gone upstream when their loads are met.
@@ -88,7 +81,7 @@ async fn partitions_are_replaced_without_a_copy_after_a_pause() {
         pair.run(change).await;
     }
     syncer.resume(JOB).await;
-    ends_equal_without_a_copy(&pair, syncer).await;
+    ends_equal(&pair, syncer, JOB, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +92,7 @@ async fn a_killed_syncer_goes_on_replacing_partitions() {
         syncer.kill();
         syncer.restart().await;
     }
-    ends_equal_without_a_copy(&pair, syncer).await;
+    ends_equal(&pair, syncer, JOB, 1).await;
 }
 
 /// What is replaced is not there any more when the statement is sent again.
@@ -126,7 +119,7 @@ async fn partitions_that_were_replaced_under_other_names_are_not_missed() {
     for change in after {
         pair.run(change).await;
     }
-    ends_equal_without_a_copy(&pair, syncer).await;
+    ends_equal(&pair, syncer, JOB, 1).await;
 }
 
 /// The target has no such partition, for somebody dropped it there: the table is copied instead.
@@ -141,10 +134,7 @@ async fn a_temporary_partition_that_is_missing_costs_a_copy() {
     for change in &CHANGES[2..5] {
         pair.run(change).await;
     }
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(&pair).await;
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 2);
-    syncer.finish().await;
+    ends_equal(&pair, syncer, JOB, 2).await;
 }
 
 /// A temporary partition that somebody made downstream never takes the rows of a formal one.

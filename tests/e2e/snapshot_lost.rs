@@ -53,23 +53,29 @@ async fn prepared() -> Pair {
     pair
 }
 
+/// The syncer has died with its snapshot taken, which is lost; it goes on, and takes one more.
+async fn goes_on_after(loss: Loss, pair: &Pair, syncer: &mut Syncer) -> Value {
+    syncer.crashed().await;
+    pair.insert("t1", 10..15).await;
+    loss.happen(pair).await;
+    syncer.set_flags(&[]);
+    syncer.restart().await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(pair).await;
+    let progress = syncer.progress(JOB).await;
+    assert_eq!(progress["blocked"], Value::Null);
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 2);
+    progress
+}
+
 async fn full_sync_after(loss: Loss) {
     let pair = prepared().await;
     let mut syncer = Syncer::start_with(DIES).await;
     let job = pair.database_job(JOB).to_string();
     // The answer may be lost with the process.
     let _ = reqwest::Client::new().post(syncer.url("create_ccr")).body(job).send().await;
-    syncer.crashed().await;
-    pair.insert("t1", 10..15).await;
-    loss.happen(&pair).await;
-    syncer.set_flags(&[]);
-    syncer.restart().await;
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(&pair).await;
-    let progress = syncer.progress(JOB).await;
+    let progress = goes_on_after(loss, &pair, &mut syncer).await;
     assert_eq!(progress["full_sync_info"]["reason"]["kind"], "snapshot_lost", "{progress}");
-    assert_eq!(progress["blocked"], Value::Null);
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 2);
     assert_eq!(pair.down.counters().get("restoreSnapshot"), 1);
     syncer.finish().await;
 }
@@ -85,23 +91,14 @@ async fn partial_sync_after(loss: Loss) {
     pair.insert("t2", 10..15).await;
     syncer.set_flags(DIES);
     syncer.launch();
-    syncer.crashed().await;
-    pair.insert("t1", 10..15).await;
-    loss.happen(&pair).await;
-    syncer.set_flags(&[]);
-    syncer.restart().await;
-    syncer.wait_for(JOB, Target::InSync).await;
-    assert_same_database(&pair).await;
-    let progress = syncer.progress(JOB).await;
+    let progress = goes_on_after(loss, &pair, &mut syncer).await;
     assert_eq!(progress["full_sync_info"]["reason"]["kind"], "created", "no full sync: {progress}");
-    assert_eq!(progress["blocked"], Value::Null);
     let history = progress["history"].as_array().cloned().unwrap_or_default();
     let is_lost = |entry: &Value| {
         entry["plan"] == json!("partial_sync")
             && entry["reason"].as_str().is_some_and(|reason| reason.contains("cannot be used"))
     };
     assert!(history.iter().any(is_lost), "the reason is in the history: {progress}");
-    assert_eq!(pair.up.counters().get("sql:BACKUP"), 2);
     syncer.finish().await;
 }
 

@@ -43,7 +43,7 @@ mod views;
 
 pub use every::EVERY;
 pub use run::{last_seq, run, settle};
-pub use same::{assert_same_database, assert_same_databases};
+pub use same::{assert_same_database, assert_same_databases, ends_equal};
 
 /// One test per family of cases, and the list of the types of binlog that they are about.
 macro_rules! families {

@@ -1,8 +1,8 @@
 //! Equality of a whole database on both sides.
 
 use super::index_files::same_index_files;
-use crate::harness::Pair;
 use crate::harness::compare::{Place, assert_equal_at};
+use crate::harness::{Pair, Syncer, Target};
 
 const ALL_PARTITIONS: &[&str] = &["PARTITIONS", "TEMPORARY PARTITIONS"];
 
@@ -10,6 +10,15 @@ const ALL_PARTITIONS: &[&str] = &["PARTITIONS", "TEMPORARY PARTITIONS"];
 /// rollups and indexes.
 pub async fn assert_same_database(pair: &Pair) {
     assert_same_databases(pair.source(), pair.target()).await;
+}
+
+/// Waits until the job is in sync, and fails the test unless both sides are the same then and `backups` were submitted
+/// upstream since the counters began: nothing was copied more often.
+pub async fn ends_equal(pair: &Pair, syncer: Syncer, job: &str, backups: u64) {
+    syncer.wait_for(job, Target::InSync).await;
+    assert_same_database(pair).await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), backups, "{}", syncer.progress(job).await);
+    syncer.finish().await;
 }
 
 /// The same for any two places; the source may itself be a target.

@@ -4,7 +4,7 @@
 //! of the backup. Row data goes from upstream backends to downstream backends; what passes through here
 //! is the description of the snapshot, with the addresses and the token of the upstream put into it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use doris_types::call::{RestoreRequest, RestoreTable};
 use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
@@ -18,7 +18,7 @@ use super::submit::until_accepted;
 use super::{Scope, aside, downstream, names, statement, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{
-    ApartWork, FullSyncReason, Lane, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink,
+    ApartWork, FullSyncReason, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink,
 };
 use crate::plan::Repeated;
 use crate::runner::shell::Shell;
@@ -257,16 +257,9 @@ async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTree
             )
         })?;
         let link = TableLink {
-            source_name: table.name.clone(),
-            target_name,
-            target_id,
-            synced_to: table.commit_seq,
-            named_to: None,
-            ahead: None,
-            former_names: BTreeSet::new(),
             restored_to: (info.job_id > 0).then_some(info.job_id),
-            lane: Lane::Flowing,
-            temporary: BTreeMap::new(),
+            target_name,
+            ..TableLink::new(&table.name, target_id, table.commit_seq)
         };
         links.insert(table.id, link);
     }

@@ -5,7 +5,6 @@
 //! intent is persisted; so one that is there afterwards (`in_doubt`) is ours. A table is dropped by the id in its link, so
 //! one created under the same name since is never hit. The other statements can be repeated.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use doris_types::failure::{Cause, Failure};
@@ -16,7 +15,7 @@ use super::patience::Patience;
 use super::routes::Routes;
 use super::{downstream, medium, names, partition};
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{Lane, LinkEffect, TableLink};
+use crate::job::{LinkEffect, TableLink};
 use crate::plan::{Refused, Repeated, Statement};
 use crate::runner::shell::Shell;
 
@@ -218,17 +217,9 @@ async fn create_table(
         })
         .await?;
     let link = TableLink {
-        source_name: name.to_owned(),
-        target_name: name.to_owned(),
-        target_id,
-        synced_to: commit_seq,
-        named_to: None,
-        ahead: None,
-        former_names: BTreeSet::new(),
         // Ids of tables and jobs are counted together: restores before it did not find it.
         restored_to: Some(source_id),
-        lane: Lane::Flowing,
-        temporary: BTreeMap::new(),
+        ..TableLink::new(name, target_id, commit_seq)
     };
     Ok(LinkEffect::Created { source_id, link: Box::new(link) })
 }

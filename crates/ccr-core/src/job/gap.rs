@@ -173,32 +173,17 @@ fn named(next: &mut JobState, source_id: i64, named_to: i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Incremental, Lane, transition};
+    use super::super::{Incremental, transition};
     use super::*;
 
     const JOB: &str = "0011223344556677";
-
-    fn link(name: &str, target_id: i64) -> TableLink {
-        TableLink {
-            source_name: name.to_owned(),
-            target_name: name.to_owned(),
-            target_id,
-            synced_to: 10,
-            named_to: None,
-            ahead: None,
-            former_names: BTreeSet::new(),
-            restored_to: None,
-            lane: Lane::Flowing,
-            temporary: BTreeMap::new(),
-        }
-    }
 
     /// Tables 1 (`a`) to 4 (`d`) with targets 101 to 104, and the views 7 and 8.
     fn state() -> JobState {
         let mut state = JobState::new(JOB, 1);
         state.phase = Phase::Incremental(Incremental::default());
         let names = ["a", "b", "c", "d"];
-        state.tables = (1..).zip(names).map(|(id, name)| (id, link(name, 100 + id))).collect();
+        state.tables = (1..).zip(names).map(|(id, name)| (id, TableLink::new(name, 100 + id, 10))).collect();
         state.views = BTreeMap::from([(7, "v".to_owned()), (8, "w".to_owned())]);
         state
     }

@@ -1,7 +1,5 @@
 //! The transitions of tables apart from the stream, and the effects of statements on the links.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::state::{partial_label, restore_label};
 use super::transition::illegal;
 use super::{
@@ -78,18 +76,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             link.lane = Lane::Apart(Apart { cursor, since_ms, work, copy_again, dropped_at });
         }
         Event::TableAdopted { source_id, name, cursor, reason, at_ms } => {
-            let link = TableLink {
-                source_name: name.clone(),
-                target_name: name,
-                target_id: NO_TARGET,
-                synced_to: 0,
-                named_to: None,
-                ahead: None,
-                former_names: BTreeSet::new(),
-                restored_to: None,
-                lane: Lane::Flowing,
-                temporary: BTreeMap::new(),
-            };
+            let link = TableLink::new(&name, NO_TARGET, 0);
             next.tables.insert(source_id, link);
             let why = Leaving::PartialSync(reason);
             step(job_id, next, Event::TableLeft { source_id, cursor, why, at_ms })?;
@@ -350,22 +337,13 @@ fn exchange_names(first: &mut TableLink, second: &mut TableLink) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::{Blocked, Incremental, transition};
     use super::*;
 
     fn flowing() -> JobState {
-        let link = TableLink {
-            source_name: "t".to_owned(),
-            target_name: "t".to_owned(),
-            target_id: 9,
-            synced_to: 10,
-            named_to: None,
-            ahead: None,
-            former_names: BTreeSet::new(),
-            restored_to: None,
-            lane: Lane::Flowing,
-            temporary: BTreeMap::new(),
-        };
+        let link = TableLink::new("t", 9, 10);
         let phase = Phase::Incremental(Incremental { since_ms: 1, ..Incremental::default() });
         JobState { phase, tables: BTreeMap::from([(1, link)]), ..JobState::new("j", 1) }
     }

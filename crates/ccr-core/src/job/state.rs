@@ -295,6 +295,22 @@ fn is_zero(number: &i64) -> bool {
 }
 
 impl TableLink {
+    /// A table that flows, and has the same name on both sides.
+    pub fn new(name: &str, target_id: i64, synced_to: i64) -> Self {
+        Self {
+            source_name: name.to_owned(),
+            target_name: name.to_owned(),
+            target_id,
+            synced_to,
+            named_to: None,
+            ahead: None,
+            former_names: BTreeSet::new(),
+            restored_to: None,
+            lane: Lane::Flowing,
+            temporary: BTreeMap::new(),
+        }
+    }
+
     /// Whether a change of names at this commit seq has been settled.
     pub fn is_named(&self, commit_seq: i64) -> bool {
         commit_seq <= self.named_to.unwrap_or(self.synced_to)

@@ -485,7 +485,6 @@ impl Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Lane;
 
     const JOB: &str = "0011223344556677";
 
@@ -623,18 +622,7 @@ mod tests {
             )
             .is_err()
         );
-        let link = TableLink {
-            source_name: "t".to_owned(),
-            target_name: "t".to_owned(),
-            target_id: 5,
-            synced_to: 20,
-            named_to: None,
-            ahead: None,
-            former_names: std::collections::BTreeSet::new(),
-            restored_to: None,
-            lane: Lane::Flowing,
-            temporary: BTreeMap::new(),
-        };
+        let link = TableLink::new("t", 5, 20);
         let done = step(
             &doubt,
             Event::StatementDone {

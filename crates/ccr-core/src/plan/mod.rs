@@ -418,18 +418,7 @@ pub(crate) mod testing {
 
     /// Table 10, target 110, contained up to commit seq 50.
     pub fn links() -> BTreeMap<i64, TableLink> {
-        let link = TableLink {
-            source_name: "t1".to_owned(),
-            target_name: "t1".to_owned(),
-            target_id: 110,
-            synced_to: 50,
-            named_to: None,
-            ahead: None,
-            former_names: BTreeSet::new(),
-            restored_to: None,
-            lane: Lane::Flowing,
-            temporary: BTreeMap::new(),
-        };
+        let link = TableLink::new("t1", 110, 50);
         BTreeMap::from([(10, link)])
     }
 
