@@ -5,7 +5,9 @@ use minidoris::fault::DebugPoint;
 
 use super::run::{HOLD_RESTORES, assert_one_full_backup, run, settle, slow_pair};
 use super::same::assert_same_database;
-use super::{Case, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, case};
+use super::{
+    Case, HOLD_ALTERS, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RELEASE_ALTERS, STEP_ALTERS, case,
+};
 use crate::harness::{BOUND, DB, Syncer, Target, wait_until};
 
 const JOB: &str = "apart";
@@ -53,6 +55,19 @@ const CHANGES: &[Case] = &[
         PLAIN,
         &["ALTER TABLE {t} ADD COLUMN c INT DEFAULT \"7\"", "ALTER TABLE {t} RENAME COLUMN v w"],
         &["INSERT INTO {t} VALUES (7, 'seven', 7, NULL)"],
+    ),
+    case(
+        "cancelled",
+        PLAIN,
+        &[
+            HOLD_ALTERS,
+            "ALTER TABLE {t} ADD COLUMN k2 INT KEY DEFAULT \"0\" AFTER k",
+            STEP_ALTERS,
+            MORE,
+            "CANCEL ALTER TABLE COLUMN FROM {t}",
+            RELEASE_ALTERS,
+        ],
+        MORE_ROWS,
     ),
 ];
 

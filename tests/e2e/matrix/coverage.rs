@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use doris_types::record::BinlogType;
 
-use super::{columns, indexes, kinds, partitions, rows, tables, views};
+use super::{cancelled, columns, indexes, kinds, partitions, rows, tables, views};
 
 /// Types that no statement writes, with the file whose tests have them.
 const ELSEWHERE: [(BinlogType, &str); 1] = [(BinlogType::DUMMY, "gap")];
@@ -31,6 +31,7 @@ fn missing(covered: &[&[&[BinlogType]]], excused: &[BinlogType]) -> Vec<&'static
 fn every_type_has_a_case_in_a_database_job() {
     let covered = [
         rows::IN_DATABASE_JOBS,
+        cancelled::IN_DATABASE_JOBS,
         partitions::IN_DATABASE_JOBS,
         columns::IN_DATABASE_JOBS,
         indexes::IN_DATABASE_JOBS,
@@ -45,6 +46,7 @@ fn every_type_has_a_case_in_a_database_job() {
 fn every_type_of_a_tables_list_has_a_case_in_a_table_job() {
     let covered = [
         rows::IN_TABLE_JOBS,
+        cancelled::IN_TABLE_JOBS,
         partitions::IN_TABLE_JOBS,
         columns::IN_TABLE_JOBS,
         indexes::IN_TABLE_JOBS,

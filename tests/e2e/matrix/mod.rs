@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `rows` | loads, deletes, updates |
 //! | `partitions` | range, list and automatic partitions; temporary ones, replacing, overwriting; buckets; media |
+//! | `cancelled` | changes that are given up |
 //! | `columns` | light and heavy changes of columns |
 //! | `indexes` | rollups, materialised views, secondary indexes |
 //! | `kinds` | tables of all kinds and properties, made by a statement and brought by a snapshot |
@@ -22,6 +23,7 @@
 //! | `random` | statements of all kinds, drawn at random |
 
 mod apart;
+mod cancelled;
 mod columns;
 mod coverage;
 mod disturbed;
@@ -84,6 +86,15 @@ impl Case {
 
 /// Stands between statements: wait until all schema change and rollup jobs have ended.
 const SETTLE: &str = "SETTLE";
+
+/// Stands between statements: from here on, the jobs of ALTER statements stay where they are.
+const HOLD_ALTERS: &str = "HOLD ALTERS";
+
+/// Each of them goes on by one step: to a schema change's shadow index, which loads fill from then on.
+const STEP_ALTERS: &str = "STEP ALTERS";
+
+/// They go on by themselves again.
+const RELEASE_ALTERS: &str = "RELEASE ALTERS";
 
 const fn case(
     name: &'static str,

@@ -1,15 +1,17 @@
 //! Running cases at all moments.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use doris_types::record::BinlogType;
+use minidoris::exec;
 use minidoris::fault::DebugPoint;
 use minidoris::{Cluster, ClusterOptions, Fault, FaultKind, NodeId};
 use serde_json::{Value, json};
 
 use super::same::{assert_same_databases, assert_same_table};
 use super::served::{Lists, assert_served};
-use super::{Case, SETTLE};
+use super::{Case, HOLD_ALTERS, RELEASE_ALTERS, SETTLE, STEP_ALTERS};
 use crate::harness::compare::Place;
 use crate::harness::pair::side;
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
@@ -203,10 +205,13 @@ fn name_at(case: &Case, moment: &str) -> String {
 pub async fn run(pair: &Pair, cases: &[Case], moment: &str, part: impl Fn(&Case) -> &'static [&'static str]) {
     for case in cases {
         for statement in part(case) {
-            if *statement == SETTLE {
-                settle(pair).await;
-            } else {
-                pair.run(&statement.replace("{t}", &name_at(case, moment))).await;
+            let alters_paused = &pair.up.inner().alters_paused;
+            match *statement {
+                SETTLE => settle(pair).await,
+                HOLD_ALTERS => alters_paused.store(true, Ordering::Release),
+                RELEASE_ALTERS => alters_paused.store(false, Ordering::Release),
+                STEP_ALTERS => assert!(exec::job::step(pair.up.inner()), "a job moves"),
+                sql => pair.run(&sql.replace("{t}", &name_at(case, moment))).await,
             }
         }
     }
