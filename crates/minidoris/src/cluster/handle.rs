@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::daemon;
 use crate::dispatch;
 use crate::error::{SqlError, SqlResult};
+use crate::exec;
 use crate::fault::{Counters, Faults, admin};
 use crate::options::ClusterOptions;
 use crate::persist::Store;
@@ -204,6 +205,7 @@ impl Cluster {
         let fe = self.inner().master_number().unwrap_or_default();
         let mut answers = dispatch::execute(self.inner(), fe, &mut session, text).await;
         transaction::rollback(self.inner(), &mut session, "the session has ended");
+        exec::drop_temporary_tables(self.inner(), &mut session);
         self.inner().save().map_err(SqlError::general)?;
         match answers.pop().ok_or_else(|| SqlError::general("no statement"))?? {
             Answer::Rows(rows) => Ok(rows),

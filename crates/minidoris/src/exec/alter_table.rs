@@ -63,6 +63,9 @@ pub fn run(
     if let Some(names) = dropped_indexes(&alter.operations) {
         return index::drop(cluster, state, ids, &names);
     }
+    if let Some((names, if_exists)) = dropped_rollups(&alter.operations) {
+        return rollup::drop(cluster, state, ids, &names, if_exists);
+    }
     check_alone(&alter.operations)?;
     alter.operations.iter().try_for_each(|operation| single(cluster, state, ids, operation))
 }
@@ -109,9 +112,6 @@ fn single(
         AlterOperation::ModifyDistribution(distribution) => {
             table_property::set_distribution(cluster, state, ids, distribution)
         }
-        AlterOperation::DropRollup { names, if_exists } => {
-            rollup::drop(cluster, state, ids, names, *if_exists)
-        }
         AlterOperation::BuildIndex { name, partitions } => {
             index::build(cluster, state, ids, name, partitions.as_deref())
         }
@@ -126,6 +126,7 @@ fn single(
         | AlterOperation::OrderBy { .. }
         | AlterOperation::AddIndex(_)
         | AlterOperation::DropIndex { .. }
+        | AlterOperation::DropRollup { .. }
         | AlterOperation::ModifyColumnComment { .. } => {
             Err(SqlError::general("these operations cannot be mixed in one statement"))
         }
@@ -163,11 +164,11 @@ fn changes_indexes(operation: &AlterOperation) -> bool {
     }
 }
 
-/// Only rollups are added or dropped several at a time; the families before have been dealt with.
+/// Only rollups are added and partitions dropped several at a time; the families before have been dealt with.
 fn check_alone(operations: &[AlterOperation]) -> SqlResult<()> {
     let [first, second, ..] = operations else { return Ok(()) };
     let (first, second) = (kind(first), kind(second));
-    if first == second && ["ADD_ROLLUP", "DROP_ROLLUP"].contains(&first) {
+    if first == second && ["ADD_ROLLUP", "DROP_PARTITION"].contains(&first) {
         return Ok(());
     }
     Err(SqlError::general(format!("Alter operation {second} conflicts with operation {first}")))
@@ -234,4 +235,16 @@ fn dropped_indexes(operations: &[AlterOperation]) -> Option<Vec<(&str, bool)>> {
             _ => None,
         })
         .collect()
+}
+
+/// The rollups that a statement of nothing else drops.
+fn dropped_rollups(operations: &[AlterOperation]) -> Option<(Vec<String>, bool)> {
+    let mut all = Vec::new();
+    let mut if_all_exist = false;
+    for operation in operations {
+        let AlterOperation::DropRollup { names, if_exists } = operation else { return None };
+        all.extend(names.iter().cloned());
+        if_all_exist |= if_exists;
+    }
+    Some((all, if_all_exist))
 }

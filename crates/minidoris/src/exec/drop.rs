@@ -78,8 +78,12 @@ pub fn async_view(cluster: &ClusterInner, state: &mut FeState, (db_id, table_id)
 
 /// Ends the temporary tables of a session that ends.
 pub fn temporary_tables(cluster: &ClusterInner, session: &mut Session) {
+    let tables = std::mem::take(&mut session.temporary_tables);
+    if tables.is_empty() {
+        return;
+    }
     let state = &mut *cluster.fe.lock();
-    for (db_id, table_id) in std::mem::take(&mut session.temporary_tables) {
+    for (db_id, table_id) in tables {
         if state.databases.get(&db_id).is_some_and(|db| db.tables.contains_key(&table_id)) {
             remove(cluster, state, db_id, table_id, true);
         }

@@ -81,10 +81,11 @@ pub fn run(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), planned
     let (db_id, table_id) = ids;
     let job_id = state.ids.allocate();
     let table = context::olap_mut(state, db_id, table_id);
-    let schemas = |indexes: &IndexMap<i64, IndexSchema>| -> BTreeMap<i64, Vec<_>> {
-        indexes.iter().map(|(id, index)| (*id, index.columns.iter().map(records::column).collect())).collect()
+    let schemas = |table: &OlapTable| -> BTreeMap<i64, Vec<_>> {
+        let of = |index: &IndexSchema| index.columns.iter().map(|c| records::column_of(table, c)).collect();
+        table.indexes.iter().map(|(id, index)| (*id, of(index))).collect()
     };
-    let before = schemas(&table.indexes);
+    let before = schemas(table);
     for (key, value) in properties_without_dropped(table, &planned.indexes) {
         if value.is_empty() {
             table.properties.shift_remove(&key);
@@ -101,7 +102,7 @@ pub fn run(cluster: &ClusterInner, state: &mut FeState, ids: (i64, i64), planned
         db_id,
         table_id,
         base_index_id: table.base_index_id,
-        index_schema_map: schemas(&table.indexes),
+        index_schema_map: schemas(table),
         old_index_schema_map: before,
         index_name_to_id: table.indexes.values().map(|index| (index.name.clone(), index.id)).collect(),
         indexes: table.secondary_indexes.iter().map(records::index_definition).collect(),

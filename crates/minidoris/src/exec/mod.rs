@@ -18,7 +18,7 @@ mod index_job;
 pub mod job;
 mod light;
 pub mod partition;
-mod partition_items;
+pub mod partition_items;
 mod properties;
 mod qualify;
 pub mod records;

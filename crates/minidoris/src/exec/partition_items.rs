@@ -143,7 +143,8 @@ fn range(
     Ok(PartitionItem::Range { lower, upper })
 }
 
-fn check_overlap(
+/// Refuses an item that shares values with that of another partition.
+pub fn check_overlap(
     new: &NewItem,
     name: &str,
     item: &PartitionItem,

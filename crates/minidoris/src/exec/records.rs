@@ -5,7 +5,7 @@ use doris_types::record::{
     KeyLiteral, ListPartitionItem, LocalReplica, LocalTablet, Partition as PartitionRecord,
     PartitionKeyValue, RangeBound, ReplicaAllocation,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::model::{
     Column, DataType, DefaultValue, Distribution, DistributionKind, IndexState, MaterializedIndex, OlapTable,
@@ -36,10 +36,41 @@ pub fn column(column: &Column) -> ColumnRecord {
         Some(DefaultValue::Function(function)) => {
             record.default_value = Some(function.clone());
             record.rest.insert("realDefaultValue".to_owned(), json!(function));
+            if let Some(definition) = expression_definition(function) {
+                record.rest.insert("defaultValueExprDef".to_owned(), definition);
+            }
         }
         Some(DefaultValue::Null) | None => {}
     }
+    if let Some(definition) = column.on_update.as_deref().and_then(expression_definition) {
+        record.rest.insert("onUpdateDefaultValueExprDef".to_owned(), definition);
+    }
     record
+}
+
+/// [`column`] of a table, which may be clustered by it.
+pub fn column_of(table: &OlapTable, of: &Column) -> ColumnRecord {
+    let mut record = column(of);
+    let position = table.cluster_by.iter().position(|name| name.eq_ignore_ascii_case(&of.name));
+    record.cluster_key_id = position.and_then(|at| i64::try_from(at).ok()).unwrap_or(-1);
+    record
+}
+
+/// What a default that is computed for each row calls its function: `CURRENT_TIMESTAMP(3)` is `now` with a
+/// precision. Others are told by their text alone.
+fn expression_definition(function: &str) -> Option<Value> {
+    let (name, arguments) = function.split_once('(').unwrap_or((function, ""));
+    let precision = arguments.trim_end_matches(')').trim().parse::<i64>().ok();
+    if name.trim().eq_ignore_ascii_case("CURRENT_DATE") {
+        return Some(json!({ "exprName": "current_date" }));
+    }
+    if !name.trim().eq_ignore_ascii_case("CURRENT_TIMESTAMP") {
+        return None;
+    }
+    Some(match precision {
+        Some(precision) => json!({ "exprName": "now", "precision": precision }),
+        None => json!({ "exprName": "now" }),
+    })
 }
 
 fn column_type(data_type: &DataType) -> ColumnType {
@@ -214,7 +245,7 @@ fn key(values: &[PartitionValue], types: &[&DataType]) -> PartitionKeyValue {
     PartitionKeyValue { columns, is_default: false }
 }
 
-fn literal(value: &PartitionValue, data_type: &DataType) -> serde_json::Value {
+fn literal(value: &PartitionValue, data_type: &DataType) -> Value {
     match value {
         PartitionValue::MaxValue => json!({"clazz": "MaxLiteral"}),
         PartitionValue::Null => json!({"clazz": "NullLiteral"}),

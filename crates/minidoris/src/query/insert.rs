@@ -42,7 +42,7 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
             found => found?,
         }
     } else {
-        let found = select(cluster, session, parse_query(&head.source)?).await?;
+        let found = select(cluster, session, parse_query(&quote_brackets(&head.source))?).await?;
         if found.columns.len() != positions.len() {
             return Err(wrong_count());
         }

@@ -60,8 +60,8 @@ pub fn delete_head(sql: &str) -> SqlResult<DeleteHead> {
     Ok(DeleteHead { table, partitions, rest: cursor.rest_text() })
 }
 
-/// Turns array, map and struct literals of VALUES into string literals, which is how complex values are
-/// kept.
+/// Turns array, map and struct literals into string literals, which is how complex values are kept. Brackets
+/// behind a value name an element of it.
 pub fn quote_brackets(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
@@ -69,6 +69,10 @@ pub fn quote_brackets(source: &str) -> String {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
         let length = match from.as_bytes().first() {
+            Some(b'[') if ends_in_value(&out) => {
+                out.push('[');
+                1
+            }
             Some(b'[' | b'{') => {
                 let length = bracket_length(from);
                 let text = from[..length].replace('\\', "\\\\").replace('\'', "''");
@@ -87,6 +91,28 @@ pub fn quote_brackets(source: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// Words behind which an expression begins.
+const BEFORE_VALUES: [&str; 15] = [
+    "all", "and", "between", "by", "case", "distinct", "else", "having", "in", "not", "or", "select", "then",
+    "when", "where",
+];
+
+/// Whether the text ends in a column, a call or an element, and not where a value begins.
+fn ends_in_value(text: &str) -> bool {
+    let text = text.trim_end();
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    match text.chars().next_back() {
+        Some(')' | ']' | '`') => true,
+        Some(last) if is_part(last) => {
+            let start = text.rfind(|c| !is_part(c)).map_or(0, |at| at + 1);
+            // The byte behind a longer character is none of its own.
+            let word = text.get(start..).unwrap_or_default();
+            !BEFORE_VALUES.iter().any(|known| word.eq_ignore_ascii_case(known))
+        }
+        Some(_) | None => false,
+    }
 }
 
 /// Bytes of the quoted text at the front, quotes included.
@@ -301,5 +327,7 @@ mod tests {
         assert_eq!(quote_brackets("('[', \"{\", `[`)"), "('[', \"{\", `[`)");
         assert_eq!(quote_brackets("('it''s [x]')"), "('it''s [x]')");
         assert_eq!(quote_brackets("([1, 2"), "('[1, 2'");
+        assert_eq!(quote_brackets("select [1], a[1], `b` [2]"), "select '[1]', a[1], `b` [2]");
+        assert_eq!(quote_brackets("f(x)[1][2] = [3]"), "f(x)[1][2] = '[3]'");
     }
 }

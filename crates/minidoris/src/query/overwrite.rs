@@ -8,9 +8,10 @@ use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::data::Value;
 use crate::error::{SqlError, SqlResult};
+use crate::exec::partition_items::{NewItem, check_overlap};
 use crate::exec::replace::{self, ReplaceOptions};
 use crate::exec::{check_normal, partition};
-use crate::model::Partition;
+use crate::model::{OlapTable, Partition};
 use crate::session::{Answer, Session};
 use crate::state::FeState;
 
@@ -26,6 +27,10 @@ pub async fn overwrite(
         return Err(SqlError::general("insert overwrite is not supported in a transaction"));
     }
     let (names, temp_names) = make_twins(cluster, &target)?;
+    // Without partitions nothing is replaced, and no twin takes the rows.
+    if names.is_empty() {
+        return load_rows(cluster, session, target, rows, false, label).await;
+    }
     let choice = PartitionChoice { names: temp_names.clone(), temporary: true };
     let twins = LoadTarget::plan(cluster, &target.db, &target.table, choice);
     let loaded = match twins {
@@ -55,6 +60,7 @@ fn make_twins(cluster: &ClusterInner, target: &LoadTarget) -> SqlResult<(Vec<Str
     check_normal(table)?;
     let mut shell = table.without_partitions();
     let old: Vec<Partition> = choose(table, &target.choice)?.into_iter().cloned().collect();
+    check_no_twins(table, &old)?;
     let salt: u64 = rand::random();
     let ids = (db_id, target.table_id);
     let mut temp_names = Vec::new();
@@ -83,6 +89,17 @@ fn make_twins(cluster: &ClusterInner, target: &LoadTarget) -> SqlResult<(Vec<Str
         temp_names.push(temp_name);
     }
     Ok((old.into_iter().map(|partition| partition.name).collect(), temp_names))
+}
+
+/// Temporary partitions exclude each other, and a twin is one.
+fn check_no_twins(table: &OlapTable, old: &[Partition]) -> SqlResult<()> {
+    for partition in old {
+        let twin = NewItem { name: partition.name.clone(), item: partition.item.clone() };
+        for other in table.temp_partitions.values() {
+            check_overlap(&twin, &other.name, &other.item, &table.partition_scheme, table.columns())?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes the twins back after an error, which matters more than what goes wrong here: they are in the way of

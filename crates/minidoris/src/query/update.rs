@@ -8,6 +8,7 @@ use super::compile::{name_parts, parser, syntax_error, unsupported};
 use super::delete::typed_row;
 use super::hidden;
 use super::insert::{load_rows, split_name};
+use super::insert_head::quote_brackets;
 use super::run::{parse_query, select};
 use super::target::{LoadTarget, PartitionChoice};
 use crate::access::{Wanted, check};
@@ -17,7 +18,7 @@ use crate::model::KeysType;
 use crate::session::{Answer, Session};
 
 pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) -> SqlResult<Answer> {
-    let statement = parser(sql)?.parse_statement().map_err(|error| syntax_error(&error))?;
+    let statement = parser(&quote_brackets(sql))?.parse_statement().map_err(|error| syntax_error(&error))?;
     let Statement::Update { table, assignments, from: None, selection, .. } = statement else {
         return Err(unsupported("this form of UPDATE"));
     };

@@ -19,6 +19,7 @@ mod program;
 mod protocol;
 mod random_sql;
 mod raw;
+mod replay;
 mod replicas;
 mod replicate;
 mod repositories;

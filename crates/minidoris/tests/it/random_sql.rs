@@ -3,16 +3,17 @@
 //! A statement may fail, since the generator does not know what exists; the checks hold in any case. A
 //! failure names the seed, which repeats the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use doris_types::record::{BinlogType, Record};
 use minidoris::data::bucket::Bucketing;
-use minidoris::model::{OlapTable, Table};
+use minidoris::model::{MaterializedIndex, OlapTable, Partition, Table};
 use minidoris::{Cluster, ClusterOptions};
 
-use crate::harness::{LIMIT, bounded};
+use crate::harness::{bounded, pair};
+use crate::replay::{Replay, assert_same, idle};
 
-const STEPS: usize = 200;
+const STEPS: usize = 300;
 
 /// Splitmix64: the same on every machine.
 struct Random(u64);
@@ -31,12 +32,14 @@ impl Random {
     }
 }
 
-fn statement(random: &mut Random) -> String {
+/// Every twelfth step makes a table, so that there are some to change.
+fn statement(random: &mut Random, step: usize) -> String {
     let t = random.pick(&["t0", "t1", "t2", "`t-3`"]);
     let n = random.below(60);
     let row = |random: &mut Random| format!("({}, {}, 's{}')", random.below(40), n, random.below(9));
-    match random.below(24) {
-        0 | 1 => {
+    let kind = if step.is_multiple_of(12) { 0 } else { random.below(43) };
+    match kind {
+        0 | 1 | 35 | 36 => {
             let key = random.pick(&["DUPLICATE", "UNIQUE"]);
             let partitions = random.pick(&[
                 "",
@@ -72,7 +75,42 @@ fn statement(random: &mut Random) -> String {
         }
         21 => format!("INSERT OVERWRITE TABLE {t} VALUES {}", row(random)),
         22 => random.pick(&["DROP TABLE t0", "DROP TABLE t1 FORCE", "RECOVER TABLE t0"]).to_owned(),
-        _ => format!("ALTER TABLE {t} MODIFY COMMENT 'it\\'s \"{n}\"'"),
+        23 => format!("ALTER TABLE {t} ADD TEMPORARY PARTITION tp VALUES [('-2147483648'), ('10'))"),
+        24 | 25 => format!(
+            "INSERT INTO {t} TEMPORARY PARTITION (tp) (k, v, s) VALUES ({}, {n}, 't')",
+            random.below(10)
+        ),
+        26 => format!("ALTER TABLE {t} REPLACE PARTITION (p1) WITH TEMPORARY PARTITION (tp)"),
+        27 => format!("ALTER TABLE {t} DROP TEMPORARY PARTITION tp"),
+        28 => format!("ALTER TABLE {t} RENAME {}", random.pick(&["t0", "t1", "t2"])),
+        29 => random
+            .pick(&[
+                "CREATE VIEW w AS SELECT * FROM t0",
+                "CREATE OR REPLACE VIEW w (a) AS SELECT count(*) FROM t1",
+                "ALTER VIEW w AS SELECT k, v + 1 FROM t0",
+                "DROP VIEW w",
+            ])
+            .to_owned(),
+        30 => format!("ALTER TABLE {t} ADD INDEX i{} (s) USING INVERTED", random.below(2)),
+        31 => format!("ALTER TABLE {t} DROP INDEX i{}", random.below(2)),
+        32 => format!(
+            "BEGIN; INSERT INTO {t} (k, v, s) VALUES {}; INSERT INTO t0 (k, v, s) VALUES {}; COMMIT",
+            row(random),
+            row(random)
+        ),
+        33 => format!("ALTER TABLE {t} RENAME COLUMN c{} c{}", random.below(3), random.below(3)),
+        34 => format!("RECOVER PARTITION p1 FROM {t}"),
+        37 => format!("ALTER TABLE {t} RENAME PARTITION p{} p{}", random.below(3), random.below(3)),
+        38 => format!("ALTER TABLE {t} RENAME ROLLUP r{} r{}", random.below(2), random.below(2)),
+        39 => {
+            format!("ALTER TABLE {t} MODIFY COLUMN v COMMENT 'a \\\\ {n}', MODIFY COLUMN s COMMENT \"it's\"")
+        }
+        40 => format!(
+            "ALTER TABLE {t} SET (\"compaction_policy\" = \"time_series\", \"group_commit_interval_ms\" = \"{n}1\")"
+        ),
+        41 => format!("ALTER TABLE {t} MODIFY DISTRIBUTION DISTRIBUTED BY HASH(k) BUCKETS {}", 1 + n % 5),
+        42 => format!("ALTER TABLE {t} DROP PARTITION IF EXISTS p{n}, DROP PARTITION p2 FORCE"),
+        _comment => format!("ALTER TABLE {t} MODIFY COMMENT 'it\\'s \"{n}\"'"),
     }
 }
 
@@ -82,32 +120,41 @@ fn tables(cluster: &Cluster) -> Vec<OlapTable> {
     db.tables.values().filter_map(Table::as_olap).cloned().collect()
 }
 
-/// Every row lies in the bucket of its key, on every replica.
+/// Every row lies in the bucket of its key, on every replica, in every index of formal and temporary partitions.
 fn check_rows(cluster: &Cluster, seed: u64) {
     for table in tables(cluster) {
-        for partition in table.partitions.values() {
-            let tablets = &partition.indexes[&table.base_index_id].tablets;
-            for (bucket, tablet) in tablets.iter().enumerate() {
-                let mut copies = Vec::new();
-                for replica in &tablet.replicas {
-                    assert_eq!(replica.version, partition.visible_version, "seed {seed}: {}", table.name);
-                    let backend = cluster.inner().backend(replica.backend_id).unwrap();
-                    let schema = backend.tablet(tablet.id).unwrap().schema();
-                    let mut bucketing = Bucketing::new(&partition.distribution, &schema, 0);
-                    let rows = backend.read(tablet.id, partition.visible_version).unwrap();
-                    for row in &rows {
-                        assert_eq!(
-                            bucketing.bucket(&row.values),
-                            bucket,
-                            "seed {seed}: {} {row:?}",
-                            table.name
-                        );
-                    }
-                    copies.push(rows);
-                }
-                assert!(copies.windows(2).all(|pair| pair[0] == pair[1]), "seed {seed}: {}", table.name);
+        for partition in table.partitions.values().chain(table.temp_partitions.values()) {
+            let indexes: BTreeSet<i64> = partition.indexes.keys().copied().collect();
+            let known: BTreeSet<i64> = table.indexes.keys().copied().collect();
+            assert_eq!(indexes, known, "seed {seed}: {} {}", table.name, partition.name);
+            for index in partition.indexes.values() {
+                check_index(cluster, seed, &table, partition, index);
             }
         }
+    }
+}
+
+fn check_index(
+    cluster: &Cluster,
+    seed: u64,
+    table: &OlapTable,
+    partition: &Partition,
+    index: &MaterializedIndex,
+) {
+    for (bucket, tablet) in index.tablets.iter().enumerate() {
+        let mut copies = Vec::new();
+        for replica in &tablet.replicas {
+            assert_eq!(replica.version, partition.visible_version, "seed {seed}: {}", table.name);
+            let backend = cluster.inner().backend(replica.backend_id).unwrap();
+            let schema = backend.tablet(tablet.id).unwrap().schema();
+            let mut bucketing = Bucketing::new(&partition.distribution, &schema, 0);
+            let rows = backend.read(tablet.id, partition.visible_version).unwrap();
+            for row in &rows {
+                assert_eq!(bucketing.bucket(&row.values), bucket, "seed {seed}: {} {row:?}", table.name);
+            }
+            copies.push(rows);
+        }
+        assert!(copies.windows(2).all(|pair| pair[0] == pair[1]), "seed {seed}: {}", table.name);
     }
 }
 
@@ -130,7 +177,8 @@ fn check_binlogs(cluster: &Cluster, seed: u64) {
             }
         }
     }
-    for partition in tables(cluster).iter().flat_map(|table| table.partitions.values()) {
+    let all = tables(cluster);
+    for partition in all.iter().flat_map(|t| t.partitions.values().chain(t.temp_partitions.values())) {
         let told = versions.get(&partition.id).copied().unwrap_or(1);
         assert_eq!(partition.visible_version, told, "seed {seed}: {}", partition.name);
     }
@@ -152,25 +200,28 @@ async fn check_texts(cluster: &Cluster, seed: u64) {
     }
 }
 
-async fn run(seed: u64) {
-    let options = ClusterOptions { backends: 3, ..ClusterOptions::replicating("random") };
-    let cluster = bounded(Cluster::start(options)).await.unwrap();
-    for db in ["d", "again"] {
+async fn create_databases(cluster: &Cluster, names: &[&str]) {
+    for db in names {
         let create = format!("CREATE DATABASE {db} PROPERTIES (\"binlog.enable\" = \"true\")");
         bounded(cluster.sql(&create)).await.unwrap();
     }
+}
+
+async fn run(seed: u64) {
+    let options = ClusterOptions { backends: 3, ..ClusterOptions::replicating("random") };
+    let cluster = bounded(Cluster::start(options)).await.unwrap();
+    create_databases(&cluster, &["d", "again"]).await;
     let mut random = Random(seed);
     let mut done = 0;
-    for _ in 0..STEPS {
-        let sql = statement(&mut random);
+    for step in 0..STEPS {
+        let sql = statement(&mut random, step);
         done += usize::from(bounded(cluster.sql_in("d", &sql)).await.is_ok());
         // Sometimes a job runs beside the next statements, mostly it ends first.
         if random.below(4) > 0 {
-            let idle = |inner: &minidoris::ClusterInner| inner.fe.lock().ddl.running_jobs.is_empty();
-            assert!(cluster.wait_until(LIMIT, idle).await, "seed {seed}: a job does not end");
+            idle(&cluster).await;
         }
     }
-    assert!(cluster.wait_until(LIMIT, |inner| inner.fe.lock().ddl.running_jobs.is_empty()).await);
+    idle(&cluster).await;
     assert!(done > STEPS / 4, "seed {seed}: only {done} statements succeeded");
     check_rows(&cluster, seed);
     check_binlogs(&cluster, seed);
@@ -178,9 +229,40 @@ async fn run(seed: u64) {
     cluster.stop().await;
 }
 
+/// The seeds from 1 on, or as many as `MINIDORIS_SEEDS` says.
+fn seeds(usual: u64) -> std::ops::RangeInclusive<u64> {
+    1..=std::env::var("MINIDORIS_SEEDS").map_or(usual, |number| number.parse().unwrap())
+}
+
 #[tokio::test]
 async fn random_statements_leave_a_consistent_cluster() {
-    for seed in 1..=6 {
+    for seed in seeds(6) {
         run(seed).await;
+    }
+}
+
+/// What any statement leaves in the binlog makes the same of a second cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_binlog_of_random_statements_is_replayable() {
+    for seed in seeds(4) {
+        let (up, down) = pair().await;
+        create_databases(&up, &["d"]).await;
+        create_databases(&down, &["d"]).await;
+        let mut replay = Replay::new(&up, &down);
+        let mut random = Random(seed);
+        let mut history = Vec::new();
+        for step in 0..STEPS {
+            let sql = statement(&mut random, step);
+            if bounded(up.sql_in("d", &sql)).await.is_ok() {
+                history.push(sql);
+            }
+            idle(&up).await;
+            replay.catch_up(&history).await;
+        }
+        assert!(history.len() > STEPS / 4, "seed {seed}: only {} statements succeeded", history.len());
+        assert_same(&up, &down, seed).await;
+        check_rows(&down, seed);
+        up.stop().await;
+        down.stop().await;
     }
 }

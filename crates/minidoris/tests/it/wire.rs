@@ -125,11 +125,15 @@ impl Wire {
     }
 
     pub async fn begin(&self, db: &str, table_id: i64, label: &str) -> TBeginTxnResult {
+        self.begin_tables(db, vec![table_id], label).await
+    }
+
+    pub async fn begin_tables(&self, db: &str, table_ids: Vec<i64>, label: &str) -> TBeginTxnResult {
         let request = TBeginTxnRequest {
             user: user(),
             passwd: passwd(),
             db: text(db),
-            table_ids: Some(vec![table_id]),
+            table_ids: Some(table_ids),
             label: text(label),
             ..Default::default()
         };
