@@ -35,6 +35,7 @@ mod old_frontend;
 mod ordering;
 mod overwrite;
 mod partitions;
+mod properties;
 mod publish;
 mod recover;
 mod rollups;

@@ -45,7 +45,9 @@ mod views;
 
 pub use every::EVERY;
 pub use run::{Shape, in_database_job_of, in_table_jobs_at, last_seq, run, settle, slow_pair};
-pub use same::{assert_same_database, assert_same_databases, assert_same_table, ends_equal};
+pub use same::{
+    assert_same_database, assert_same_databases, assert_same_partitions, assert_same_table, ends_equal,
+};
 
 /// One test per family of cases, and the list of the types of binlog that they are about.
 macro_rules! families {

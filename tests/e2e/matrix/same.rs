@@ -77,6 +77,17 @@ async fn assert_same_tables(
     }
 }
 
+/// Fails the test unless both have the same partitions.
+pub async fn assert_same_partitions(source: Place<'_>, table: &str, place: Place<'_>, target: &str) {
+    for what in ALL_PARTITIONS {
+        assert_eq!(
+            partition_facts(source, table, what).await,
+            partition_facts(place, target, what).await,
+            "{what} of {table} (upstream left, downstream right)"
+        );
+    }
+}
+
 /// Columns of the base table and of all rollups; the base index carries the table's name.
 async fn index_facts(place: Place<'_>, table: &str) -> Vec<Vec<String>> {
     let mut facts = rows(place, &format!("DESC `{table}` ALL")).await;
