@@ -20,6 +20,7 @@
 //! | `tables` | tables as a whole: made, dropped, renamed, replaced, emptied, described |
 //! | `views` | views |
 //! | `every` | one case per type: to other names, between other releases (`releases`), under faults (`disturbed`) |
+//! | `apart`, `readable`, `untouched` | what becomes of a table, and what is seen of it, while it is copied |
 //! | `random` | statements of all kinds, drawn at random |
 
 mod apart;
@@ -41,6 +42,7 @@ mod run;
 mod same;
 mod served;
 mod tables;
+mod untouched;
 mod views;
 
 pub use every::EVERY;
