@@ -7,7 +7,7 @@ use doris_types::record::BinlogType;
 use super::{cancelled, columns, indexes, kinds, partitions, rows, tables, views};
 
 /// Types that no statement writes, with the file whose tests have them.
-const ELSEWHERE: [(BinlogType, &str); 1] = [(BinlogType::DUMMY, "gap")];
+const ELSEWHERE: [(BinlogType, &str); 1] = [(BinlogType::DUMMY, "expired")];
 
 /// Types that no list of a table ever holds, so a table job does not meet them.
 pub(super) const NOT_IN_TABLE_LISTS: [BinlogType; 4] = [

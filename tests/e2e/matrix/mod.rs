@@ -19,9 +19,10 @@
 //! | `kinds` | tables of all kinds and properties, made by a statement and brought by a snapshot |
 //! | `tables` | tables as a whole: made, dropped, renamed, replaced, emptied, described |
 //! | `views` | views |
+//! | `expired` | what no statement writes: a gap |
 //! | `every` | one case per type: to other names, between other releases (`releases`), under faults (`disturbed`) |
 //! | `apart`, `readable`, `untouched` | what becomes of a table, and what is seen of it, while it is copied |
-//! | `random` | statements of all kinds, drawn at random |
+//! | `random` | statements of all kinds, drawn at random by a `user` |
 
 mod apart;
 mod cancelled;
@@ -30,6 +31,7 @@ mod coverage;
 mod disturbed;
 mod doubtful;
 mod every;
+mod expired;
 mod index_files;
 mod indexes;
 mod kinds;
@@ -43,6 +45,7 @@ mod same;
 mod served;
 mod tables;
 mod untouched;
+mod user;
 mod views;
 
 pub use every::EVERY;

@@ -8,189 +8,84 @@
 //! The statements are drawn with little regard to the tables, so the source refuses some of them: a partition
 //! is not there, a schema change is under way. Then others are drawn.
 
+use minidoris::Cluster;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
 
 use super::disturbed::{disturb, seeds};
 use super::run::{assert_one_full_backup, slow_pair};
+use super::user::{FOLLOWED, TABLES, User, VIEWS};
 use super::{same, settle};
-use crate::harness::{DB, Pair, Syncer, Target};
+use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
 
 const JOB: &str = "random";
 const SEEDS: u64 = 3;
+const SEEDS_OF_TABLE_JOBS: u64 = 2;
 const ROUNDS: usize = 5;
 const STATEMENTS_PER_ROUND: usize = 12;
 /// So often a statement is drawn until the source takes one.
 const DRAWS: usize = 20;
 
-const TABLES: [&str; 4] = ["t1", "t2", "t3", "t4"];
-const VIEWS: [&str; 2] = ["v1", "v2"];
-
-/// A user who writes statements.
-struct User {
-    random: StdRng,
-    /// Makes every row another one.
-    rows: u32,
+/// Who follows the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jobs {
+    /// One database job.
+    Database,
+    /// A table job for each of [`FOLLOWED`], whatever table has that name.
+    Tables,
 }
 
-impl User {
-    fn one_of(&mut self, percent: u32) -> bool {
-        self.random.random_ratio(percent, 100)
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of.choose(&mut self.random).expect("there is something to pick from")
-    }
-
-    fn number(&mut self, below: u32) -> u32 {
-        self.random.random_range(0..below)
-    }
-
-    fn create(&mut self, table: &str) -> String {
-        let (keys, columns, more) = match self.number(4) {
-            0 => ("AGGREGATE KEY(k)", "v VARCHAR(20) REPLACE, n BIGINT SUM", ""),
-            1 => ("UNIQUE KEY(k)", "v VARCHAR(20), n BIGINT", ""),
-            2 => (
-                "UNIQUE KEY(k)",
-                "v VARCHAR(20), n BIGINT",
-                ", \"enable_unique_key_merge_on_write\" = \"false\"",
-            ),
-            _ => ("DUPLICATE KEY(k)", "v VARCHAR(20), n BIGINT", ""),
-        };
-        let partitions = if self.one_of(25) {
-            ""
-        } else {
-            "PARTITION BY RANGE(k) (PARTITION p1 VALUES [(\"100\"), (\"200\")), \
-             PARTITION p2 VALUES [(\"200\"), (\"300\")))"
-        };
-        let buckets = self.number(3) + 1;
-        format!(
-            "CREATE TABLE {table} (k INT NOT NULL, {columns}) {keys} {partitions} DISTRIBUTED BY HASH(k) \
-             BUCKETS {buckets} PROPERTIES (\"binlog.enable\" = \"true\"{more})"
-        )
-    }
-
-    /// One to three rows; of some partition, or of a partition of the four.
-    fn rows(&mut self, of: Option<u32>) -> String {
-        let count = self.number(3) + 1;
-        let rows: Vec<String> = (0..count)
-            .map(|_| {
-                self.rows += 1;
-                let partition = of.unwrap_or_else(|| self.number(2) + 1);
-                let key = partition * 100 + self.number(20);
-                format!("({key}, 'row {}', {})", self.rows, self.rows)
-            })
-            .collect();
-        rows.join(", ")
-    }
-
-    fn insert(&mut self, table: &str) -> String {
-        let rows = self.rows(None);
-        format!("INSERT INTO {table} (k, v, n) VALUES {rows}")
-    }
-
-    fn statement(&mut self) -> String {
-        let table = self.pick(&TABLES);
-        match self.number(100) {
-            0..15 => self.insert(table),
-            15..25 => self.of_rows(table),
-            25..50 => self.of_partition(table),
-            50..70 => self.of_schema(table),
-            70..90 => self.of_table(table),
-            _ => self.of_view(table),
-        }
-    }
-
-    fn of_rows(&mut self, table: &str) -> String {
-        let key = (self.number(2) + 1) * 100 + self.number(20);
-        match self.number(5) {
-            0 => format!("DELETE FROM {table} WHERE k = {key}"),
-            1 => format!("DELETE FROM {table} PARTITION p1 WHERE k > 110"),
-            2 => format!("UPDATE {table} SET v = 'updated' WHERE k > {key}"),
-            3 => {
-                let other = self.pick(&TABLES);
-                let (first, second, third) = (self.insert(table), self.insert(other), self.insert(table));
-                format!("BEGIN; {first}; {second}; {third}; COMMIT")
-            }
-            _ => {
-                let other = self.pick(&TABLES);
-                format!("INSERT INTO {table} (k, v, n) SELECT k, v, n FROM {other} WHERE k < 150")
+impl Jobs {
+    async fn create(self, pair: &Pair, syncer: &Syncer) {
+        match self {
+            Self::Database => syncer.create(&pair.database_job(JOB)).await,
+            Self::Tables => {
+                for table in FOLLOWED {
+                    syncer.create(&pair.table_job(table, table, &target_of(table))).await;
+                }
             }
         }
     }
 
-    fn of_partition(&mut self, table: &str) -> String {
-        let n = self.number(4) + 1;
-        let range = format!("[(\"{}\"), (\"{}\"))", n * 100, (n + 1) * 100);
-        let force = if self.one_of(30) { " FORCE" } else { "" };
-        match self.number(11) {
-            0 | 1 => format!("ALTER TABLE {table} ADD PARTITION p{n} VALUES {range}"),
-            2 => format!("ALTER TABLE {table} DROP PARTITION p{n}{force}"),
-            3 => format!("RECOVER PARTITION p{n} FROM {table}"),
-            4 => format!("ALTER TABLE {table} RENAME PARTITION p{n} q{n}"),
-            5 => format!("TRUNCATE TABLE {table} PARTITION (p{n})"),
-            6 => format!("ALTER TABLE {table} ADD TEMPORARY PARTITION tp{n} VALUES {range}"),
-            7 => {
-                let rows = self.rows(Some(n));
-                format!("INSERT INTO {table} TEMPORARY PARTITION (tp{n}) (k, v, n) VALUES {rows}")
-            }
-            8 => format!("ALTER TABLE {table} REPLACE PARTITION (p{n}) WITH TEMPORARY PARTITION (tp{n})"),
-            9 => {
-                let rows = self.rows(Some(n));
-                format!("INSERT OVERWRITE TABLE {table} PARTITION (p{n}) (k, v, n) VALUES {rows}")
-            }
-            _ => format!("ALTER TABLE {table} MODIFY DISTRIBUTION DISTRIBUTED BY HASH(k) BUCKETS {n}"),
+    async fn in_sync(self, syncer: &Syncer) {
+        let jobs = if self == Self::Database { &[JOB][..] } else { &FOLLOWED[..] };
+        for job in jobs {
+            syncer.wait_for(job, Target::InSync).await;
         }
     }
 
-    fn of_schema(&mut self, table: &str) -> String {
-        let column = self.pick(&["c1", "c2"]);
-        match self.number(14) {
-            0 => format!("ALTER TABLE {table} ADD COLUMN {column} INT DEFAULT \"1\""),
-            1 => format!("ALTER TABLE {table} ADD COLUMN {column} INT SUM DEFAULT \"0\""),
-            2 => format!("ALTER TABLE {table} DROP COLUMN {column}"),
-            3 => format!("ALTER TABLE {table} RENAME COLUMN c1 c2"),
-            4 => format!("ALTER TABLE {table} MODIFY COLUMN {column} BIGINT DEFAULT \"1\""),
-            5 => format!("ALTER TABLE {table} ADD COLUMN k2 INT KEY DEFAULT \"0\" AFTER k"),
-            6 => format!("ALTER TABLE {table} ADD ROLLUP r1 (k, n)"),
-            7 => format!("ALTER TABLE {table} DROP ROLLUP r1"),
-            8 => format!("ALTER TABLE {table} RENAME ROLLUP r1 r2"),
-            9 => format!("ALTER TABLE {table} ADD INDEX i1 (v) USING INVERTED"),
-            10 => format!("ALTER TABLE {table} DROP INDEX i1"),
-            11 => format!("BUILD INDEX i1 ON {table}"),
-            12 => format!("ALTER TABLE {table} MODIFY COLUMN n COMMENT 'it''s {}'", self.number(9)),
-            _ => format!("CREATE MATERIALIZED VIEW mv1 AS SELECT v, sum(n) FROM {table} GROUP BY v"),
-        }
-    }
-
-    fn of_table(&mut self, table: &str) -> String {
-        let other = self.pick(&TABLES);
-        let force = if self.one_of(30) { " FORCE" } else { "" };
-        match self.number(12) {
-            0..4 => self.create(table),
-            4 => format!("DROP TABLE {table}{force}"),
-            5 => format!("RECOVER TABLE {table}"),
-            6 => format!("ALTER TABLE {table} RENAME {other}"),
-            7 => format!("ALTER TABLE {table} REPLACE WITH TABLE {other} PROPERTIES (\"swap\" = \"true\")"),
-            8 => format!("ALTER TABLE {table} REPLACE WITH TABLE {other} PROPERTIES (\"swap\" = \"false\")"),
-            9 => format!("TRUNCATE TABLE {table}"),
-            10 => format!("ALTER TABLE {table} MODIFY COMMENT 'it is {}'", self.number(9)),
-            _ => {
-                let rows = self.rows(None);
-                format!("INSERT OVERWRITE TABLE {table} (k, v, n) VALUES {rows}")
+    /// Waits until the target is the source.
+    async fn end_equal(self, pair: &Pair, syncer: &Syncer) {
+        self.in_sync(syncer).await;
+        match self {
+            Self::Database => same::assert_same_but_temporary(pair).await,
+            Self::Tables => {
+                for table in FOLLOWED {
+                    let target = target_of(table);
+                    // A job looks now and then only whether another table has the name.
+                    wait_until(&format!("{target} has the rows of {table}"), BOUND, || async {
+                        let (up, down) = (rows(&pair.up, table).await?, rows(&pair.down, &target).await?);
+                        if up == down { Ok(()) } else { Err(format!("{up:?} upstream, {down:?} downstream")) }
+                    })
+                    .await;
+                    self.in_sync(syncer).await;
+                    same::assert_same_table_but_temporary(pair, table, &target).await;
+                }
             }
         }
     }
+}
 
-    fn of_view(&mut self, table: &str) -> String {
-        let view = self.pick(&VIEWS);
-        match self.number(4) {
-            0 | 1 => format!("CREATE VIEW {view} AS SELECT k, n FROM {table} WHERE n > {}", self.number(9)),
-            2 => format!("ALTER VIEW {view} AS SELECT v, count(*) AS many FROM {table} GROUP BY v"),
-            _ => format!("DROP VIEW {view}"),
-        }
-    }
+/// All rows of a table, in the order of their texts.
+async fn rows(cluster: &Cluster, table: &str) -> Result<Vec<Vec<Option<String>>>, String> {
+    let result = cluster.sql_in(DB, &format!("SELECT * FROM {table}")).await;
+    let mut rows = result.map_err(|error| error.to_string())?.rows;
+    rows.sort_unstable();
+    Ok(rows)
+}
+
+fn target_of(table: &str) -> String {
+    format!("{table}_target")
 }
 
 /// Drops the views that no query can read any more, as they cannot be compared.
@@ -218,9 +113,9 @@ async fn write(user: &mut User, pair: &Pair, tells: bool) -> usize {
     panic!("the source took none of {DRAWS} statements");
 }
 
-async fn follows(seed: u64) {
+async fn follows(seed: u64, jobs: Jobs) {
     let tells = std::env::var_os("CCR_RANDOM_SEED").is_some();
-    let mut user = User { random: StdRng::seed_from_u64(seed), rows: 0 };
+    let mut user = User { random: StdRng::seed_from_u64(seed), jobs, rows: 0 };
     let pair = slow_pair(|options| options.frontends = 2).await;
     // Temporary partitions may stay; copies would wait for them otherwise.
     pair.sql("ADMIN SET ALL FRONTENDS CONFIG (\"ignore_backup_tmp_partitions\" = \"true\")").await;
@@ -231,9 +126,9 @@ async fn follows(seed: u64) {
     }
     let mut syncer = Syncer::start().await;
     syncer.allow("keeps failing, retrying");
-    syncer.create(&pair.database_job(JOB)).await;
+    jobs.create(&pair, &syncer).await;
     if user.one_of(50) {
-        syncer.wait_for(JOB, Target::InSync).await;
+        jobs.in_sync(&syncer).await;
     }
 
     let mut refused = 0;
@@ -251,17 +146,23 @@ async fn follows(seed: u64) {
             settle(&pair).await;
             drop_broken_views(&pair).await;
             eprintln!("seed {seed}: a pause in round {round}, {refused} statements were refused");
-            syncer.wait_for(JOB, Target::InSync).await;
-            same::assert_same_but_temporary(&pair).await;
+            jobs.end_equal(&pair, &syncer).await;
         }
     }
-    assert_one_full_backup(&syncer, 1);
+    assert_one_full_backup(&syncer, if jobs == Jobs::Database { 1 } else { FOLLOWED.len() });
     syncer.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_users_do_the_target_becomes_the_source() {
     for seed in seeds("RANDOM", SEEDS) {
-        follows(seed).await;
+        follows(seed, Jobs::Database).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_users_do_the_targets_of_table_jobs_become_their_sources() {
+    for seed in seeds("RANDOM", SEEDS_OF_TABLE_JOBS) {
+        follows(seed, Jobs::Tables).await;
     }
 }

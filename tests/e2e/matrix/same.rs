@@ -31,6 +31,11 @@ pub async fn assert_same_but_temporary(pair: &Pair) {
     assert_same(pair.source(), pair.target(), &["PARTITIONS"]).await;
 }
 
+/// The same of one table in a table job.
+pub async fn assert_same_table_but_temporary(pair: &Pair, table: &str, target: &str) {
+    assert_same_tables(pair.source(), table, pair.target(), target, &["PARTITIONS"]).await;
+}
+
 async fn assert_same(source: Place<'_>, target: Place<'_>, partitions: &[&str]) {
     let tables = rows(source, "SHOW FULL TABLES").await;
     let names = |rows: &[Vec<String>]| rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>();
