@@ -47,6 +47,9 @@ pub trait Cluster: Send + Sync {
     /// The value of a frontend setting (ADMIN SHOW FRONTEND CONFIG); `None` when unknown.
     async fn frontend_config(&self, key: &str) -> Result<Option<String>>;
 
+    /// The same of one frontend: the files of the others may say otherwise.
+    async fn frontend_config_of(&self, frontend: &Frontend, key: &str) -> Result<Option<String>>;
+
     /// The value of a backend setting over HTTP; `None` when unknown.
     async fn backend_config(&self, backend: &Backend, key: &str) -> Result<Option<String>>;
 }

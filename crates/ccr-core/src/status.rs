@@ -40,6 +40,14 @@ pub struct PublishStatus {
     pub oldest: Unpublished,
 }
 
+impl PublishStatus {
+    /// Of transactions of which none is known to be visible; `None` when there are none.
+    pub fn of(txns: &[Unpublished]) -> Option<Self> {
+        let oldest = txns.iter().min_by_key(|txn| txn.since_ms)?;
+        Some(Self { transactions: txns.len(), oldest: *oldest })
+    }
+}
+
 /// A table that has left the stream.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TableStatus {

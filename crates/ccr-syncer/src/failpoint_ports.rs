@@ -132,6 +132,10 @@ impl<C: Cluster + ?Sized> Cluster for Side<C> {
         self.inner.frontend_config(key).await
     }
 
+    async fn frontend_config_of(&self, frontend: &Frontend, key: &str) -> Result<Option<String>> {
+        self.inner.frontend_config_of(frontend, key).await
+    }
+
     async fn backend_config(&self, backend: &Backend, key: &str) -> Result<Option<String>> {
         self.inner.backend_config(backend, key).await
     }

@@ -173,6 +173,10 @@ impl Cluster for Port {
         self.sql("", self.cluster.frontend_config(key)).await
     }
 
+    async fn frontend_config_of(&self, frontend: &Frontend, key: &str) -> Result<Option<String>> {
+        self.sql("", self.cluster.frontend_config_of(frontend, key)).await
+    }
+
     async fn backend_config(&self, backend: &Backend, key: &str) -> Result<Option<String>> {
         self.backend("show_config", backend, self.cluster.backend_config(backend, key)).await
     }

@@ -101,6 +101,12 @@ impl DorisCluster {
         pool
     }
 
+    /// Of one frontend, with connections of its own that let it answer by itself instead of its master.
+    pub(crate) fn own_sql_pool(&self, host: &str, query_port: u16) -> SqlPool {
+        let options = Arc::clone(&self.clients.options);
+        SqlPool::new(host, query_port, &self.user, &self.password, options).answered_itself()
+    }
+
     pub(crate) fn user(&self) -> Option<String> {
         Some(self.user.clone())
     }

@@ -77,6 +77,13 @@ impl SqlPool {
         }
     }
 
+    /// Statements that a frontend would pass on to the master are answered by itself.
+    pub(crate) fn answered_itself(mut self) -> Self {
+        let opts = OptsBuilder::from_opts(self.opts).init(vec!["SET forward_to_master = false"]);
+        self.opts = opts.into();
+        self
+    }
+
     pub(crate) fn address(&self) -> &str {
         &self.address
     }

@@ -16,8 +16,11 @@ mod source;
 mod stream;
 mod track;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +78,7 @@ impl JobHandle {
         self.cancel.cancel();
         let task = self.task.lock().take();
         if let Some(task) = task {
-            // The task ends at its next await point; a panic in it has been reported by the runtime.
+            // The task ends at its next await point.
             let _ = task.await;
         }
     }
@@ -112,22 +115,37 @@ pub fn spawn(mut context: JobContext) -> JobHandle {
     JobHandle { status, cancel, task: Mutex::new(Some(task)) }
 }
 
-/// Drives the job for ever. Returns when this process no longer owns it.
+/// A run that lasted so long is no repetition of what had ended the one before.
+const LASTING_MS: i64 = 600_000;
+
+/// Drives the job for ever. Returns when this process no longer owns it. A panic ends a run as an error does: it is
+/// like a crash, after which the job goes on from what was persisted.
 async fn drive(shell: Arc<Shell>) {
     let mut tries = 0;
     loop {
-        let error = match run(Arc::clone(&shell)).await {
-            Ok(never) => match never {},
-            Err(error) => error,
+        let began_ms = shell.now_ms();
+        let error = match AssertUnwindSafe(run(Arc::clone(&shell))).catch_unwind().await {
+            Ok(Ok(never)) => match never {},
+            Ok(Err(error)) => error,
+            Err(panic) => panicked(&*panic),
         };
         if error.disposition == Disposition::Stop {
             tracing::warn!(%error, "the job is driven elsewhere, or gone");
             shell.set_step(format!("stopped: {error}"));
             return;
         }
-        tries += 1;
+        tries = if shell.now_ms() - began_ms < LASTING_MS { tries + 1 } else { 1 };
         shell.pause(&error, tries).await;
     }
+}
+
+/// What a panic says.
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    let error = Error::retry(Origin::Internal, "CCR0905", format!("the job's task panicked: {text}"));
+    tracing::error!(code = error.code, %error, "a bug of the syncer; the job starts over");
+    error
 }
 
 enum Never {}
@@ -135,6 +153,8 @@ enum Never {}
 /// Goes through the phases of the job until an error that its own retries do not mend.
 async fn run(shell: Arc<Shell>) -> Result<Never> {
     let mut job = Job::load(shell).await?;
+    // Of what ended the run before; it is met again if it is not over.
+    job.shell.update_status(|status| status.last_error = None);
     if let Some(blocked) = job.state.any_block().cloned() {
         let since = blocked.since_ms;
         // The block is not shown: it is lifted as soon as the store has it.

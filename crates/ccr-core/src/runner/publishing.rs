@@ -128,9 +128,7 @@ impl Publishing {
     }
 
     pub fn status(&self) -> Option<PublishStatus> {
-        let inner = self.0.lock();
-        let oldest = inner.pending.iter().map(|pending| pending.txn).min_by_key(|txn| txn.since_ms)?;
-        Some(PublishStatus { transactions: inner.pending.len(), oldest })
+        PublishStatus::of(&self.all())
     }
 
     /// Those that were asked for the longest ago.

@@ -119,6 +119,12 @@ impl Shell {
         self.ctx.clock.sleep(self.backoff(tries)).await;
     }
 
+    /// The same for one try that is not counted: the error is shown until the next one begins.
+    pub async fn pause_once(&self, error: &Error) {
+        self.pause(error, 1).await;
+        self.update_status(|status| status.last_error = None);
+    }
+
     /// Fails where a test has set a failpoint for a binlog of this type.
     pub fn at_binlog(&self, binlog_type: &str, moment: Moment) -> Result<()> {
         if !self.ctx.failpoints.at_binlog(binlog_type, moment) {

@@ -61,5 +61,6 @@ async fn nothing_is_handled_while_handling_fails() {
     assert_eq!(after, before);
     run.failpoints.remove("handle_binlog_failed").expect("it is one");
     run.caught_up().await;
+    assert!(run.status().last_error.is_none(), "it is over: {:?}", run.status());
     run.check();
 }

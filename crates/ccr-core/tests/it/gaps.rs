@@ -61,6 +61,33 @@ async fn only_what_lost_something_is_copied_and_nobody_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_that_changed_meanwhile_is_no_error_any_more_once_the_gap_is_crossed() {
+    let mut run = away(FullSyncGuard::Ask).await;
+    run.world.with(|world| {
+        world.database_property();
+        world.expire_binlogs();
+        world.plan.slow.insert("source.meta", [100, 100]);
+    });
+    run.start();
+    let is_told = |run: &Run| {
+        run.status()
+            .last_error
+            .is_some_and(|error| error.message.contains("list of the upstream tables changes"))
+    };
+    let mut tables = 0;
+    while !is_told(&run) {
+        tables += 1;
+        assert!(tables < 100, "it is never told: {:?}", run.status());
+        run.world.with(|world| world.create(&format!("busy{tables}"), &[1], 1));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    run.caught_up().await;
+    assert!(run.status().last_error.is_none(), "{:?}", run.status());
+    run.world.with(|world| assert_eq!(world.store.gaps_crossed, 1));
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_expiry_that_took_nothing_from_any_table_copies_nothing() {
     let mut run = away(FullSyncGuard::Ask).await;
     run.world.with(|world| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ccr_core::job::{JobRecord, JobState, Position};
 use ccr_core::runner::JobHandle;
-use ccr_core::status::{JobStatus, ProgressState, TableStatus};
+use ccr_core::status::{JobStatus, ProgressState, PublishStatus, TableStatus};
 use ccr_core::store::StoreError;
 use parking_lot::Mutex;
 
@@ -61,6 +61,7 @@ impl Running {
             position,
             source_table_id: state.only_table(record.spec.sync_type()),
             apart: TableStatus::of(state),
+            unpublished: PublishStatus::of(&state.unpublished),
             ..untouched.clone()
         };
         Self { handle, untouched, stored }

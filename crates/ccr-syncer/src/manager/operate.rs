@@ -10,7 +10,9 @@ use super::entry::{Activity, Entry, Slot};
 use super::{Manager, ManagerError, ManagerResult};
 
 impl Manager {
-    /// When this has answered, the job does nothing more. Pausing a paused job changes nothing.
+    /// When this has answered, the job does nothing more here, and what drives it in another process is refused at
+    /// its next write: a process that no longer owns the job has a task to stop that is not its own. Pausing a paused
+    /// job changes nothing else.
     pub async fn pause(self: &Arc<Self>, name: &str) -> ManagerResult<()> {
         let (manager, entry) = (Arc::clone(self), self.operable(name)?);
         self.detached(async move {
@@ -23,7 +25,8 @@ impl Manager {
             }
             stop(&activity).await;
             manager.parts.metrics.job_stopped(&entry.name);
-            entry.set(Slot::job(record, Activity::Paused));
+            entry.set(Slot::job(record.clone(), Activity::Paused));
+            manager.parts.store.acquire(&record.id, &manager.parts.owner).await?;
             Ok(())
         })
         .await

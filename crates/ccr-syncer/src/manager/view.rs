@@ -1,7 +1,7 @@
 //! What the manager tells about jobs. Nothing here waits for an operation on a job.
 
 use ccr_core::job::{JobRecord, JobState, Position};
-use ccr_core::status::{JobStatus, ProgressState, RetriedError, TableStatus};
+use ccr_core::status::{JobStatus, ProgressState, PublishStatus, RetriedError, TableStatus};
 use ccr_core::store::HistoryEntry;
 
 use super::entry::Activity;
@@ -112,6 +112,7 @@ fn stored_status(
         last_error,
         blocked: state.any_block().cloned(),
         apart: TableStatus::of(state),
+        unpublished: PublishStatus::of(&state.unpublished),
         ..JobStatus::starting(record)
     }
 }

@@ -107,6 +107,8 @@ async fn check_all(spec: &JobSpec, upstream: &dyn Upstream, downstream: &dyn Dow
             "on the target: ADMIN SET FRONTEND CONFIG (\"restore_reset_index_id\" = \"false\")",
         ));
     }
+    report.warnings.extend(source_nodes.warnings);
+    report.warnings.extend(target_nodes.warnings);
     report.warnings.extend(source.warnings);
     report.warnings.extend(target.warnings);
     report

@@ -352,3 +352,28 @@ async fn a_table_that_is_copied_again_or_blocked_is_lag() {
     let progress = node.call("job_progress", json!({ "name": "database" })).await;
     assert_eq!(progress["job_progress"]["apart"][0]["work"], "blocked");
 }
+
+/// Who pauses a job, waits for lag 0 and switches over must not read old rows.
+#[tokio::test]
+async fn what_is_not_visible_yet_is_lag_while_the_job_is_paused() {
+    let node = Node::start().await;
+    node.up.state.lock().lag = Some(BinlogLag::default());
+    node.call("create_ccr", database_job("j")).await;
+    node.call("pause", json!({ "name": "j" })).await;
+    let lag = async || node.call("get_lag", json!({ "name": "j" })).await["lag"].clone();
+    let state = |unpublished: &str| {
+        format!(
+            r#"{{"version":1,"snapshots_taken":1,"phase":{{"phase":"incremental","since_ms":1,
+            "statement_in_doubt":null}},"tables":{{"4":{{"source_name":"t","target_name":"t","target_id":5,
+            "synced_to":1}}}},"unpublished":[{unpublished}],"blocked":null,"last_full_sync":null}}"#
+        )
+    };
+    leave_state(&node, "j", &state("")).await;
+    assert_eq!(lag().await, 0);
+    let txns = r#"{"txn_id":8,"commit_seq":7,"since_ms":20},{"txn_id":6,"commit_seq":5,"since_ms":10}"#;
+    leave_state(&node, "j", &state(txns)).await;
+    assert_eq!(lag().await, 1);
+    let progress = node.call("job_progress", json!({ "name": "j" })).await["job_progress"].clone();
+    let expected = json!({ "transactions": 2, "oldest": { "txn_id": 6, "commit_seq": 5, "since_ms": 10 } });
+    assert_eq!(progress["unpublished"], expected);
+}

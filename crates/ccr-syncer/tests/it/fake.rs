@@ -35,7 +35,11 @@ pub struct State {
     pub listed: usize,
     /// By the name of the port's method.
     pub failures: BTreeMap<&'static str, Failure>,
+    /// Methods that panic, with this text.
+    pub panics: BTreeMap<&'static str, &'static str>,
     pub frontend: BTreeMap<String, String>,
+    /// Frontends that have other settings, by their host; those without any cannot be asked.
+    pub frontend_of: BTreeMap<String, BTreeMap<String, String>>,
     pub backends: Vec<Backend>,
     pub frontends: Vec<Frontend>,
     /// The temporary partitions of every table.
@@ -55,7 +59,7 @@ pub struct State {
     pub gate: Option<Arc<Semaphore>>,
 }
 
-/// A cluster with the binlog feature on and two backends.
+/// A cluster with the binlog feature on, two frontends and two backends.
 #[derive(Debug)]
 pub struct FakeCluster {
     pub state: Mutex<State>,
@@ -92,6 +96,11 @@ pub fn database(name: &str, binlog: bool) -> Database {
     Database { create: format!("CREATE DATABASE `{name}`{properties}"), ..Database::default() }
 }
 
+pub fn frontend(host: &str, is_master: bool) -> Frontend {
+    let version = "doris-2.1.7-rc03-443e87e203".to_owned();
+    Frontend { host: host.to_owned(), query_port: 9030, rpc_port: 9020, is_master, version }
+}
+
 impl FakeCluster {
     pub fn new() -> Arc<Self> {
         let on = BTreeMap::from([("enable_feature_binlog".to_owned(), "true".to_owned())]);
@@ -99,6 +108,7 @@ impl FakeCluster {
             |id: i64| Backend { id, host: format!("be{id}"), be_port: 9060, http_port: 8040, alive: true };
         let state = State {
             frontend: on.clone(),
+            frontends: vec![frontend("fe1", true), frontend("fe2", false)],
             backends: vec![backend(1), backend(2)],
             backend: BTreeMap::from([(1, on.clone()), (2, on)]),
             ..State::default()
@@ -133,6 +143,10 @@ impl FakeCluster {
     }
 
     fn check(&self, method: &'static str) -> Result<()> {
+        let text = self.state.lock().panics.get(method).copied();
+        if let Some(text) = text {
+            panic!("{text}");
+        }
         self.state.lock().failures.get(method).cloned().map_or(Ok(()), Err)
     }
 }
@@ -251,6 +265,20 @@ impl Cluster for FakeCluster {
     async fn frontend_config(&self, key: &str) -> Result<Option<String>> {
         self.check("frontend_config")?;
         Ok(self.state.lock().frontend.get(key).cloned())
+    }
+
+    async fn frontend_config_of(&self, frontend: &Frontend, key: &str) -> Result<Option<String>> {
+        let state = self.state.lock();
+        let settings = state.frontend_of.get(&frontend.host).unwrap_or(&state.frontend);
+        if settings.is_empty() {
+            let cause = Cause::Connect { detail: "refused".to_owned() };
+            return Err(Failure::new(
+                "ADMIN SHOW",
+                format!("{}:{}", frontend.host, frontend.query_port),
+                cause,
+            ));
+        }
+        Ok(settings.get(key).cloned())
     }
 
     async fn backend_config(&self, backend: &Backend, key: &str) -> Result<Option<String>> {

@@ -83,6 +83,12 @@ impl Node {
         Self { up, down, connector, store, metrics, manager, server, http, dir }
     }
 
+    /// Starts another node on the same store, with clusters of its own; this one goes on.
+    pub async fn join(&self) -> Self {
+        let store = open_store(self.dir.path()).await;
+        Self::start_on(tempfile::tempdir().unwrap(), store).await
+    }
+
     /// Ends the node and starts another on the same store, with faults set before.
     pub async fn restart(self, spoil: impl FnOnce(&FaultyStore)) -> Self {
         self.server.stop().await;

@@ -220,6 +220,41 @@ async fn a_job_that_cannot_be_started_says_so_and_is_started_later() {
     assert!(node.manager.is_running("j"));
 }
 
+/// A bug in the handling of one binlog must not leave a job that does nothing and says nothing.
+#[tokio::test]
+async fn a_task_that_panics_starts_over_and_says_so() {
+    let node = Node::start().await;
+    node.up.state.lock().panics.insert("start_backup", "three is not four");
+    node.call("create_ccr", database_job("j")).await;
+    let status = node
+        .wait_status("j", "starting over", |status| status["last_error"]["tries"].as_u64() > Some(1))
+        .await;
+    let message = status["last_error"]["message"].as_str().unwrap();
+    assert!(message.contains("CCR0905") && message.contains("three is not four"), "{status}");
+    assert_eq!(status["state"], "running");
+    node.up.state.lock().panics.clear();
+    node.wait_status("j", "going on", |status| {
+        status["last_error"].is_null() && status["step"].as_str().unwrap().contains("SNAPSHOTING")
+    })
+    .await;
+}
+
+/// Two processes over one store: the one that is asked need not be the one that drives the job.
+#[tokio::test]
+async fn a_pause_stops_the_job_wherever_it_runs() {
+    let node = Node::start().await;
+    node.call("create_ccr", database_job("j")).await;
+    let other = node.join().await;
+    other.wait_status("j", "driven by the other", |status| status["state"] == "running").await;
+    node.manager.pause("j").await.unwrap();
+    // What the other does next is to write that the backup has failed, and to begin another.
+    node.up.state.lock().backup_state = "CANCELLED".to_owned();
+    other.up.state.lock().backup_state = "CANCELLED".to_owned();
+    other.wait_status("j", "stopped", |status| status["state"] == "stopped").await;
+    assert!(!other.manager.is_running("j") && !node.manager.is_running("j"));
+    assert_eq!(node.store.job_by_name("j").await.unwrap().unwrap().desired, DesiredState::Paused);
+}
+
 #[tokio::test]
 async fn jobs_go_on_after_a_restart_unless_they_are_paused() {
     let node = Node::start().await;

@@ -7,7 +7,7 @@ use ccr_syncer::precheck::{Report, check};
 use doris_types::failure::Cause;
 use doris_types::meta::Frontend;
 
-use crate::fake::{FakeCluster, database, good_table, table};
+use crate::fake::{FakeCluster, database, frontend, good_table, table};
 use crate::harness::spec;
 
 /// Two clusters between which a job can be created, made unfit by `spoil`.
@@ -67,15 +67,19 @@ async fn each_missing_setting_is_named_with_its_fix() {
         (
             "",
             |up, _| {
-                drop(up.state.lock().frontend.insert("enable_feature_binlog".to_owned(), "false".to_owned()))
+                let off = ("enable_feature_binlog".to_owned(), "false".to_owned());
+                up.state.lock().frontend_of.insert("fe2".to_owned(), [off].into());
             },
-            "src: the frontends have enable_feature_binlog = false",
-            "fe.conf of every frontend of src",
+            "src frontend fe2:9030: enable_feature_binlog is not true",
+            "fe.conf of this frontend",
         ),
         (
             "",
-            |_, down| down.state.lock().frontend.clear(),
-            "dest: the frontends do not know enable_feature_binlog",
+            |_, down| {
+                let other = ("priority_networks".to_owned(), String::new());
+                down.state.lock().frontend_of.insert("fe1".to_owned(), [other].into());
+            },
+            "dest frontend fe1:9030: it does not know enable_feature_binlog",
             "Doris 2.1 or later",
         ),
         (
@@ -94,11 +98,11 @@ async fn each_missing_setting_is_named_with_its_fix() {
         (
             "",
             |up, _| {
-                let version = |text: &str| Frontend { version: text.to_owned(), ..Frontend::default() };
+                let version = |text: &str| Frontend { version: text.to_owned(), ..frontend("fe3", false) };
                 let versions = ["doris-2.1.7-rc03-443e87e203", "own build", "doris-2.0.15-rc06"].map(version);
                 up.state.lock().frontends.extend(versions);
             },
-            "src frontend :0: its version is doris-2.0.15-rc06",
+            "src frontend fe3:9030: its version is doris-2.0.15-rc06",
             "use Doris 2.1 or later",
         ),
         (
@@ -198,13 +202,32 @@ async fn all_problems_of_both_sides_are_reported_at_once() {
         up.state.lock().backend.insert(1, Default::default());
         up.state.lock().databases.get_mut("shop").unwrap().create = "CREATE DATABASE `shop`".to_owned();
         put(up, "orders", table(10, &[]));
-        down.state.lock().frontend.clear();
+        let off = ("enable_feature_binlog".to_owned(), "false".to_owned());
+        down.state.lock().frontend = [off].into();
     })
     .await;
     let checks: Vec<&str> = found.problems.iter().map(|problem| problem.check.as_str()).collect();
-    let expected =
-        ["src backend be1:8040", "dest", "src.database", "src table shop.orders", "src table shop.orders"];
+    let expected = [
+        "src backend be1:8040",
+        "dest frontend fe1:9030",
+        "dest frontend fe2:9030",
+        "src.database",
+        "src table shop.orders",
+        "src table shop.orders",
+    ];
     assert_eq!(checks, expected);
+}
+
+/// A follower may be down, or out of reach, for as long as it is not the master.
+#[tokio::test]
+async fn a_frontend_that_cannot_be_asked_forbids_nothing() {
+    let found = report(&spec("j", ""), |up, _| {
+        up.state.lock().frontend_of.insert("fe2".to_owned(), Default::default());
+    })
+    .await;
+    assert_eq!(found.problems, []);
+    let [warning] = &found.warnings[..] else { panic!("one warning is expected in {found:?}") };
+    assert!(warning.starts_with("src frontend fe2:9030 could not be asked"), "{warning}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use doris_client::ClientOptions;
+use doris_client::{ClientOptions, Clients, ClusterConfig};
 use doris_types::call::BackupTable;
 use doris_types::failure::Cause;
 
@@ -247,6 +247,35 @@ async fn catalogue_statements() {
     assert_eq!(cluster.tables("d").await.unwrap(), ["t", "u"]);
     assert_eq!(cluster.frontend_config("a_b").await.unwrap().as_deref(), Some("right"));
     assert_eq!(cluster.frontend_config("none").await.unwrap(), None);
+}
+
+/// The files of frontends can differ, and one passes such a question on to the master unless it is told not to.
+#[tokio::test]
+async fn each_frontend_tells_its_own_settings() {
+    let telling = async |value: &'static str| {
+        answering(move |sql| match sql {
+            "SET forward_to_master = false" => Sql::Done,
+            "ADMIN SHOW FRONTEND CONFIG LIKE \"a_b\"" => {
+                Sql::rows(&["Key", "Value"], &[&["axb", "wrong"], &["a_b", value]])
+            }
+            other => Sql::Error(1105, other.to_owned()),
+        })
+        .await
+    };
+    let (master, follower) = (telling("true").await, telling("false").await);
+    let cluster = cluster(&[&master]);
+    for (fe, is_master, expected) in [(&master, true, "true"), (&follower, false, "false")] {
+        let value = cluster.frontend_config_of(&listed(fe, is_master), "a_b").await.unwrap();
+        assert_eq!(value.as_deref(), Some(expected));
+        assert_eq!(fe.statements()[0], "SET forward_to_master = false");
+    }
+    let strange = doris_types::meta::Frontend { host: "10.9.9.9".into(), ..listed(&follower, false) };
+    let mapped = Clients::new(options()).cluster(ClusterConfig {
+        host_mapping: [("10.1.1.1".to_owned(), "127.0.0.1".to_owned())].into(),
+        ..config(&[&master])
+    });
+    let failure = mapped.frontend_config_of(&strange, "a_b").await.unwrap_err();
+    assert!(matches!(failure.cause, Cause::UnmappedHost { .. }), "{failure}");
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ async fn settled_listing(shell: &Arc<Shell>, state: &JobState) -> Result<Listed>
             }
         }
         let error = Error::retry(Origin::UpstreamFe, "CCR0303", "the list of the upstream tables changes");
-        shell.pause(&error, 1).await;
+        shell.pause_once(&error).await;
     }
 }
 

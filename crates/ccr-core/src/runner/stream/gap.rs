@@ -35,7 +35,7 @@ impl Stream<'_> {
             Sight::NoDatabase => {
                 self.shell.followed.doubt();
                 let error = Error::retry(Origin::UpstreamFe, "CCR0301", "the upstream database is not there");
-                self.shell.pause(&error, 1).await;
+                self.shell.pause_once(&error).await;
                 self.main.rewind();
             }
             Sight::Crossable(gap) if self.is_in_the_way(&gap) => self.held = Some(Held::Replan),

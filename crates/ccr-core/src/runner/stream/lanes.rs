@@ -262,7 +262,7 @@ impl Stream<'_> {
                 // It may be gone without a drop, and the other one has got its name since. A look will tell.
                 let message =
                     format!("table {source_id} is missing upstream, and table {by_id} has its name");
-                self.shell.pause(&Error::retry(Origin::UpstreamFe, "CCR0303", message), 1).await;
+                self.shell.pause_once(&Error::retry(Origin::UpstreamFe, "CCR0303", message)).await;
                 self.look.again();
                 self.start_lane(source_id, EarlierCommits::default());
             }

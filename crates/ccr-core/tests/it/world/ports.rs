@@ -112,6 +112,10 @@ impl Cluster for Source {
         Ok(None)
     }
 
+    async fn frontend_config_of(&self, _frontend: &Frontend, _key: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     async fn backend_config(&self, _backend: &Backend, _key: &str) -> Result<Option<String>> {
         Ok(None)
     }
@@ -244,6 +248,10 @@ impl Cluster for Target {
     }
 
     async fn frontend_config(&self, _key: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn frontend_config_of(&self, _frontend: &Frontend, _key: &str) -> Result<Option<String>> {
         Ok(None)
     }
 
