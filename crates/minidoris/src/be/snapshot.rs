@@ -103,7 +103,7 @@ impl Backend {
         }
     }
 
-    /// Fetches a snapshot over HTTP and replaces the local tablet's data with it.
+    /// Fetches a snapshot over HTTP and lays it beside the local tablet's data; see [`Tablet::take_fetched`].
     pub async fn download_snapshot(&self, task: DownloadTask) -> Result<(), BackendError> {
         self.tablet(task.local_tablet_id)?;
         let tail = format!("/{}/{}", task.remote_tablet_id, task.remote_schema_hash);
@@ -155,7 +155,7 @@ impl Backend {
         Ok(files)
     }
 
-    /// Replaces a tablet's data with the files that [`Self::read_snapshot`] gave, here or in another cluster.
+    /// Lays the files that [`Self::read_snapshot`] gave, here or in another cluster, beside a tablet's data.
     pub fn install_snapshot(&self, tablet_id: i64, files: &[(String, Bytes)]) -> Result<(), BackendError> {
         let tablet = self.tablet(tablet_id)?;
         let missing =
@@ -180,13 +180,13 @@ impl Backend {
                 .collect::<Result<_, _>>()?;
             rowsets.push(Rowset { meta, segments, index_files });
         }
-        self.replace_rowsets(&tablet, header.version, rowsets);
+        tablet.lay_aside(header.version, self.adopted(&tablet, rowsets));
         Ok(())
     }
 
-    /// Gives a tablet the rowsets of another one, under ids of this backend.
-    fn replace_rowsets(&self, tablet: &Tablet, version: i64, rowsets: Vec<Rowset>) {
-        let adopted = rowsets.into_iter().map(|rowset| {
+    /// The rowsets of another tablet as those of this one, under ids of this backend.
+    fn adopted(&self, tablet: &Tablet, rowsets: Vec<Rowset>) -> Vec<Arc<Rowset>> {
+        let adopt = |rowset: Rowset| {
             let meta = rowset.meta;
             let own = self.new_meta(tablet, meta.txn_id, tablet.partition_id);
             let meta = RowsetMeta {
@@ -197,8 +197,8 @@ impl Backend {
                 ..meta
             };
             Arc::new(Rowset { meta, ..rowset })
-        });
-        tablet.replace(version, adopted.collect());
+        };
+        rowsets.into_iter().map(adopt).collect()
     }
 }
 

@@ -40,6 +40,9 @@ struct TabletState {
     /// Versions whose binlog has lost its segment files.
     lost_segments: BTreeSet<i64>,
     merged: Option<(i64, MergedRows)>,
+    /// What a restore has fetched, a version with its rowsets, until it ends. Not saved: a restore that was
+    /// interrupted fetches again.
+    fetched: Option<(i64, Vec<Arc<Rowset>>)>,
     /// Counts replacements of the data, after which a version means other rows.
     generation: u64,
     /// Bytes that the tablet reports and does not have.
@@ -80,6 +83,7 @@ impl Tablet {
                 binlog_versions: HashMap::new(),
                 lost_segments: BTreeSet::new(),
                 merged: None,
+                fetched: None,
                 generation: 0,
                 claimed_size: 0,
                 is_shutdown: false,
@@ -185,7 +189,25 @@ impl Tablet {
         self.state.lock().rowsets.get(&version).is_some_and(|rowset| rowset.meta.txn_id == txn_id)
     }
 
-    /// Replaces all data, as a restore does. Binlogs of the old data are forgotten.
+    /// Lays the data of a restore beside what is there.
+    pub fn lay_aside(&self, version: i64, rowsets: Vec<Arc<Rowset>>) {
+        self.state.lock().fetched = Some((version, rowsets));
+    }
+
+    /// [`Self::replace`] with what was laid aside, if anything was.
+    pub fn take_fetched(&self) {
+        let fetched = self.state.lock().fetched.take();
+        if let Some((version, rowsets)) = fetched {
+            self.replace(version, rowsets);
+        }
+    }
+
+    /// Throws away what was laid aside.
+    pub fn forget_fetched(&self) {
+        self.state.lock().fetched = None;
+    }
+
+    /// Replaces all data, as the end of a restore does. Binlogs of the old data are forgotten.
     pub fn replace(&self, version: i64, rowsets: Vec<Arc<Rowset>>) {
         let mut state = self.state.lock();
         state.rowsets = rowsets.into_iter().map(|rowset| (rowset.meta.version, rowset)).collect();

@@ -1,5 +1,5 @@
 //! Jobs in the form that survives a restart. A backup or restore goes on in the state it had reached; a
-//! restore that was downloading downloads again.
+//! restore that had begun to download downloads again, as backends keep what they fetch in memory until the end.
 
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl SnapshotJobs {
 }
 
 fn resume(job: &mut RestoreJob) {
-    if job.state == RestoreState::Downloading {
+    if matches!(job.state, RestoreState::Downloading | RestoreState::Commit) {
         job.state = RestoreState::Download;
     }
 }

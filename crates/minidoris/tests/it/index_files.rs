@@ -321,6 +321,7 @@ async fn snapshots_hold_index_files() {
         assert!(up.faults().rules().is_empty());
         assert!(down.backend(to.backend).read(to.tablet, 2).is_err(), "nothing was taken over");
         bounded(down.backend(to.backend).download_snapshot(task)).await.unwrap();
+        down.backend(to.backend).tablet(to.tablet).unwrap().take_fetched();
         let (mut names, ids) = (vec!["0.dat".to_owned()], index_ids(&up));
         match format {
             "V1" => names.extend(ids.iter().map(|id| format!("0_{id}.idx"))),

@@ -283,6 +283,8 @@ async fn snapshots_travel_as_files() {
             token: token.clone(),
         };
         bounded(down.backend(to.backend).download_snapshot(task.clone())).await.unwrap();
+        down.backend(to.backend).read(to.tablet, 3).unwrap_err();
+        down.backend(to.backend).tablet(to.tablet).unwrap().take_fetched();
         assert_eq!(
             down.backend(to.backend).read(to.tablet, 3).unwrap(),
             source.read(from.tablet, 3).unwrap()

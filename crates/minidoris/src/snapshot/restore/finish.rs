@@ -1,11 +1,13 @@
 //! COMMIT: show what was restored; and taking everything back when a job ends early.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use doris_types::record::{DropPartitionRecord, DropTableRecord};
 
-use super::prepare::olap_mut;
+use super::prepare::{METADATA_ONLY, olap_mut};
 use super::{ATOMIC_PREFIX, RestoreJob, RestorePlan, RestoreState, TablePlan, Target, ViewPlan};
+use crate::be::Tablet;
 use crate::binlog::{BinlogType, html_safe_json};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
@@ -23,7 +25,11 @@ pub(super) fn commit(
 ) -> Result<(), String> {
     check_still_there(fe, job)?;
     let plan = std::mem::take(&mut job.plan);
+    fetched(cluster, &plan).for_each(|tablet| tablet.take_fetched());
     for table in &plan.tables {
+        if job.job_info.content == METADATA_ONLY {
+            empty(cluster, fe, job.db_id, table);
+        }
         adopt_versions(fe, job.db_id, table, now_ms);
         cluster.queries.recount_numbers(table.table_id);
         match table.target {
@@ -73,6 +79,29 @@ fn check_still_there(fe: &FeState, job: &RestoreJob) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The local tablets that files were fetched for. One whose backend is gone has lost them.
+fn fetched<'a>(cluster: &'a ClusterInner, plan: &'a RestorePlan) -> impl Iterator<Item = Arc<Tablet>> + 'a {
+    plan.downloads
+        .iter()
+        .filter_map(|download| cluster.backend(download.backend_id)?.tablet(download.local_tablet_id).ok())
+}
+
+/// A snapshot without rows leaves tables without rows.
+fn empty(cluster: &ClusterInner, fe: &FeState, db_id: i64, plan: &TablePlan) {
+    let table =
+        fe.databases.get(&db_id).and_then(|db| db.tables.get(&plan.table_id)).and_then(Table::as_olap);
+    let Some(table) = table else { return };
+    for (partition_id, version) in &plan.versions {
+        let tablets = table.partitions.get(partition_id).into_iter().flat_map(Partition::tablets);
+        for (tablet, replica) in tablets.flat_map(|tablet| tablet.replicas.iter().map(move |r| (tablet, r))) {
+            let found = cluster.backend(replica.backend_id).map(|backend| backend.tablet(tablet.id));
+            if let Some(Ok(found)) = found {
+                found.replace(*version, Vec::new());
+            }
+        }
+    }
 }
 
 fn adopt_versions(fe: &mut FeState, db_id: i64, plan: &TablePlan, now_ms: i64) {
@@ -222,6 +251,8 @@ pub(super) fn undo(
     tracing::info!(label = job.label, reason = %status.message, "restore cancelled");
     job.downloads = None;
     let plan = std::mem::take(&mut job.plan);
+    // Transfers that still run find their tablet with nothing to show for it, or lay aside what nobody takes.
+    fetched(cluster, &plan).for_each(|tablet| tablet.forget_fetched());
     for table in &plan.tables {
         for partition_id in table.versions.keys() {
             fe.snapshots.restoring.remove(partition_id);

@@ -17,6 +17,9 @@ use crate::snapshot::download::DownloadPlan;
 use crate::snapshot::job_info::PartitionInfo;
 use crate::state::FeState;
 
+/// `content` of a job info without rows.
+pub(super) const METADATA_ONLY: &str = "METADATA_ONLY";
+
 /// Checks everything first, so that a mismatch changes nothing.
 pub(super) fn prepare(
     cluster: &ClusterInner,
@@ -398,7 +401,7 @@ fn plan_downloads(
     local: &Partition,
     index_ids: &BTreeMap<i64, i64>,
 ) -> Result<(), String> {
-    if job.job_info.content == "METADATA_ONLY" {
+    if job.job_info.content == METADATA_ONLY {
         return Ok(());
     }
     let mut seen = HashSet::new();

@@ -16,8 +16,22 @@ struct Pair {
 
 impl Pair {
     async fn new() -> Self {
+        Self::with(serving("down", 2, 50_000).await).await
+    }
+
+    /// The downstream's jobs move only when they are told to.
+    async fn stepped() -> Self {
+        let options = ClusterOptions {
+            backends: 2,
+            first_id: 50_000,
+            backup_interval: Duration::from_secs(3_600),
+            ..ClusterOptions::replicating("down")
+        };
+        Self::with(Cluster::start(options).await.unwrap()).await
+    }
+
+    async fn with(down: Cluster) -> Self {
         let up = serving("up", 2, 10_000).await;
-        let down = serving("down", 2, 50_000).await;
         let up_db = create_db(up.inner(), "src", true);
         let down_db = create_db(down.inner(), "dst", true);
         create_table(up.inner(), up_db, &Spec::new("t").bounds(&[10, 20]).replicas(2).buckets(2));
@@ -316,6 +330,77 @@ async fn requests_need_extra_info_and_an_idle_database() {
     let (_, status) = restore(pair.down(), request).await;
     assert!(status.contains("failed to get remote snapshot path of tablet: "), "{status}");
     assert_eq!(table_names(pair.down(), pair.down_db), Vec::<String>::new());
+    pair.stop().await;
+}
+
+/// Steps until the job of that label has reached the state.
+async fn reach(cluster: &Arc<ClusterInner>, label: &str, state: &str) {
+    let steps = async {
+        loop {
+            let row = job_row(cluster, "dst", label);
+            if row.0 == state {
+                return;
+            }
+            assert!(!["FINISHED", "CANCELLED"].contains(&row.0.as_str()), "{row:?}");
+            tick(cluster);
+            // Lets the transfers run.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, steps).await.expect("the job takes too long");
+}
+
+/// What is fetched lies beside the rows that are there, and takes their place at the end only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_ends_early_leaves_existing_rows() {
+    let pair = Pair::stepped().await;
+    assert_eq!(restore(pair.down(), pair.request("r1")).await, finished());
+    let t = pair.down_table("t");
+    load(pair.down(), pair.down_db, &t, "p1", &[(15, 5)]).await;
+    let mut expected = ROWS.to_vec();
+    expected.push((15, 5));
+    assert_eq!(read_rows(pair.down(), &pair.down_table("t")), expected);
+
+    submit_restore(pair.down(), pair.request("user")).unwrap();
+    reach(pair.down(), "user", "COMMIT").await;
+    cancel_restore(pair.down(), "dst").unwrap();
+    assert_eq!(job_row(pair.down(), "dst", "user"), cancelled("user cancelled, current state: COMMIT"));
+    assert_eq!(read_rows(pair.down(), &pair.down_table("t")), expected);
+
+    // One file of many is missing.
+    let last = pair.up_table("t").partitions.values().flat_map(|p| p.tablets()).last().unwrap().id;
+    let missing = crate::fault::Fault::new(crate::fault::FaultKind::CutBefore);
+    pair.up.faults().add(missing.call("http:/api/_tablet/_download").containing(&format!("/{last}/")));
+    let (state, _) = restore(pair.down(), pair.request("broken")).await;
+    assert_eq!(state, "CANCELLED");
+    pair.up.faults().clear();
+    assert_eq!(read_rows(pair.down(), &pair.down_table("t")), expected);
+
+    // The versions of the rows go on.
+    load(pair.down(), pair.down_db, &t, "p1", &[(16, 6)]).await;
+    expected.push((16, 6));
+    assert_eq!(read_rows(pair.down(), &pair.down_table("t")), expected);
+    assert_eq!(restore(pair.down(), pair.request("r2")).await, finished());
+    assert_eq!(read_rows(pair.down(), &pair.down_table("t")), ROWS);
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_without_rows_makes_tables_without_rows() {
+    let mut pair = Pair::new().await;
+    let mut statement = backup_statement("bare");
+    statement.properties.insert("content".to_owned(), "metadata_only".to_owned());
+    submit_backup(pair.up.inner(), "src", &statement).unwrap();
+    assert_eq!(finish(pair.up.inner(), "src", "bare").await, finished());
+    pair.snapshot = match find_snapshot(&pair.up.inner().fe.lock(), "bare", pair.up.inner().clock.now_ms()) {
+        SnapshotLookup::Found(snapshot) => snapshot,
+        other => panic!("no snapshot: {other:?}"),
+    };
+    assert_eq!(restore(pair.down(), pair.request("r")).await, finished());
+    assert_eq!(read_rows(pair.down(), &pair.down_table("t")), []);
+    let t = pair.down_table("t");
+    load(pair.down(), pair.down_db, &t, "p1", &[(15, 5)]).await;
+    assert_eq!(read_rows(pair.down(), &pair.down_table("t")), [(15, 5)]);
     pair.stop().await;
 }
 
