@@ -7,7 +7,7 @@ use crate::model::{Column, DataType, DefaultValue};
 
 use super::date::{Date, DateTime};
 use super::decimal::{self, Decimal, MAX_NARROW_PRECISION};
-use super::{Value, objects};
+use super::{Value, objects, states};
 
 /// Why a value does not fit its column.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -75,6 +75,10 @@ pub fn from_text(text: &str, column: &Column) -> Result<Value, CastError> {
         DataType::String => return limited(text, STRING_LIMIT, column),
         DataType::Bitmap => match objects::bitmap_members(text) {
             Some(members) => Value::Text(objects::bitmap_text(&members)),
+            None => return Err(invalid()),
+        },
+        DataType::Complex(data_type) if data_type.starts_with("agg_state") => match states::rows(text) {
+            Some(_) => Value::Text(text.to_owned()),
             None => return Err(invalid()),
         },
         DataType::Complex(data_type) => {
@@ -146,6 +150,11 @@ fn object_default(column: &Column) -> Value {
         DataType::Bitmap | DataType::Hll if !column.nullable => Value::Text(String::new()),
         _ => Value::Null,
     }
+}
+
+/// What a function of a DEFAULT or ON UPDATE clause gives at that time.
+pub fn function_value(function: &str, column: &Column, now: DateTime) -> Value {
+    function_default(function, column, Some(now))
 }
 
 fn function_default(name: &str, column: &Column, now: Option<DateTime>) -> Value {

@@ -8,7 +8,7 @@ use crate::model::{AggregateKind, KeysType};
 
 use super::codec::{self, CodecError};
 use super::decimal::{self, Decimal};
-use super::{DeletePredicate, Rowset, TabletSchema, Value, objects};
+use super::{DeletePredicate, Rowset, TabletSchema, Value, objects, states};
 
 /// Merges rowsets, which must be in version order. Rows of duplicate tables keep their load order, the
 /// others are sorted by key.
@@ -175,9 +175,8 @@ pub fn aggregate(kind: AggregateKind, old: &mut Value, new: Value) {
         }
         AggregateKind::BitmapUnion => *old = union(old, &new, objects::bitmap_union),
         AggregateKind::HllUnion => *old = union(old, &new, objects::hll_union),
-        AggregateKind::QuantileUnion | AggregateKind::Generic => {
-            *old = union(old, &new, objects::state_union);
-        }
+        AggregateKind::QuantileUnion => *old = union(old, &new, objects::state_union),
+        AggregateKind::Generic => *old = union(old, &new, states::union),
     }
 }
 

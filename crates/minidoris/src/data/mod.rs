@@ -21,6 +21,7 @@ pub mod route;
 pub mod rowset;
 pub mod schema;
 pub mod segment;
+pub mod states;
 pub mod value;
 
 pub use index_file::{IndexFile, IndexFormat, InvertedIndexes};

@@ -1,5 +1,5 @@
 //! Values of the aggregate object types, kept as text: a BITMAP as its sorted members, an HLL as the
-//! sorted hashes it has seen, a QUANTILE_STATE or AGG_STATE as the list of what went in.
+//! sorted hashes it has seen, a QUANTILE_STATE as the list of what went in.
 
 use std::collections::BTreeSet;
 

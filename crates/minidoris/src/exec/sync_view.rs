@@ -4,6 +4,8 @@
 //! aggregates. Names of columns stand in the first form as they are and everywhere else in back quotes; an
 //! alias in the query changes nothing. The rows come from [`crate::query::derive`].
 
+mod states;
+
 use sqlparser::ast::{Expr, GroupByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor};
 
 use super::{columns, context, create_table};
@@ -188,16 +190,10 @@ impl Plan<'_> {
             "max" => AggregateKind::Max,
             "bitmap_union" => AggregateKind::BitmapUnion,
             "hll_union" => AggregateKind::HllUnion,
-            "avg"
-            | "group_concat"
-            | "ndv"
-            | "approx_count_distinct"
-            | "any_value"
-            | "bitmap_union_count"
-            | "bitmap_union_int"
-            | "hll_union_agg"
-            | "hll_raw_agg" => return Err(unsupported()),
-            _ => return Ok(None),
+            "bitmap_union_count" | "bitmap_union_int" | "hll_union_agg" | "hll_raw_agg" => {
+                return Err(unsupported());
+            }
+            _ => return self.state(expr, call),
         };
         let [argument] = call.arguments.as_slice() else { return Err(unsupported()) };
         if call.distinct {

@@ -11,7 +11,7 @@ use super::compile::{name_parts, parser};
 use super::definition::{Call, Printer, call, parts};
 use crate::model::{AggregateKind, Column, IndexSchema, KeysType, OlapTable};
 
-const AGGREGATES: [&str; 13] = [
+const AGGREGATES: [&str; 16] = [
     "sum",
     "count",
     "min",
@@ -25,6 +25,9 @@ const AGGREGATES: [&str; 13] = [
     "hll_union",
     "hll_union_agg",
     "group_concat",
+    "any_value",
+    "max_by",
+    "min_by",
 ];
 
 /// Whether the index answers the query, which must be a plain one of the table.
@@ -117,8 +120,10 @@ impl View<'_> {
     fn holds_aggregate(&self, call: &Call<'_>) -> bool {
         let printed = match call.arguments.as_slice() {
             [None] => Some("1".to_owned()),
-            [Some(argument)] => self.printer.print(argument),
-            _ => None,
+            arguments => {
+                let printed = arguments.iter().map(|argument| self.printer.print((*argument)?));
+                printed.collect::<Option<Vec<_>>>().map(|printed| printed.join(", "))
+            }
         };
         let Some(x) = printed else { return false };
         let bitmap = AggregateKind::BitmapUnion;
@@ -141,10 +146,16 @@ impl View<'_> {
             "bitmap_union_int" => self.has(Some(bitmap), &format!("to_bitmap_with_check({x})")),
             "hll_union" | "hll_union_agg" => self.has(Some(AggregateKind::HllUnion), &x),
             "ndv" | "approx_count_distinct" => {
-                self.has(None, &x) || self.has(Some(AggregateKind::HllUnion), &format!("hll_hash({x})"))
+                self.has(None, &x)
+                    || self.has(Some(AggregateKind::HllUnion), &format!("hll_hash({x})"))
+                    || self.has_state(call, &x)
             }
-            _ => false,
+            _ => self.has_state(call, &x),
         }
+    }
+
+    fn has_state(&self, call: &Call<'_>, arguments: &str) -> bool {
+        !call.distinct && self.has(Some(AggregateKind::Generic), &format!("{}_state({arguments})", call.name))
     }
 
     fn has(&self, kind: Option<AggregateKind>, define: &str) -> bool {

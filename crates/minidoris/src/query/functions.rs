@@ -13,9 +13,9 @@ use crate::data::calendar::parse_by;
 use crate::data::date::{Date, DateTime};
 use crate::data::decimal::{self, Decimal};
 use crate::data::value::float_text;
-use crate::data::{complex, objects};
+use crate::data::{complex, objects, states};
 
-use super::compile::text_matches;
+use super::compile::{domain, text_matches};
 use super::types::{wide_blob, wide_text};
 
 const PURE: FunctionFlags = FunctionFlags::SQLITE_DETERMINISTIC.union(FunctionFlags::SQLITE_UTF8);
@@ -386,7 +386,72 @@ fn objects_(connection: &Connection) -> Result<()> {
     }
     scalar(connection, "hll_hash", 1, |context| cell(Some(objects::hll_hash(&text_of(context, 0)?))))?;
     connection.create_aggregate_function("bitmap_union", 1, PURE, Union { numeric: true })?;
-    connection.create_aggregate_function("hll_union", 1, PURE, Union { numeric: false })
+    connection.create_aggregate_function("hll_union", 1, PURE, Union { numeric: false })?;
+    aggregate_states(connection)
+}
+
+fn aggregate_states(connection: &Connection) -> Result<()> {
+    // A NULL is an argument like any other.
+    connection.create_scalar_function("state_of", -1, PURE, |context| {
+        let arguments = (0..context.len()).map(|at| match context.get_raw(at) {
+            rusqlite::types::ValueRef::Null => Ok(None),
+            _ => text_of(context, at).map(Some),
+        });
+        Ok(states::of_row(&arguments.collect::<Result<_>>()?))
+    })?;
+    connection.create_aggregate_function("state_union", 1, PURE, StateUnion)?;
+    connection.create_aggregate_function("state_merge", 3, PURE, StateMerge)
+}
+
+struct StateUnion;
+
+impl Aggregate<Option<String>, Option<String>> for StateUnion {
+    fn init(&self, _: &mut Context<'_>) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn step(&self, context: &mut Context<'_>, all: &mut Option<String>) -> Result<()> {
+        if let Some(state) = context.get::<Option<String>>(0)? {
+            *all = Some(all.as_deref().map_or_else(|| state.clone(), |all| states::union(all, &state)));
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, all: Option<Option<String>>) -> Result<Option<String>> {
+        Ok(all.flatten())
+    }
+}
+
+/// The function, the domain of its arguments, and the states.
+struct StateMerge;
+
+#[derive(Default)]
+struct Merging {
+    function: String,
+    domain: String,
+    rows: Vec<states::StateRow>,
+}
+
+impl Aggregate<Merging, Option<String>> for StateMerge {
+    fn init(&self, _: &mut Context<'_>) -> Result<Merging> {
+        Ok(Merging::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, merging: &mut Merging) -> Result<()> {
+        if merging.function.is_empty() {
+            merging.function = context.get(0)?;
+            merging.domain = context.get(1)?;
+        }
+        if let Some(state) = context.get::<Option<String>>(2)? {
+            merging.rows.extend(states::rows(&state).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, merging: Option<Merging>) -> Result<Option<String>> {
+        let merging = merging.unwrap_or_default();
+        Ok(states::merge(&merging.function, domain(&merging.domain), &merging.rows))
+    }
 }
 
 struct Union {

@@ -7,7 +7,9 @@ use sqlparser::ast::{
 
 use super::convert::{convert, to_text};
 use super::expression::{compare, unify};
-use super::{Compiler, Scope, Typed, element, name_parts, nested, quote_text, temporal, unsupported};
+use super::{
+    Compiler, Scope, Typed, agg_state, element, name_parts, nested, quote_text, temporal, unsupported,
+};
 use crate::access::check;
 use crate::data::Value;
 use crate::data::calendar::usual_format;
@@ -59,6 +61,9 @@ impl Compiler<'_> {
         if let Some(db) = &db {
             let found = self.user_function(Some(db), &name, &values);
             return found.unwrap_or_else(|| Err(unknown_function(&name)));
+        }
+        if let Some(found) = agg_state::call(&name, &values, distinct) {
+            return found;
         }
         match aggregate(&name, &values, distinct) {
             Some(typed) => Ok(typed),
@@ -290,7 +295,7 @@ fn tuple(values: &[Typed]) -> String {
 }
 
 /// Aggregates; `None` when the name is none.
-fn aggregate(name: &str, values: &[Typed], distinct: bool) -> Option<Typed> {
+pub(super) fn aggregate(name: &str, values: &[Typed], distinct: bool) -> Option<Typed> {
     let one = values.first()?;
     let word = if distinct { "DISTINCT " } else { "" };
     let x = &one.sql;

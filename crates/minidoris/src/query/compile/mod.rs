@@ -4,6 +4,7 @@
 //! of Doris's: decimals become scaled integers, dates texts, and arithmetic, comparisons and functions are
 //! spelled out accordingly. What it does not know it refuses; nothing is passed on unread.
 
+mod agg_state;
 mod alias;
 mod convert;
 mod dialect;
@@ -35,6 +36,7 @@ use crate::state::FeState;
 use super::engine::TableSource;
 use super::types::Type;
 
+pub use agg_state::{domain, has_state};
 pub use alias::alias_expression;
 pub use expression::value_text;
 pub use matching::text_matches;

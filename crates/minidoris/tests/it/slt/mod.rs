@@ -39,6 +39,7 @@ macro_rules! files {
 }
 
 files!(
+    agg_states,
     alter_heavy,
     alter_light,
     async_partitions,
