@@ -84,8 +84,11 @@ impl Release {
 }
 
 /// Keys that old frontends do not write, beside the `stid` of an UPSERT's partitions.
-const YOUNG_KEYS: [(BinlogType, &str); 2] =
-    [(BinlogType::DROP_PARTITION, "pid"), (BinlogType::REPLACE_PARTITIONS, "partitionIds")];
+const YOUNG_KEYS: [(BinlogType, &str); 3] = [
+    (BinlogType::DROP_PARTITION, "pid"),
+    (BinlogType::REPLACE_PARTITIONS, "partitionIds"),
+    (BinlogType::UPSERT, "stids"),
+];
 
 /// Short keys of the records whose fields were renamed, with their older names.
 const INDEX_KEYS: [(&str, &str); 6] = [
@@ -153,7 +156,7 @@ fn as_once(binlog_type: BinlogType, data: Cow<'_, str>) -> Cow<'_, str> {
     ]
     .contains(&binlog_type);
     let has_partition = binlog_type == BinlogType::ADD_PARTITION;
-    let is_shorter = YOUNG_KEYS.iter().any(|(of, _)| *of == binlog_type) || binlog_type == BinlogType::UPSERT;
+    let is_shorter = YOUNG_KEYS.iter().any(|(of, _)| *of == binlog_type);
     if !(is_rename || has_indexes || has_partition || is_shorter) {
         return data;
     }
@@ -229,7 +232,7 @@ mod tests {
         );
         let replaced = r#"{"partitionIds":[7],"partitions":["p"],"tblId":2}"#;
         assert_eq!(told(BinlogType::REPLACE_PARTITIONS, replaced), r#"{"partitions":["p"],"tblId":2}"#);
-        let upsert = r#"{"commitSeq":5,"tableRecords":{"2":{"partitionRecords":[{"partitionId":7,"stid":-1,"version":3}]}}}"#;
+        let upsert = r#"{"commitSeq":5,"stids":[8,9],"tableRecords":{"2":{"partitionRecords":[{"partitionId":7,"stid":8,"version":3}]}}}"#;
         assert_eq!(
             told(BinlogType::UPSERT, upsert),
             r#"{"commitSeq":5,"tableRecords":{"2":{"partitionRecords":[{"partitionId":7,"version":3}]}}}"#

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{BinlogEntry, BinlogList, BinlogStore, BinlogType, DbBinlog, DroppedResources};
 
+/// Entries of this type and above are dropped by a frontend that loads its image.
+const FIRST_UNKNOWN: i32 = 27;
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SavedEntry {
     timestamp_ms: i64,
@@ -46,6 +49,9 @@ impl BinlogStore {
             dropped: DroppedResources::default(),
         };
         for (commit_seq, saved) in entries {
+            if saved.binlog_type >= FIRST_UNKNOWN {
+                continue;
+            }
             let entry = Arc::new(BinlogEntry {
                 commit_seq,
                 timestamp_ms: saved.timestamp_ms,

@@ -26,12 +26,7 @@ pub fn run(
     }
     let ids = context::olap_ids(state, session, &alter.table)?;
     let table = context::olap(state, ids.0, ids.1);
-    if table.in_atomic_restore {
-        return Err(SqlError::general(format!(
-            "Table[{}] is in atomic restore state. Do not allow doing ALTER ops",
-            table.name
-        )));
-    }
+    context::check_not_replaced(table)?;
     // Views may take each other's names.
     if !alter.operations.iter().all(|op| matches!(op, AlterOperation::ReplaceTable { .. })) {
         context::check_own(session, table)?;
@@ -89,8 +84,8 @@ fn single(
             }
             partition::drop(cluster, state, ids, *temporary, *if_exists, name, *force)
         }
-        AlterOperation::ReplacePartition { partitions, temp_partitions, properties } => {
-            let options = ReplaceOptions::from_properties(properties);
+        AlterOperation::ReplacePartition { partitions, temp_partitions, force, properties } => {
+            let options = ReplaceOptions { force: *force, ..ReplaceOptions::from_properties(properties) };
             replace::partitions(cluster, state, ids, partitions, temp_partitions, options)
         }
         AlterOperation::ModifyPartition { partitions, all, properties } => {

@@ -71,6 +71,7 @@ pub fn check_own(session: &Session, table: &OlapTable) -> SqlResult<()> {
 
 /// Refuses to alter a table that a job is changing.
 pub fn check_normal(table: &OlapTable) -> SqlResult<()> {
+    check_not_replaced(table)?;
     if table.state == TableState::Normal {
         return Ok(());
     }
@@ -78,6 +79,17 @@ pub fn check_normal(table: &OlapTable) -> SqlResult<()> {
         "Table[{}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",
         table.name,
         table.state.name()
+    )))
+}
+
+/// Refuses to alter a table whose place another one is going to take.
+pub fn check_not_replaced(table: &OlapTable) -> SqlResult<()> {
+    if !table.in_atomic_restore {
+        return Ok(());
+    }
+    Err(SqlError::general(format!(
+        "Table[{}] is in atomic restore state. Do not allow doing ALTER ops",
+        table.name
     )))
 }
 

@@ -8,7 +8,7 @@ use super::{context, partition};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
-use crate::model::{OlapTable, Partition, TableState};
+use crate::model::{OlapTable, Partition};
 use crate::session::Session;
 use crate::sql::Truncate;
 use crate::state::FeState;
@@ -23,13 +23,7 @@ pub fn run(
     let (db_id, table_id) = ids;
     let table = context::olap(state, db_id, table_id);
     context::check_own(session, table)?;
-    if table.state != TableState::Normal {
-        return Err(SqlError::general(format!(
-            "Table[{}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",
-            table.name,
-            table.state.name()
-        )));
-    }
+    context::check_normal(table)?;
     let old = chosen(table, truncate.partitions.as_deref())?;
     let (table_name, shell) = (table.name.clone(), table.without_partitions());
     // All new partitions exist before the first old one goes.

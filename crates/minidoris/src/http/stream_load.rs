@@ -138,6 +138,7 @@ async fn load_body(
     let options = LoadOptions::read(headers).map_err(Failure::text)?;
     report.label = options.label.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let planned = Instant::now();
+    check_master(cluster).map_err(Failure::text)?;
     let (target, load) = open(cluster, db, table, &options, &report.label)?;
     report.txn_id = load.txn_id;
     report.begin_ms = millis(planned);
@@ -157,6 +158,14 @@ async fn load_body(
             load::abort(cluster, &load, &failure.message);
             Err(failure)
         }
+    }
+}
+
+/// Only a master opens and ends transactions.
+pub(super) fn check_master(cluster: &ClusterInner) -> Result<(), String> {
+    match cluster.master() {
+        Some(_) => Ok(()),
+        None => Err("[INTERNAL_ERROR]TStatus: there is no master frontend".to_owned()),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::auth::Denial;
 use super::listener::Connection;
-use super::stream_load::{encode, to_a_backend, unauthorised};
+use super::stream_load::{check_master, encode, to_a_backend, unauthorised};
 use super::{BackendHttp, FrontendHttp, auth};
 use crate::cluster::ClusterInner;
 use crate::query::load::VISIBLE_WAIT;
@@ -76,6 +76,7 @@ async fn operate(
     db: &str,
     headers: &HeaderMap,
 ) -> Result<String, String> {
+    check_master(cluster)?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let refused = |text: &str| format!("errCode = 2, detailMessage = {text}");
     let (user, password) =

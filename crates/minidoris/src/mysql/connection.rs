@@ -264,7 +264,7 @@ impl Connection<'_> {
             },
             command::RESET_CONNECTION => {
                 self.forget_session();
-                self.session.variables.clear();
+                self.session.variables = self.cluster.fe.lock().global_variables.clone();
                 self.session.user_variables.clear();
                 self.reply(|output| encode::ok(output, 0, "", 0)).await
             }
@@ -276,8 +276,9 @@ impl Connection<'_> {
         }
     }
 
-    /// Ends the transaction and forgets prepared statements.
+    /// Ends the transaction and the temporary tables, and forgets prepared statements.
     fn forget_session(&mut self) {
+        exec::drop_temporary_tables(self.cluster, &mut self.session);
         transaction::rollback(self.cluster, &mut self.session, "the session is reset");
         self.prepared.clear();
     }

@@ -109,7 +109,12 @@ pub(super) fn read(connection: &Connection) -> anyhow::Result<Option<Saved>> {
             Kind::Staged => staged.push((a, rowset(value).with_context(damaged)?)),
         }
     }
-    for (db_id, table) in tables {
+    // Temporary tables have ended with their sessions.
+    let is_temporary = |table: &Table| table.as_olap().is_some_and(|table| table.is_temporary);
+    let gone: Vec<i64> =
+        tables.iter().filter(|(_, table)| is_temporary(table)).map(|(_, t)| t.id()).collect();
+    tablets.retain(|_, saved| saved.head.as_ref().is_none_or(|head| !gone.contains(&head.ids.table_id)));
+    for (db_id, table) in tables.into_iter().filter(|(_, table)| !is_temporary(table)) {
         let db = databases.get_mut(&db_id).with_context(|| format!("no database {db_id} of a table"))?;
         db.tables.insert(table.id(), table);
     }

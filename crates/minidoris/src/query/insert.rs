@@ -93,7 +93,7 @@ fn positions(target: &LoadTarget, head: &InsertHead) -> SqlResult<Vec<usize>> {
     }
 }
 
-fn given_to_generated(target: &LoadTarget, column: &Column) -> SqlError {
+pub fn given_to_generated(target: &LoadTarget, column: &Column) -> SqlError {
     SqlError::general(format!(
         "The value specified for generated column '{}' in table '{}' is not allowed.",
         column.name, target.table

@@ -6,13 +6,14 @@ use sqlparser::ast::{AssignmentTarget, SelectItem, SetExpr, Statement, TableFact
 
 use super::compile::{name_parts, parser, syntax_error, unsupported};
 use super::delete::typed_row;
-use super::hidden;
-use super::insert::{load_rows, split_name};
+use super::insert::{complete_rows, given_to_generated, load_rows, split_name};
 use super::insert_head::quote_brackets;
 use super::run::{parse_query, select};
 use super::target::{LoadTarget, PartitionChoice};
+use super::{hidden, now};
 use crate::access::{Wanted, check};
 use crate::cluster::ClusterInner;
+use crate::data::cast;
 use crate::error::{SqlError, SqlResult};
 use crate::model::KeysType;
 use crate::session::{Answer, Session};
@@ -38,6 +39,7 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
         parse_query(&format!("SELECT {} FROM `{db}`.`{table_name}` AS `{alias}`", columns.join(", ")))?;
     let SetExpr::Select(body) = query.body.as_mut() else { return Err(unsupported("this form of UPDATE")) };
     body.selection = selection;
+    let mut assigned = Vec::with_capacity(assignments.len());
     for assignment in assignments {
         let AssignmentTarget::ColumnName(name) = &assignment.target else {
             return Err(unsupported("tuples in SET"));
@@ -50,9 +52,22 @@ pub async fn run(cluster: &Arc<ClusterInner>, session: &mut Session, sql: &str) 
                 "Only value columns of unique table could be updated: {name}"
             )));
         }
+        if target.schema.columns[position].generated.is_some() {
+            return Err(given_to_generated(&target, &target.schema.columns[position]));
+        }
         body.projection[position] = SelectItem::UnnamedExpr(assignment.value);
+        assigned.push(position);
     }
     let found = select(cluster, &hidden::unseen(session), query).await?;
-    let rows = found.rows.into_iter().map(|row| typed_row(&target, row)).collect::<SqlResult<Vec<_>>>()?;
+    let mut rows =
+        found.rows.into_iter().map(|row| typed_row(&target, row)).collect::<SqlResult<Vec<_>>>()?;
+    let at = now(cluster);
+    for (position, column) in target.schema.columns.iter().enumerate() {
+        let Some(function) = column.on_update.as_deref().filter(|_| !assigned.contains(&position)) else {
+            continue;
+        };
+        rows.iter_mut().for_each(|row| row[position] = cast::function_value(function, column, at));
+    }
+    complete_rows(cluster, session, &target, &mut rows)?;
     load_rows(cluster, session, target, &rows, false, None).await
 }

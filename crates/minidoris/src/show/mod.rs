@@ -149,7 +149,10 @@ fn rows(cluster: &ClusterInner, session: &Session, kind: &ShowKind) -> SqlResult
             Some(columns) => Ok(tables::describe_rows(&columns)),
             None => tables::describe(&state(), session, table, *all),
         },
-        ShowKind::Index(table) => tables::indexes(&state(), session, table),
+        ShowKind::Index(table) => match system_columns(cluster, session, table)? {
+            Some(_) => Ok(tables::no_indexes()),
+            None => tables::indexes(&state(), session, table),
+        },
         ShowKind::Data { table } => tables::data(cluster, &state(), session, table.as_ref()),
         ShowKind::Frontends => Ok(nodes::frontends(cluster, true, session.frontend)),
         ShowKind::Backends => Ok(nodes::backends(cluster)),

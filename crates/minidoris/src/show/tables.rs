@@ -387,7 +387,14 @@ fn extra(column: &Column) -> String {
 /// SHOW INDEX: one row per column of a secondary index, in the order of creation.
 pub fn indexes(state: &FeState, session: &Session, name: &TableName) -> SqlResult<ResultSet> {
     let (_, table) = olap(state, session, name)?;
-    let mut result = ResultSet::new(&[
+    let mut result = no_indexes();
+    result.rows = index_rows(table).into_iter().map(|(_, row)| row).collect();
+    Ok(result)
+}
+
+/// The answer for a table without indexes.
+pub fn no_indexes() -> ResultSet {
+    ResultSet::new(&[
         "Table",
         "Non_unique",
         "Key_name",
@@ -401,9 +408,7 @@ pub fn indexes(state: &FeState, session: &Session, name: &TableName) -> SqlResul
         "Index_type",
         "Comment",
         "Properties",
-    ]);
-    result.rows = index_rows(table).into_iter().map(|(_, row)| row).collect();
-    Ok(result)
+    ])
 }
 
 /// The id of each secondary index with its rows of SHOW INDEX.

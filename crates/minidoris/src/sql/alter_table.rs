@@ -219,10 +219,11 @@ impl Parser<'_> {
         let Some(temp_partitions) = self.optional_partitions()? else {
             return Err(self.unexpected("'PARTITION'"));
         };
-        self.accept_word("force");
+        let force = self.accept_word("force");
         Ok(AlterOperation::ReplacePartition {
             partitions,
             temp_partitions,
+            force,
             properties: self.optional_properties()?,
         })
     }

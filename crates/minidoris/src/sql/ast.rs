@@ -366,6 +366,7 @@ pub enum AlterOperation {
     ReplacePartition {
         partitions: Vec<String>,
         temp_partitions: Vec<String>,
+        force: bool,
         properties: Properties,
     },
     ModifyPartition {

@@ -279,6 +279,54 @@ async fn resources_and_global_variables_come_back_and_settings_do_not() {
     bounded(cluster.stop()).await;
 }
 
+/// An entry of a type that nobody knows ends with the frontend that holds it, a temporary table with its session.
+#[tokio::test]
+async fn what_a_start_drops_does_not_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = start(directory.path()).await;
+    sql(&cluster, TABLES).await;
+    let (host, port) = cluster.admin_address();
+    let url = format!("http://{host}:{port}/binlog/append/d");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let entry = r#"{"type": 40, "table_ids": [], "data": "{}"}"#;
+    assert_eq!(bounded(client.post(url).body(entry).send()).await.unwrap().status(), 200);
+    sql(&cluster, "INSERT INTO d.t VALUES (2, 'z')").await;
+    let types = async |cluster: &Cluster| -> Vec<i32> {
+        let binlogs = Wire::new(cluster, 0).binlogs("d", -1).await.binlogs.unwrap();
+        binlogs.into_iter().filter_map(|binlog| binlog.binlog_type).map(|known| known.0).collect()
+    };
+    let before = types(&cluster).await;
+    assert!(before.contains(&40), "{before:?}");
+    let node = cluster.fe(0);
+    let opts = OptsBuilder::default().ip_or_hostname(node.host).tcp_port(node.query_port).user(Some("root"));
+    let mut conn = bounded(Conn::new(opts)).await.unwrap();
+    let temporary = "CREATE DATABASE plain; CREATE TEMPORARY TABLE plain.short (k INT) DISTRIBUTED BY HASH(k) BUCKETS 1; INSERT INTO plain.short VALUES (1)";
+    bounded(conn.query_drop(temporary)).await.unwrap();
+    // As after a kill, the session has not ended when the state was written last.
+    let copy = tempfile::tempdir().unwrap();
+    copy_files(directory.path(), copy.path());
+    bounded(cluster.stop()).await;
+    let cluster = start(copy.path()).await;
+    let known: Vec<i32> = before.into_iter().filter(|known| *known != 40).collect();
+    assert_eq!(types(&cluster).await, known);
+    assert!(sql(&cluster, "SHOW TABLES FROM plain LIKE 'short'").await.is_empty());
+    assert_eq!(sql(&cluster, "SELECT count(*) FROM d.t").await, [["2"]]);
+    bounded(cluster.stop()).await;
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+            copy_files(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
 /// Waits until the newest refresh is in that state.
 async fn refreshed(cluster: &Cluster, status: &str) {
     const NEWEST: &str = "SELECT Status FROM tasks(\"type\" = \"mv\") ORDER BY TaskId DESC LIMIT 1";

@@ -90,6 +90,15 @@ async fn a_reset_connection_forgets_its_session() {
     assert_eq!(rows(&mut conn, "SELECT database()").await, [[Some("d".to_owned())]]);
     assert_eq!(rows(&mut conn, "SELECT count(*) FROM t").await, [[Some("0".to_owned())]]);
     assert_eq!(server_error(bounded(conn.exec_drop(&select, (1,))).await).0, 1243);
+    // It begins as a new one does, and its temporary tables are gone.
+    const TEMPORARY: &str = "CREATE TEMPORARY TABLE gone (k INT) DISTRIBUTED BY HASH(k) BUCKETS 1";
+    const SHOWN: &str = "SHOW TABLES LIKE 'gone'";
+    bounded(conn.query_drop(format!("SET GLOBAL query_timeout = 700; {TEMPORARY}"))).await.unwrap();
+    assert_eq!(rows(&mut conn, SHOWN).await.len(), 1);
+    assert!(bounded(conn.reset()).await.unwrap());
+    assert_eq!(rows(&mut conn, "SELECT @@query_timeout").await, [[Some("700".to_owned())]]);
+    assert!(rows(&mut conn, SHOWN).await.is_empty());
+    bounded(conn.query_drop(TEMPORARY)).await.unwrap();
 
     bounded(cluster.sql("CREATE USER u IDENTIFIED BY 'p'; GRANT SELECT_PRIV ON d.t TO u")).await.unwrap();
     let other = ChangeUserOpts::new()
@@ -98,6 +107,8 @@ async fn a_reset_connection_forgets_its_session() {
         .with_db_name(Some("d".to_owned()));
     bounded(conn.change_user(other)).await.unwrap();
     assert_eq!(rows(&mut conn, "SELECT current_user(), database()").await[0][0].as_deref(), Some("'u'@'%'"));
+    let left = bounded(cluster.sql_in("d", SHOWN)).await.unwrap().rows;
+    assert!(left.is_empty(), "a temporary table ends with the account's session: {left:?}");
     assert_eq!(server_error(bounded(conn.query_drop("INSERT INTO t (k) VALUES (1)")).await).0, 1142);
     let wrong = ChangeUserOpts::new().with_user(Some("u".to_owned())).with_pass(Some("x".to_owned()));
     assert_eq!(server_error(bounded(conn.change_user(wrong)).await).0, 1045);

@@ -346,6 +346,31 @@ async fn frontends_join_lead_and_leave() {
 }
 
 #[tokio::test]
+async fn nothing_is_loaded_while_nobody_leads() {
+    let cluster = cluster().await;
+    bounded(cluster.sql("ALTER SYSTEM ADD FOLLOWER '127.0.0.1:19010'")).await.unwrap();
+    table(&cluster, 1).await;
+    cluster.kill_frontend(0).await.unwrap();
+    let node = cluster.be(0);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let load = async |what: &str| -> serde_json::Value {
+        let url = format!("http://{}:{}/api/d/{what}", node.host, node.http_port);
+        let request = client.put(url).basic_auth("root", Some("")).header("label", "l");
+        let request = request.header("txn_operation", "commit").body("1\tx");
+        let answer = bounded(request.send()).await.unwrap().text().await.unwrap();
+        serde_json::from_str(&answer).unwrap()
+    };
+    let refused = load("t/_stream_load").await;
+    assert_eq!(refused["Status"], "Fail", "{refused}");
+    assert!(refused["Message"].as_str().unwrap().contains("no master"), "{refused}");
+    assert_ne!(load("_stream_load_2pc").await["status"], "Success");
+    cluster.make_master(1).unwrap();
+    let loaded = load("t/_stream_load").await;
+    assert_eq!(loaded["Status"], "Success", "{loaded}");
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn nodes_come_and_go_over_the_admin_api() {
     let cluster = cluster().await;
     let (host, port) = cluster.admin_address();
