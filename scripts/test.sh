@@ -41,6 +41,7 @@ leave_out() {
 
 has_mariadb() { command -v mariadb >/dev/null 2>&1; }
 has_connector() { python3 -c 'import mysql.connector' >/dev/null 2>&1; }
+has_jdbc() { command -v javac >/dev/null 2>&1 && [ -e /usr/share/java/mariadb-java-client.jar ]; }
 has_pymysql() { python3 -c 'import pymysql' >/dev/null 2>&1; }
 
 # quietly COMMAND...: shows the end of what it printed only when it failed.
@@ -50,6 +51,8 @@ install_clients() {
   local missing=()
   has_mariadb || missing+=(mariadb-client)
   has_pymysql || missing+=(python3-pymysql)
+  # Where there is no JDK, none is installed for one test.
+  { has_jdbc || ! command -v javac >/dev/null 2>&1; } || missing+=(libmariadb-java)
   [ ${#missing[@]} -eq 0 ] && has_connector && return
   say "clients: ${missing[*]} mysql-connector-python"
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -67,6 +70,7 @@ install_clients() {
   fi
   has_mariadb || leave_out "tests with the MariaDB command line client (Debian package mariadb-client)"
   has_pymysql || leave_out "tests with PyMySQL (Debian package python3-pymysql)"
+  has_jdbc || leave_out "the test with a JDBC driver (a JDK, and the Debian package libmariadb-java)"
   has_connector || leave_out "the test with Oracle's driver (Python package mysql-connector-python)"
 }
 

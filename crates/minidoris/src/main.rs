@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use minidoris::options::PORTS_PER_CLUSTER;
-use minidoris::{Cluster, ClusterOptions, Release};
+use minidoris::{Cluster, ClusterOptions, FrontendNode, Release};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -133,8 +133,7 @@ fn read_config(path: &Path) -> anyhow::Result<Vec<ClusterOptions>> {
 
 /// Everything a script needs to reach a cluster.
 fn addresses(cluster: &Cluster) -> Value {
-    let frontend = |index| {
-        let node = cluster.fe(index);
+    let frontend = |node: FrontendNode| {
         json!({
             "host": node.host, "http_port": node.http_port, "query_port": node.query_port,
             "rpc_port": node.rpc_port, "is_master": node.is_master,
@@ -147,7 +146,7 @@ fn addresses(cluster: &Cluster) -> Value {
     let (host, port) = cluster.admin_address();
     json!({
         "name": cluster.name(),
-        "frontends": (0..cluster.frontend_count()).map(frontend).collect::<Vec<_>>(),
+        "frontends": cluster.frontends().into_iter().map(|(_, node)| frontend(node)).collect::<Vec<_>>(),
         "backends": (0..cluster.backend_count()).map(backend).collect::<Vec<_>>(),
         "admin": { "host": host, "port": port },
     })
@@ -155,8 +154,7 @@ fn addresses(cluster: &Cluster) -> Value {
 
 fn describe(output: &mut impl Write, cluster: &Cluster) -> io::Result<()> {
     writeln!(output, "\n{}", cluster.name())?;
-    for index in 0..cluster.frontend_count() {
-        let node = cluster.fe(index);
+    for (index, node) in cluster.frontends() {
         let role = if node.is_master { "master" } else { "follower" };
         writeln!(
             output,
@@ -179,8 +177,8 @@ fn describe(output: &mut impl Write, cluster: &Cluster) -> io::Result<()> {
         )?;
     }
     let (host, port) = cluster.admin_address();
-    let fe = cluster.fe(0);
     writeln!(output, "  admin  http {host}:{port}")?;
+    let Some((_, fe)) = cluster.frontends().into_iter().find(|(_, node)| node.alive) else { return Ok(()) };
     writeln!(output, "  mysql -h {} -P {} -u root", fe.host, fe.query_port)?;
     writeln!(
         output,

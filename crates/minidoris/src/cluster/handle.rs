@@ -173,6 +173,11 @@ impl Cluster {
         self.inner().backend(id).expect("every backend node has its data")
     }
 
+    /// All frontends by number, which a dropped one keeps to itself.
+    pub fn frontends(&self) -> Vec<(usize, FrontendNode)> {
+        self.inner().frontends.read().iter().map(|(number, node)| (*number, node.clone())).collect()
+    }
+
     pub fn frontend_count(&self) -> usize {
         self.inner().frontends.read().len()
     }

@@ -103,6 +103,8 @@ impl Cluster {
         let has_master = inner.master_number().is_some();
         if !has_master && node.role == FrontendRole::Follower {
             self.make_master(number)?;
+            // What no journal tells is gone with the process.
+            inner.fe.lock().ddl.alter_jobs.retain(|job| !job.is_light());
         }
         inner.changed.notify_waiters();
         Ok(())

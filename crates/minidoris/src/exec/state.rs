@@ -32,6 +32,13 @@ pub struct DdlState {
     pub view_tasks: Vec<crate::mv::Task>,
 }
 
+impl AlterJob {
+    /// A light schema change, which keeps the index that it changes.
+    pub fn is_light(&self) -> bool {
+        !self.is_rollup && self.index_id == self.origin_index_id
+    }
+}
+
 /// A dropped object that RECOVER can bring back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Recycled {

@@ -131,6 +131,38 @@ fn check_names(
     }
 }
 
+/// What a pair of parentheses of a query holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// A query, the outermost one without parentheses; `in_from`: between FROM and the next clause.
+    Query { in_from: bool },
+    /// Joined tables.
+    Joins,
+    /// Arguments, lists and expressions, in which FROM and commas stand before no table.
+    Other,
+}
+
+impl Level {
+    fn in_from(self) -> bool {
+        matches!(self, Level::Joins | Level::Query { in_from: true })
+    }
+}
+
+/// Words behind which no table follows a comma. Conditions of joins are none: another table may follow them.
+const CLAUSES: [&str; 11] = [
+    "except",
+    "group",
+    "having",
+    "intersect",
+    "lateral",
+    "limit",
+    "minus",
+    "order",
+    "select",
+    "union",
+    "where",
+];
+
 /// Puts `internal`.`db` before every table of a query that lacks them.
 pub fn tables(query: &str, db: &str) -> SqlResult<String> {
     let tokens = tokenize(query)?;
@@ -138,37 +170,57 @@ pub fn tables(query: &str, db: &str) -> SqlResult<String> {
     let mut text = String::new();
     let mut copied = 0;
     let mut at = 0;
-    let mut in_from = false;
+    let mut levels = vec![Level::Query { in_from: false }];
+    // Whether the last token was one that a table follows.
+    let mut is_table_next = false;
     while at < tokens.len() {
         let token = &tokens[at];
-        let starts_table =
-            token.is_word("from") || token.is_word("join") || (in_from && token.is_symbol(','));
-        if starts_table {
-            in_from = true;
-            let (end, parts) = dotted_name(&tokens, at + 1);
-            let is_function = tokens.get(end).is_some_and(|next| next.is_symbol('('));
-            let is_cte = parts.len() == 1 && ctes.iter().any(|cte| cte.eq_ignore_ascii_case(&parts[0]));
-            if !parts.is_empty() && !is_function && !is_cte {
-                let mut full = parts;
-                if full.len() == 1 {
-                    full.insert(0, db.to_owned());
-                }
-                if full.len() == 2 {
-                    full.insert(0, "internal".to_owned());
-                }
-                text.push_str(&query[copied..tokens[at + 1].start]);
-                text.push_str(&full.iter().map(|part| quote_identifier(part)).collect::<Vec<_>>().join("."));
-                copied = tokens[end - 1].end;
-                at = end;
-                continue;
+        let level = levels.last_mut().expect("the outermost level stays");
+        let was_next = std::mem::take(&mut is_table_next);
+        if token.is_symbol('(') {
+            let is_query =
+                tokens.get(at + 1).is_some_and(|next| next.is_word("select") || next.is_word("with"));
+            is_table_next = was_next && !is_query;
+            levels.push(match (is_query, was_next) {
+                (true, _) => Level::Query { in_from: false },
+                (false, true) => Level::Joins,
+                (false, false) => Level::Other,
+            });
+        } else if token.is_symbol(')') {
+            if levels.len() > 1 {
+                levels.pop();
             }
-        } else if ["where", "group", "order", "having", "limit", "select", "union", "on"]
-            .iter()
-            .any(|word| token.is_word(word))
-        {
-            in_from = false;
+        } else if *level != Level::Other {
+            // `IS DISTINCT FROM` compares.
+            let is_from = token.is_word("from") && (at == 0 || !tokens[at - 1].is_word("distinct"));
+            is_table_next = is_from || token.is_word("join") || (level.in_from() && token.is_symbol(','));
+            if is_from {
+                *level = Level::Query { in_from: true };
+            } else if CLAUSES.iter().any(|word| token.is_word(word)) {
+                *level = Level::Query { in_from: false };
+            }
         }
         at += 1;
+        if !is_table_next {
+            continue;
+        }
+        let (end, parts) = dotted_name(&tokens, at);
+        let is_function = tokens.get(end).is_some_and(|next| next.is_symbol('('));
+        let is_cte = parts.len() == 1 && ctes.iter().any(|cte| cte.eq_ignore_ascii_case(&parts[0]));
+        if !parts.is_empty() && !is_function && !is_cte {
+            let mut full = parts;
+            if full.len() == 1 {
+                full.insert(0, db.to_owned());
+            }
+            if full.len() == 2 {
+                full.insert(0, "internal".to_owned());
+            }
+            text.push_str(&query[copied..tokens[at].start]);
+            text.push_str(&full.iter().map(|part| quote_identifier(part)).collect::<Vec<_>>().join("."));
+            copied = tokens[end - 1].end;
+            at = end;
+            is_table_next = false;
+        }
     }
     text.push_str(&query[copied..]);
     Ok(text)

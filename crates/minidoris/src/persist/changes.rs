@@ -1,6 +1,6 @@
 //! Finding what changed since the last look.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,8 @@ pub(super) struct Seen {
     /// Database to the commit seqs kept.
     binlogs: BTreeMap<i64, BTreeSet<i64>>,
     txns: HashMap<i64, SeenTxns>,
+    /// (database, transaction) of what has finished, in that order, until the frontends forget it.
+    finished_txns: VecDeque<(i64, i64)>,
     /// (database, transaction, whether it is COMMITTED and not PRECOMMITTED).
     committed: BTreeSet<(i64, i64, bool)>,
     /// (backend, tablet).
@@ -316,7 +318,15 @@ impl Seen {
                 self.committed.remove(&(db_id, txn.id, true));
                 self.committed.remove(&(db_id, txn.id, false));
                 changes.put(Kind::Txn, [db_id, txn.id, 0], json(txn));
+                self.finished_txns.push_back((db_id, txn.id));
             }
+        }
+        while let Some((db_id, id)) = self.finished_txns.front().copied() {
+            if state.txns.get(db_id, id).is_some() {
+                break;
+            }
+            self.finished_txns.pop_front();
+            changes.delete(Kind::Txn, [db_id, id, 0]);
         }
     }
 

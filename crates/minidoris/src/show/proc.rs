@@ -291,14 +291,17 @@ fn binlogs(state: &FeState) -> ResultSet {
         "BinlogMaxBytes",
         "BinlogMaxHistoryNums",
     ]);
-    for db in state.databases.values() {
-        let Some(binlog) = state.binlogs.database(db.id) else { continue };
-        result.rows.push(binlog_row(&db.name, "db", db.id, binlog.list(), &binlog_config(db)));
-        for table in db.tables.values() {
-            let Some(list) = binlog.table(table.id()) else { continue };
-            let config = table.as_olap().map(|table| table.binlog.clone()).unwrap_or_default();
-            let name = format!("{}.{}", db.name, table.name());
-            result.rows.push(binlog_row(&name, "table", table.id(), list, &config));
+    for (db_id, binlog) in state.binlogs.all() {
+        let db = state.databases.get(&db_id);
+        let config = db.map(binlog_config).unwrap_or_default();
+        let db_name = db.map_or("(dropped)", |db| db.name.as_str());
+        result.rows.push(binlog_row(db_name, "db", (db_id, db.is_none()), binlog.list(), &config));
+        for list in binlog.tables() {
+            let table_id = list.dummy().belong;
+            let table = db.and_then(|db| db.tables.get(&table_id));
+            let config = table.and_then(Table::as_olap).map(|table| table.binlog.clone()).unwrap_or_default();
+            let name = format!("{db_name}.{}", table.map_or("(dropped)", Table::name));
+            result.rows.push(binlog_row(&name, "table", (table_id, table.is_none()), list, &config));
         }
     }
     result
@@ -307,7 +310,7 @@ fn binlogs(state: &FeState) -> ResultSet {
 fn binlog_row(
     name: &str,
     kind: &str,
-    id: i64,
+    (id, is_dropped): (i64, bool),
     list: &crate::binlog::BinlogList,
     config: &BinlogConfig,
 ) -> Vec<Option<String>> {
@@ -317,7 +320,7 @@ fn binlog_row(
         cell(name),
         cell(kind),
         cell(id),
-        cell(false),
+        cell(is_dropped),
         cell(list.len() + 1),
         cell(list.bytes()),
         first.and_then(cell),

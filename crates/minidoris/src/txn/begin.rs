@@ -7,6 +7,8 @@ use super::{Coordinator, Txn, TxnError, TxnStatus};
 use crate::state::FeState;
 
 const MAX_LABEL: usize = 128;
+/// More than any transaction has statements; their ids are taken at once.
+const MAX_SUB_TXNS: i64 = 10_000;
 
 /// What a load asks for.
 #[derive(Debug, Clone)]
@@ -72,9 +74,13 @@ pub fn begin(state: &mut FeState, request: BeginTxn) -> Result<BeginOutcome, Txn
     }
 
     let sub_txns = request.sub_txn_num.max(0);
+    if sub_txns > MAX_SUB_TXNS {
+        return Err(TxnError::user(format!("sub_txn_num {sub_txns} is larger than limit {MAX_SUB_TXNS}")));
+    }
     let id = next_id;
     let sub_txn_ids: Vec<i64> = (0..sub_txns).map(|offset| id + offset).collect();
-    let timeout_ms = request.timeout_s.filter(|seconds| *seconds > 0).unwrap_or(default_timeout_s) * 1000;
+    let timeout_s = request.timeout_s.filter(|seconds| *seconds > 0).unwrap_or(default_timeout_s);
+    let timeout_ms = timeout_s.saturating_mul(1000);
     let label: Arc<str> = request.label.into();
     db.labels.entry(Arc::clone(&label)).or_default().push(id);
     db.deadlines.insert((request.now_ms.saturating_add(timeout_ms), id));

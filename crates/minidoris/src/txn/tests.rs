@@ -509,3 +509,19 @@ async fn sub_transactions_take_consecutive_versions_and_appear_together() {
     assert_eq!(t.partitions.values().next().unwrap().visible_version, 3);
     assert_eq!(read_rows(&cluster, &t), [(1, 1), (2, 2)]);
 }
+
+#[tokio::test]
+async fn numbers_without_measure_are_taken_or_refused() {
+    let cluster = testkit::cluster(1);
+    let db = create_db(&cluster, "d", true);
+    let id = create_table(&cluster, db, &Spec::new("t"));
+    let long = BeginTxn { timeout_s: Some(i64::MAX), ..request(&cluster, db, &[id], "long") };
+    let long = begin(&mut cluster.fe.lock(), long).unwrap().txn_id;
+    let many = BeginTxn { sub_txn_num: i64::MAX, ..request(&cluster, db, &[id], "many") };
+    let refused = begin(&mut cluster.fe.lock(), many).unwrap_err();
+    assert!(refused.to_string().contains("larger than limit"), "{refused}");
+    let t = table(&cluster, db, "t");
+    let writes = stage(&cluster, long, &t, "t", &[(1, 1)]);
+    let outcome = commit_and_publish(&cluster, commit_of(db, long, &writes), LONG).await;
+    assert_eq!(outcome, Ok(CommitOutcome::Visible));
+}

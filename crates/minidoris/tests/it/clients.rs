@@ -1,4 +1,5 @@
-//! Other MySQL clients: the `mariadb` command line and Python's PyMySQL, where they are installed.
+//! Other MySQL clients, where they are installed: the `mariadb` command line, Python's PyMySQL and Oracle's driver,
+//! and a JDBC driver.
 
 use std::process::{Command, Output};
 
@@ -131,6 +132,79 @@ async fn pymysql_works_and_gets_every_result() {
             assert_eq!(printed, expected);
         }
         (Some(_), None) => unreachable!("an output has its text"),
+    }
+    cluster.stop().await;
+}
+
+/// Where Debian's libmariadb-java puts its driver.
+const JDBC_DRIVER: &str = "/usr/share/java/mariadb-java-client.jar";
+
+/// What a program does with a JDBC driver: metadata, batches, prepared statements, transactions, errors.
+const JDBC: &str = r#"
+import java.sql.*;
+
+public class Jdbc {
+    public static void main(String[] args) throws Exception {
+        String url = "jdbc:mariadb://" + args[0] + ":" + args[1] + "/?useSsl=false";
+        try (Connection c = DriverManager.getConnection(url, "root", ""); Statement s = c.createStatement()) {
+            System.out.println(c.getMetaData().getDatabaseProductVersion());
+            s.execute("create database d");
+            c.setCatalog("d");
+            s.execute("create table t (k int, v varchar(20), at datetime) unique key(k) distributed by hash(k) buckets 2 "
+                + "properties ('replication_num' = '1')");
+            try (PreparedStatement p = c.prepareStatement("insert into t values (?, ?, ?)")) {
+                for (int k = 0; k < 3; k++) {
+                    p.setInt(1, k);
+                    p.setString(2, "it's " + k);
+                    p.setTimestamp(3, Timestamp.valueOf("2026-02-03 04:05:0" + k));
+                    p.addBatch();
+                }
+                p.executeBatch();
+            }
+            c.setAutoCommit(false);
+            s.executeUpdate("delete from t where k = 0");
+            c.commit();
+            c.setAutoCommit(true);
+            try (PreparedStatement p = c.prepareStatement("select * from t where k >= ? order by k")) {
+                p.setInt(1, 0);
+                ResultSet r = p.executeQuery();
+                while (r.next()) System.out.println(r.getInt("k") + " " + r.getString("v") + " " + r.getTimestamp("at"));
+            }
+            ResultSet tables = c.getMetaData().getTables("d", null, "%", null);
+            while (tables.next()) System.out.println("table " + tables.getString("TABLE_NAME"));
+            ResultSet columns = c.getMetaData().getColumns("d", null, "t", "%");
+            while (columns.next()) System.out.println(columns.getString("COLUMN_NAME") + " " + columns.getString("TYPE_NAME"));
+            System.out.println(c.isValid(5));
+            try {
+                s.execute("select * from missing");
+            } catch (SQLException error) {
+                System.out.println(error.getErrorCode());
+            }
+        }
+    }
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jdbc_driver_works() {
+    if !std::path::Path::new(JDBC_DRIVER).exists() {
+        return eprintln!("LEFT OUT: no JDBC driver is installed (Debian package libmariadb-java)");
+    }
+    let cluster = cluster().await;
+    let node = cluster.fe(0);
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("Jdbc.java");
+    std::fs::write(&source, JDBC).unwrap();
+    let arguments = ["-cp", JDBC_DRIVER, source.to_str().unwrap(), &node.host, &node.query_port.to_string()]
+        .map(str::to_owned);
+    match run("java", arguments.to_vec()).await {
+        None => eprintln!("LEFT OUT: no JDK is installed"),
+        Some(output) => {
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            let expected = "5.7.99\n1 it's 1 2026-02-03 04:05:01.0\n2 it's 2 2026-02-03 04:05:02.0\ntable t\n\
+                            k INT\nv VARCHAR\nat DATETIME\ntrue\n1109\n";
+            assert_eq!(text(&output.stdout), expected);
+        }
     }
     cluster.stop().await;
 }

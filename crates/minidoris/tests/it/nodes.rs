@@ -29,6 +29,21 @@ async fn a_killed_frontend_drops_its_connections_and_comes_back_on_its_port() {
 }
 
 #[tokio::test]
+async fn rows_of_light_schema_changes_are_gone_after_a_restart() {
+    let cluster = cluster().await;
+    let sql = "CREATE DATABASE d; USE d; CREATE TABLE t (k INT, v INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) \
+               BUCKETS 1; ALTER TABLE t ADD COLUMN c INT; ALTER TABLE t MODIFY COLUMN v BIGINT";
+    bounded(cluster.sql(sql)).await.unwrap();
+    let idle = |inner: &minidoris::ClusterInner| inner.fe.lock().ddl.running_jobs.is_empty();
+    assert!(cluster.wait_until(LIMIT, idle).await);
+    let shown = async || bounded(cluster.sql_in("d", "SHOW ALTER TABLE COLUMN")).await.unwrap().rows.len();
+    assert_eq!(shown().await, 2);
+    cluster.restart_frontend(0).await.unwrap();
+    assert_eq!(shown().await, 1, "the heavy one is in the journal");
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn without_a_master_only_reads_are_answered() {
     let cluster = of_two_frontends().await;
     cluster.kill_frontend(0).await.unwrap();

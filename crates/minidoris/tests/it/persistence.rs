@@ -327,6 +327,42 @@ fn copy_files(from: &Path, to: &Path) {
     }
 }
 
+/// Transactions leave the state file when the frontends forget them, not with the next start only.
+#[tokio::test]
+async fn forgotten_transactions_are_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = start(directory.path()).await;
+    sql(&cluster, TABLES).await;
+    sql(&cluster, "ADMIN SET FRONTEND CONFIG ('streaming_label_keep_max_second' = '60')").await;
+    for key in 0..5 {
+        sql(&cluster, &format!("INSERT INTO d.t VALUES ({key}, 'x')")).await;
+    }
+    let known = |inner: &ClusterInner| {
+        let state = inner.fe.lock();
+        let db = state.database_named("d").unwrap().id;
+        state.txns.all(db).len()
+    };
+    let before = known(cluster.inner());
+    assert!(before > 5, "{before}");
+    cluster.clock().advance_ms(120_000);
+    assert!(cluster.wait_until(LIMIT, |inner| known(inner) == 0).await);
+    sql(&cluster, "INSERT INTO d.t VALUES (6, 'y')").await;
+    bounded(cluster.stop()).await;
+    let file = walk(directory.path()).into_iter().find(|path| path.ends_with("state.sqlite")).unwrap();
+    let connection = rusqlite::Connection::open(file).unwrap();
+    let transactions = |kind: i64| -> i64 {
+        connection.query_row("SELECT count(*) FROM objects WHERE kind = ?", [kind], |row| row.get(0)).unwrap()
+    };
+    // The number of transactions in `persist::Kind`; tablets stand behind it.
+    assert_eq!((transactions(9), transactions(10) > 0), (1, true));
+}
+
+/// All files below a directory.
+fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
 /// Waits until the newest refresh is in that state.
 async fn refreshed(cluster: &Cluster, status: &str) {
     const NEWEST: &str = "SELECT Status FROM tasks(\"type\" = \"mv\") ORDER BY TaskId DESC LIMIT 1";

@@ -131,3 +131,31 @@ async fn every_time_is_told_in_one_zone() {
         assert!((told - now).abs() < LIMIT.as_secs().cast_signed() + 600, "{sql}: {told} is not about {now}");
     }
 }
+
+/// Numbers of frontends are not used again, so the first may be any.
+#[tokio::test]
+async fn a_directory_without_its_first_frontend_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || Running::start(program().args(["--clusters", "1", "--data-dir"]).arg(directory.path()));
+    {
+        let running = start();
+        let admin = &running.clusters[0]["admin"];
+        let post = async |path: &str| {
+            let url = format!("http://{}:{}{path}", admin["host"].as_str().unwrap(), admin["port"]);
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            assert_eq!(bounded(client.post(url).send()).await.unwrap().status(), 200, "{path}");
+        };
+        post("/fe").await;
+        post("/fe/1/make_master").await;
+        let mut conn = running.connect(0).await;
+        let port = rows(&mut conn, "SHOW FRONTENDS").await[0][2].clone().unwrap();
+        rows(&mut conn, "CREATE DATABASE kept").await;
+        // Its own connection ends with it, answered or not.
+        let drop = format!("ALTER SYSTEM DROP FOLLOWER '127.0.0.1:{port}'");
+        let _ = bounded(mysql_async::prelude::Queryable::query_drop(&mut conn, drop)).await;
+    }
+    let running = start();
+    assert_eq!(running.clusters[0]["frontends"].as_array().unwrap().len(), 1);
+    let mut conn = running.connect(0).await;
+    assert_eq!(rows(&mut conn, "SHOW DATABASES LIKE 'kept'").await.len(), 1);
+}
