@@ -52,6 +52,18 @@ pub async fn assert_same_rows(source: Place<'_>, table: &str, place: Place<'_>, 
     }
 }
 
+/// What two equal tables have in common, for those who wait until they are equal: rows and schema.
+pub async fn contents(place: Place<'_>, table: &str) -> Result<(String, Vec<Vec<Option<String>>>), String> {
+    let answer = async |sql: String| {
+        let result = place.cluster.sql_in(place.db, &sql).await;
+        result.map(|result| result.rows).map_err(|error| error.to_string())
+    };
+    let mut rows = answer(format!("SELECT * FROM `{table}`")).await?;
+    rows.sort_unstable();
+    let create = answer(format!("SHOW CREATE TABLE `{table}`")).await?;
+    Ok((normalised(create[0][1].as_deref().expect("the statement is a text"), table), rows))
+}
+
 async fn run(place: Place<'_>, sql: &str) -> ResultSet {
     let result = place.cluster.sql_in(place.db, sql).await;
     result.unwrap_or_else(|error| panic!("{} on {}: {error}", sql, place.cluster.name()))

@@ -18,6 +18,7 @@
 //! | `indexes` | rollups, materialised views, secondary indexes |
 //! | `kinds` | tables of all kinds and properties, made by a statement and brought by a snapshot |
 //! | `tables` | tables as a whole: made, dropped, renamed, replaced, emptied, described |
+//! | `lives` | the table of a table job that comes and goes |
 //! | `views` | views |
 //! | `expired` | what no statement writes: a gap |
 //! | `every` | one case per type: to other names, between other releases (`releases`), under faults (`disturbed`) |
@@ -35,6 +36,7 @@ mod expired;
 mod index_files;
 mod indexes;
 mod kinds;
+mod lives;
 mod partitions;
 mod random;
 mod readable;

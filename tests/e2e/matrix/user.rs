@@ -203,8 +203,8 @@ impl User {
             4 => format!("DROP TABLE {table}; RECOVER TABLE {table}"),
             5 => format!("ALTER TABLE {table} RENAME away; ALTER TABLE away RENAME {table}"),
             6 if is_partner_free => self.create(partner),
-            // Two that are followed exchange their places; one of them is never gone.
-            _ if is_partner_free || swap == "true" => {
+            // A table that takes another's place is followed under its new name.
+            _ if is_partner_free => {
                 format!("ALTER TABLE {table} REPLACE WITH TABLE {partner} PROPERTIES (\"swap\" = \"{swap}\")")
             }
             _ => self.insert(partner),
