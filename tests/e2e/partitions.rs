@@ -1,6 +1,9 @@
-//! Partitions that have other names downstream are found by their ranges.
+//! Partitions that have other names downstream are found by their ranges; their tables may be gone by then.
 
-use crate::harness::{DB, Pair, Syncer, Target};
+use minidoris::{Fault, FaultKind};
+
+use crate::harness::compare::contents;
+use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
 use crate::matrix::ends_equal;
 
 const JOB: &str = "partitions";
@@ -34,4 +37,35 @@ async fn partitions_with_other_names_downstream_need_no_copy() {
     assert_eq!(pair.downstream_rows("t").await, 3, "one in the first, two in the last");
     pair.run("ALTER TABLE t RENAME PARTITION p1 first").await;
     ends_equal(&pair, syncer, JOB, 1).await;
+}
+
+/// A frontend downstream that is behind answers without the target.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_of_a_table_that_is_gone_upstream_block_no_job() {
+    let pair = Pair::start().await;
+    pair.create_database().await;
+    let create = "CREATE TABLE t (k INT, v VARCHAR(20)) DUPLICATE KEY(k) \
+         PARTITION BY RANGE(k) (PARTITION p1 VALUES LESS THAN (\"10\"), PARTITION p2 VALUES LESS THAN (\"20\")) \
+         DISTRIBUTED BY HASH(k) BUCKETS 1 PROPERTIES (\"binlog.enable\" = \"true\")";
+    pair.run(create).await;
+    pair.run("INSERT INTO t VALUES (1, 'a'), (11, 'b')").await;
+    let syncer = Syncer::start().await;
+    syncer.create(&pair.table_job(JOB, "t", "target")).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    syncer.pause(JOB).await;
+    for statement in ["ALTER TABLE t DROP PARTITION p2", "DROP TABLE t FORCE", create] {
+        pair.run(statement).await;
+    }
+    pair.down.faults().add(Fault::new(FaultKind::Empty).call("getMeta").times(3));
+    syncer.resume(JOB).await;
+    pair.run("INSERT INTO t VALUES (2, 'new')").await;
+    wait_until("the target is the new table", BOUND, || async {
+        let (up, down) = (contents(pair.source(), "t").await?, contents(pair.target(), "target").await?);
+        if up == down { Ok(()) } else { Err(syncer.progress(JOB).await.to_string()) }
+    })
+    .await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_equal(&pair, "t", "target").await;
+    assert!(pair.down.faults().rules().is_empty(), "the frontend was behind");
+    syncer.finish().await;
 }

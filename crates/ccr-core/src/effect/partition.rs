@@ -12,7 +12,7 @@ use doris_types::sql::{drop_partition_sql, qualified_name, quote_identifier, tru
 use super::medium::formal;
 use super::names::target_dropped;
 use super::patience::Patience;
-use super::routes::{Routes, look_at};
+use super::routes::{Routes, look_at, look_downstream};
 use super::statement::execute;
 use super::{downstream, upstream};
 use crate::error::{Error, Origin, Result};
@@ -55,8 +55,19 @@ pub(super) async fn change(
     patience: &Patience,
 ) -> Result<()> {
     let (source, target) = shell.retry(async || look_at(shell, source_id, target_id).await).await?;
+    let target = match (target, &source) {
+        (Some(target), _) => target,
+        (None, Some(source)) => return Err(target_dropped(&source.name, target_id)),
+        // The target of a table that was dropped upstream has been looked for only once.
+        (None, None) => match look_downstream(shell, target_id).await? {
+            Some(target) => target,
+            None => {
+                tracing::info!(commit_seq, table = source_id, "left out, both sides have dropped the table");
+                return Ok(());
+            }
+        },
+    };
     let source = source.unwrap_or_default();
-    let target = target.ok_or_else(|| target_dropped(&source.name, target_id))?;
     let sides = shell.retry(async || Sides::of(shell, routes, source_id, &source, &target).await).await?;
     let table = qualified_name(shell.target_database(), &target.name);
     let (sql, repeated) = match change {

@@ -196,7 +196,7 @@ impl Routes {
 }
 
 /// A table as both sides have it now. Without the first it was dropped upstream; without the second, which is
-/// then looked for several times, its target is gone.
+/// looked for several times while the first is there, its target is gone.
 pub(crate) async fn look_at(
     shell: &Shell,
     source_id: i64,
@@ -226,7 +226,7 @@ fn with_id(db: DatabaseMeta, id: i64) -> Option<TableMeta> {
 }
 
 /// Looks for a downstream table several times.
-async fn look_downstream(shell: &Shell, target_id: i64) -> Result<Option<TableMeta>> {
+pub(super) async fn look_downstream(shell: &Shell, target_id: i64) -> Result<Option<TableMeta>> {
     let look = async || {
         let filter = MetaFilter::Tables(vec![target_id]);
         let db = shell.ctx.downstream.meta(shell.target_database(), filter).await.map_err(downstream)?;
