@@ -38,6 +38,7 @@ mod partitions;
 mod properties;
 mod publish;
 mod recover;
+mod recovery;
 mod rollups;
 mod shutdown;
 mod snapshot_lost;
