@@ -18,9 +18,7 @@ type Spoil = fn(&mut Value);
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_cannot_be_served_are_refused_and_leave_nothing_behind() {
     let (pair, syncer) = ready().await;
-    let cases: [(&str, Spoil, &str); 12] = [
-        ("an unknown field", |job| job["nmae"] = json!("x"), "nmae"),
-        ("an unknown field of a side", |job| job["src"]["tabel"] = json!("x"), "tabel"),
+    let cases: [(&str, Spoil, &str); 10] = [
         ("a wrong type", |job| job["dest"]["database"] = json!(7), "database"),
         ("an empty name", |job| job["name"] = json!(""), "name"),
         ("no source", |job| job["src"] = Value::Null, "src"),

@@ -4,6 +4,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
+use super::ignored;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     fields: Map<String, Value>,
@@ -45,7 +47,14 @@ impl Answer {
 }
 
 impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        let ignored = ignored::take_warnings();
+        if !ignored.is_empty() {
+            let warnings = self.fields.entry("warnings").or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(warnings) = warnings {
+                warnings.extend(ignored.into_iter().map(Value::String));
+            }
+        }
         let error = self.fields.get("error_msg").and_then(Value::as_str).map(str::to_owned);
         let text = Value::Object(self.fields).to_string();
         let mut response = ([(header::CONTENT_TYPE, "application/json")], text).into_response();

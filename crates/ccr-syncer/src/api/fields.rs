@@ -1,4 +1,4 @@
-//! The fields of a request, taken one by one; what is left at the end is not known.
+//! The fields of a request, taken one by one; what is left at the end is not known, and ignored with a warning.
 //!
 //! Keys are matched whatever their case. `null` is the same as leaving the field out.
 
@@ -7,14 +7,18 @@ use std::collections::BTreeMap;
 use ccr_core::job::SpecError;
 use serde_json::{Map, Value};
 
+use super::ignored;
+
 #[derive(Debug)]
 pub(super) struct Fields {
     /// Prefix of the names in errors: empty, or `src.`.
     prefix: String,
     /// By name in lower case; with the name as written.
     values: BTreeMap<String, (String, Value)>,
-    /// A name that came in two spellings, told at the end.
+    /// A name that was taken and had come in two spellings, told at the end.
     twice: Option<String>,
+    /// Names that came in two spellings: in lower case, and one as written.
+    repeated: BTreeMap<String, String>,
 }
 
 pub(super) type FieldResult<T> = Result<T, SpecError>;
@@ -26,16 +30,20 @@ impl Fields {
 
     fn nested(prefix: String, map: Map<String, Value>) -> Self {
         let mut values = BTreeMap::new();
-        let mut twice = None;
+        let mut repeated = BTreeMap::new();
         for (name, value) in map {
-            if let Some((other, _)) = values.insert(name.to_lowercase(), (name, value)) {
-                twice = Some(other);
+            let key = name.to_lowercase();
+            if let Some((other, _)) = values.insert(key.clone(), (name, value)) {
+                repeated.insert(key, other);
             }
         }
-        Self { prefix, values, twice }
+        Self { prefix, values, twice: None, repeated }
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {
+        if let Some(written) = self.repeated.remove(name) {
+            self.twice.get_or_insert(written);
+        }
         self.values.remove(name).map(|(_, value)| value).filter(|value| !value.is_null())
     }
 
@@ -162,15 +170,23 @@ impl Fields {
         list.into_iter().enumerate().map(nested).collect()
     }
 
-    /// Refuses what was given twice or not taken.
+    /// Refuses a field that this request cannot have although another can.
+    pub(super) fn refuse(&mut self, name: &str, problem: &str) -> FieldResult<()> {
+        match self.take(name) {
+            None => Ok(()),
+            Some(_) => Err(SpecError::new(format!("{}{name}", self.prefix), problem)),
+        }
+    }
+
+    /// Refuses what was given twice, and ignores what was not taken.
     pub(super) fn finish(self) -> FieldResult<()> {
         if let Some(name) = self.twice {
             return Err(SpecError::new(format!("{}{name}", self.prefix), "is given twice"));
         }
-        match self.values.into_values().next() {
-            None => Ok(()),
-            Some((name, _)) => Err(SpecError::new(format!("{}{name}", self.prefix), "is not a known field")),
+        for (name, _) in self.values.into_values() {
+            ignored::note(format!("{}{name}", self.prefix));
         }
+        Ok(())
     }
 }
 

@@ -93,6 +93,11 @@ pub(super) async fn update(State(api): State<Arc<Api>>, request: Request) -> Ans
 fn read(mut fields: Fields) -> FieldResult<(String, Change)> {
     let name = fields.required("name")?;
     let change = Change::read(&mut fields)?;
+    for fixed in
+        ["allow_table_exists", "reuse_binlog_label", "replication_num", "cluster_sync", "src", "dest"]
+    {
+        fields.refuse(fixed, "is fixed for the life of a job")?;
+    }
     fields.finish()?;
     if change == Change::default() {
         return Err(SpecError::new("update_job", "must name an option to change"));

@@ -1,8 +1,8 @@
 //! The HTTP API with the routes, keys and answers of the Go program.
 //!
 //! Any method does. A failure is an answer 200 with `success: false` and `error_msg`; keys of the result are
-//! there with zero values. Unlike the original, a request with a field that is not known or of the wrong
-//! type is refused, and the answer names the field.
+//! there with zero values. A field of the wrong type is refused by name; one that is not known is ignored, and unlike
+//! in the original the answer says so in `warnings`.
 
 mod answer;
 mod body;
@@ -12,6 +12,7 @@ mod features;
 mod fields;
 mod get_lag;
 mod host_mapping;
+mod ignored;
 mod job_detail;
 mod job_options;
 mod job_progress;

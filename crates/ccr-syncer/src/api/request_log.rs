@@ -11,6 +11,7 @@ use axum::response::Response;
 use tracing::{Instrument, info, info_span};
 
 use super::answer::ErrorMessage;
+use super::ignored;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -20,7 +21,8 @@ pub(super) async fn log(request: Request, next: Next) -> Response {
     let id = format!("{:x}-{number:x}", std::process::id());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = Instant::now();
-    let mut response = next.run(request).instrument(info_span!("request", request_id = id)).await;
+    let mut response =
+        ignored::scope(next.run(request)).instrument(info_span!("request", request_id = id)).await;
     let error = response.extensions_mut().remove::<ErrorMessage>().map(|ErrorMessage(text)| text);
     info!(
         request_id = id,

@@ -9,7 +9,7 @@ type Spoil = fn(&mut Value);
 #[tokio::test]
 async fn a_refused_field_is_named() {
     let node = Node::start().await;
-    let cases: [(&str, Spoil); 26] = [
+    let cases: [(&str, Spoil); 24] = [
         ("name: must not be empty", |job| job["name"] = json!("")),
         ("name: is required", |job| job["name"] = Value::Null),
         ("name: must be a string, not an array", |job| job["name"] = json!(["j"])),
@@ -33,8 +33,6 @@ async fn a_refused_field_is_named() {
             job["cluster_sync"] = json!(true);
             job["src"]["table"] = json!("t");
         }),
-        ("nonsense: is not a known field", |job| job["nonsense"] = json!(1)),
-        ("src.databse: is not a known field", |job| job["src"]["databse"] = json!("d")),
         ("src.host_mapping.10.0.0.1: must be a string", |job| {
             job["src"]["host_mapping"] = json!({ "10.0.0.1": 1 });
         }),
@@ -68,8 +66,9 @@ async fn a_refused_field_is_named() {
     ] {
         let text = node.refused(route, json!({ "name": "" })).await;
         assert_eq!(text, "name: must not be empty", "/{route}");
-        let text = node.refused(route, json!({ "name": "j", "extra": 1 })).await;
-        assert_eq!(text, "extra: is not a known field", "/{route}");
+        let answer = node.post(route, json!({ "name": "j", "op": 1 })).await;
+        assert_eq!((&answer["success"], &answer["error_msg"]), (&json!(false), &json!("job j not exist")));
+        assert_eq!(answer["warnings"], json!(["op: is not a known field, and was ignored"]), "/{route}");
         let text = node.refused(route, json!({ "name": 7 })).await;
         assert_eq!(text, "name: must be a string, not a number", "/{route}");
     }
@@ -115,4 +114,32 @@ async fn a_body_that_is_no_object_is_refused() {
     let huge = format!(r#"{{"name":"{}"}}"#, "n".repeat(2 << 20));
     let raw = node.raw("pause", huge).await;
     assert!(raw.json()["error_msg"].as_str().unwrap().contains("larger than"), "{}", raw.text);
+}
+
+/// One object may be sent to several routes, and an answer back as a request, as with the Go program.
+#[tokio::test]
+async fn unknown_fields_are_ignored_and_told() {
+    let node = Node::start().await;
+    let mut job = database_job("j");
+    job["nonsense"] = json!("secret-word");
+    job["src"]["databse"] = json!("d");
+    let answer = node.call("create_ccr", job).await;
+    let warning = |field: &str| json!(format!("{field}: is not a known field, and was ignored"));
+    assert_eq!(answer["warnings"], json!([warning("src.databse"), warning("nonsense")]));
+    let detail = node.call("job_detail", json!({ "name": "j", "op": "x", "OP": "y" })).await;
+    assert_eq!(detail["warnings"].to_string().to_lowercase(), json!([warning("op")]).to_string());
+    let mut again = detail["job_detail"].clone();
+    again["name"] = json!("k");
+    for side in ["src", "dest"] {
+        again[side]["password"] = json!("secret-word");
+    }
+    let answer = node.call("create_ccr", again).await;
+    assert!(answer["warnings"].as_array().unwrap().contains(&warning("id")), "{answer}");
+    assert_eq!(node.post("pause", json!({ "name": "k" })).await, json!({ "success": true }));
+    let many: serde_json::Map<_, _> = (0..40).map(|number| (format!("x{number}"), json!(1))).collect();
+    let mut many = Value::Object(many);
+    many["name"] = json!("k");
+    let warnings = node.call("pause", many).await["warnings"].clone();
+    assert_eq!(warnings.as_array().unwrap().len(), 17);
+    assert_eq!(warnings[16], "24 more fields are not known, and were ignored");
 }

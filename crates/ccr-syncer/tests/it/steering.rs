@@ -116,7 +116,6 @@ async fn a_refused_skip_names_its_field_and_changes_nothing() {
             json!({ "name": "j", "skip_by": "partialsync", "skip_table": "others", "skip_table_id": 4 }),
             "skip_table: the job does not replicate table others with id 4",
         ),
-        (json!({ "name": "j", "skip_by": "fullsync", "skip": 1 }), "skip: is not a known field"),
         (json!({ "name": "x", "skip_by": "fullsync" }), "job x not exist"),
     ] {
         let text = node.refused("job_skip_binlog", body.clone()).await;
@@ -267,7 +266,6 @@ async fn the_monitor_interval_is_kept() {
         (json!({}), "interval_seconds: is required"),
         (json!({ "interval_seconds": 0 }), "interval_seconds: must be greater than 0"),
         (json!({ "interval_seconds": 1.5 }), "interval_seconds: must be an integer"),
-        (json!({ "interval_seconds": 5, "x": 1 }), "x: is not a known field"),
     ] {
         assert!(node.refused("update_monitor_interval", body).await.starts_with(expected));
     }
@@ -419,7 +417,7 @@ async fn refused_options_name_their_field_and_change_nothing() {
     assert!(node.refused("update_job", json!({ "name": "j" })).await.contains("must name an option"));
     for fixed in ["reuse_binlog_label", "replication_num"] {
         let text = node.refused("update_job", json!({ "name": "j", fixed: 1 })).await;
-        assert_eq!(text, format!("{fixed}: is not a known field"));
+        assert_eq!(text, format!("{fixed}: is fixed for the life of a job"));
     }
     let mut create = database_job("k");
     create["replication_num"] = json!(32768);
