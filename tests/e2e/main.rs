@@ -21,6 +21,7 @@ mod database_job;
 mod failover;
 mod failpoints;
 mod followers;
+mod forecast;
 mod gap;
 mod harness_itself;
 mod host_mapping;

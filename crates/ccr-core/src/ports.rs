@@ -15,7 +15,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::Result;
-use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
+use doris_types::meta::{Backend, BinlogList, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
 
 /// Calls that are the same on both sides.
 #[async_trait]
@@ -65,6 +65,9 @@ pub trait Upstream: Cluster {
 
     /// `None` when the list does not exist.
     async fn binlog_lag(&self, scope: &BinlogScope, after: i64) -> Result<Option<BinlogLag>>;
+
+    /// All lists of binlogs of the cluster, of databases and of tables.
+    async fn binlog_lists(&self) -> Result<Vec<BinlogList>>;
 
     /// Tells the FE that entries below `commit_seq` are no longer needed by this job.
     async fn lock_binlogs(&self, scope: &BinlogScope, job: &str, commit_seq: i64) -> Result<()>;

@@ -1,5 +1,7 @@
-//! Keeps the gauges of running jobs: their state, and their lag, which must be asked for.
+//! Keeps the gauges of running jobs: their state, and their lag, which must be asked for; and, less often, looks for
+//! all jobs whether binlogs that they need will expire.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,25 +10,39 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::manager::{JobView, Manager};
+use crate::manager::{JobView, Lag, Manager};
 use crate::metrics::Metrics;
 
 const INTERVAL: Duration = Duration::from_secs(10);
+/// In one of so many rounds binlogs are looked for that will expire: once a minute.
+const FORECAST_EVERY: usize = 6;
+/// The longest time for that, of all jobs.
+const FORECAST_TIMEOUT: Duration = Duration::from_secs(60);
 const CONCURRENT_JOBS: usize = 8;
 /// The longest time for the lag of one job; a source that is slow to answer must not keep the others waiting.
 const LAG_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs until cancelled.
 pub async fn run(manager: Arc<Manager>, metrics: Arc<Metrics>, cancel: CancellationToken) {
-    while cancel.run_until_cancelled(collect(&manager, &metrics)).await.is_some() {
-        if cancel.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
+    for round in 0_usize.. {
+        let collect = async {
+            let lags = collect(&manager, &metrics).await;
+            if round.is_multiple_of(FORECAST_EVERY)
+                && tokio::time::timeout(FORECAST_TIMEOUT, manager.forecast_all(&lags)).await.is_err()
+            {
+                debug!("not all sources have told when their binlogs expire");
+            }
+        };
+        if cancel.run_until_cancelled(collect).await.is_none()
+            || cancel.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none()
+        {
             return;
         }
     }
 }
 
-/// One round over all running jobs.
-pub async fn collect(manager: &Manager, metrics: &Metrics) {
+/// One round over all running jobs. Answers their lags, by job id.
+pub async fn collect(manager: &Manager, metrics: &Metrics) -> BTreeMap<String, Lag> {
     let views = manager.running();
     metrics.set_running_jobs(views.len());
     for JobView { record, status, .. } in &views {
@@ -40,17 +56,24 @@ pub async fn collect(manager: &Manager, metrics: &Metrics) {
         }
     }
     futures::stream::iter(views)
-        .for_each_concurrent(
-            CONCURRENT_JOBS,
-            |view| async move { collect_job(manager, metrics, &view).await },
-        )
-        .await;
+        .map(|view| async move {
+            let lag = collect_job(manager, metrics, &view).await?;
+            Some((view.record.id, lag))
+        })
+        .buffer_unordered(CONCURRENT_JOBS)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
 }
 
-async fn collect_job(manager: &Manager, metrics: &Metrics, view: &JobView) {
+async fn collect_job(manager: &Manager, metrics: &Metrics, view: &JobView) -> Option<Lag> {
     let name = &view.record.spec.name;
+    let mut known = None;
     match tokio::time::timeout(LAG_TIMEOUT, manager.lag_of(view)).await {
-        Ok(Ok(lag)) => metrics.set_lag(name, lag.binlogs, lag.seconds()),
+        Ok(Ok(lag)) => {
+            metrics.set_lag(name, lag.binlogs, lag.seconds());
+            known = Some(lag);
+        }
         // The job itself meets the same failure and reports it.
         Ok(Err(error)) => {
             debug!(job = %name, %error, "lag unknown");
@@ -67,6 +90,7 @@ async fn collect_job(manager: &Manager, metrics: &Metrics, view: &JobView) {
         Ok(record) if record.id == view.record.id => metrics.job_stopped(name),
         Ok(_) | Err(_) => metrics.job_deleted(name),
     }
+    known
 }
 
 /// The sub state of the original as far as the picture of a job tells it.

@@ -17,7 +17,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
-use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
+use doris_types::meta::{Backend, BinlogList, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
 
 const DETAIL: &str = "cut by a failpoint";
 
@@ -153,6 +153,10 @@ impl Upstream for Side<dyn Upstream> {
 
     async fn binlog_lag(&self, scope: &BinlogScope, after: i64) -> Result<Option<BinlogLag>> {
         self.inner.binlog_lag(scope, after).await
+    }
+
+    async fn binlog_lists(&self) -> Result<Vec<BinlogList>> {
+        self.inner.binlog_lists().await
     }
 
     async fn lock_binlogs(&self, scope: &BinlogScope, job: &str, commit_seq: i64) -> Result<()> {

@@ -14,6 +14,7 @@ pub mod config;
 pub mod daemon;
 pub mod failpoint_ports;
 pub mod flags;
+pub mod forecast;
 pub mod logging;
 pub mod manager;
 pub mod metrics;

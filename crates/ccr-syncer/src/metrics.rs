@@ -68,6 +68,7 @@ pub struct Metrics {
     sub_sync_state: Family<JobLabel, Gauge>,
     lag: Family<JobLabel, Gauge>,
     lag_seconds: Family<JobLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    expiry_seconds: Family<JobLabel, Gauge>,
 }
 
 impl Default for Metrics {
@@ -123,6 +124,12 @@ impl Metrics {
                 "Age of the oldest binlog not yet applied",
                 Family::default(),
             ),
+            expiry_seconds: add(
+                r,
+                "ccr_job_binlog_expires_seconds",
+                "Time until the binlog needed next expires, at the growth since it was written",
+                Family::default(),
+            ),
             registry: Registry::default(),
         };
         registry.register_collector(Box::new(ProcessCollector));
@@ -170,6 +177,14 @@ impl Metrics {
         self.lag_seconds.get_or_create(&label(job)).set(seconds);
     }
 
+    /// Of a job, running or not; none when it needs no binlog, or it is not known when that expires.
+    pub fn set_expiry(&self, job: &str, seconds: Option<i64>) {
+        match seconds {
+            Some(seconds) => drop(self.expiry_seconds.get_or_create(&label(job)).set(seconds)),
+            None => drop(self.expiry_seconds.remove(&label(job))),
+        }
+    }
+
     /// Removes a lag that is not known any more: an old one would read as if all were well.
     pub fn lag_unknown(&self, job: &str) {
         self.lag.remove(&label(job));
@@ -189,6 +204,7 @@ impl Metrics {
         self.job_stopped(job);
         let label = label(job);
         self.commit_seq.remove(&label);
+        self.expiry_seconds.remove(&label);
         self.binlogs.remove(&label);
         self.binlog_seconds.remove(&label);
         self.persists.remove(&label);
@@ -277,6 +293,7 @@ mod tests {
         metrics.set_running_jobs(1);
         metrics.set_progress("j", ProgressState::DBIncrementalSync, -1, 7);
         metrics.set_lag("j", 3, 1.5);
+        metrics.set_expiry("j", Some(7));
         metrics.binlog_handled("j", "UPSERT", Duration::from_millis(3));
         metrics.persisted("j", Duration::from_millis(3));
         metrics.error("j", "upstream_fe", true);
@@ -301,6 +318,7 @@ mod tests {
             r#"ccr_job_running_lag_total{name="j"} 3"#,
             r#"ccr_job_running_lag_seconds{name="j"} 1.5"#,
             r#"ccr_job_progress_persist_total{name="j"} 1"#,
+            r#"ccr_job_binlog_expires_seconds{name="j"} 7"#,
             r#"ccr_job_progress_persist_duration_seconds_sum{name="j"} 0.003"#,
             r#"ccr_sql_exec_total{host="fe:9030",db="d"} 1"#,
             r#"ccr_sql_exec_duration_seconds_count{host="fe:9030",db="d"} 1"#,

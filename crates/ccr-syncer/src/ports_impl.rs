@@ -17,7 +17,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::Result;
-use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
+use doris_types::meta::{Backend, BinlogList, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
 use parking_lot::Mutex;
 
 use crate::metrics::Metrics;
@@ -194,6 +194,10 @@ impl Upstream for Port {
 
     async fn binlog_lag(&self, scope: &BinlogScope, after: i64) -> Result<Option<BinlogLag>> {
         self.thrift("getBinlogLag", self.cluster.binlog_lag(scope, after)).await
+    }
+
+    async fn binlog_lists(&self) -> Result<Vec<BinlogList>> {
+        self.sql("", self.cluster.binlog_lists()).await
     }
 
     async fn lock_binlogs(&self, scope: &BinlogScope, job: &str, commit_seq: i64) -> Result<()> {

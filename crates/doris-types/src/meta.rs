@@ -101,6 +101,22 @@ impl Frontend {
     }
 }
 
+/// A list of binlogs as the master keeps it, with the limits by which it expires.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BinlogList {
+    /// `db`, or `db.table` of a table's list.
+    pub name: String,
+    pub is_of_table: bool,
+    /// Of the database or the table.
+    pub id: i64,
+    /// Entries, with the dummy in front.
+    pub entries: i64,
+    pub bytes: i64,
+    pub ttl_seconds: i64,
+    pub max_bytes: i64,
+    pub max_history_nums: i64,
+}
+
 /// One replica written by a transaction: the pair that `commitTxn` wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TabletCommit {

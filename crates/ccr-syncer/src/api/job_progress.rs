@@ -64,6 +64,20 @@ fn partial_sync(state: &JobState) -> Option<(i64, &TableLink, &SnapshotStep)> {
     })
 }
 
+/// The partitions are there where not the whole table is copied.
+fn partial_sync_data(source_id: i64, link: &TableLink) -> Value {
+    let mut data = json!({ "table_id": source_id, "table": link.source_name, "is_view": false });
+    let partition = match link.lane.apart().map(|apart| &apart.work) {
+        Some(ApartWork::PartialSync { reason, .. }) => reason.partition(),
+        Some(ApartWork::CatchUp { .. } | ApartWork::Blocked(_)) | None => None,
+    };
+    if let Some(partition) = partition {
+        data["partition_ids"] = json!([partition.partition_id]);
+        data["partitions"] = json!([partition.partition]);
+    }
+    data
+}
+
 pub(super) fn blocked(blocked: Option<&Blocked>) -> Value {
     blocked.map_or(Value::Null, |blocked| {
         json!({
@@ -78,7 +92,7 @@ pub(super) fn blocked(blocked: Option<&Blocked>) -> Value {
 }
 
 fn render(progress: &JobProgress) -> Value {
-    let JobProgress { view, state, history } = progress;
+    let JobProgress { view, state, history, forecast } = progress;
     let (record, status) = (&view.record, &view.status);
     let commit_seq = status.position.commit_seq;
     let mut fields = base(&record.spec.name, status.progress.number(), sub_state(state), commit_seq);
@@ -88,8 +102,7 @@ fn render(progress: &JobProgress) -> Value {
         fields.insert("unknown_commit_seq".to_owned(), json!(seq));
     }
     if let Some((id, link, _)) = partial_sync(state) {
-        let data = json!({ "table_id": id, "table": link.source_name, "is_view": false });
-        fields.insert("partial_sync_data".to_owned(), data);
+        fields.insert("partial_sync_data".to_owned(), partial_sync_data(id, link));
     }
     if let Some(last) = &state.last_full_sync {
         fields.insert("full_sync_info".to_owned(), full_sync_info(last, state));
@@ -104,6 +117,7 @@ fn render(progress: &JobProgress) -> Value {
         "history": history,
         "apart": status.apart,
         "unpublished": status.unpublished,
+        "forecast": forecast,
         "options": job_options::render(&record.spec.options),
         "position": status.position,
         "transactions": status.transactions,
@@ -224,7 +238,7 @@ mod tests {
         let progress = ProgressState::of(SyncType::Database, &state, &position);
         let status = JobStatus { progress, position, ..JobStatus::starting(&record) };
         let view = JobView { record, status, running: true, ended: false };
-        render(&JobProgress { view, state, history: Vec::new() })
+        render(&JobProgress { view, state, history: Vec::new(), forecast: None })
     }
 
     #[test]
@@ -259,6 +273,21 @@ mod tests {
         );
         assert_eq!((&shown["sync_state"], &shown["partial_sync_start_at"]), (&json!(4), &json!(7)));
         assert_eq!(shown["partial_sync_data"], json!({ "table_id": 4, "table": "t", "is_view": false }));
+    }
+
+    #[test]
+    fn a_partition_that_is_copied_alone_is_named() {
+        let shown = shown(
+            r#"{"version":1,"snapshots_taken":2,"phase":{"phase":"incremental","since_ms":5000,
+               "statement_in_doubt":null},"tables":{
+               "4":{"source_name":"t","target_name":"t","target_id":9,"synced_to":11,"lane":{"lane":"apart",
+               "cursor":11,"since_ms":7000,"work":{"work":"partial_sync","reason":{"kind":"recovered",
+               "partition_id":7,"partition":"p","commit_seq":12},"step":{"step":"backup","label":"b"}}}}},
+               "blocked":null,"last_full_sync":null}"#,
+            12,
+        );
+        let expected = json!({ "table_id": 4, "table": "t", "is_view": false, "partition_ids": [7], "partitions": ["p"] });
+        assert_eq!(shown["partial_sync_data"], expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod cluster;
 mod create;
 mod entry;
+mod forecast;
 mod lag;
 mod operate;
 mod steer;
@@ -43,6 +44,7 @@ use entry::{Activity, Entry, Running, Slot};
 pub use lag::Lag;
 pub use view::{JobProgress, JobView};
 
+use crate::forecast::Watch;
 use crate::metrics::Metrics;
 use crate::precheck::Problem;
 
@@ -73,6 +75,8 @@ pub struct Manager {
     /// What ends the monitor of each cluster.
     monitors: Mutex<BTreeMap<String, CancellationToken>>,
     monitor_interval: watch::Sender<Duration>,
+    /// When the binlog that is needed next expires, by job id.
+    forecasts: Mutex<BTreeMap<String, Watch>>,
 }
 
 #[derive(Debug, Error)]
@@ -115,6 +119,7 @@ impl Manager {
             tasks: TaskTracker::new(),
             monitors: Mutex::default(),
             monitor_interval: watch::Sender::new(MONITOR_INTERVAL),
+            forecasts: Mutex::default(),
         });
         for job in stored {
             let slot = match job.record {

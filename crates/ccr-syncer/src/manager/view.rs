@@ -6,6 +6,7 @@ use ccr_core::store::HistoryEntry;
 
 use super::entry::Activity;
 use super::{Manager, ManagerResult};
+use crate::forecast::Forecast;
 
 /// A job and its newest picture.
 #[derive(Debug, Clone)]
@@ -25,6 +26,7 @@ pub struct JobProgress {
     pub state: JobState,
     /// Newest first.
     pub history: Vec<HistoryEntry>,
+    pub forecast: Option<Forecast>,
 }
 
 impl Manager {
@@ -81,7 +83,8 @@ impl Manager {
         let view = self.view(name).await?;
         let (state, _) = self.parts.store.load(&view.record.id).await?;
         let history = self.parts.store.history(&view.record.id, history).await?;
-        Ok(JobProgress { view, state, history })
+        let forecast = self.forecast(&view.record.id);
+        Ok(JobProgress { view, state, history, forecast })
     }
 
     /// The pictures of all jobs with a task.

@@ -148,14 +148,14 @@ fn failed(side: &str, spec: &ClusterSpec, failure: &Failure) -> Problem {
 }
 
 /// The value of a property in the text of SHOW CREATE TABLE or SHOW CREATE DATABASE.
-fn property<'a>(create: &'a str, key: &str) -> Option<&'a str> {
+pub(crate) fn property<'a>(create: &'a str, key: &str) -> Option<&'a str> {
     // Comments and indexes come before the properties of the table, which are the last part.
     let (_, properties) = create.rsplit_once("PROPERTIES (")?;
     let (_, value) = properties.split_once(&format!("\"{key}\" = \""))?;
     value.split_once('"').map(|(value, _)| value)
 }
 
-fn is_true(value: Option<&str>) -> bool {
+pub(crate) fn is_true(value: Option<&str>) -> bool {
     value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 

@@ -11,7 +11,9 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
-use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob, TableMeta};
+use doris_types::meta::{
+    Backend, BinlogList, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob, TableMeta,
+};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -48,6 +50,9 @@ pub struct State {
     pub backend: BTreeMap<i64, BTreeMap<String, String>>,
     pub databases: BTreeMap<String, Database>,
     pub lag: Option<BinlogLag>,
+    pub lists: Vec<BinlogList>,
+    /// How often they were asked for.
+    pub lists_read: usize,
     /// State of every backup; `SNAPSHOTING` when empty.
     pub backup_state: String,
     /// Statements that hold one of these texts fail.
@@ -312,6 +317,13 @@ impl Upstream for FakeCluster {
     async fn binlog_lag(&self, _scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
         self.check("binlog_lag")?;
         Ok(self.state.lock().lag.clone())
+    }
+
+    async fn binlog_lists(&self) -> Result<Vec<BinlogList>> {
+        self.check("binlog_lists")?;
+        let mut state = self.state.lock();
+        state.lists_read += 1;
+        Ok(state.lists.clone())
     }
 
     async fn lock_binlogs(&self, _scope: &BinlogScope, _job: &str, _commit_seq: i64) -> Result<()> {

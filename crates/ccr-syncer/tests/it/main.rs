@@ -9,6 +9,7 @@ mod cluster_sync;
 mod command_line;
 mod fake;
 mod faulty_store;
+mod forecast;
 mod harness;
 mod manager;
 mod precheck;

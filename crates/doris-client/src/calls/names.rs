@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use doris_types::failure::{Cause, Failure, Result};
+use doris_types::meta::BinlogList;
 use doris_types::sql::{qualified_name, quote_identifier, quote_string};
 
 use crate::cluster::DorisCluster;
 use crate::convert::malformed;
 use crate::round::Nature;
-use crate::rows::Rows;
+use crate::rows::{Row, Rows};
 
 /// Unknown database.
 const BAD_DB: u16 = 1049;
@@ -56,6 +57,26 @@ impl DorisCluster {
         let view = |id: &str, name: String| Some((id.parse().ok()?, name));
         let views: Option<_> = views.map(|row| view(&row.text("TableId"), row.text("TableName"))).collect();
         views.ok_or_else(|| malformed("SHOW PROC", "", "a view has no id".to_owned()))
+    }
+
+    /// All lists of binlogs. Needs the right to see them.
+    pub async fn binlog_lists(&self) -> Result<Vec<BinlogList>> {
+        let rows = self.query(None, "SHOW PROC \"/binlog\"").await?;
+        let list = |row: &Row| {
+            let number = |column: &str| row.get(column)?.trim().parse().ok();
+            Some(BinlogList {
+                name: row.get("Name")?.to_owned(),
+                is_of_table: row.get("Type")?.eq_ignore_ascii_case("table"),
+                id: number("Id")?,
+                entries: number("BinlogLength")?,
+                bytes: number("BinlogSize")?,
+                ttl_seconds: number("BinlogTtlSeconds")?,
+                max_bytes: number("BinlogMaxBytes")?,
+                max_history_nums: number("BinlogMaxHistoryNums")?,
+            })
+        };
+        // What was dropped is listed without some of it.
+        Ok(rows.rows.iter().filter_map(list).collect())
     }
 
     async fn names(&self, database: &str, kind: &str) -> Result<Vec<String>> {

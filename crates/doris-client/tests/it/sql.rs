@@ -279,6 +279,41 @@ async fn each_frontend_tells_its_own_settings() {
 }
 
 #[tokio::test]
+async fn binlog_lists_are_listed() {
+    let fe = answering(|sql| match sql {
+        "SHOW PROC \"/binlog\"" => Sql::rows(
+            &[
+                "Name",
+                "Type",
+                "Id",
+                "Dropped",
+                "BinlogLength",
+                "BinlogSize",
+                "FirstBinlogCommittedTime",
+                "BinlogTtlSeconds",
+                "BinlogMaxBytes",
+                "BinlogMaxHistoryNums",
+            ],
+            &[
+                &["d", "db", "7", "false", "5", "600", "1", "86400", "9223372036854775807", "100"],
+                &["d.t", "table", "8", "false", "2", "80", "1", "60", "70", "80"],
+                // Dropped.
+                &["(dropped).9", "db", "9", "true", "5", "600", "1", "", "", ""],
+            ],
+        ),
+        other => Sql::Error(1105, other.to_owned()),
+    })
+    .await;
+    let lists = cluster(&[&fe]).binlog_lists().await.unwrap();
+    let [of_database, of_table] = &lists[..] else { panic!("two lists are expected: {lists:?}") };
+    assert_eq!((of_database.name.as_str(), of_database.is_of_table, of_database.id), ("d", false, 7));
+    assert_eq!((of_database.entries, of_database.bytes, of_database.ttl_seconds), (5, 600, 86_400));
+    assert_eq!((of_database.max_bytes, of_database.max_history_nums), (i64::MAX, 100));
+    assert_eq!((of_table.name.as_str(), of_table.is_of_table, of_table.id), ("d.t", true, 8));
+    assert_eq!((of_table.ttl_seconds, of_table.max_bytes, of_table.max_history_nums), (60, 70, 80));
+}
+
+#[tokio::test]
 async fn frontends_are_listed() {
     let fe = frontend().await;
     let listed = listed(&fe, true);

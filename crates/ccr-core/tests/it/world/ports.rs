@@ -10,7 +10,7 @@ use doris_types::call::{
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
-use doris_types::meta::{Backend, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
+use doris_types::meta::{Backend, BinlogList, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
 
 use super::restore::Restore;
 use super::snapshot::Backup;
@@ -139,6 +139,10 @@ impl Upstream for Source {
             Ok((last_commit_seq > 0).then_some(lag))
         };
         self.0.call("source.lag", lag).await
+    }
+
+    async fn binlog_lists(&self) -> Result<Vec<BinlogList>> {
+        Ok(Vec::new())
     }
 
     async fn lock_binlogs(&self, _scope: &BinlogScope, _job: &str, _commit_seq: i64) -> Result<()> {
