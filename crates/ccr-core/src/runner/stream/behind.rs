@@ -10,7 +10,7 @@ use crate::effect::{restore, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{ApartWork, Behind, FullSyncReason, GapCrossed, JobState, Lane, SnapshotStep, TableLink};
 use crate::plan::TrackId;
-use crate::plan::restored::{self, Names};
+use crate::plan::restored::{self, Names, Restore};
 use crate::runner::shell::Shell;
 
 /// What is behind a gap.
@@ -80,6 +80,7 @@ impl Stream<'_> {
         let Some(views) = listing.views else {
             return not_provable("the account may not list views with their ids (SHOW PROC)");
         };
+        let restored = restored_since(&shell, state, &listing.names).await?;
         let mut appeared = tables_of(&shell, restored::unknown(state, &listing.names)).await?;
         let mut tables = BTreeMap::new();
         for (source_id, link) in &state.tables {
@@ -94,7 +95,8 @@ impl Stream<'_> {
                 (None, None) if gone.contains(source_id) => Behind::Gone,
                 (name, _) => {
                     let name = name.unwrap_or(&link.source_name).clone();
-                    match lost_after(&shell, position, expired_to, *source_id, link).await? {
+                    let is_restored = restored.contains(source_id);
+                    match lost_after(&shell, position, expired_to, (*source_id, link), is_restored).await? {
                         None => Behind::Kept { name },
                         Some(cursor) => Behind::Copied { name, cursor },
                     }
@@ -159,25 +161,50 @@ async fn settled_listing(shell: &Arc<Shell>, state: &JobState) -> Result<Listed>
     }
 }
 
-/// After which commit seq the table has lost something of its own list, if it has.
+/// The tables that a restore may have overwritten which the job has not come to. Behind the gap nobody can tell whether
+/// it did, for tables that were created in the gap look like those that it has made.
+async fn restored_since(shell: &Arc<Shell>, state: &JobState, names: &Names) -> Result<BTreeSet<i64>> {
+    let (db, source) = (shell.source_database(), &shell.ctx.upstream);
+    let seen = state.tables.values().filter_map(|link| link.restored_to).min().unwrap_or(i64::MAX);
+    let jobs = shell.retry(async || source.restore_jobs(db).await.map_err(upstream)).await?;
+    let others = jobs.into_iter().filter(|job| !job.is_cancelled() && !look::is_own(shell, &job.label));
+    let mut restored = BTreeSet::new();
+    for job in others.filter(|job| job.id > seen) {
+        let read = async || source.restored_objects(db, &job).await.map_err(upstream);
+        let Some(objects) = shell.retry(read).await? else { continue };
+        let restore = Restore { id: job.id, label: job.label.clone(), objects };
+        let is_new = |id: &i64| {
+            let link = state.tables.get(id);
+            link.and_then(|link| link.restored_to).is_some_and(|restored_to| restored_to < restore.id)
+        };
+        restored.extend(restored::named(&restore, state, names).into_iter().filter(is_new));
+    }
+    Ok(restored)
+}
+
+/// After which commit seq the table has lost something of its own list, if it has, or has to be copied for a restore.
 async fn lost_after(
     shell: &Arc<Shell>,
     position: i64,
     expired_to: i64,
-    source_id: i64,
-    link: &TableLink,
+    (source_id, link): (i64, &TableLink),
+    is_restored: bool,
 ) -> Result<Option<i64>> {
     let after = match &link.lane {
         Lane::Flowing => position.max(link.synced_to),
         Lane::Apart(apart) => match apart.work {
             // What it shares with others the job would have brought.
             ApartWork::CatchUp { trails: true, .. } => apart.cursor,
+            ApartWork::CatchUp { .. } if is_restored => apart.cursor,
             // It reads its list itself, and meets the gap there.
             ApartWork::CatchUp { .. } | ApartWork::PartialSync { .. } | ApartWork::Blocked(_) => {
                 return Ok(None);
             }
         },
     };
+    if is_restored {
+        return Ok(Some(after));
+    }
     let scope = BinlogScope { table_id: Some(source_id), ..whole(shell) };
     let read = async || shell.ctx.upstream.binlogs(&scope, after, 1).await.map_err(upstream);
     let is_whole = match shell.retry(read).await? {

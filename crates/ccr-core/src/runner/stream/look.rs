@@ -486,6 +486,6 @@ pub(super) async fn missing(shell: Arc<Shell>, mut ids: BTreeSet<i64>) -> Result
 }
 
 /// Whether a restore is this job's, whose target may be in the same database.
-fn is_own(shell: &Shell, label: &str) -> bool {
+pub(super) fn is_own(shell: &Shell, label: &str) -> bool {
     label.starts_with("ccr") && label.contains(shell.job_id())
 }

@@ -45,7 +45,7 @@ impl Inner {
         for (source_id, link) in &next.tables {
             let Some(cursor) = expired_after(link) else { continue };
             let known = state.tables.get(source_id).and_then(expired_after);
-            if known.is_none() && !self.has_lost(*source_id, cursor, link) {
+            if known.is_none() && !self.may_be_copied(*source_id, cursor, link) {
                 self.violation(format!("table {source_id} is copied, and has lost nothing after {cursor}"));
             }
         }
@@ -79,9 +79,14 @@ impl Inner {
             || in_doubt.is_some_and(|seq| seq > position && seq <= expired_to)
             || self.hides_views && !self.source.views.is_empty()
             || present.all(|(id, link)| match &link.lane {
-                Lane::Flowing => self.has_lost(*id, position.max(link.synced_to), link),
-                Lane::Apart(apart) => apart.is_trailing() && self.has_lost(*id, apart.cursor, link),
+                Lane::Flowing => self.may_be_copied(*id, position.max(link.synced_to), link),
+                Lane::Apart(apart) => apart.is_trailing() && self.may_be_copied(*id, apart.cursor, link),
             })
+    }
+
+    /// Whether that is so, or a restore may have changed the table, which behind a gap cannot be told.
+    fn may_be_copied(&self, id: i64, after: i64, link: &TableLink) -> bool {
+        self.has_lost(id, after, link) || self.restores_naming(id) > 0
     }
 
     /// Whether something of a table after this commit seq is in no list any more.
