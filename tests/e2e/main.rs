@@ -40,6 +40,7 @@ mod properties;
 mod publish;
 mod recover;
 mod recovery;
+mod refusals;
 mod rollups;
 mod shutdown;
 mod snapshot_lost;

@@ -6,9 +6,11 @@
 //! for all of them; `CCR_SIM_SCENARIO=<scenario>` leaves out the others,
 //! `CCR_SIM_POINT=<scenario>,<fault>+<ordering>,<number>` runs one point.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
 use ccr_core::job::JobOrdering;
+use doris_types::record::BinlogType;
 use futures::FutureExt;
 
 use super::run::Run;
@@ -21,6 +23,15 @@ const STRIDE: u64 = 2;
 
 /// Plays a scenario with a fault and says whether it was reached.
 async fn play(scenario: &Scenario, ordering: JobOrdering, at: Option<(u64, Fault)>) -> bool {
+    play_and_see(scenario, ordering, at).await.0
+}
+
+/// The same, and which types of binlog it has written.
+async fn play_and_see(
+    scenario: &Scenario,
+    ordering: JobOrdering,
+    at: Option<(u64, Fault)>,
+) -> (bool, BTreeSet<i32>) {
     let world = World::new();
     (scenario.prepare)(&world);
     world.with(|world| world.plan.at.extend(at));
@@ -44,7 +55,14 @@ async fn play(scenario: &Scenario, ordering: JobOrdering, at: Option<(u64, Fault
     }
     // It would go on beside the next one for ever.
     run.stop().await;
-    run.world.with(|world| world.plan.at.is_empty())
+    run.world.with(|world| (world.plan.at.is_empty(), world.journal.types.clone()))
+}
+
+/// Fails the test unless all types that statements write were written. A DUMMY stands for what has expired.
+pub fn assert_all_types(written: &BTreeSet<i32>) {
+    let is_missing = |kind: &BinlogType| *kind != BinlogType::DUMMY && !written.contains(&kind.0);
+    let missing: Vec<&str> = BinlogType::known().filter(is_missing).map(BinlogType::name).collect();
+    assert!(missing.is_empty(), "never written: {missing:?}");
 }
 
 /// Every scenario, those of databases in both orders.
@@ -94,13 +112,15 @@ async fn at_every_call(fault: Fault) {
 
 #[tokio::test(start_paused = true)]
 async fn every_scenario_comes_out_well_without_faults() {
-    let mut failed = Vec::new();
+    let (mut failed, mut types) = (Vec::new(), BTreeSet::new());
     for (scenario, ordering) in courses() {
-        if AssertUnwindSafe(play(scenario, ordering, None)).catch_unwind().await.is_err() {
-            failed.push((scenario.name, ordering.name()));
+        match AssertUnwindSafe(play_and_see(scenario, ordering, None)).catch_unwind().await {
+            Ok((_, written)) => types.extend(written),
+            Err(_) => failed.push((scenario.name, ordering.name())),
         }
     }
     assert!(failed.is_empty(), "{failed:?} fail");
+    assert_all_types(&types);
 }
 
 #[tokio::test(start_paused = true)]

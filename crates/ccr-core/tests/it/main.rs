@@ -1,5 +1,6 @@
 //! The engine over two clusters and a store in memory, on virtual time; see [`world`].
 
+mod altered;
 mod aside;
 mod blocked;
 mod cost;

@@ -2,10 +2,14 @@
 //!
 //! A failing seed is printed; `CCR_SIM_SEED=<n>` runs that one alone, `CCR_SIM_SEEDS=<n>` that many.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
+use super::altered;
+use super::crash_matrix::assert_all_types;
+use super::options;
 use super::run::Run;
 use super::world::catalog::Table;
 use super::world::faults::Random;
@@ -27,19 +31,25 @@ async fn whatever_happens_the_target_becomes_the_source() {
         Some(seed) => seed..seed + 1,
         None => 0..number("CCR_SIM_SEEDS").unwrap_or(SEEDS),
     };
-    let mut failed = Vec::new();
+    let (mut failed, mut types) = (Vec::new(), BTreeSet::new());
+    let many = seeds.end - seeds.start >= SEEDS;
     for seed in seeds {
-        if AssertUnwindSafe(play(seed)).catch_unwind().await.is_err() {
-            failed.push(seed);
-            if failed.len() == MAX_FAILED {
-                break;
-            }
+        match AssertUnwindSafe(play(seed)).catch_unwind().await {
+            Ok(written) => types.extend(written),
+            Err(_) => failed.push(seed),
+        }
+        if failed.len() == MAX_FAILED {
+            break;
         }
     }
     assert!(failed.is_empty(), "seeds {failed:?} fail; run one alone with CCR_SIM_SEED={}", failed[0]);
+    if many {
+        assert_all_types(&types);
+    }
 }
 
-async fn play(seed: u64) {
+/// Answers with the types of binlog that were written.
+async fn play(seed: u64) -> BTreeSet<i32> {
     let mut random = Random::new(seed);
     let world = World::new();
     let is_table_job = seed % 4 == 3;
@@ -79,6 +89,11 @@ async fn play(seed: u64) {
         Some((source, target)) => Run::table(world, source, target),
     };
     run.options.max_transactions_in_flight = random.below(8) + 1;
+    let follows_media = seed % 5 == 2;
+    if follows_media {
+        options::follow_media(&mut run.record.spec.options);
+        run.world.with(|world| world.follows_media = true);
+    }
     if seed % 3 == 1 {
         run.record.spec.options.reuse_binlog_label = true;
         let mut own = Random::new(seed ^ 0x1ABE1);
@@ -150,6 +165,7 @@ async fn play(seed: u64) {
     }
     // It would go on beside the next one for ever.
     run.stop().await;
+    run.world.with(|world| world.journal.types.clone())
 }
 
 /// The job is away, or just behind, while a part of the binlog expires.
@@ -188,8 +204,8 @@ fn work(world: &mut Inner, random: &mut Random) {
     let followed = world.only_table.as_ref().is_some_and(|(source, _)| source == name);
     let partitions: Vec<String> = table.partitions.iter().map(|partition| partition.name.clone()).collect();
     let one = |random: &mut Random| random.pick(&partitions).clone();
-    match random.below(34) {
-        32 if table.is_partitioned => {
+    match random.below(39) {
+        38 if table.is_partitioned => {
             let old = one(random);
             let is_temporary = table.partitions.iter().any(|one| one.name == old && one.is_temporary);
             let new = format!("{}r", old.trim_end_matches('r'));
@@ -208,6 +224,10 @@ fn work(world: &mut Inner, random: &mut Random) {
             if let Some(n) = n {
                 world.add_partition(name, n, false);
             }
+        }
+        3 if world.follows_media && random.chance(50) => {
+            let medium = *random.pick(&["HDD", "SSD"]);
+            world.set_medium(name, &[&one(random)], medium);
         }
         3 => world.truncate(name, &[]),
         4 if table.is_partitioned => {
@@ -250,7 +270,11 @@ fn work(world: &mut Inner, random: &mut Random) {
             }
         }
         12 if random.chance(40) => world.schema_change(name),
-        13 => world.add_column(name, &format!("c{}", table.columns.len())),
+        13 => {
+            let free = |column: &String| !table.columns.contains(column);
+            let column = (0..).map(|n| format!("c{n}")).find(free).expect("a name is free");
+            world.add_column(name, &column);
+        }
         14 => view(world, random, name),
         15..=17 => statements(world, random, name),
         25 if !world.recoverable(name).is_empty() => {
@@ -261,6 +285,7 @@ fn work(world: &mut Inner, random: &mut Random) {
             world.recover_partition(name, &gone, if renames { &new_name } else { "" });
         }
         25 | 26 => restore(world, random, name),
+        32..=37 => altered::anything(world, random, &table),
         18..=24 => {
             let one = one(random);
             world.load(&[(name, &[&one])]);
@@ -286,8 +311,8 @@ fn restore(world: &mut Inner, random: &mut Random, name: &str) {
     }
     let kept = random.pick(&world.upstream_restores.kept).clone();
     let is_same = |table: &Table| {
-        (table.id, &table.name, table.index_id, &table.columns)
-            == (kept.id, &kept.name, kept.index_id, &kept.columns)
+        (table.id, &table.name, table.index_id, &table.columns, &table.traits)
+            == (kept.id, &kept.name, kept.index_id, &kept.columns, &kept.traits)
     };
     if world.source.tables.values().any(is_same) {
         world.restore_in_place(&kept);

@@ -5,6 +5,7 @@ use ccr_core::job::JobOptions;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
+use super::altered;
 use super::gaps;
 use super::options;
 use super::run::Run;
@@ -66,6 +67,13 @@ pub const SCENARIOS: &[Scenario] = &[
     database("schema_change", 2, |run| schema_change(run).boxed_local()),
     database("rejoin_under_load", 2, |run| rejoin_under_load(run).boxed_local()),
     database("light_column", 1, |run| light_column(run).boxed_local()),
+    database("described", 1, |run| altered::described(run).boxed_local()),
+    database("columns", 1, |run| altered::columns(run).boxed_local()),
+    database("rollups", 2, |run| altered::rollups(run).boxed_local()),
+    database("indexes", 2, |run| altered::indexes(run).boxed_local()),
+    database("partition_names", 1, |run| altered::partition_names(run).boxed_local()),
+    database("table_recovered", 2, |run| altered::recovered(run, "").boxed_local()),
+    database("table_recovered_as", 2, |run| altered::recovered(run, "t9").boxed_local()),
     database("blocked_and_skipped", 1, |run| blocked_and_skipped(run).boxed_local()),
     database("quarantined", 1, |run| quarantined(run).boxed_local()),
     Scenario { given_up: 1, ..database("old_frontend", 2, |run| aside::altered(run).boxed_local()) },
@@ -126,6 +134,11 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     table("table_recover_as", 2, |run| recover::and_drop(run).boxed_local()),
     table("table_loads", 1, |run| table_loads(run).boxed_local()),
+    table("table_described", 1, |run| altered::described(run).boxed_local()),
+    table("table_columns", 1, |run| altered::columns(run).boxed_local()),
+    table("table_rollups", 2, |run| altered::rollups(run).boxed_local()),
+    table("table_indexes", 2, |run| altered::indexes(run).boxed_local()),
+    table("table_partition_names", 1, |run| altered::partition_names(run).boxed_local()),
     table("table_schema_change", 2, |run| table_schema_change(run).boxed_local()),
     table("table_rename", 1, |run| table_rename(run).boxed_local()),
     table("table_statements", 1, |run| table_statements(run).boxed_local()),

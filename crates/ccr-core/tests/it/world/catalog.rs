@@ -3,12 +3,14 @@
 //! A tablet holds cells instead of rows: one per upstream tablet and version whose data it got. So a
 //! transaction that is applied twice, lost, or put into the wrong tablet is plain to see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use doris_types::call::MetaFilter;
 use doris_types::meta::{
     Backend, DatabaseMeta, IndexMeta, PartitionMeta, ReplicaMeta, TableMeta, TabletMeta,
 };
+
+use super::alter::Traits;
 
 /// What one load put into one upstream tablet: the tablet and the version of its partition.
 pub type Cell = (i64, i64);
@@ -43,6 +45,7 @@ pub struct Table {
     /// False: one partition without a range, named like the table.
     pub is_partitioned: bool,
     pub columns: Vec<String>,
+    pub traits: Traits,
     pub partitions: Vec<Partition>,
 }
 
@@ -56,6 +59,8 @@ pub struct Partition {
     /// HDD or SSD.
     pub medium: &'static str,
     pub version: i64,
+    /// Secondary indexes that were built for its rows.
+    pub built: BTreeSet<String>,
     pub tablets: Vec<Tablet>,
 }
 
@@ -187,16 +192,16 @@ impl Catalog {
                 .map(|backend_id| ReplicaMeta { id: 0, backend_id, version: partition.version })
                 .collect(),
         });
+        let base = IndexMeta { id: table.index_id, name: table.name.clone(), tablets: tablets.collect() };
+        let rollup =
+            |(name, id): (&String, &i64)| IndexMeta { id: *id, name: name.clone(), tablets: Vec::new() };
+        let indexes = std::iter::once(base).chain(table.traits.rollups.iter().map(rollup)).collect();
         PartitionMeta {
             id: partition.id,
             name: partition.name.clone(),
             range: partition.range(),
             visible_version: partition.version,
-            indexes: vec![IndexMeta {
-                id: table.index_id,
-                name: table.name.clone(),
-                tablets: tablets.collect(),
-            }],
+            indexes,
         }
     }
 }

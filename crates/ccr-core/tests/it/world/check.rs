@@ -1,11 +1,12 @@
 //! What must hold: the downstream equals the upstream as it was at some commit seq; a table on its own
 //! track, as it was at some other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inner;
 use ccr_core::job::Phase;
 
+use super::alter::Traits;
 use super::catalog::{Catalog, Cell, Table};
 
 /// What a comparison may overlook.
@@ -26,6 +27,7 @@ pub struct View {
 pub struct TableView {
     pub id: i64,
     pub columns: Vec<String>,
+    pub traits: Traits,
     /// By range.
     pub partitions: BTreeMap<String, PartitionView>,
 }
@@ -33,14 +35,16 @@ pub struct TableView {
 #[derive(Debug, Clone)]
 pub struct PartitionView {
     pub id: i64,
+    pub name: Option<String>,
     pub version: i64,
     pub medium: &'static str,
+    pub built: BTreeSet<String>,
     pub buckets: Vec<Vec<Cell>>,
 }
 
 impl PartialEq for TableView {
     fn eq(&self, other: &Self) -> bool {
-        self.columns == other.columns && self.partitions == other.partitions
+        (&self.columns, &self.traits, &self.partitions) == (&other.columns, &other.traits, &other.partitions)
     }
 }
 
@@ -48,7 +52,8 @@ impl Eq for TableView {}
 
 impl PartialEq for PartitionView {
     fn eq(&self, other: &Self) -> bool {
-        self.version == other.version && self.medium == other.medium && self.buckets == other.buckets
+        (self.version, &self.buckets) == (other.version, &other.buckets)
+            && (&self.name, self.medium, &self.built) == (&other.name, other.medium, &other.built)
     }
 }
 
@@ -60,11 +65,15 @@ impl View {
             let partitions = table.partitions.iter().filter(|p| !p.is_temporary).map(|partition| {
                 let buckets = partition.tablets.iter().map(|tablet| tablet.cells.clone()).collect();
                 let (id, version, medium) = (partition.id, partition.version, partition.medium);
-                let view = PartitionView { id, version, medium, buckets };
+                // That of an unpartitioned table is called like the table.
+                let name = partition.bounds.map(|_| partition.name.clone());
+                let view =
+                    PartitionView { id, name, version, medium, built: partition.built.clone(), buckets };
                 (partition.range(), view)
             });
-            let columns = table.columns.clone();
-            (table.name.clone(), TableView { id: table.id, columns, partitions: partitions.collect() })
+            let (columns, traits) = (table.columns.clone(), table.traits.clone());
+            let partitions = partitions.collect();
+            (table.name.clone(), TableView { id: table.id, columns, traits, partitions })
         });
         Self { tables: tables.collect() }
     }
@@ -86,7 +95,7 @@ impl Inner {
     /// truncated upstream since may be missing: nothing is left to fetch them from.
     fn same_table(&self, target: &TableView, source: &TableView) -> bool {
         let source_gone = self.journal.gone.contains(&source.id);
-        target.columns == source.columns
+        (&target.columns, &target.traits) == (&source.columns, &source.traits)
             && target.partitions.len() == source.partitions.len()
             && source.partitions.iter().all(|(range, source)| {
                 let Some(target) = target.partitions.get(range) else { return false };

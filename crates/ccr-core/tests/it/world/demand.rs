@@ -182,6 +182,7 @@ impl Inner {
             PartialSyncReason::Appeared { commit_seq } | PartialSyncReason::NameTaken { commit_seq } => {
                 self.journal.moved_in_backup
                     || self.upstream_restores.has_restored(id)
+                    || self.journal.recovered_tables.contains(&id)
                     || *commit_seq <= self.store.gap_named_to
             }
             PartialSyncReason::Restored { .. } => self.restores_naming(id) > 0,

@@ -5,11 +5,13 @@
 //! starts it again from the store. Ports belong to a *generation*; calls of a crashed one never reach
 //! their peer.
 
+pub mod alter;
 pub mod catalog;
 pub mod check;
 pub mod demand;
 pub mod faults;
 pub mod ports;
+pub mod refusals;
 pub mod restore;
 pub mod snapshot;
 pub mod sql;
@@ -18,6 +20,7 @@ pub mod store;
 pub mod txn;
 pub mod upstream;
 pub mod upstream_alter;
+pub mod upstream_clauses;
 pub mod upstream_restore;
 
 use std::collections::BTreeMap;
@@ -58,6 +61,8 @@ pub struct Inner {
     last_id: i64,
     pub source: Catalog,
     pub journal: Journal,
+    /// Partitions downstream live where they live upstream.
+    pub follows_media: bool,
     pub backups: Backups,
     pub upstream_restores: UpstreamRestores,
     pub target: Catalog,

@@ -141,7 +141,7 @@ impl Inner {
     /// Why the partitions of a snapshot cannot be added to a table.
     fn misfit(&mut self, table: &Table, name: &str) -> Option<String> {
         let local = self.target.table(name)?.clone();
-        if local.name != table.name || local.columns != table.columns {
+        if local.name != table.name || local.columns != table.columns || local.traits != table.traits {
             return Some(format!("Table {name} already exist but with different schema"));
         }
         if let Some(problem) = self.holds_temporary(name) {
@@ -284,6 +284,11 @@ impl Inner {
                 ..partition
             })
             .collect();
-        Table { id: self.id(), index_id: self.id(), name: name.to_owned(), partitions, ..table.clone() }
+        let mut copy =
+            Table { id: self.id(), index_id: self.id(), name: name.to_owned(), partitions, ..table.clone() };
+        for id in copy.traits.rollups.values_mut() {
+            *id = self.id();
+        }
+        copy
     }
 }

@@ -1,5 +1,6 @@
 //! Recognises the statements that the engine sends downstream, by token.
 
+use super::alter::Alter;
 use doris_types::sql::{TokenKind, significant_tokens, unquote_identifier, unquote_string};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +21,9 @@ pub enum Ddl {
         name: String,
         of: String,
     },
-    AddColumn {
+    Alter {
         table: String,
-        column: String,
+        what: Alter,
     },
     ReplaceTable {
         table: String,
@@ -79,7 +80,7 @@ impl Ddl {
             | Self::AlterView { name, .. }
             | Self::DropTable { name }
             | Self::DropView { name } => Some(name),
-            Self::AddColumn { table, .. }
+            Self::Alter { table, .. }
             | Self::ReplaceTable { table, .. }
             | Self::AddPartition { table, .. }
             | Self::ReplacePartition { table, .. }
@@ -134,6 +135,12 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
         let partitions = if words.take("PARTITIONS (") { words.identifiers() } else { Vec::new() };
         return Some(Ddl::Truncate { table, partitions });
     }
+    if words.take("BUILD INDEX") {
+        let index = words.identifier()?;
+        let table = words.take("ON").then(|| words.qualified())??;
+        let partition = if words.take("PARTITION (") { Some(words.identifier()?) } else { None };
+        return Some(Ddl::Alter { table, what: Alter::BuildIndex { index, partition } });
+    }
     if words.take("ALTER TABLE") {
         let table = words.qualified()?;
         let is_temporary = words.take("ADD TEMPORARY PARTITION IF NOT EXISTS");
@@ -162,11 +169,11 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
             let (name, to) = (words.identifier()?, words.identifier()?);
             return Some(Ddl::RenamePartition { table, name, to });
         }
+        if let Some(what) = words.alter() {
+            return Some(Ddl::Alter { table, what });
+        }
         if words.take("RENAME") {
             return Some(Ddl::RenameTable { table, name: words.identifier()? });
-        }
-        if words.take("ADD COLUMN") {
-            return Some(Ddl::AddColumn { table, column: words.identifier()? });
         }
         if words.take("REPLACE WITH TABLE") {
             let with = words.identifier()?;
@@ -238,6 +245,52 @@ impl Words {
         let value = self.words.get(self.at)?.strip_prefix('"')?.parse().ok()?;
         self.at += 1;
         Some(value)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let text = self.words.get(self.at)?.strip_prefix('"')?.to_owned();
+        self.at += 1;
+        Some(text)
+    }
+
+    /// A clause that changes a table but not its name.
+    fn alter(&mut self) -> Option<Alter> {
+        if self.take("ADD COLUMN") {
+            Some(Alter::AddColumn(self.identifier()?))
+        } else if self.take("DROP COLUMN") {
+            Some(Alter::DropColumn(self.identifier()?))
+        } else if self.take("MODIFY COLUMN") {
+            let column = self.identifier()?;
+            if self.take("COMMENT") {
+                return Some(Alter::ColumnComment { column, text: self.text()? });
+            }
+            let end =
+                self.words.len().checked_sub(1).filter(|_| self.words.last().is_some_and(|w| w == "NULL"))?;
+            Some(Alter::ModifyColumn { column, to: self.words[self.at..end].concat() })
+        } else if self.take("MODIFY COMMENT") {
+            Some(Alter::Comment(self.text()?))
+        } else if self.take("RENAME COLUMN") {
+            Some(Alter::RenameColumn { from: self.identifier()?, to: self.identifier()? })
+        } else if self.take("RENAME PARTITION") {
+            Some(Alter::RenamePartition { from: self.identifier()?, to: self.identifier()? })
+        } else if self.take("RENAME ROLLUP") {
+            Some(Alter::RenameRollup { from: self.identifier()?, to: self.identifier()? })
+        } else if self.take("DROP ROLLUP") {
+            Some(Alter::DropRollup(self.identifier()?))
+        } else if self.take("DROP INDEX") {
+            Some(Alter::DropIndex(self.identifier()?))
+        } else if self.take("MODIFY DISTRIBUTION DISTRIBUTED BY") {
+            let is_known = self.take("HASH ( `k ) BUCKETS") || self.take("RANDOM BUCKETS");
+            is_known.then(|| self.words.get(self.at)?.parse().ok().map(Alter::Buckets))?
+        } else if self.take("SET ( \"distribution_type = \"random )") {
+            Some(Alter::Randomly)
+        } else if self.take("SET (") {
+            let key = self.text()?;
+            let value = self.take("=").then(|| self.text())??;
+            self.take(")").then_some(Alter::Set { key, value })
+        } else {
+            None
+        }
     }
 
     /// `VALUES [("a"), ("b"))`.

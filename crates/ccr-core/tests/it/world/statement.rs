@@ -1,6 +1,7 @@
 //! Statements downstream.
 
 use super::catalog::View;
+use super::refusals::refused;
 use super::sql::{Ddl, NewPartition, recognise};
 use super::{Answer, Inner, refusal};
 use doris_types::failure::Cause;
@@ -47,7 +48,7 @@ impl Inner {
                 return Ok(());
             }
             Ddl::DropTable { name } => (name, true),
-            Ddl::AddColumn { table, .. }
+            Ddl::Alter { table, .. }
             | Ddl::ReplaceTable { table, .. }
             | Ddl::AddPartition { table, .. }
             | Ddl::DropPartition { table, .. }
@@ -100,13 +101,9 @@ impl Inner {
             Ddl::AlterView { name, of } => {
                 self.target.views.get_mut(&name).ok_or_else(|| unknown(&name))?.of = of;
             }
-            Ddl::AddColumn { table, column } => {
+            Ddl::Alter { table, what } => {
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
-                if table.columns.contains(&column) {
-                    let text = format!("Can not add column which already exists in base table: {column}");
-                    return Err(refusal(1105, text));
-                }
-                table.columns.push(column);
+                table.alter(&what)?;
             }
             Ddl::ReplaceTable { table, with, swap } => {
                 let old = self.target.table(&table).ok_or_else(|| unknown(&table))?.id;
@@ -140,7 +137,7 @@ impl Inner {
                     let mut partitions = table.partitions.iter();
                     partitions.position(|one| one.name == wanted && one.is_temporary == is_temporary)
                 };
-                let missing = || refusal(1105, format!("Temp partition[{by}] does not exist"));
+                let missing = || refused("missing_temporary", &[&by]);
                 let (at, temporary) = (position(&name, false), position(&by, true));
                 let (at, temporary) = (at.ok_or_else(missing)?, temporary.ok_or_else(missing)?);
                 let bounds = table.partitions[at].bounds;
@@ -165,13 +162,13 @@ impl Inner {
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
                 for name in partitions {
                     let found = table.partitions.iter_mut().find(|partition| partition.name == name);
-                    let missing = || refusal(1105, format!("Partition[{name}] does not exist"));
+                    let missing = || refused("missing_partition", &[&name]);
                     found.ok_or_else(missing)?.medium = medium;
                 }
             }
             Ddl::RenameTable { table, name } => {
                 if self.target.table(&name).is_some() {
-                    return Err(refusal(1105, format!("Table name[{name}] is already used")));
+                    return Err(refused("table_name_taken", &[&name]));
                 }
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
                 table.set_name(&name);

@@ -10,6 +10,7 @@ use doris_types::record::{
     TableRecord, TruncateTableRecord, UpsertRecord,
 };
 
+use super::alter::Traits;
 use super::catalog::{Partition, Table, Tablet, View as SqlView};
 use super::check::View;
 use super::{Inner, SOURCE_DB};
@@ -42,6 +43,11 @@ pub struct Journal {
     pub recycled: Vec<(i64, Partition)>,
     /// Names of tables have changed while a backup was under way.
     pub moved_in_backup: bool,
+    /// The recycle bin's tables, and which have come back ever.
+    pub recycled_tables: Vec<Table>,
+    pub recovered_tables: BTreeSet<i64>,
+    /// The types of all that was written ever.
+    pub types: BTreeSet<i32>,
     /// The newest schema change of each table.
     pub schema_changed_at: BTreeMap<i64, i64>,
 }
@@ -66,6 +72,7 @@ impl Inner {
 
     pub fn emit_raw(&mut self, seq: i64, binlog_type: i32, table_ids: Vec<i64>, data: Option<String>) {
         self.trace.push(format!("        upstream {seq}: {}", BinlogType(binlog_type)));
+        self.journal.types.insert(binlog_type);
         self.journal.entries.push(BinlogEntry {
             commit_seq: seq,
             timestamp_ms: self.now_ms,
@@ -160,6 +167,7 @@ impl Inner {
             is_temporary: false,
             medium: "HDD",
             version: 1,
+            built: BTreeSet::new(),
             tablets,
         }
     }
@@ -180,7 +188,8 @@ impl Inner {
             vec![self.new_partition(name, None, buckets)]
         };
         let columns = vec!["k".to_owned(), "v".to_owned()];
-        Table { id, name: name.to_owned(), index_id, buckets, replicas, is_partitioned, columns, partitions }
+        let (name, traits) = (name.to_owned(), Traits::default());
+        Table { id, name, index_id, buckets, replicas, is_partitioned, columns, traits, partitions }
     }
 
     /// CREATE TABLE; without partition numbers, an unpartitioned one.
@@ -256,7 +265,9 @@ impl Inner {
             stids.extend(is_explicit.then_some(stid));
             for (name, partitions) in *what {
                 let table = self.source.table_mut(name).expect("the table to load exists");
-                let index_ids = (seq % 2 == 0).then(|| vec![table.index_id]);
+                let rollups = table.traits.rollups.values().copied();
+                let index_ids =
+                    (seq % 2 == 0).then(|| std::iter::once(table.index_id).chain(rollups).collect());
                 let written = table_records.entry(table.id).or_default();
                 written.index_ids = index_ids;
                 for partition in *partitions {
@@ -444,7 +455,7 @@ impl Inner {
     pub fn drop_table(&mut self, name: &str) {
         let seq = self.journal_id();
         let id = self.source.table(name).expect("the table exists").id;
-        self.source.tables.remove(&id);
+        self.journal.recycled_tables.extend(self.source.tables.remove(&id));
         self.source.dropped_tables.insert(id, seq);
         self.journal.gone.insert(id);
         let record = DropTableRecord {

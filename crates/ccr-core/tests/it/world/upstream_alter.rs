@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use doris_types::record::{
-    AlterJobKind, AlterJobRecord, AlterJobState, Column, DataProperty, ModifyColumnsRecord,
-    ModifyPartitionInfo, ModifyPartitionsRecord, ModifyViewDefRecord, Record, ReplaceTableRecord,
+    AlterJobKind, AlterJobRecord, AlterJobState, Column, DataProperty, ModifyPartitionInfo,
+    ModifyPartitionsRecord, ModifyViewDefRecord, Record, ReplaceTableRecord,
 };
 
+use super::alter::Alter;
 use super::catalog::Tablet;
 use super::{Inner, SOURCE_DB};
 
@@ -65,19 +66,7 @@ impl Inner {
 
     /// A light schema change.
     pub fn add_column(&mut self, name: &str, column: &str) {
-        let seq = self.journal_id();
-        let table = self.source.table_mut(name).expect("the table exists");
-        table.columns.push(column.to_owned());
-        let made = |name: &String| serde_json::from_value(serde_json::json!({ "name": name }));
-        let columns = table.columns.iter().map(|name| made(name).expect("a column of that name")).collect();
-        let record = ModifyColumnsRecord {
-            table_id: table.id,
-            base_index_id: table.index_id,
-            raw_sql: format!("ALTER TABLE `{SOURCE_DB}`.`{name}` ADD COLUMN `{column}` int NULL"),
-            index_schema_map: [(table.index_id, columns)].into(),
-            ..serde_json::from_str(r#"{"tableId":0,"rawSql":""}"#).expect("a change of nothing")
-        };
-        self.emit(seq, &Record::ModifyColumns(record));
+        self.alter(name, &Alter::AddColumn(column.to_owned()));
     }
 
     /// A heavy schema change begins; returns the id of its shadow index.
@@ -97,7 +86,8 @@ impl Inner {
                 *tablet = Tablet { id: self.id(), cells: tablet.cells.clone(), kept_from };
             }
         }
-        let number = table.columns.len();
+        let free = |number: &usize| !table.columns.contains(&format!("heavy{number}"));
+        let number = (0..).find(free).expect("a number is free");
         table.columns.push(format!("heavy{number}"));
         self.source.dropped_indexes.insert(table.index_id, seq);
         // What was dropped before has other indexes, and cannot come back.
