@@ -9,6 +9,7 @@ async fn with_another_name() -> Run {
     run.world.with(|world| {
         let table = world.target.table_mut("t1").expect("it is replicated");
         table.partition_mut("p1").name = "mine".to_owned();
+        world.partitions_renamed = true;
         world.load(&[("t1", &["p1", "p2"])]);
     });
     run.caught_up().await;

@@ -35,6 +35,7 @@ pub struct TableView {
 #[derive(Debug, Clone)]
 pub struct PartitionView {
     pub id: i64,
+    /// `None` when it does not matter.
     pub name: Option<String>,
     pub version: i64,
     pub medium: &'static str,
@@ -53,7 +54,8 @@ impl Eq for TableView {}
 impl PartialEq for PartitionView {
     fn eq(&self, other: &Self) -> bool {
         (self.version, &self.buckets) == (other.version, &other.buckets)
-            && (&self.name, self.medium, &self.built) == (&other.name, other.medium, &other.built)
+            && (self.name.is_none() || other.name.is_none() || self.name == other.name)
+            && (self.medium, &self.built) == (other.medium, &other.built)
     }
 }
 
@@ -115,7 +117,7 @@ impl Inner {
     /// is later.
     pub fn check_at(&mut self, seq: i64) {
         if let Err(problem) = self.compare_at(seq, Strictness::Commit) {
-            let target = View::of(&self.target);
+            let target = self.target_view();
             let shown = format!("after the commit of {seq}: {problem}\ntarget {target:?}");
             self.violation(shown);
         }
@@ -123,7 +125,7 @@ impl Inner {
 
     /// Tables apart from the stream are at a point of their own; they are compared when they are back.
     fn compare_at(&self, seq: i64, strictness: Strictness) -> Result<(), String> {
-        let target = View::of(&self.target);
+        let target = self.target_view();
         let Some(state) = &self.store.state else { return Ok(()) };
         let mut expected = 0;
         // A table without a target yet may wait for a name that another one has.
@@ -162,13 +164,13 @@ impl Inner {
     /// should be at. `at` says this by the id of the target.
     pub fn check_tables(&mut self, after: &str, at: impl Fn(i64) -> Option<i64>) {
         if let Err(problem) = self.compare_tables(at) {
-            let shown = format!("after {after}: {problem}\ntarget {:?}", View::of(&self.target));
+            let shown = format!("after {after}: {problem}\ntarget {:?}", self.target_view());
             self.violation(shown);
         }
     }
 
     fn compare_tables(&self, at: impl Fn(i64) -> Option<i64>) -> Result<(), String> {
-        let target = View::of(&self.target);
+        let target = self.target_view();
         let Some(state) = &self.store.state else { return Ok(()) };
         for (source_id, link) in &state.tables {
             let Some((_, table)) = target.tables.iter().find(|(_, table)| table.id == link.target_id) else {
@@ -221,12 +223,23 @@ impl Inner {
         self.violation(format!("after {after} the target is like no state of the source; {problem}"));
     }
 
+    fn target_view(&self) -> View {
+        let mut view = View::of(&self.target);
+        if self.partitions_renamed {
+            let tables = view.tables.values_mut();
+            tables
+                .flat_map(|table| table.partitions.values_mut())
+                .for_each(|partition| partition.name = None);
+        }
+        view
+    }
+
     /// Whether both sides are equal now, to the last version.
     pub fn difference(&self) -> Option<String> {
         if let Some(left) = self.target.tables.values().find(|table| is_aside(table)) {
             return Some(format!("table {} is left", left.name));
         }
-        let target = View::of(&self.target);
+        let target = self.target_view();
         let source = View::of(&self.source);
         let mut tables = BTreeMap::new();
         for (name, table) in source.tables {

@@ -112,6 +112,8 @@ pub struct Inner {
     pub stale_answers: u32,
     /// The upstream FE is too old to say what was dropped.
     pub hides_drops: bool,
+    /// Somebody has given partitions other names downstream.
+    pub partitions_renamed: bool,
     /// The upstream FE is too old to say what a partition was called before.
     pub hides_old_names: bool,
     /// The upstream FE has no directory that lists views with their ids.
