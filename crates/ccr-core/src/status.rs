@@ -22,6 +22,9 @@ pub struct JobStatus {
     pub apart: Vec<TableStatus>,
     /// What is committed downstream and not known to be visible; `None` when everything is.
     pub unpublished: Option<PublishStatus>,
+    /// Why the target may differ though everything in the binlog is applied: what only a look upstream tells, like
+    /// restores, is not known or not settled. `None` while all is known.
+    pub unproven: Option<String>,
     /// Downstream transactions committed since this task started.
     pub transactions: u64,
     /// Statements sent downstream since this task started.
@@ -170,6 +173,7 @@ impl JobStatus {
             blocked: None,
             apart: Vec::new(),
             unpublished: None,
+            unproven: None,
             transactions: 0,
             statements: 0,
             skipped: 0,

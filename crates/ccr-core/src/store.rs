@@ -63,6 +63,9 @@ pub trait Store: Send + Sync {
     /// Takes the lease of a job for `owner` and returns its new epoch.
     async fn acquire(&self, job_id: &str, owner: &str) -> StoreResult<u64>;
 
+    /// Whether the lease of that epoch is still the newest; [`StoreError::Fenced`] when it is not.
+    async fn check_lease(&self, job_id: &str, epoch: u64) -> StoreResult<()>;
+
     async fn set_desired(&self, job_id: &str, desired: DesiredState) -> StoreResult<()>;
 
     /// Replaces the two sides of a job, for changes of host mappings.

@@ -11,7 +11,7 @@ use doris_types::sql::{qualified_name, quote_identifiers, quote_string};
 
 use super::names::target_dropped;
 use super::patience::Patience;
-use super::routes::{has_equal_ranges, look_at};
+use super::routes::{has_equal_ranges, look_at_patiently};
 use super::statement::execute;
 use super::{downstream, upstream};
 use crate::error::Result;
@@ -28,7 +28,7 @@ pub(crate) async fn set(shell: &Shell, table: &TableMedia, patience: &Patience) 
 }
 
 async fn statements(shell: &Shell, table: &TableMedia) -> Result<Vec<String>> {
-    let (source, target) = look_at(shell, table.source_id, table.target_id).await?;
+    let (source, target) = look_at_patiently(shell, table.source_id, table.target_id).await?;
     // Dropped later in the binlog.
     let Some(source) = source else { return Ok(Vec::new()) };
     let target = target.ok_or_else(|| target_dropped(&source.name, table.target_id))?;

@@ -7,14 +7,15 @@
 //! A table that is to be copied for the first time has no target yet ([`NO_TARGET`]). Nothing is sent about it:
 //! its copy will be put in place under the name that it has by then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::absence::table_names;
 use super::patience::Patience;
 use super::statement::NAME_TAKEN;
-use crate::error::{Error, Origin, Result};
+use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::NO_TARGET;
 use crate::runner::shell::Shell;
 
@@ -32,11 +33,11 @@ pub(crate) async fn drop_table(shell: &Shell, target_id: i64, patience: &Patienc
     Ok(dropped.into_inner())
 }
 
-/// Drops the table of that name; answers whether there was one.
-pub(crate) async fn drop_named(shell: &Shell, name: &str) -> Result<bool> {
+/// Drops the table of that name, if it is none of those; answers whether there was one.
+pub(crate) async fn drop_named(shell: &Shell, name: &str, kept: &BTreeSet<i64>) -> Result<bool> {
     let dropped = std::sync::atomic::AtomicBool::new(false);
     until_done(shell, &Patience::endless(), |names| {
-        let is_there = names.values().any(|now| now == name);
+        let is_there = names.iter().any(|(id, now)| now == name && !kept.contains(id));
         dropped.fetch_or(is_there, std::sync::atomic::Ordering::Relaxed);
         Ok(is_there.then(|| drop_sql(shell, name)))
     })
@@ -63,38 +64,73 @@ pub(crate) async fn rename_table(
 }
 
 /// Gives tables the names they are to have, by their ids, in whatever order that takes. Where they wait for each
-/// other's, one of them steps aside. A table that is not there needs no name.
-pub(crate) async fn rename_tables(shell: &Shell, wanted: &BTreeMap<i64, String>) -> Result<()> {
-    until_done(shell, &Patience::endless(), |names| {
-        let next = next_rename(names, wanted)?;
-        Ok(next.map(|(now, name)| rename_sql(shell, &now, &name)))
-    })
-    .await
-}
-
-/// The next of several renames: the name of now, and the one to give.
-fn next_rename(names: &Names, wanted: &Names) -> Result<Option<(String, String)>> {
-    let open: BTreeMap<i64, (&String, &String)> = wanted
-        .iter()
-        .filter_map(|(id, name)| names.get(id).filter(|now| *now != name).map(|now| (*id, (now, name))))
-        .collect();
-    let bearer = |name: &String| names.iter().find(|(_, now)| *now == name).map(|(id, _)| *id);
-    for (now, name) in open.values() {
-        match bearer(name) {
-            None => return Ok(Some(((*now).clone(), (*name).clone()))),
-            Some(other) if open.contains_key(&other) => {}
-            Some(_) => {
-                return Err(Error::blocked(
-                    Origin::DownstreamFe,
-                    NAME_TAKEN,
-                    format!("table {now} is to be renamed to {name}, but the target has one of that name"),
-                    "drop or rename the downstream table, then resume the job",
-                ));
+/// other's, one of them steps aside. A table that is not there needs no name. Answers with those that cannot have
+/// theirs now: the name that they have, and why.
+pub(crate) async fn rename_tables(
+    shell: &Shell,
+    wanted: &Names,
+    limit: Duration,
+) -> Result<BTreeMap<i64, (String, Error)>> {
+    let mut refused = BTreeMap::new();
+    loop {
+        let names = shell.retry(async || table_names(shell).await).await?;
+        let now = |id: i64| names.get(&id).cloned().unwrap_or_default();
+        match next_rename(&names, wanted, |id| refused.contains_key(&id)) {
+            Next::Done => return Ok(refused),
+            Next::Taken { id, name } => {
+                let message = format!(
+                    "table {} is to be renamed to {name}, but the target has one of that name",
+                    now(id)
+                );
+                let hint = "drop or rename the downstream table, then resume the job";
+                let error = Error::blocked(Origin::DownstreamFe, NAME_TAKEN, message, hint);
+                refused.insert(id, (now(id), error));
+            }
+            Next::Rename { id, name } => {
+                match rename_table(shell, id, &now(id), &name, &Patience::lasting(limit)).await {
+                    Ok(()) => {}
+                    Err(error) if error.disposition == Disposition::Stop => return Err(error),
+                    Err(error) => {
+                        refused.insert(id, (now(id), error));
+                    }
+                }
             }
         }
     }
+}
+
+/// What is to be done next of several renames.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Rename {
+        id: i64,
+        name: String,
+    },
+    /// What has the name does not give it up.
+    Taken {
+        id: i64,
+        name: String,
+    },
+    Done,
+}
+
+fn next_rename(names: &Names, wanted: &Names, is_refused: impl Fn(i64) -> bool) -> Next {
+    let is_open =
+        |(id, name): &(&i64, &String)| !is_refused(**id) && names.get(*id).is_some_and(|now| now != *name);
+    let open: BTreeMap<i64, &String> = wanted.iter().filter(is_open).map(|(id, name)| (*id, name)).collect();
+    let bearer = |name: &String| names.iter().find(|(_, now)| *now == name).map(|(id, _)| *id);
+    for (id, name) in &open {
+        match bearer(name) {
+            None => return Next::Rename { id: *id, name: (*name).clone() },
+            Some(other) if open.contains_key(&other) => {}
+            Some(_) => return Next::Taken { id: *id, name: (*name).clone() },
+        }
+    }
     // Each waits for the name of another.
-    Ok(open.iter().next().map(|(id, (now, _))| ((*now).clone(), format!("__ccr_name_{id}"))))
+    match open.keys().next() {
+        Some(id) => Next::Rename { id: *id, name: format!("__ccr_name_{id}") },
+        None => Next::Done,
+    }
 }
 
 /// Exchanges the names of two tables. The new table carries the old name exactly when this took effect.
@@ -206,13 +242,17 @@ mod tests {
     /// Carries the renames out, and says how many it took.
     fn all(mut now: Names, wanted: &Names) -> (Names, usize) {
         let mut steps = 0;
-        while let Some((from, to)) = next_rename(&now, wanted).expect("no foreign table is in the way") {
-            assert!(now.values().all(|name| *name != to), "{to} is taken");
-            let id = now.iter().find(|(_, name)| **name == from).map(|(id, _)| *id).expect("it exists");
-            now.insert(id, to);
-            steps += 1;
+        loop {
+            match next_rename(&now, wanted, |_| false) {
+                Next::Rename { id, name } => {
+                    assert!(now.values().all(|other| *other != name), "{name} is taken");
+                    now.insert(id, name);
+                    steps += 1;
+                }
+                Next::Taken { name, .. } => panic!("{name} is nobody's"),
+                Next::Done => return (now, steps),
+            }
         }
-        (now, steps)
     }
 
     #[test]
@@ -227,8 +267,12 @@ mod tests {
 
     #[test]
     fn a_table_that_is_gone_needs_no_name_and_a_foreign_one_is_in_the_way() {
-        assert_eq!(next_rename(&names(&[(2, "b")]), &names(&[(1, "a")])).expect("nothing to do"), None);
-        let taken = next_rename(&names(&[(1, "a"), (9, "b")]), &names(&[(1, "b")]));
-        assert_eq!(taken.expect_err("it is taken").code, NAME_TAKEN);
+        assert_eq!(next_rename(&names(&[(2, "b")]), &names(&[(1, "a")]), |_| false), Next::Done);
+        let (now, wanted) = (names(&[(1, "a"), (2, "c"), (9, "b")]), names(&[(1, "b"), (2, "a")]));
+        let taken = |id: i64, name: &str| Next::Taken { id, name: name.to_owned() };
+        assert_eq!(next_rename(&now, &wanted, |_| false), taken(1, "b"));
+        // What waits for the name of one that keeps it does not get it either.
+        assert_eq!(next_rename(&now, &wanted, |id| id == 1), taken(2, "a"));
+        assert_eq!(next_rename(&now, &wanted, |_| true), Next::Done);
     }
 }

@@ -12,7 +12,7 @@ use doris_types::sql::{drop_partition_sql, qualified_name, quote_identifier, tru
 use super::medium::formal;
 use super::names::target_dropped;
 use super::patience::Patience;
-use super::routes::{Routes, look_at, look_downstream};
+use super::routes::{Routes, look_at_patiently, look_downstream};
 use super::statement::execute;
 use super::{downstream, upstream};
 use crate::error::{Error, Origin, Result};
@@ -54,7 +54,7 @@ pub(super) async fn change(
     change: &PartitionChange,
     patience: &Patience,
 ) -> Result<()> {
-    let (source, target) = shell.retry(async || look_at(shell, source_id, target_id).await).await?;
+    let (source, target) = look_at_patiently(shell, source_id, target_id).await?;
     let target = match (target, &source) {
         (Some(target), _) => target,
         (None, Some(source)) => return Err(target_dropped(&source.name, target_id)),

@@ -13,7 +13,7 @@ use doris_types::call::MetaFilter;
 use doris_types::meta::{Backend, DatabaseMeta, TableMeta};
 use parking_lot::Mutex;
 
-use super::absence::{missing, missing_database};
+use super::absence::{MISSING, missing, missing_database};
 use super::names::target_dropped;
 use super::{downstream, look_for, upstream};
 use crate::error::Result;
@@ -218,6 +218,24 @@ pub(crate) async fn look_at(
     match (source, target) {
         (Some(source), None) => Ok((Some(source), look_downstream(shell, target_id).await?)),
         found => Ok(found),
+    }
+}
+
+/// The same for a statement, which does without the upstream table when it is missing each time: a restore has
+/// replaced it, and neither a binlog nor the metadata reports that.
+pub(super) async fn look_at_patiently(
+    shell: &Shell,
+    source_id: i64,
+    target_id: i64,
+) -> Result<(Option<TableMeta>, Option<TableMeta>)> {
+    let look = async || match look_at(shell, source_id, target_id).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.code == MISSING => Ok(None),
+        Err(error) => Err(error),
+    };
+    match look_for(shell, &format!("table {source_id}"), look).await? {
+        Some(found) => Ok(found),
+        None => Ok((None, shell.retry(async || look_downstream(shell, target_id).await).await?)),
     }
 }
 

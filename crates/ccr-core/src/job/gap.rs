@@ -18,9 +18,6 @@ use super::{
 pub struct Crossing {
     /// The job goes on behind this commit seq.
     pub expired_to: i64,
-    /// Targets of tables that are gone, by id, with their names.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub drops: BTreeMap<i64, String>,
     /// Tables that a statement may have created before it was forgotten, by name.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub created: BTreeSet<String>,
@@ -102,8 +99,13 @@ pub(super) fn cross(job_id: &str, next: &mut JobState, gap: GapCrossed) -> Resul
                 named(next, by_id, named_to);
             }
             Behind::Gone => {
-                let link = next.tables.remove(&source_id).filter(|link| link.target_id != NO_TARGET);
-                crossing.drops.extend(link.map(|link| (link.target_id, link.target_name)));
+                if next.tables.get(&source_id).is_some_and(|link| link.target_id == NO_TARGET) {
+                    next.tables.remove(&source_id);
+                    continue;
+                }
+                let reason = "the table is gone upstream".to_owned();
+                let why = Leaving::Vanished { commit_seq: expired_to, reason };
+                lanes::step(job_id, next, Event::TableLeft { source_id, cursor: expired_to, why, at_ms })?;
             }
         }
     }
@@ -153,21 +155,22 @@ pub(super) fn note_created(next: &mut JobState) {
 /// Gives a table the name that it has upstream.
 fn rename(next: &mut JobState, crossing: &mut Crossing, source_id: i64, name: String, named_to: i64) {
     if let Some(link) = next.tables.get_mut(&source_id)
-        && link.source_name != name
+        && (link.source_name != name || link.target_name != name)
     {
         if link.target_id != NO_TARGET {
             crossing.renames.insert(link.target_id, name.clone());
         }
         link.target_name.clone_from(&name);
-        let former = std::mem::replace(&mut link.source_name, name);
-        link.former_names.insert(former);
+        if link.source_name != name {
+            link.former_names.insert(std::mem::replace(&mut link.source_name, name));
+        }
     }
     named(next, source_id, named_to);
 }
 
 fn named(next: &mut JobState, source_id: i64, named_to: i64) {
     if let Some(link) = next.tables.get_mut(&source_id) {
-        link.named_to = Some(link.named_to.unwrap_or(link.synced_to).max(named_to));
+        link.settle_name(link.named_to.unwrap_or(link.synced_to).max(named_to));
     }
 }
 
@@ -210,12 +213,12 @@ mod tests {
     fn the_links_become_what_is_upstream_and_the_targets_follow() {
         let after = crossed(&state());
         let crossing = after.crossing.clone().expect("the targets are to follow");
-        assert_eq!(crossing.drops, BTreeMap::from([(104, "d".to_owned())]));
+        assert_eq!(after.apart(4).and_then(|apart| apart.dropped_at), Some(50));
         assert_eq!(crossing.renames, BTreeMap::from([(101, "b".to_owned()), (102, "e".to_owned())]));
         assert_eq!(crossing.views, BTreeSet::from(["w".to_owned()]));
         let named = |(id, link): (&i64, &TableLink)| (*id, link.target_name.clone(), link.target_id);
         let links: Vec<_> = after.tables.iter().map(named).collect();
-        let expected = [(1, "b", 101), (2, "e", 102), (5, "c", 103), (6, "f", NO_TARGET)];
+        let expected = [(1, "b", 101), (2, "e", 102), (4, "d", 104), (5, "c", 103), (6, "f", NO_TARGET)];
         assert_eq!(links, expected.map(|(id, name, target)| (id, name.to_owned(), target)));
         assert!(after.tables[&1].lane.is_flowing() && after.tables[&1].is_named(60));
         assert!(!after.tables[&1].is_named(61));

@@ -30,10 +30,20 @@ pub struct Apart {
     /// It was dropped upstream at this commit seq, and its target, which could not be, is still to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped_at: Option<i64>,
+    /// A change of its name that the stream has passed over, and the table has yet to make by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renaming: Option<Renaming>,
     /// Everything of the table at or below this commit seq is in the target.
     pub cursor: i64,
     pub since_ms: i64,
     pub work: ApartWork,
+}
+
+/// A name that a table of a database job has got upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renaming {
+    pub commit_seq: i64,
+    pub name: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use super::state::{partial_label, restore_label};
 use super::transition::illegal;
 use super::{
     Apart, ApartWork, Event, IllegalEvent, JobState, Lane, Leaving, LinkEffect, NO_TARGET, PartialSyncReason,
-    PartitionAhead, Phase, SnapshotStep, TableLink, ViewApart,
+    PartitionAhead, Phase, Renaming, SnapshotStep, TableLink, ViewApart,
 };
 
 /// The state after an event of one table.
@@ -20,7 +20,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                     *statement_in_doubt
                 }
                 Leaving::Undropped { commit_seq, .. } => Some(*commit_seq),
-                Leaving::PartialSync(_) | Leaving::Blocked(_) => None,
+                Leaving::PartialSync(_) | Leaving::Blocked(_) | Leaving::Vanished { .. } => None,
             };
             if let (Some(_), Phase::Incremental(incremental)) = (doubt, &mut next.phase)
                 && incremental.statement_in_doubt == doubt
@@ -39,12 +39,15 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                     Leaving::PartialSync(_)
                     | Leaving::Failing { .. }
                     | Leaving::Undropped { .. }
+                    | Leaving::Vanished { .. }
                     | Leaving::HoldingUp { .. },
                     _,
                 ) => None,
             };
             let dropped_at = match &why {
-                Leaving::Undropped { commit_seq, .. } => Some(*commit_seq),
+                Leaving::Undropped { commit_seq, .. } | Leaving::Vanished { commit_seq, .. } => {
+                    Some(*commit_seq)
+                }
                 Leaving::Blocked(_) | Leaving::Failing { .. } | Leaving::HoldingUp { .. } => {
                     link.lane.apart().and_then(|apart| apart.dropped_at)
                 }
@@ -65,7 +68,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 Leaving::Failing { error, statement_in_doubt } => {
                     ApartWork::CatchUp { statement_in_doubt, trails: false, failed: Some(error) }
                 }
-                Leaving::Undropped { error, blocked: None, .. } => {
+                Leaving::Undropped { error, blocked: None, .. } | Leaving::Vanished { reason: error, .. } => {
                     ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: Some(error) }
                 }
             };
@@ -73,7 +76,8 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let cursor = link.lane.apart().map_or(cursor, |apart| cursor.min(apart.cursor));
             // A table that leaves again from its own lane keeps the moment it first left.
             let since_ms = link.lane.apart().map_or(at_ms, |apart| apart.since_ms);
-            link.lane = Lane::Apart(Apart { cursor, since_ms, work, copy_again, dropped_at });
+            let renaming = link.lane.apart().and_then(|apart| apart.renaming.clone());
+            link.lane = Lane::Apart(Apart { copy_again, dropped_at, renaming, cursor, since_ms, work });
         }
         Event::TableAdopted { source_id, name, cursor, reason, at_ms } => {
             let link = TableLink::new(&name, NO_TARGET, 0);
@@ -127,7 +131,9 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let since_ms = old.lane.apart().map_or(0, |apart| apart.since_ms);
             let work = ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: None };
             let cursor = link.synced_to;
-            link.lane = Lane::Apart(Apart { cursor, since_ms, work, copy_again: None, dropped_at: None });
+            let renaming = old.lane.apart().and_then(|apart| apart.renaming.clone());
+            link.lane =
+                Lane::Apart(Apart { copy_again: None, dropped_at: None, renaming, cursor, since_ms, work });
             next.tables.insert(source_id, *link);
         }
         Event::PartitionRestored { source_id, synced_to } => {
@@ -161,6 +167,21 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 Some(_) | None => return Err(refused),
             }
             effect.apply(next, commit_seq);
+        }
+        Event::RenameDeferred { source_id, target_name, renaming } => {
+            apart_mut(next, source_id).ok_or_else(|| refused.clone())?.renaming = Some(renaming);
+            let link = next.tables.get_mut(&source_id).ok_or(refused)?;
+            link.target_name = target_name.unwrap_or_else(|| link.target_name.clone());
+        }
+        Event::RenameMade { source_id } => {
+            let renaming = apart_mut(next, source_id).and_then(|apart| apart.renaming.take());
+            let Renaming { commit_seq, name } = renaming.ok_or_else(|| refused.clone())?;
+            let link = next.tables.get_mut(&source_id).ok_or(refused)?;
+            link.target_name.clone_from(&name);
+            if link.source_name != name {
+                link.former_names.insert(std::mem::replace(&mut link.source_name, name));
+            }
+            link.named_to = Some(link.named_to.unwrap_or(link.synced_to).max(commit_seq));
         }
         Event::TableJoined { source_id } => {
             let link = next.tables.get_mut(&source_id).ok_or_else(|| refused.clone())?;
@@ -278,7 +299,7 @@ impl LinkEffect {
                     link.former_names.insert(std::mem::take(&mut link.source_name));
                     link.source_name = source_name;
                     link.target_name = target_name;
-                    link.named_to = Some(commit_seq);
+                    link.settle_name(commit_seq);
                 }
             }
             LinkEffect::Swapped { first_id, second_id } => {
@@ -288,7 +309,8 @@ impl LinkEffect {
                     exchange_names(&mut first, &mut second);
                     first.former_names.insert(second.source_name.clone());
                     second.former_names.insert(first.source_name.clone());
-                    (first.named_to, second.named_to) = (Some(commit_seq), Some(commit_seq));
+                    first.settle_name(commit_seq);
+                    second.settle_name(commit_seq);
                     state.tables.insert(first_id, first);
                     state.tables.insert(second_id, second);
                 }
@@ -299,7 +321,7 @@ impl LinkEffect {
                     by.former_names.insert(std::mem::take(&mut by.source_name));
                     by.source_name.clone_from(&name);
                     by.target_name = name;
-                    by.named_to = Some(commit_seq);
+                    by.settle_name(commit_seq);
                 }
             }
             LinkEffect::TemporaryAdded { source_id, partition_id, name } => {

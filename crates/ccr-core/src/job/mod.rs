@@ -10,7 +10,7 @@ mod transition;
 
 pub use gap::{Behind, Crossing, GapCrossed};
 pub use guard::{HELD_CODE, HeldBy, HeldFullSync, holds};
-pub use lane::{Apart, ApartWork, Lane, PartialSyncReason, Recovered};
+pub use lane::{Apart, ApartWork, Lane, PartialSyncReason, Recovered, Renaming};
 pub use spec::{
     ClusterSpec, FrontendSpec, FullSyncGuard, JobOptions, JobOrdering, JobSpec, MAX_FULL_SYNCS_PER_DAY,
     MAX_REPLICATION_NUM, MediumPolicy, SpecError, SyncType,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Apart, ApartWork, Crossing, HeldFullSync, JobSpec, Lane, SyncType};
+use super::{Apart, ApartWork, Crossing, HeldFullSync, JobSpec, Lane, Renaming, SyncType};
 
 /// The id of a target that is not there yet: its table is to be copied for the first time.
 pub const NO_TARGET: i64 = 0;
@@ -314,6 +314,22 @@ impl TableLink {
     /// Whether a change of names at this commit seq has been settled.
     pub fn is_named(&self, commit_seq: i64) -> bool {
         commit_seq <= self.named_to.unwrap_or(self.synced_to)
+    }
+
+    /// The name is that of this commit seq, whatever was still to be done about it.
+    pub(super) fn settle_name(&mut self, commit_seq: i64) {
+        self.named_to = Some(commit_seq);
+        if let Lane::Apart(apart) = &mut self.lane {
+            apart.renaming = None;
+        }
+    }
+
+    /// The change of its name that only the table itself is still to make, and will not meet in its list.
+    pub fn renaming(&self) -> Option<&Renaming> {
+        let apart = self.lane.apart()?;
+        let is_due =
+            |renaming: &&Renaming| self.target_name != renaming.name && apart.cursor >= renaming.commit_seq;
+        apart.renaming.as_ref().filter(is_due)
     }
 
     /// Whether some partition has come to this commit seq before the rest of the table.

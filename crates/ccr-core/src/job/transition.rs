@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::state::{backup_label, restore_label};
 use super::{
     Blocked, Creating, FullSync, FullSyncReason, FullSyncRecord, GapCrossed, HeldBy, HeldFullSync,
-    Incremental, JobState, PartialSyncReason, Phase, SnapshotInfo, SnapshotStep, TableLink,
+    Incremental, JobState, PartialSyncReason, Phase, Renaming, SnapshotInfo, SnapshotStep, TableLink,
 };
 use super::{gap, lanes};
 
@@ -135,6 +135,17 @@ pub enum Event {
         source_id: i64,
         cursor: i64,
     },
+    /// The main track has passed over a change of the table's name, which it has to make by itself.
+    RenameDeferred {
+        source_id: i64,
+        /// The name that the target has, where that is not the link's.
+        target_name: Option<String>,
+        renaming: Renaming,
+    },
+    /// It has been made, though the table's own list has not come to it, or never will.
+    RenameMade {
+        source_id: i64,
+    },
     /// A table on its own is about to send a statement.
     ApartStatementStarted {
         source_id: i64,
@@ -189,6 +200,11 @@ pub enum Leaving {
     Failing {
         error: String,
         statement_in_doubt: Option<i64>,
+    },
+    /// It is gone upstream, though no binlog tells of a drop; its target is to be dropped.
+    Vanished {
+        commit_seq: i64,
+        reason: String,
     },
     /// It was dropped upstream, and its target could not be: for this reason, or because of what is blocked.
     Undropped {
@@ -375,6 +391,8 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::CursorMoved { .. }
             | Event::ApartStatementStarted { .. }
             | Event::ApartStatementDone { .. }
+            | Event::RenameDeferred { .. }
+            | Event::RenameMade { .. }
             | Event::TableJoined { .. }
             | Event::ViewLeft { .. }
             | Event::ViewCopied { .. }),
@@ -419,6 +437,8 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::CursorMoved { .. }
             | Event::ApartStatementStarted { .. }
             | Event::ApartStatementDone { .. }
+            | Event::RenameDeferred { .. }
+            | Event::RenameMade { .. }
             | Event::TableJoined { .. }
             | Event::ViewLeft { .. }
             | Event::ViewCopied { .. }),
@@ -458,6 +478,8 @@ impl Event {
             Event::PartialRestored { .. } => "PartialRestored",
             Event::PartitionRestored { .. } => "PartitionRestored",
             Event::CursorMoved { .. } => "CursorMoved",
+            Event::RenameDeferred { .. } => "RenameDeferred",
+            Event::RenameMade { .. } => "RenameMade",
             Event::ApartStatementStarted { .. } => "ApartStatementStarted",
             Event::ApartStatementDone { .. } => "ApartStatementDone",
             Event::TableJoined { .. } => "TableJoined",

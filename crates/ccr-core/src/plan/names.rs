@@ -99,6 +99,19 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         };
         return Plan::PartialSync { source_ids: vec![old_id, new_id], reason };
     }
+    let is_called =
+        |id: i64, link: &TableLink| name_before(record, id).is_none_or(|name| name == link.source_name);
+    if !is_called(old_id, old) || !is_called(new_id, new) {
+        return Plan::Block(Block {
+            code: "CCR0204",
+            message: format!(
+                "REPLACE_TABLE at commit seq {} concerns tables that have other names here: {} and {}",
+                change.commit_seq, old.source_name, new.source_name
+            ),
+            hint: "/force_fullsync copies what there is".to_owned(),
+            tables: vec![old_id, new_id],
+        });
+    }
     // What the tables hold does not matter, so neither does it that one of them may be apart.
     Plan::Statement(Statement::ReplaceTable {
         old_id,

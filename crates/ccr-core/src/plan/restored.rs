@@ -163,8 +163,14 @@ mod tests {
             since_ms: 0,
         };
         let work = ApartWork::Blocked(blocked);
-        state.tables.get_mut(&20).expect("it is linked").lane =
-            Lane::Apart(Apart { copy_again: None, dropped_at: None, cursor: 1, since_ms: 0, work });
+        state.tables.get_mut(&20).expect("it is linked").lane = Lane::Apart(Apart {
+            copy_again: None,
+            dropped_at: None,
+            renaming: None,
+            cursor: 1,
+            since_ms: 0,
+            work,
+        });
         assert!(absent(&state, &names).is_empty());
     }
 

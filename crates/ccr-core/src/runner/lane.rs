@@ -51,6 +51,8 @@ pub(super) enum CopyStep {
     Again(PartialSyncReason),
     /// The target of a table that was dropped upstream is settled.
     Dropped,
+    /// The target has the name that the table got before it was copied.
+    Renamed,
 }
 
 pub(super) type CopyFuture = BoxFuture<'static, Result<CopyStep>>;
@@ -98,6 +100,20 @@ pub(super) async fn remove(shell: Arc<Shell>, target_id: i64, is_left: bool) -> 
         names::drop_table(&shell, target_id, &Patience::endless()).await?;
     }
     Ok(CopyStep::Dropped)
+}
+
+/// Gives the target the name that the table got before it was copied. `wanted` are the names of all tables that wait
+/// for one: it may be another's that has it.
+pub(super) async fn rename(
+    shell: Arc<Shell>,
+    target_id: i64,
+    wanted: BTreeMap<i64, String>,
+) -> Result<CopyStep> {
+    let limit = shell.ctx.options.quarantine_after;
+    match names::rename_tables(&shell, &wanted, limit).await?.remove(&target_id) {
+        None => Ok(CopyStep::Renamed),
+        Some((_, error)) => Err(error),
+    }
 }
 
 async fn take(

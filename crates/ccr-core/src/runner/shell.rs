@@ -97,10 +97,17 @@ impl Shell {
                     self.gave_way(tries);
                     return Err(error);
                 }
-                Err(error) => {
+                Err(error) => loop {
                     tries += 1;
                     self.pause(&error, tries).await;
-                }
+                    // Somebody else may have the job by now, and a repeated statement would undo what came after it.
+                    match self.ctx.store.check_lease(self.job_id(), self.ctx.epoch).await.map_err(Error::from)
+                    {
+                        Ok(()) => break,
+                        Err(lost) if lost.disposition == Disposition::Stop => return Err(lost),
+                        Err(unknown) => tracing::info!(error = %unknown, "the lease could not be looked at"),
+                    }
+                },
             }
         }
     }
@@ -113,9 +120,7 @@ impl Shell {
         } else {
             tracing::info!(code = error.code, %error, tries, "failed, retrying");
         }
-        let at_ms = self.now_ms();
-        let retried = RetriedError { message: error.to_string(), tries, at_ms };
-        self.update_status(|status| status.last_error = Some(retried));
+        self.show_error(error, tries);
         self.ctx.clock.sleep(self.backoff(tries)).await;
     }
 
@@ -123,6 +128,12 @@ impl Shell {
     pub async fn pause_once(&self, error: &Error) {
         self.pause(error, 1).await;
         self.update_status(|status| status.last_error = None);
+    }
+
+    /// Shows an error in the job's status.
+    pub fn show_error(&self, error: &Error, tries: u32) {
+        let retried = RetriedError { message: error.to_string(), tries, at_ms: self.now_ms() };
+        self.update_status(|status| status.last_error = Some(retried));
     }
 
     /// Fails where a test has set a failpoint for a binlog of this type.

@@ -6,7 +6,6 @@ use doris_types::call::MetaFilter;
 
 use super::job::Job;
 use super::lane::{self, Presence};
-use crate::effect::patience::Patience;
 use crate::effect::{Scope, aside, backup, names, restore, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType, TableLink};
@@ -71,14 +70,9 @@ async fn put(
             let mut tables = restore::drop_stale(&shell, &job.state.tables, &links).await?;
             if let Some(crossing) = &job.state.crossing {
                 // What was left to be done when a gap was crossed by table, or is of a statement that was in doubt.
-                for target_id in crossing.drops.keys() {
-                    if links.values().all(|link| link.target_id != *target_id) {
-                        tables.extend(names::drop_table(&shell, *target_id, &Patience::endless()).await?);
-                    }
-                }
+                let kept = links.values().map(|link| link.target_id).collect();
                 for name in &crossing.created {
-                    let is_used = links.values().any(|link| link.target_name == *name);
-                    if !is_used && names::drop_named(&shell, name).await? {
+                    if names::drop_named(&shell, name, &kept).await? {
                         tables.push(name.clone());
                     }
                 }

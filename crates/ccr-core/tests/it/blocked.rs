@@ -188,6 +188,30 @@ async fn a_newer_lease_stops_the_job() {
     run.check();
 }
 
+/// What a former owner repeats would undo what the new one has done since.
+#[tokio::test(start_paused = true)]
+async fn a_statement_is_not_repeated_by_one_who_has_lost_the_job() {
+    let mut run = following().await;
+    run.world.with(|world| {
+        world.busy_tables.push("t1".to_owned());
+        world.truncate("t1", &[]);
+    });
+    run.until("a refused statement", |_, status| status.last_error.is_some()).await;
+    run.world.with(|world| {
+        world.store.epoch += 1;
+        world.busy_tables.clear();
+    });
+    run.until("the end of the task", |_, status| status.step.starts_with("stopped")).await;
+    let truncated = |world: &mut Inner| {
+        let is_truncate = |line: &&String| line.contains("downstream: Truncate");
+        world.trace.iter().filter(is_truncate).count()
+    };
+    assert_eq!(run.world.with(truncated), 1, "only the one that was refused");
+    run.start();
+    run.caught_up().await;
+    run.check();
+}
+
 /// A table that no binlog has created gets the name of somebody's table while its copy is put in place.
 #[tokio::test(start_paused = true)]
 async fn a_copy_that_gave_way_leaves_a_foreign_table_of_its_new_name_alone() {

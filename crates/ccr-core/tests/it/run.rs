@@ -282,6 +282,7 @@ fn is_caught_up(world: &Inner, status: &JobStatus, is_table: bool) -> bool {
         && state.crossing.is_none()
         && matches!(rest, BinlogPage::CaughtUp | BinlogPage::NotFound)
         && status.unpublished.is_none()
+        && status.unproven.is_none()
         && status.apart.is_empty()
         && status.position.commit_seq == world.store.position.commit_seq
 }

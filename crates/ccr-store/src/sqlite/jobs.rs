@@ -94,6 +94,16 @@ pub(super) async fn acquire(store: &SqliteStore, job_id: &str, owner: &str) -> S
     }
 }
 
+pub(super) async fn has_lease(store: &SqliteStore, job_id: &str, epoch: u64) -> StoreResult<bool> {
+    let found: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM ccr_leases WHERE job_id = ? AND epoch = ?")
+        .bind(job_id)
+        .bind(codec::encode_epoch(epoch))
+        .fetch_optional(&store.relaxed)
+        .await
+        .map_err(unavailable("look up lease"))?;
+    Ok(found.is_some())
+}
+
 pub(super) async fn set_desired(store: &SqliteStore, job_id: &str, desired: DesiredState) -> StoreResult<()> {
     let (pool, _guard) = store.durable().await;
     let done = sqlx::query("UPDATE ccr_jobs SET desired = ? WHERE id = ?")

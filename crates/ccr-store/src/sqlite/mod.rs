@@ -95,6 +95,14 @@ impl Store for SqliteStore {
         jobs::acquire(self, job_id, owner).await
     }
 
+    async fn check_lease(&self, job_id: &str, epoch: u64) -> StoreResult<()> {
+        if jobs::has_lease(self, job_id, epoch).await? {
+            Ok(())
+        } else {
+            Err(self.refusal(job_id, epoch).await)
+        }
+    }
+
     async fn set_desired(&self, job_id: &str, desired: DesiredState) -> StoreResult<()> {
         jobs::set_desired(self, job_id, desired).await
     }

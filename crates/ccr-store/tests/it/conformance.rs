@@ -84,6 +84,7 @@ async fn epochs_grow_and_fence(store: &dyn Store) {
             store.save_position(&job.id, epoch, &refused).await,
             store.save_state(&job.id, epoch, &sample::state(&job), &refused).await,
             store.append_history(&job.id, epoch, &sample::entry(1)).await,
+            store.check_lease(&job.id, epoch).await,
         ] {
             assert!(matches!(result, Err(StoreError::Fenced { .. })), "{result:?}");
         }
@@ -91,6 +92,8 @@ async fn epochs_grow_and_fence(store: &dyn Store) {
     assert_eq!(store.load(&job.id).await.unwrap(), (state, sample::position(1)));
     assert!(store.history(&job.id, 10).await.unwrap().is_empty());
     store.save_position(&job.id, new, &sample::position(2)).await.unwrap();
+    store.check_lease(&job.id, new).await.unwrap();
+    assert!(matches!(store.check_lease("nobody", new).await, Err(StoreError::NotFound { .. })));
 }
 
 async fn progress_is_read_as_written(store: &dyn Store) {

@@ -118,6 +118,7 @@ fn render(progress: &JobProgress) -> Value {
         "apart": status.apart,
         "unpublished": status.unpublished,
         "forecast": forecast,
+        "unproven": status.unproven,
         "options": job_options::render(&record.spec.options),
         "position": status.position,
         "transactions": status.transactions,

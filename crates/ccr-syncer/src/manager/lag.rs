@@ -111,13 +111,15 @@ fn further_behind(job: BinlogLag, table: BinlogLag) -> BinlogLag {
 }
 
 /// Whether the target cannot be equal, however short the binlog is: a snapshot is not finished, a table has left the
-/// stream, rows are not visible yet, or something is blocked, whose list may hold nothing newer because its table was
+/// stream, rows are not visible yet, what only a look
+/// upstream tells is not known, or something is blocked, whose list may hold nothing newer because its table was
 /// dropped.
 fn is_short_of_source(status: &JobStatus) -> bool {
     is_copying(status.progress)
         || !status.apart.is_empty()
         || status.blocked.is_some()
         || status.unpublished.is_some()
+        || status.unproven.is_some()
 }
 
 fn is_copying(progress: ProgressState) -> bool {
@@ -167,6 +169,7 @@ mod tests {
             blocked: None,
             apart: Vec::new(),
             unpublished: None,
+            unproven: None,
             transactions: 0,
             statements: 0,
             skipped: 0,

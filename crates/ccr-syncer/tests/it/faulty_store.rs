@@ -76,6 +76,10 @@ impl Store for FaultyStore {
         self.inner.acquire(job_id, owner).await
     }
 
+    async fn check_lease(&self, job_id: &str, epoch: u64) -> StoreResult<()> {
+        self.inner.check_lease(job_id, epoch).await
+    }
+
     async fn set_desired(&self, job_id: &str, desired: DesiredState) -> StoreResult<()> {
         self.check("set_desired")?;
         self.inner.set_desired(job_id, desired).await

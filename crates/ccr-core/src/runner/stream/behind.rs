@@ -45,7 +45,17 @@ enum Listed {
 }
 
 impl Stream<'_> {
+    /// What is behind a gap that reaches at least up to there.
     pub(super) async fn look_behind(&mut self, expired_to: Option<i64>) -> Result<Sight> {
+        self.look_at_all(expired_to, true).await
+    }
+
+    /// What everything is called now, where nothing has expired behind the position.
+    pub(super) async fn look_at_names(&mut self) -> Result<Sight> {
+        self.look_at_all(Some(self.main.done_to), false).await
+    }
+
+    async fn look_at_all(&mut self, expired_to: Option<i64>, is_gap: bool) -> Result<Sight> {
         let shell = Arc::clone(&self.shell);
         let position = self.main.done_to;
         let expired_to = match expired_to {
@@ -80,7 +90,8 @@ impl Stream<'_> {
         let Some(views) = listing.views else {
             return not_provable("the account may not list views with their ids (SHOW PROC)");
         };
-        let restored = restored_since(&shell, state, &listing.names).await?;
+        let restored =
+            if is_gap { restored_since(&shell, state, &listing.names).await? } else { BTreeSet::new() };
         let mut appeared = tables_of(&shell, restored::unknown(state, &listing.names)).await?;
         let mut tables = BTreeMap::new();
         for (source_id, link) in &state.tables {
@@ -93,6 +104,7 @@ impl Stream<'_> {
                     Behind::TakenOver { by_id }
                 }
                 (None, None) if gone.contains(source_id) => Behind::Gone,
+                (name, _) if !is_gap => Behind::Kept { name: name.unwrap_or(&link.source_name).clone() },
                 (name, _) => {
                     let name = name.unwrap_or(&link.source_name).clone();
                     let is_restored = restored.contains(source_id);

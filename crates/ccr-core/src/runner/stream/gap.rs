@@ -12,8 +12,10 @@ use super::behind::Sight;
 use super::{Flow, Held, Stream};
 use crate::effect::patience::Patience;
 use crate::effect::{names, restore};
-use crate::error::{Error, Origin, Result};
-use crate::job::{Behind, Event, FullSyncReason, GapCrossed, SyncType};
+use crate::error::{Disposition, Error, Origin, Result};
+use crate::job::{
+    Behind, Blocked, Event, FullSyncReason, GapCrossed, JobState, Leaving, Renaming, SyncType, TableLink,
+};
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::job::Job;
 use crate::runner::track::Track;
@@ -44,6 +46,30 @@ impl Stream<'_> {
         Ok(Flow::GoOn)
     }
 
+    /// A swap cannot be repeated, or its tables are not called here what they are called in it: so all names are taken
+    /// over as they are upstream now, which makes the swap, and what else the binlog tells of names up to there,
+    /// needless. Where that cannot be proven the job is blocked by `error`.
+    pub(super) async fn take_over_names(&mut self, commit_seq: i64, error: Error) -> Result<()> {
+        if self.shell.ctx.record.spec.sync_type() == SyncType::Table
+            || error.disposition != Disposition::Block
+        {
+            return Err(error);
+        }
+        match self.look_at_names().await? {
+            Sight::FullSync(_) | Sight::NoDatabase => return Err(error),
+            Sight::Crossable(gap) if gap.named_to < commit_seq => return Err(error),
+            Sight::Crossable(gap) if self.is_in_the_way(&gap) => self.held = Some(Held::Replan),
+            Sight::Crossable(gap) => {
+                let (at, since) = (self.main.done_to, self.shell.now_ms());
+                let (text, named_to) = (error.to_string(), gap.named_to);
+                tracing::info!(at, named_to, reason = text, "names are taken over from the upstream");
+                self.go_behind(*gap).await?;
+                self.job.history("names", (at, named_to), text, "taken over", since).await;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a table whose name or place changes is in the middle of something that needs them.
     fn is_in_the_way(&self, gap: &GapCrossed) -> bool {
         self.touched(gap).into_iter().any(|id| {
@@ -63,8 +89,15 @@ impl Stream<'_> {
     /// Takes over what was found behind the gap, and goes on there.
     async fn cross(&mut self, gap: GapCrossed) -> Result<()> {
         let (from, expired_to, since) = (self.main.done_to, gap.expired_to, self.shell.now_ms());
-        let (text, touched) = (self.describe(&gap), self.touched(&gap));
+        let text = self.describe(&gap);
         tracing::info!(from, expired_to, "a gap in the binlog: {text}");
+        self.go_behind(gap).await?;
+        self.job.history("gap", (from, expired_to), text, "crossed", since).await;
+        Ok(())
+    }
+
+    async fn go_behind(&mut self, gap: GapCrossed) -> Result<()> {
+        let (expired_to, touched) = (gap.expired_to, self.touched(&gap));
         for source_id in &touched {
             self.forget_lane(*source_id);
         }
@@ -72,7 +105,6 @@ impl Stream<'_> {
         self.job.apply(Event::GapCrossed(Box::new(gap))).await?;
         settle(self.job).await?;
         self.recorded = self.job.position;
-        self.job.history("gap", (from, expired_to), text, "crossed", since).await;
         self.main.jump_to(expired_to);
         let apart: Vec<i64> = self
             .job
@@ -120,21 +152,35 @@ impl Stream<'_> {
 pub(super) async fn settle(job: &mut Job) -> Result<()> {
     let Some(crossing) = job.state.crossing.clone() else { return Ok(()) };
     let shell = Arc::clone(&job.shell);
-    let seqs = (job.position.commit_seq, crossing.expired_to);
+    let (seqs, limit) = ((job.position.commit_seq, crossing.expired_to), shell.ctx.options.quarantine_after);
     let mut dropped = Vec::new();
-    for target_id in crossing.drops.keys() {
-        let name = names::drop_table(&shell, *target_id, &Patience::endless()).await?;
-        dropped.extend(name.map(|name| ("drop_stale_table", name)));
+    for (source_id, target_id) in gone(&job.state) {
+        match names::drop_table(&shell, target_id, &Patience::lasting(limit)).await {
+            Ok(name) => {
+                dropped.extend(name.map(|name| ("drop_stale_table", name)));
+                job.apply(Event::TableVanished { source_id }).await?;
+            }
+            Err(error) if error.disposition == Disposition::Stop => return Err(error),
+            // It is apart, and its lane goes on with it.
+            Err(error) => {
+                tracing::warn!(table = source_id, %error, "the target of a table that is gone stays")
+            }
+        }
     }
+    let kept = job.state.tables.values().map(|link| link.target_id).collect();
     for name in crossing.created {
-        if names::drop_named(&shell, &name).await? {
+        if names::drop_named(&shell, &name, &kept).await? {
             dropped.push(("drop_stale_table", name));
         }
     }
     let views = restore::drop_views(&shell, crossing.views.into_iter().collect()).await?;
     dropped.extend(views.into_iter().map(|name| ("drop_stale_view", name)));
     if !crossing.renames.is_empty() {
-        names::rename_tables(&shell, &crossing.renames).await?;
+        let refused = names::rename_tables(&shell, &crossing.renames, limit).await?;
+        for (target_id, (now, error)) in refused {
+            let name = crossing.renames.get(&target_id).cloned().unwrap_or_default();
+            defer(job, target_id, now, Renaming { commit_seq: crossing.expired_to, name }, &error).await?;
+        }
     }
     for (plan, name) in dropped {
         let reason = "it is no longer in the upstream database".to_owned();
@@ -142,6 +188,40 @@ pub(super) async fn settle(job: &mut Job) -> Result<()> {
     }
     job.position.commit_seq = job.position.commit_seq.max(crossing.expired_to);
     job.apply(Event::GapSettled).await
+}
+
+/// The tables whose targets are to be dropped, unless an operator has asked to leave them.
+fn gone(state: &JobState) -> Vec<(i64, i64)> {
+    let is_gone = |link: &TableLink| {
+        let dropped_at = link.lane.apart().and_then(|apart| apart.dropped_at);
+        dropped_at.is_some_and(|seq| !state.skips.contains(&seq))
+    };
+    let links = state.tables.iter().filter(|(_, link)| is_gone(link));
+    links.map(|(source_id, link)| (*source_id, link.target_id)).collect()
+}
+
+/// A table cannot get its name now: it goes on apart, and gets it there.
+async fn defer(job: &mut Job, target_id: i64, now: String, renaming: Renaming, error: &Error) -> Result<()> {
+    let mut links = job.state.tables.iter();
+    let Some((source_id, link)) = links.find(|(_, link)| link.target_id == target_id) else { return Ok(()) };
+    let (source_id, is_flowing) = (*source_id, link.lane.is_flowing());
+    let (cursor, at_ms) = (renaming.commit_seq, job.shell.now_ms());
+    tracing::warn!(table = source_id, name = renaming.name, %error, "the table cannot have its name yet");
+    if error.disposition == Disposition::Block {
+        let why = Leaving::Blocked(Blocked {
+            code: error.code.to_owned(),
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+            commit_seq: cursor,
+            binlog_type: String::new(),
+            since_ms: at_ms,
+        });
+        job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
+    } else if is_flowing {
+        let why = Leaving::Failing { error: error.to_string(), statement_in_doubt: None };
+        job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
+    }
+    job.apply(Event::RenameDeferred { source_id, target_name: Some(now), renaming }).await
 }
 
 /// A number, with the names where there are few.

@@ -7,6 +7,7 @@ use doris_types::call::{BinlogScope, MetaFilter};
 use doris_types::record::{BinlogType, Record};
 
 use super::settle::Failing;
+use super::statements::named_tables;
 use super::{Held, Stream, copy_reason, unexpected};
 use crate::change::Change;
 use crate::effect::statement::{NAME_TAKEN, ensure_absent};
@@ -254,6 +255,16 @@ impl Stream<'_> {
                 }
             }
             Ok(CopyStep::Dropped) => self.dropped(source_id).await?,
+            Ok(CopyStep::Renamed) => {
+                let (since, text) = (self.since_ms(source_id), self.reason(source_id));
+                self.routes.forget(source_id);
+                self.job.apply(Event::RenameMade { source_id }).await?;
+                self.job.history("statement", (cursor, cursor), text, "renamed", since).await;
+                self.look.renamed(&[source_id]);
+                self.start_lane(source_id, EarlierCommits::default());
+                self.tables_moved();
+                self.release_waiting();
+            }
             Ok(CopyStep::TakenOver { by_id, name }) if !self.job.state.tables.contains_key(&by_id) => {
                 let reason = PartialSyncReason::Appeared { commit_seq: cursor + 1 };
                 self.take_over(source_id, by_id, name, reason, cursor + 1).await?;
@@ -273,8 +284,10 @@ impl Stream<'_> {
                 self.delay_copy(source_id, error);
             }
             Err(error) if error.code == NAME_TAKEN && self.is_name_of_another(source_id) => {
-                // The snapshot has the other under the name that it got later; the main track comes to that.
+                // The snapshot has the other under the name that it got later; the main track comes to that. Or the
+                // other has been put away by a restore, of which only a look tells.
                 self.parked.insert(source_id, self.main.done_to + 1);
+                self.look.again();
             }
             Err(error) if error.code == NAME_TAKEN && self.has_free_name(source_id).await? => {
                 // What had the name has gone while it was looked for.
@@ -391,6 +404,7 @@ impl Stream<'_> {
                 self.shell.ctx.observer.error(self.shell.job_name(), "table", false);
                 (format!("{}: {error}", self.reason(source_id)), "quarantine")
             }
+            Leaving::Vanished { reason, .. } => (reason.clone(), "drop_stale_table"),
             Leaving::Failing { error, .. } => {
                 tracing::warn!(table = source_id, error, "the table keeps failing and goes on by itself");
                 (format!("{}: {error}", self.reason(source_id)), "quarantine")
@@ -447,6 +461,18 @@ impl Stream<'_> {
                 let is_left = apart.dropped_at.is_some_and(|seq| self.job.state.skips.contains(&seq));
                 let drop = lane::remove(Arc::clone(&self.shell), link.target_id, is_left);
                 self.copies.insert(source_id, Box::pin(drop));
+            }
+            ApartWork::CatchUp { .. } if link.renaming().is_some() => {
+                if let Some(Held::Statement(change, statement)) = &self.held
+                    && named_tables(statement).contains(&source_id)
+                {
+                    self.parked.insert(source_id, change.commit_seq);
+                    return;
+                }
+                let links = self.job.state.tables.values();
+                let wanted = links.filter_map(|link| Some((link.target_id, link.renaming()?.name.clone())));
+                let rename = lane::rename(Arc::clone(&self.shell), link.target_id, wanted.collect());
+                self.copies.insert(source_id, Box::pin(rename));
             }
             ApartWork::PartialSync { reason, step } => {
                 let give_way = Arc::<AtomicBool>::default();

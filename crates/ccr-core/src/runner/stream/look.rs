@@ -19,12 +19,11 @@ use doris_types::meta::SnapshotJob;
 use futures::future::BoxFuture;
 
 use super::Stream;
-use crate::effect::patience::Patience;
-use crate::effect::{statement, upstream};
+use crate::effect::upstream;
 use crate::error::{Error, Origin, Result};
-use crate::job::{Event, Leaving, PartialSyncReason, SyncType};
+use crate::job::{Event, Leaving, NO_TARGET, PartialSyncReason, SyncType};
+use crate::plan::TrackId;
 use crate::plan::restored::{self, Names, Restore};
-use crate::plan::{Statement, TrackId};
 use crate::runner::shell::Shell;
 
 /// Looks that fail one after the other before the log holds a warning.
@@ -48,6 +47,8 @@ pub(super) struct Look {
     /// The tables that restores have overwritten, by the id of the restore.
     judged: BTreeMap<i64, Judged>,
     failures: u32,
+    /// Why the last look has told nothing.
+    unknown: Option<String>,
     /// Lists without any table, one after the other.
     empty_lists: u32,
     /// Tables that have got another name since the look began.
@@ -169,6 +170,21 @@ impl Stream<'_> {
     }
 
     pub(super) async fn looked(&mut self, seen: CallResult<Seen>) -> Result<()> {
+        if seen.is_ok() {
+            self.look.unknown = None;
+            if self.look.failures >= WARN_AFTER {
+                self.shell.recovered(self.look.failures);
+            }
+        }
+        let looked = self.take_in(seen).await;
+        let waits =
+            || "a restore upstream, or a table that no binlog tells of, is being looked into".to_owned();
+        let unproven = self.look.unknown.clone().or_else(|| self.look.found.is_some().then(waits));
+        self.shell.update_status(|status| status.unproven = unproven);
+        looked
+    }
+
+    async fn take_in(&mut self, seen: CallResult<Seen>) -> Result<()> {
         let options = &self.shell.ctx.options;
         let (soon, later) = (options.poll_max, options.restore_look);
         let after =
@@ -232,6 +248,12 @@ impl Stream<'_> {
 
     fn failed_to_look(&mut self, failure: &Failure) {
         self.look.failures += 1;
+        let message = format!("restores upstream cannot be looked for: {failure}");
+        if self.look.failures >= WARN_AFTER {
+            let error = Error::retry(Origin::UpstreamFe, "CCR0315", message.clone());
+            self.shell.show_error(&error, self.look.failures);
+        }
+        self.look.unknown = Some(message);
         if self.look.failures == WARN_AFTER {
             tracing::warn!(code = "CCR0315", %failure, "restores upstream cannot be looked for");
         } else {
@@ -321,10 +343,13 @@ impl Stream<'_> {
     /// Removes a table that a restore has replaced, and whose successor has another name or is gone as well.
     async fn vanish(&mut self, source_id: i64, restores: &[Restore]) -> Result<()> {
         let Some(link) = self.job.state.tables.get(&source_id).cloned() else { return Ok(()) };
-        let (shell, since) = (Arc::clone(&self.shell), self.shell.now_ms());
         let (name, cursor) = (&link.source_name, self.main.done_to);
-        let by = restores.iter().rev().find(|restore| Some(restore.id) > link.restored_to);
-        let Some(restore) = by else {
+        let judged = self.look.judged.iter().map(|(id, judged)| (*id, &judged.label));
+        let known = restores.iter().map(|restore| (restore.id, &restore.label)).chain(judged);
+        let by = known.filter(|(id, _)| Some(*id) > link.restored_to).max().map(|(_, label)| label.clone());
+        // Where nothing was copied yet, nothing is lost with it.
+        let by = by.or_else(|| (link.target_id == NO_TARGET).then(|| "of an unknown label".to_owned()));
+        let Some(label) = by else {
             let message = format!(
                 "table {name} ({source_id}) is not upstream any more, and neither a binlog nor a restore tells why"
             );
@@ -335,19 +360,11 @@ impl Stream<'_> {
             let blocked = self.blocked(&error, cursor);
             return self.leave(source_id, cursor, Leaving::Blocked(blocked)).await;
         };
-        let target_id = link.target_id;
-        let drop = Statement::DropTable { source_id, target_id };
-        statement::run(&shell, &self.routes, cursor, &drop, false, &Patience::endless()).await?;
-        self.settle_recording().await?;
-        self.forget_lane(source_id);
-        self.job.apply(Event::TableVanished { source_id }).await?;
-        self.recorded = self.job.position;
-        let reason = PartialSyncReason::Restored { label: restore.label.clone() }.describe();
+        let reason = PartialSyncReason::Restored { label }.describe();
         tracing::info!(table = source_id, name, %reason, "the table is gone upstream");
-        let outcome = format!("dropped {}", link.target_name);
-        self.job.history("drop_stale_table", (cursor, cursor), reason, &outcome, since).await;
-        self.tables_moved();
-        Ok(())
+        // Its lane drops the target, and what becomes of that keeps nobody else.
+        let why = Leaving::Vanished { commit_seq: cursor, reason };
+        self.leave(source_id, cursor, why).await
     }
 
     /// Copies the tables that restores have overwritten since the job got them. One that cannot leave now is looked at

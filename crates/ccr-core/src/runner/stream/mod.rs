@@ -25,6 +25,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use doris_types::call::BinlogScope;
+use doris_types::record::Record;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
@@ -369,6 +370,9 @@ impl<'a> Stream<'a> {
             }
             Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, change, error } => {
                 self.job.handling = Some((commit_seq, binlog_type));
+                if matches!(change.as_deref(), Some(Change { record: Record::ReplaceTable(_), .. })) {
+                    return self.take_over_names(commit_seq, error).await.map(|()| Flow::GoOn);
+                }
                 self.block_tables(&tables, change.as_deref(), commit_seq, error).await?;
                 self.main.passed_barrier(commit_seq, timestamp_ms);
                 self.follow_main();

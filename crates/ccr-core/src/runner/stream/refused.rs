@@ -8,9 +8,10 @@ use doris_types::record::Record;
 
 use super::{Stream, copy_reason};
 use crate::change::Change;
+use crate::effect::statement::NAME_TAKEN;
 use crate::effect::{look_for, upstream};
 use crate::error::{Disposition, Error, Result};
-use crate::job::{Event, Leaving, LinkEffect, PartialSyncReason, SyncType};
+use crate::job::{Event, Leaving, LinkEffect, PartialSyncReason, Renaming, SyncType};
 use crate::runner::doubt::EarlierCommits;
 
 /// What a look upstream has found of a table without a link.
@@ -24,12 +25,17 @@ impl Stream<'_> {
     /// A statement of the main track was refused, or keeps failing.
     pub(super) async fn refused(&mut self, change: &Change, error: Error) -> Result<()> {
         let commit_seq = change.commit_seq;
-        if error.disposition == Disposition::Stop || matches!(change.record, Record::ReplaceTable(_)) {
-            // A swap is tried again when the job is: neither of its tables could do so by itself.
-            if error.disposition != Disposition::Stop {
-                self.forget_statement(commit_seq).await?;
-            }
+        if error.disposition == Disposition::Stop {
             return Err(error);
+        }
+        if matches!(change.record, Record::ReplaceTable(_)) {
+            self.forget_statement(commit_seq).await?;
+            if !is_about_a_name(&error) {
+                // A swap is tried again when the job is: neither of its tables could do so by itself.
+                return Err(error);
+            }
+            // What both are called in the end may need no statement of that kind.
+            return self.take_over_names(commit_seq, error).await;
         }
         if self.leave_view(change, &error).await? {
             self.forget_statement(commit_seq).await?;
@@ -56,6 +62,13 @@ impl Stream<'_> {
             (None, _) => Vec::new(),
         };
         self.isolate(&alone, commit_seq - 1, error, Some(commit_seq)).await?;
+        if let (Record::RenameTable(record), [source_id]) = (&change.record, alone.as_slice())
+            && self.shell.ctx.record.spec.sync_type() == SyncType::Database
+        {
+            let (source_id, name) = (*source_id, record.new_table_name.clone());
+            let renaming = Renaming { commit_seq, name };
+            self.job.apply(Event::RenameDeferred { source_id, target_name: None, renaming }).await?;
+        }
         self.pass_change(change).await
     }
 
@@ -74,19 +87,27 @@ impl Stream<'_> {
     /// The target of a table that was dropped upstream is gone, or is left to whoever has asked for that.
     pub(super) async fn dropped(&mut self, source_id: i64) -> Result<()> {
         self.settle_recording().await?;
-        let (cursor, since, text) =
-            (self.cursor(source_id), self.since_ms(source_id), self.reason(source_id));
+        let (since, text) = (self.since_ms(source_id), self.reason(source_id));
+        let link = self.job.state.tables.get(&source_id);
+        let dropped_at = link.and_then(|link| link.lane.apart()?.dropped_at).unwrap_or(0);
+        let name = link.map_or_else(String::new, |link| link.target_name.clone());
+        let is_left = self.job.state.skips.contains(&dropped_at);
         self.forget_lane(source_id);
         self.job.apply(Event::TableVanished { source_id }).await?;
         self.recorded = self.job.position;
-        self.job.history("statement", (cursor + 1, cursor + 1), text, "done", since).await;
+        let outcome = if is_left { format!("left {name}") } else { format!("dropped {name}") };
+        self.job.history("drop_stale_table", (dropped_at, dropped_at), text, &outcome, since).await;
         self.tables_moved();
-        // Others may have waited for its name.
+        self.release_waiting();
+        Ok(())
+    }
+
+    /// A name downstream is free: copies may have waited for it.
+    pub(super) fn release_waiting(&mut self) {
         let parked: Vec<i64> = self.parked.keys().copied().filter(|id| self.is_being_copied(*id)).collect();
         for source_id in parked {
             self.start_lane(source_id, EarlierCommits::default());
         }
-        Ok(())
     }
 
     /// A change that nobody can apply concerns these tables. Those that flow wait with it, and so do those that
@@ -158,6 +179,11 @@ impl Stream<'_> {
         let found = look_for(&shell, &format!("table {source_id}"), look).await?;
         Ok(found.unwrap_or(Unlinked::Nothing))
     }
+}
+
+/// Whether a change of names finds a table where it should be none.
+fn is_about_a_name(error: &Error) -> bool {
+    error.code == NAME_TAKEN || error.message.contains("already used")
 }
 
 /// The table that a CREATE TABLE was about which did not work.

@@ -104,7 +104,7 @@ impl Stream<'_> {
     /// is under way to that name.
     fn waits_for_lane(&self, statement: &Statement) -> bool {
         named_tables(statement).into_iter().any(|id| {
-            self.is_being_restored(id) && !self.parked.contains_key(&id)
+            (self.is_being_restored(id) || self.is_renaming(id)) && !self.parked.contains_key(&id)
                 || self.replays.get(&id).is_some_and(Track::is_acting)
         })
     }
@@ -156,6 +156,12 @@ impl Stream<'_> {
     pub(super) fn is_being_restored(&self, source_id: i64) -> bool {
         let work = self.job.state.apart(source_id).map(|apart| &apart.work);
         matches!(work, Some(ApartWork::PartialSync { step: SnapshotStep::Restore { .. }, .. }))
+    }
+
+    /// Whether the table is making a change of its name by itself, which the stream has passed over.
+    fn is_renaming(&self, source_id: i64) -> bool {
+        let link = self.job.state.tables.get(&source_id);
+        self.copies.contains_key(&source_id) && link.is_some_and(|link| link.renaming().is_some())
     }
 
     /// A table that is to be copied again while a copy is being put in place is left alone until it is there.
@@ -247,9 +253,13 @@ impl Stream<'_> {
                 }
             }
             (TrackId::Table(source_id), Ok(effect)) => {
+                let frees_name = !effect.renamed().is_empty();
                 self.job.apply(Event::ApartStatementDone { source_id, commit_seq, effect }).await?;
                 if let Some(track) = self.replays.get_mut(&source_id) {
                     track.passed_barrier(commit_seq, change.timestamp_ms);
+                }
+                if frees_name {
+                    self.release_waiting();
                 }
             }
             (TrackId::Main, Err(error)) => return self.refused(change, error).await,
@@ -309,7 +319,7 @@ fn ends(statement: &Statement) -> Option<i64> {
 }
 
 /// The tables whose names or existence a statement changes.
-fn named_tables(statement: &Statement) -> Vec<i64> {
+pub(super) fn named_tables(statement: &Statement) -> Vec<i64> {
     match statement {
         Statement::DropTable { source_id, .. } | Statement::RenameTable { source_id, .. } => vec![*source_id],
         Statement::ReplaceTable { old_id, new_id, .. } => vec![*old_id, *new_id],

@@ -51,8 +51,12 @@ impl Inner {
         }
         if is_crossing(next) && !is_crossing(&state) {
             let position = self.store.position.commit_seq;
+            // What has expired behind where it goes on is another gap.
+            let expired_to = next.crossing.as_ref().map_or(i64::MAX, |crossing| crossing.expired_to);
             for (source_id, link) in next.tables.iter().filter(|(_, link)| link.lane.is_flowing()) {
-                if self.has_lost(*source_id, position.max(link.synced_to), link) {
+                let after = position.max(link.synced_to);
+                let mut lost = self.journal.expired_of.get(source_id).into_iter().flatten();
+                if lost.any(|seq| (after + 1..=expired_to).contains(seq)) {
                     self.violation(format!("table {source_id} flows over a gap behind {position}"));
                 }
             }
@@ -181,7 +185,8 @@ impl Inner {
             // Behind a gap the others have the names of later, like behind a snapshot that was taken meanwhile.
             PartialSyncReason::Appeared { commit_seq } | PartialSyncReason::NameTaken { commit_seq } => {
                 self.journal.moved_in_backup
-                    || self.upstream_restores.has_restored(id)
+                    // One that was restored under its name before, and dropped, may not be noticed yet.
+                    || self.restores_naming(id) > 0
                     || self.journal.recovered_tables.contains(&id)
                     || *commit_seq <= self.store.gap_named_to
             }

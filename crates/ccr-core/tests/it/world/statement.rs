@@ -15,7 +15,7 @@ impl Inner {
         self.trace.push(format!("        downstream: {ddl:?}"));
         let name = ddl.name().map(str::to_owned);
         let is_one_of = |names: &[String]| name.as_ref().is_some_and(|name| names.contains(name));
-        if matches!(ddl, Ddl::DropTable { .. }) && is_one_of(&self.busy_tables) {
+        if matches!(ddl, Ddl::DropTable { .. } | Ddl::RenameTable { .. }) && is_one_of(&self.busy_tables) {
             self.names_kept.extend(name.clone());
         }
         if is_one_of(&self.busy_tables) && !matches!(ddl, Ddl::CreateTable { .. }) {

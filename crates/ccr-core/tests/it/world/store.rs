@@ -79,6 +79,15 @@ impl Store for MemoryStore {
         Ok(inner.store.epoch)
     }
 
+    /// It is asked for between tries, which no scenario counts.
+    async fn check_lease(&self, job_id: &str, epoch: u64) -> StoreResult<()> {
+        if self.0.world.inner.lock().store.epoch == epoch {
+            Ok(())
+        } else {
+            Err(StoreError::Fenced { job_id: job_id.to_owned(), epoch })
+        }
+    }
+
     async fn set_desired(&self, _job_id: &str, _desired: DesiredState) -> StoreResult<()> {
         Ok(())
     }

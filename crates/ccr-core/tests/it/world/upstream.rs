@@ -22,8 +22,8 @@ pub struct Journal {
     pub entries: Vec<BinlogEntry>,
     /// Entries up to here are gone; -1 while none is.
     pub expired_to: Option<i64>,
-    /// The last entry of each table's list that is gone.
-    pub expired_of: BTreeMap<i64, i64>,
+    /// The entries of each table's list that are gone.
+    pub expired_of: BTreeMap<i64, BTreeSet<i64>>,
     /// What the database held after each commit seq that changed it.
     pub history: Vec<(i64, View)>,
     /// Tables and partitions dropped ever, also when the binlog no longer knows of it.
@@ -101,7 +101,7 @@ impl Inner {
     pub fn expired_in(&self, scope: &BinlogScope) -> Option<i64> {
         match scope.table_id {
             None => self.journal.expired_to,
-            Some(table_id) => self.journal.expired_of.get(&table_id).copied(),
+            Some(table_id) => self.journal.expired_of.get(&table_id)?.last().copied(),
         }
     }
 
@@ -139,7 +139,7 @@ impl Inner {
         let gone: Vec<BinlogEntry> = gone;
         for entry in &gone {
             for table_id in entry.table_ids.iter().filter(|_| !is_unlisted(entry)) {
-                self.journal.expired_of.insert(*table_id, entry.commit_seq);
+                self.journal.expired_of.entry(*table_id).or_default().insert(entry.commit_seq);
             }
         }
         let last = gone.last().map(|entry| entry.commit_seq);
