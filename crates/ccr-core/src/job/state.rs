@@ -332,6 +332,11 @@ impl TableLink {
         apart.renaming.as_ref().filter(is_due)
     }
 
+    /// The name that the target has, or is about to get.
+    pub fn wanted_name(&self) -> &str {
+        self.renaming().map_or(&self.target_name, |renaming| &renaming.name)
+    }
+
     /// Whether some partition has come to this commit seq before the rest of the table.
     pub fn is_ahead(&self, commit_seq: i64) -> bool {
         self.ahead.is_some_and(|ahead| commit_seq <= ahead.synced_to)

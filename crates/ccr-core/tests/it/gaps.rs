@@ -1,6 +1,6 @@
 //! Gaps in the binlog of a database job: what is copied, what is kept, and when everything has to be copied.
 
-use ccr_core::job::{FullSyncGuard, FullSyncReason, PartialSyncReason};
+use ccr_core::job::{Creating, FullSyncGuard, FullSyncReason, PartialSyncReason, Phase};
 use futures::future::LocalBoxFuture;
 
 use super::run::Run;
@@ -174,6 +174,11 @@ async fn a_table_downstream_that_is_in_the_way_of_a_new_name_blocks_and_is_not_t
     run.start();
     let blocked = run.blocked().await;
     assert_eq!(blocked.code, "CCR0312");
+    let newest = run.world.with(|world| {
+        world.database_property();
+        world.newest()
+    });
+    run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
     run.world.with(|world| {
         let foreign = world.target.table("taken").expect("it is left alone").id;
         world.target.tables.remove(&foreign);
@@ -181,6 +186,30 @@ async fn a_table_downstream_that_is_in_the_way_of_a_new_name_blocks_and_is_not_t
     run.restart().await;
     run.caught_up().await;
     run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_downstream_that_cannot_go_or_be_renamed_now_keeps_no_other_waiting() {
+    for busy in ["gone", "renamed"] {
+        let mut run = away(FullSyncGuard::Auto).await;
+        let newest = run.world.with(|world| {
+            world.drop_table("gone");
+            world.rename_table("renamed", "gone");
+            world.expire_binlogs();
+            world.load_all("kept");
+            world.busy_tables.push(busy.to_owned());
+            world.newest()
+        });
+        run.start();
+        run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
+        let apart: Vec<String> = run.status().apart.into_iter().map(|table| table.table).collect();
+        assert!(apart.contains(&"gone".to_owned()), "{apart:?}");
+        run.world.with(|world| world.busy_tables.clear());
+        run.caught_up().await;
+        run.check();
+        // Of the new name its own list does not tell any more.
+        assert_eq!(run.world.with(|world| world.backups.accepted), 2, "{busy}: {:?}", run.history());
+    }
 }
 
 /// A scenario over the tables of a gap.
@@ -284,6 +313,27 @@ pub async fn of_names(run: &mut Run) {
         world.load_all("y");
         world.load_all("gone");
     });
+}
+
+/// A statement in doubt creates a table under a name that another one has behind the gap.
+pub async fn over_a_creation(run: &mut Run) {
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| {
+        let state = world.store.state.as_mut().expect("it is in sync");
+        let commit_seq = world.journal.last_seq + 1;
+        if let Phase::Incremental(incremental) = &mut state.phase {
+            incremental.statement_in_doubt = Some(commit_seq);
+            incremental.creating = Some(Creating::Table("next".to_owned()));
+        }
+        world.create("next", &[1, 2], 1);
+        world.replace_table("lost", "next", true);
+        world.expire_binlogs_to(commit_seq.max(world.newest()));
+        world.load(&[("kept", &["p1"]), ("next", &["p1"])]);
+    });
+    run.start();
+    restores_accepted(run, 3).await;
+    run.world.with(|world| world.load(&[("lost", &["p2"]), ("next", &["p1"])]));
 }
 
 /// A table that is on its own while a gap comes.

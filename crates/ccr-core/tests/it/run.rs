@@ -13,7 +13,7 @@ use ccr_core::job::{
 use ccr_core::observer::NoObserver;
 use ccr_core::runner::{EngineOptions, JobContext, JobHandle, spawn};
 use ccr_core::status::JobStatus;
-use ccr_core::store::StoreError;
+use ccr_core::store::{HistoryEntry, StoreError};
 use doris_types::call::{BinlogPage, BinlogScope};
 
 use super::world::ports::{Source, Target, VirtualClock};
@@ -224,6 +224,8 @@ impl Run {
             let followed = world.only_table.as_ref().and_then(|(name, _)| world.source.table(name));
             let is_gone = is_table && tables.any(|id| followed.is_none_or(|table| table.id != *id));
             let is_left_out = world.store.state.iter().any(|state| !state.left_out.is_empty());
+            let keeps = |entry: &HistoryEntry| entry.plan == "skip" && entry.reason.starts_with("DROP_TABLE");
+            let is_left_out = is_left_out || world.store.history.iter().any(keeps);
             let has_lag = !is_caught_up(world, &status, is_table);
             if has_lag || is_gone || is_left_out || world.may_miss_restore() {
                 None
@@ -250,11 +252,16 @@ impl Run {
         let shown: Vec<&String> = inner.trace.iter().rev().take(lines).collect();
         let trace: Vec<String> =
             shown.into_iter().rev().map(|line| line.chars().take(200).collect()).collect();
+        let entry = |entry: &HistoryEntry| {
+            format!("{} {} {} {}", entry.last_commit_seq, entry.plan, entry.outcome, entry.reason)
+        };
+        let history: Vec<String> = inner.store.history.iter().map(entry).collect();
         panic!(
-            "{problem}\nstatus {:#?}\nposition {:?}\nstate {:#?}\nlast calls:\n{}",
+            "{problem}\nstatus {:#?}\nposition {:?}\nstate {:#?}\nhistory:\n{}\nlast calls:\n{}",
             self.status(),
             inner.store.position,
             inner.store.state.as_ref(),
+            history.join("\n"),
             trace.join("\n")
         );
     }

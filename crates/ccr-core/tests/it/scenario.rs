@@ -123,6 +123,7 @@ pub const SCENARIOS: &[Scenario] = &[
     database("expired", 2, |run| gaps::expired(run).boxed_local()),
     gaps::across("gap", 5, |run| gaps::all_kinds(run).boxed_local()),
     gaps::across("gap_of_names", 1, |run| gaps::of_names(run).boxed_local()),
+    gaps::across("gap_over_a_creation", 3, |run| gaps::over_a_creation(run).boxed_local()),
     gaps::across("gap_beside_a_copy", 3, |run| gaps::beside_a_copy(run).boxed_local()),
     database("restored_in_place", 2, |run| restored_in_place(run).boxed_local()),
     database("restored_anew", 2, |run| restored_anew(run, "t1").boxed_local()),

@@ -163,6 +163,26 @@ async fn a_drop_that_is_passed_over_leaves_the_target() {
     assert!(run.world.with(|world| world.target.table("t1").is_some()));
 }
 
+/// Its copy would wait for the drop.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_copied_when_its_drop_is_passed_over_ends_with_it() {
+    let mut run = following().await;
+    run.stop().await;
+    let commit_seq = run.world.with(|world| {
+        world.schema_change("t1");
+        world.drop_table("t1");
+        let seq = world.newest();
+        world.database_property();
+        seq
+    });
+    run.request(Request::SkipBinlog { commit_seq }).await;
+    run.until("the others", |world, status| {
+        status.position.commit_seq == world.newest() && status.apart.is_empty()
+    })
+    .await;
+    assert!(run.world.with(|world| world.target.table("t1").is_some()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_table_that_cannot_be_renamed_now_gets_its_name_later() {
     let mut run = following().await;

@@ -14,7 +14,8 @@ use crate::effect::patience::Patience;
 use crate::effect::{names, restore};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{
-    Behind, Blocked, Event, FullSyncReason, GapCrossed, JobState, Leaving, Renaming, SyncType, TableLink,
+    Behind, Blocked, Event, FullSyncReason, GapCrossed, JobState, Leaving, NO_TARGET, Renaming, SyncType,
+    TableLink,
 };
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::job::Job;
@@ -207,7 +208,9 @@ async fn defer(job: &mut Job, target_id: i64, now: String, renaming: Renaming, e
     let (source_id, is_flowing) = (*source_id, link.lane.is_flowing());
     let (cursor, at_ms) = (renaming.commit_seq, job.shell.now_ms());
     tracing::warn!(table = source_id, name = renaming.name, %error, "the table cannot have its name yet");
-    if error.disposition == Disposition::Block {
+    let mut others = job.state.tables.iter().filter(|(id, _)| **id != source_id);
+    let is_ours = others.any(|(_, other)| other.target_id != NO_TARGET && other.target_name == renaming.name);
+    if error.disposition == Disposition::Block && !is_ours {
         let why = Leaving::Blocked(Blocked {
             code: error.code.to_owned(),
             message: error.message.clone(),

@@ -336,7 +336,8 @@ impl Stream<'_> {
 
     /// Whether nothing downstream has the name of a table that is to be copied for the first time.
     async fn has_free_name(&mut self, source_id: i64) -> Result<bool> {
-        let Some(name) = self.job.state.tables.get(&source_id).map(|link| link.target_name.clone()) else {
+        let link = self.job.state.tables.get(&source_id);
+        let Some(name) = link.map(|link| link.wanted_name().to_owned()) else {
             return Ok(false);
         };
         let shell = Arc::clone(&self.shell);
@@ -350,8 +351,9 @@ impl Stream<'_> {
     /// Whether another table of the job has the name downstream that this one waits for.
     fn is_name_of_another(&self, source_id: i64) -> bool {
         let Some(link) = self.job.state.tables.get(&source_id) else { return false };
+        let wanted = link.wanted_name();
         let mut others = self.job.state.tables.iter().filter(|(id, _)| **id != source_id);
-        others.any(|(_, other)| other.target_id != NO_TARGET && other.target_name == link.target_name)
+        others.any(|(_, other)| other.target_id != NO_TARGET && other.target_name == wanted)
     }
 
     /// Lets a table that is slower than the others go on by itself, with what it has under way.

@@ -37,7 +37,7 @@ use super::doubt::EarlierCommits;
 use super::job::Job;
 use super::lane::{CopyFuture, CopyStep};
 use super::shell::Shell;
-use super::track::{Barrier, Done, Manner, Track, TrackEvent, or_pending};
+use super::track::{Barrier, Done, Manner, PassedOver, Track, TrackEvent, or_pending};
 use crate::change::Change;
 use crate::effect::routes::Routes;
 use crate::effect::upstream;
@@ -472,10 +472,7 @@ impl<'a> Stream<'a> {
                 if reason == SkipReason::Requested {
                     // A write under way holds the store, and goes on only while it is waited for.
                     self.settle_recording().await?;
-                    if let Some(source_id) = done.creates {
-                        self.job.apply(Event::TableLeftOut { source_id }).await?;
-                        self.recorded = self.job.position;
-                    }
+                    self.pass_over(done).await?;
                     let seqs = (done.commit_seq, done.commit_seq);
                     let text = format!("{}: {}", done.binlog_type, reason.name());
                     self.job.history("skip", seqs, text, "passed over", done.planned_at_ms).await;
@@ -483,6 +480,27 @@ impl<'a> Stream<'a> {
             }
         }
         self.handled(done.binlog_type, done.planned_at_ms);
+        Ok(())
+    }
+
+    /// An operator has asked to pass over a change, which nobody looks for any more.
+    async fn pass_over(&mut self, done: &Done) -> Result<()> {
+        if self.statement_in_doubt(TrackId::Main) == Some(done.commit_seq) {
+            self.forget_statement(done.commit_seq).await?;
+        }
+        match done.passed_over {
+            Some(PassedOver::Creation { source_id }) => {
+                self.job.apply(Event::TableLeftOut { source_id }).await?;
+            }
+            // What is under way of a table apart would wait for the drop. Its target is left.
+            Some(PassedOver::Drop { source_id }) if self.job.state.apart(source_id).is_some() => {
+                self.forget_lane(source_id);
+                self.job.apply(Event::TableVanished { source_id }).await?;
+                self.tables_moved();
+            }
+            Some(PassedOver::Drop { .. }) | None => {}
+        }
+        self.recorded = self.job.position;
         Ok(())
     }
 

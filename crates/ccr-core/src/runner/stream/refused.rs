@@ -72,7 +72,7 @@ impl Stream<'_> {
         self.pass_change(change).await
     }
 
-    async fn forget_statement(&mut self, commit_seq: i64) -> Result<()> {
+    pub(super) async fn forget_statement(&mut self, commit_seq: i64) -> Result<()> {
         let (effect, reached_by) = (LinkEffect::None, Vec::new());
         self.job.apply(Event::StatementDone { commit_seq, effect, reached_by }).await
     }
@@ -104,7 +104,10 @@ impl Stream<'_> {
 
     /// A name downstream is free: copies may have waited for it.
     pub(super) fn release_waiting(&mut self) {
-        let parked: Vec<i64> = self.parked.keys().copied().filter(|id| self.is_being_copied(*id)).collect();
+        let is_renamed =
+            |id: &i64| self.job.state.tables.get(id).is_some_and(|link| link.renaming().is_some());
+        let waits = |id: &i64| self.is_being_copied(*id) || is_renamed(id);
+        let parked: Vec<i64> = self.parked.keys().copied().filter(waits).collect();
         for source_id in parked {
             self.start_lane(source_id, EarlierCommits::default());
         }

@@ -93,6 +93,10 @@ impl Track {
         let mut waiting = HashSet::new();
         for mut entry in std::mem::take(&mut self.window.entries) {
             let Touch::Tables(tables) = &entry.touch else {
+                // What was planned of it counts on the table being in the stream.
+                if matches!(entry.work, Work::Barrier(_)) {
+                    entry.work = Work::Waiting;
+                }
                 kept.push_back(entry);
                 continue;
             };

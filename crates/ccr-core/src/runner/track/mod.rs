@@ -82,8 +82,15 @@ pub(super) struct Done {
     pub planned_at_ms: i64,
     /// `None` when it was applied.
     pub skipped: Option<SkipReason>,
-    /// The table that it creates, when an operator has asked to pass over that.
-    pub creates: Option<i64>,
+    /// What would have become of a table, when an operator has asked to pass over that.
+    pub passed_over: Option<PassedOver>,
+}
+
+/// A table that upstream came or went, and downstream does not.
+#[derive(Clone, Copy)]
+pub(super) enum PassedOver {
+    Creation { source_id: i64 },
+    Drop { source_id: i64 },
 }
 
 /// What stops planning until everything before it is done.

@@ -6,7 +6,7 @@ use doris_types::record::Record;
 
 use super::running::Running;
 use super::window::{Entry, Touch, Work};
-use super::{Barrier, Done, Manner, Queued, Track, WINDOW_LIMIT};
+use super::{Barrier, Done, Manner, PassedOver, Queued, Track, WINDOW_LIMIT};
 use crate::change::Change;
 use crate::effect::transaction::{self, Transaction};
 use crate::error::{Error, Origin, Result};
@@ -43,7 +43,7 @@ impl Track {
                     binlog_type: queued.type_name(),
                     planned_at_ms: self.shell.now_ms(),
                     skipped: None,
-                    creates: None,
+                    passed_over: None,
                 },
                 touch: if self.by_table { Touch::of(&queued) } else { Touch::Everything },
                 work: Work::Waiting,
@@ -80,7 +80,7 @@ impl Track {
     /// Plans what waits at this place of the window.
     fn plan_entry(&mut self, state: &JobState, at: usize) {
         let Some(queued) = self.window.entries[at].origin.clone() else { return };
-        let created = queued.creates();
+        let passed_over = queued.passed_over();
         let (work, skipped) = match queued {
             Queued::Change(change) => match self.plan_change(state, &change) {
                 Ok(planned) => planned,
@@ -102,7 +102,7 @@ impl Track {
         let entry = &mut self.window.entries[at];
         entry.untried_since_ms = work.txn().map_or(i64::MAX, |txn| txn.untried_since_ms);
         (entry.work, entry.done.skipped) = (work, skipped);
-        entry.done.creates = created.filter(|_| skipped == Some(SkipReason::Requested));
+        entry.done.passed_over = passed_over.filter(|_| skipped == Some(SkipReason::Requested));
         entry.done.planned_at_ms = self.shell.now_ms();
         if !self.by_table {
             entry.origin = None;
@@ -200,11 +200,14 @@ impl Queued {
         }
     }
 
-    /// The table that it creates.
-    fn creates(&self) -> Option<i64> {
+    /// What it would do to a table as a whole.
+    fn passed_over(&self) -> Option<PassedOver> {
         let Queued::Change(change) = self else { return None };
-        let Record::CreateTable(record) = &change.record else { return None };
-        Some(record.table_id)
+        if let Record::CreateTable(record) = &change.record {
+            return Some(PassedOver::Creation { source_id: record.table_id });
+        }
+        let Record::DropTable(record) = &change.record else { return None };
+        Some(PassedOver::Drop { source_id: record.table_id })
     }
 
     fn timestamp_ms(&self) -> i64 {

@@ -344,7 +344,7 @@ mod tests {
             binlog_type: "UPSERT",
             planned_at_ms: 0,
             skipped: None,
-            creates: None,
+            passed_over: None,
         };
         Entry { done, touch, work, untried_since_ms: commit_seq + 100, origin: None }
     }

@@ -94,10 +94,14 @@ impl Inner {
     }
 
     /// Whether the target is what the source was at `seq`. Rows of partitions that were dropped or
-    /// truncated upstream since may be missing: nothing is left to fetch them from.
+    /// truncated upstream since may be missing: nothing is left to fetch them from. For the same reason rollups that
+    /// were dropped since may be gone already.
     fn same_table(&self, target: &TableView, source: &TableView) -> bool {
         let source_gone = self.journal.gone.contains(&source.id);
-        (&target.columns, &target.traits) == (&source.columns, &source.traits)
+        let mut traits = source.traits.clone();
+        let has = |name: &String| target.traits.rollups.contains_key(name);
+        traits.rollups.retain(|name, id| has(name) || !self.journal.gone.contains(id));
+        (&target.columns, &target.traits) == (&source.columns, &traits)
             && target.partitions.len() == source.partitions.len()
             && source.partitions.iter().all(|(range, source)| {
                 let Some(target) = target.partitions.get(range) else { return false };

@@ -7,6 +7,7 @@ use ccr_core::job::{
 };
 
 use doris_types::call::{BinlogPage, BinlogScope};
+use doris_types::record::BinlogType;
 
 use super::{Inner, SOURCE_DB};
 
@@ -156,7 +157,11 @@ impl Inner {
                     self.upstream_restores.has_restored(id) || self.upstream_restores.has_replaced(id);
                 // An old FE does not say what was renamed, and it is gone.
                 let is_nameless = message.contains("was renamed") && self.hides_old_names;
+                // Of a partition that is gone only its name is known to a new task, and another one may have it.
+                let is_another = message.contains("the target has none that is it")
+                    && self.journal.types.contains(&BinlogType::RENAME_PARTITION.0);
                 is_restored
+                    || is_another
                     || is_forgotten
                     || is_nameless
                     || changed.is_some_and(|changed| changed > commit_seq)

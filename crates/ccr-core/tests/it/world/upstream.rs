@@ -26,7 +26,7 @@ pub struct Journal {
     pub expired_of: BTreeMap<i64, BTreeSet<i64>>,
     /// What the database held after each commit seq that changed it.
     pub history: Vec<(i64, View)>,
-    /// Tables and partitions dropped ever, also when the binlog no longer knows of it.
+    /// Tables, partitions and rollups dropped ever, also when the binlog no longer knows of it.
     pub gone: BTreeSet<i64>,
     pub last_txn: i64,
     /// Labels of loads to their commit seqs; the newest where one was used again.

@@ -23,6 +23,7 @@ impl Inner {
         if let Alter::DropRollup(rollup) = what {
             let id = before.traits.rollups[rollup];
             self.source.dropped_indexes.insert(id, seq);
+            self.journal.gone.insert(id);
         }
         if matches!(what, Alter::DropRollup(_) | Alter::RenameRollup { .. }) {
             self.indexes_changed(before.id, seq);
