@@ -34,7 +34,7 @@ pub const POLICIES: [Policy; 27] = [
     ),
     policy(
         BinlogType::CREATE_TABLE,
-        "the table or view is created with the statement rewritten for the target",
+        "the table or view is created with the statement rewritten for the target; a table with index files, or with a statement that cannot be rewritten, is copied",
         "other kinds than tables and views (external, asynchronous materialised); a table that a snapshot contains; in a table job",
     ),
     policy(
@@ -53,7 +53,11 @@ pub const POLICIES: [Policy; 27] = [
         "steps before the last one",
     ),
     policy(BinlogType::MODIFY_TABLE_ADD_OR_DROP_COLUMNS, "the same `ALTER TABLE`", "never"),
-    policy(BinlogType::DUMMY, "a gap in the binlog: full sync", "never"),
+    policy(
+        BinlogType::DUMMY,
+        "a gap in the binlog: a database job copies the tables that lost something, a table job its table",
+        "never",
+    ),
     policy(BinlogType::ALTER_DATABASE_PROPERTY, "nothing", "always"),
     policy(
         BinlogType::MODIFY_TABLE_PROPERTY,
