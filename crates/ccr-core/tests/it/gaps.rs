@@ -332,7 +332,7 @@ pub async fn over_a_creation(run: &mut Run) {
         world.load(&[("kept", &["p1"]), ("next", &["p1"])]);
     });
     run.start();
-    restores_accepted(run, 3).await;
+    run.until("the gap", |world, _| world.store.gaps_crossed > 0).await;
     run.world.with(|world| world.load(&[("lost", &["p2"]), ("next", &["p1"])]));
 }
 

@@ -19,6 +19,13 @@ use crate::runner::doubt::EarlierCommits;
 use crate::runner::lane::{self, CopyStep, Presence, Terms};
 use crate::runner::track::{Barrier, Manner, Track, TrackEvent};
 
+/// Empty answers in a row before a table's own list counts as read, where only an earlier task has seen in the job's
+/// list what it may hold.
+const LOOKS: u32 = 3;
+
+/// Those before it is known to lack what the job's list holds.
+const MOST_LOOKS: u32 = 30;
+
 impl Stream<'_> {
     pub(super) async fn handle_lane(&mut self, source_id: i64, event: TrackEvent) -> Result<()> {
         match event {
@@ -32,7 +39,18 @@ impl Stream<'_> {
             TrackEvent::CaughtUp => {
                 let Some(track) = self.replays.get(&source_id) else { return Ok(()) };
                 let seen_to = track.verified_to.max(track.fetched_to);
-                self.join(source_id, seen_to).await?;
+                let (fetched_to, answers) = (track.fetched_to, track.empty_answers);
+                let told = self.main.told.get(&source_id).copied().unwrap_or(0);
+                if told <= fetched_to && (self.began_at <= fetched_to || answers >= LOOKS) {
+                    return self.join(source_id, seen_to).await;
+                }
+                // The frontend that answers may be behind the one that the job's list was read from.
+                if answers >= MOST_LOOKS && told > fetched_to {
+                    let message =
+                        format!("its own list ends at {fetched_to}, before a change that the job's holds");
+                    let reason = PartialSyncReason::Mismatch { message, commit_seq: told };
+                    self.leave(source_id, fetched_to, Leaving::PartialSync(reason)).await?;
+                }
             }
             TrackEvent::SourceFailed(error) => {
                 let earlier = self.replays.get(&source_id).and_then(Track::earlier_since_ms);
@@ -190,6 +208,7 @@ impl Stream<'_> {
         self.parked.remove(&source_id);
         self.routes.forget(source_id);
         self.main.passed.remove(&source_id);
+        self.main.told.remove(&source_id);
     }
 
     /// A table apart meets an error: it is copied, or waits for an operator.
@@ -433,6 +452,7 @@ impl Stream<'_> {
         self.settle_recording().await?;
         self.replays.remove(&source_id);
         self.main.passed.remove(&source_id);
+        self.main.told.remove(&source_id);
         let (cursor, since, text) =
             (self.cursor(source_id), self.since_ms(source_id), self.reason(source_id));
         self.job.apply(Event::TableJoined { source_id }).await?;

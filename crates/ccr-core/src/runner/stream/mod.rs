@@ -112,6 +112,8 @@ struct Stream<'a> {
     named: Option<Vec<i64>>,
     /// Tables apart whose track waits for the main one to have passed this commit seq.
     parked: BTreeMap<i64, i64>,
+    /// Where the job stood when the task began.
+    began_at: i64,
     recording: Option<BoxFuture<'static, Result<Position>>>,
     recorded: Position,
     /// Cursors have moved since the state was last written, at that time.
@@ -159,7 +161,6 @@ impl<'a> Stream<'a> {
         let now = shell.now_ms();
         let mut stream = Self {
             recorded: job.position,
-            job,
             shell,
             routes,
             main,
@@ -171,6 +172,7 @@ impl<'a> Stream<'a> {
             held: None,
             named: None,
             parked: BTreeMap::new(),
+            began_at: job.position.commit_seq,
             recording: None,
             cursors_moved: false,
             state_saved_at_ms: now,
@@ -178,6 +180,7 @@ impl<'a> Stream<'a> {
             views_due_ms: now,
             look: Look::default(),
             publish: Asking::default(),
+            job,
         };
         let in_doubt = stream.statement_in_doubt(TrackId::Main).filter(|seq| *seq > stream.main.done_to);
         let apart: Vec<i64> = stream.job.state.tables.keys().copied().collect();

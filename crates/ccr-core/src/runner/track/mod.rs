@@ -183,6 +183,10 @@ pub(super) struct Track {
     verifying_to: i64,
     /// The last change of each table apart that was passed over.
     pub passed: HashMap<i64, i64>,
+    /// The same of those that the table's own list holds too.
+    pub told: HashMap<i64, i64>,
+    /// Empty answers in a row.
+    pub empty_answers: u32,
     idle: Duration,
     earlier: Arc<EarlierCommits>,
     /// No more is fetched: the upstream said that there is a gap.
@@ -239,6 +243,8 @@ impl Track {
             verified_to: 0,
             verifying_to: 0,
             passed: HashMap::new(),
+            told: HashMap::new(),
+            empty_answers: 0,
             idle: Duration::ZERO,
             earlier: Arc::new(earlier),
             at_gap: false,
@@ -486,6 +492,7 @@ impl Track {
         let options = &self.shell.ctx.options;
         match fetched {
             Fetched::Page(BinlogPage::Entries(entries)) => {
+                self.empty_answers = 0;
                 let full = entries.len() >= usize::from(options.binlog_batch_size);
                 self.idle = if full { Duration::ZERO } else { options.poll_min };
                 for entry in entries {
@@ -508,6 +515,7 @@ impl Track {
             Fetched::Page(BinlogPage::CaughtUp | BinlogPage::NotFound | BinlogPage::Disabled) => {
                 self.idle = (self.idle * 2).clamp(options.poll_min, options.poll_max);
                 self.verified_to = self.verifying_to;
+                self.empty_answers += 1;
                 if self.queue.is_empty() && self.window.entries.is_empty() {
                     // Nothing is beyond the position that anybody could have committed.
                     self.earlier.settle();

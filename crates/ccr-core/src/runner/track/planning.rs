@@ -116,6 +116,11 @@ impl Track {
             for id in change.table_ids.iter().filter(|id| state.apart(**id).is_some()) {
                 let passed = self.passed.entry(*id).or_default();
                 *passed = commit_seq.max(*passed);
+                // Lists of tables hold everything else.
+                if !matches!(change.record, Record::CreateTable(_) | Record::DropTable(_)) {
+                    let told = self.told.entry(*id).or_default();
+                    *told = commit_seq.max(*told);
+                }
             }
         }
         if self.window.is_done(commit_seq) {

@@ -14,9 +14,8 @@ use super::{Inner, SOURCE_DB};
 impl Inner {
     /// The first copy, of a table or of everything, that nothing upstream demanded.
     pub fn undemanded_copy(&self) -> Option<String> {
-        let full = self.store.full_syncs.iter().find(|(_, reason)| !self.demands_full(reason));
-        if let Some((label, reason)) = full {
-            return Some(format!("full sync {label}: {}", reason.describe()));
+        if let Some(full) = self.undemanded_full_sync() {
+            return Some(full);
         }
         let copies = self.store.partial_syncs.iter();
         let copy = copies.filter(|(label, id, reason)| !self.is_for_gap(label, *id, reason));
@@ -25,6 +24,11 @@ impl Inner {
             return Some(format!("copies of table {id} beyond those for each of its restores"));
         }
         copy.map(|(label, id, reason)| format!("copy {label} of table {id}: {}", reason.describe()))
+    }
+
+    pub fn undemanded_full_sync(&self) -> Option<String> {
+        let full = self.store.full_syncs.iter().find(|(_, reason)| !self.demands_full(reason));
+        full.map(|(label, reason)| format!("full sync {label}: {}", reason.describe()))
     }
 
     /// Whether a table that is new behind a gap was copied when the gap was crossed. That what it lost was lost is
@@ -140,7 +144,8 @@ impl Inner {
                 self.journal.gone.contains(old_id) || self.upstream_restores.has_replaced(*old_id)
             }
             FullSyncReason::SourceDatabaseReplaced { new_id, .. } => *new_id == self.source.database_id,
-            FullSyncReason::Requested { .. } => false,
+            // Only a test does.
+            FullSyncReason::Requested { .. } => true,
         }
     }
 

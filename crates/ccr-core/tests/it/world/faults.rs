@@ -19,6 +19,8 @@ pub enum Fault {
     MasterChange,
     /// The answer to a question for metadata lacks every table. Other calls go well.
     Empty,
+    /// The upstream is asked through a frontend that is some changes behind. Other calls go well.
+    Stale,
 }
 
 /// Small, seeded and the same on every machine.
@@ -66,6 +68,8 @@ pub struct Plan {
     pub next: BTreeMap<&'static str, VecDeque<Fault>>,
     /// Percent of all calls that fail, drawn from here, and how many faults are left to draw.
     pub random: Option<(Random, usize, usize)>,
+    /// Some of them are answers of frontends that are behind.
+    pub is_stale: bool,
     /// The network is cut: so many of the next calls are refused.
     pub cut: usize,
     /// Milliseconds each call takes, at most, before and after its work; drawn when `random` is set.
@@ -110,6 +114,9 @@ impl Plan {
                 Fault::MasterChange,
                 Fault::Empty,
             ]));
+            if self.is_stale && random.chance(20) {
+                fault = Some(Fault::Stale);
+            }
         }
         (fault, latencies)
     }

@@ -193,6 +193,10 @@ pub enum Reply<T> {
     Lost,
 }
 
+/// What a frontend that is behind answers by itself.
+const STALE: [&str; 5] =
+    ["source.meta", "source.views", "source.views_by_id", "source.binlogs", "source.lag"];
+
 impl Gate {
     pub async fn pass<T>(&self, operation: &'static str, work: impl FnOnce(&mut Inner) -> T) -> Reply<T> {
         let (fault, [before, after]) = {
@@ -224,7 +228,11 @@ impl Gate {
                     inner.answers_empty = false;
                     Some(done)
                 }
-                Some(Fault::Lost) | None => Some(inner.step(&self.world, work)),
+                Some(Fault::Stale) if STALE.contains(&operation) => {
+                    inner.tick(self.world.now_ms());
+                    Some(inner.behind(work))
+                }
+                Some(Fault::Lost | Fault::Stale) | None => Some(inner.step(&self.world, work)),
                 Some(Fault::CrashAfter) => {
                     let done = inner.step(&self.world, work);
                     self.crash(&mut inner);

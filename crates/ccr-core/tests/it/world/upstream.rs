@@ -1,6 +1,6 @@
 //! What users do upstream, and the binlog it leaves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use doris_types::call::{BinlogEntry, BinlogPage, BinlogScope};
 use doris_types::record::{
@@ -11,7 +11,7 @@ use doris_types::record::{
 };
 
 use super::alter::Traits;
-use super::catalog::{Partition, Table, Tablet, View as SqlView};
+use super::catalog::{Catalog, Partition, Table, Tablet, View as SqlView};
 use super::check::View;
 use super::{Inner, SOURCE_DB};
 
@@ -24,6 +24,10 @@ pub struct Journal {
     pub expired_to: Option<i64>,
     /// The entries of each table's list that are gone.
     pub expired_of: BTreeMap<i64, BTreeSet<i64>>,
+    /// What the upstream was after the newest changes, oldest first.
+    pub past: VecDeque<(i64, Catalog)>,
+    /// While a frontend answers that is behind: the newest change that it knows.
+    pub seen_to: Option<i64>,
     /// What the database held after each commit seq that changed it.
     pub history: Vec<(i64, View)>,
     /// Tables, partitions and rollups dropped ever, also when the binlog no longer knows of it.
@@ -51,6 +55,9 @@ pub struct Journal {
     /// The newest schema change of each table.
     pub schema_changed_at: BTreeMap<i64, i64>,
 }
+
+/// Changes that a frontend is behind.
+const BEHIND: usize = 3;
 
 /// A table and the partitions of it that a statement writes.
 pub type Written<'a> = (&'a str, &'a [&'a str]);
@@ -83,6 +90,25 @@ impl Inner {
         });
         let view = View::of(&self.source);
         self.journal.history.push((seq, view));
+        self.journal.past.push_back((seq, self.source.clone()));
+        if self.journal.past.len() > BEHIND {
+            self.journal.past.pop_front();
+        }
+    }
+
+    /// Lets a frontend answer that is some changes behind.
+    pub fn behind<T>(&mut self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        let Some((seq, mut catalog)) = self.journal.past.front().cloned() else { return work(self) };
+        std::mem::swap(&mut self.source, &mut catalog);
+        self.journal.seen_to = Some(seq);
+        let done = work(self);
+        self.journal.seen_to = None;
+        self.source = catalog;
+        done
+    }
+
+    fn is_seen(&self, entry: &BinlogEntry) -> bool {
+        self.journal.seen_to.is_none_or(|seq| entry.commit_seq <= seq)
     }
 
     /// The commit seq of the newest binlog.
@@ -92,7 +118,8 @@ impl Inner {
 
     /// The commit seq of the newest binlog in a list.
     pub fn newest_of(&self, scope: &BinlogScope) -> i64 {
-        let listed = self.journal.entries.iter().rev().find(|entry| is_listed(scope, entry));
+        let mut entries = self.journal.entries.iter().rev();
+        let listed = entries.find(|entry| is_listed(scope, entry) && self.is_seen(entry));
         // What has expired leaves a sequence point behind.
         listed.map_or(self.expired_in(scope).unwrap_or(0), |entry| entry.commit_seq)
     }
@@ -118,7 +145,7 @@ impl Inner {
             .journal
             .entries
             .iter()
-            .filter(|entry| entry.commit_seq > after && is_listed(entry))
+            .filter(|entry| entry.commit_seq > after && is_listed(entry) && self.is_seen(entry))
             .take(usize::from(limit))
             .cloned()
             .collect();
