@@ -79,6 +79,8 @@ const BUSY: &[&str] = &[
     "timed out",
     "timeout",
     "not NORMAL",
+    "cannot be dropped. please",
+    "transactions in the COMMITTED state",
     "node shutting down",
     "catalog is not ready",
 ];
@@ -289,6 +291,13 @@ mod tests {
             Disposition::Retry
         );
         assert_eq!(sql(5064, "Do not support backup table t with temp partitions"), Disposition::Retry);
+        for text in [
+            "The table [t]'s state is SCHEMA_CHANGE, cannot be dropped. please cancel the operation on olap table firstly.",
+            "There are still some transactions in the COMMITTED state waiting to be completed. The table [t] cannot be \
+             dropped. If you want to forcibly drop(cannot be recovered), please use \"DROP table FORCE\".",
+        ] {
+            assert_eq!(sql(1105, text), Disposition::Retry, "{text}");
+        }
         assert_eq!(sql(1045, "Access denied for user 'u'"), Disposition::Retry);
         assert_eq!(sql(1040, "Reach limit of connections"), Disposition::Retry);
         assert_eq!(sql(1105, "Node catalog is not ready, please wait for a while."), Disposition::Retry);
