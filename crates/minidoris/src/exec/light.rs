@@ -405,7 +405,10 @@ impl Change<'_> {
             let Some(at) = index.columns.iter().position(|column| column.unique_id == old.unique_id) else {
                 continue;
             };
-            index.columns[at] = new.clone();
+            // A value column of the table may be a key of a rollup, and stays one.
+            let is_key =
+                if index.id == self.table.base_index_id { new.is_key } else { index.columns[at].is_key };
+            index.columns[at] = Column { is_key, ..new.clone() };
             if let Some(position) = position {
                 let column = index.columns.remove(at);
                 insert(&mut index.columns, column, position, index.id == self.table.base_index_id)?;
