@@ -18,7 +18,6 @@ use super::{downstream, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::plan::{PartitionChange, Repeated};
 use crate::runner::shell::Shell;
-use crate::store::HistoryEntry;
 
 /// The code of a partition that the target does not have.
 const MISSING_PARTITION: &str = "CCR0304";
@@ -62,7 +61,8 @@ pub(super) async fn change(
         (None, None) => match look_downstream(shell, target_id).await? {
             Some(target) => target,
             None => {
-                tracing::info!(commit_seq, table = source_id, "left out, both sides have dropped the table");
+                let reason = format!("both sides have dropped table {source_id} since");
+                shell.record_skip(commit_seq, reason);
                 return Ok(());
             }
         },
@@ -142,16 +142,7 @@ impl<'a> Sides<'a> {
                 self.target_name
             ),
         };
-        let entry = HistoryEntry {
-            at_ms: shell.now_ms(),
-            first_commit_seq: commit_seq,
-            last_commit_seq: commit_seq,
-            plan: "skip".to_owned(),
-            reason,
-            outcome: "passed over".to_owned(),
-            duration_ms: 0,
-        };
-        shell.record_history(entry).await;
+        shell.record_skip(commit_seq, reason);
         Ok(None)
     }
 

@@ -152,7 +152,7 @@ pub(crate) async fn run(
                 Refused::CopyUnlessGone => error.message.contains(GONE),
             };
             if passes {
-                tracing::info!(commit_seq, table = source_id, %error, "refused and passed over");
+                shell.record_skip(commit_seq, format!("table {source_id}: {error}"));
                 return Ok(LinkEffect::None);
             }
             tracing::info!(commit_seq, table = source_id, %error, "refused, the table will be copied");

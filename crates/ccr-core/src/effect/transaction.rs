@@ -271,7 +271,8 @@ async fn route_table(
         Found::Enough(work) => return Ok(work),
         Found::Read(route) => route,
         Found::SourceGone => {
-            tracing::info!(commit_seq, table = table.source_id, "left out, the table was dropped upstream");
+            let reason = format!("the rows of table {} are gone: it was dropped upstream", table.target_name);
+            shell.record_skip(commit_seq, reason);
             return Ok(Vec::new());
         }
     };
@@ -285,12 +286,11 @@ async fn route_table(
     }
     for partition in gone {
         routes.partition_is_gone(table.source_id, partition.partition_id, &partition.range);
-        tracing::info!(
-            commit_seq,
-            table = table.source_id,
-            partition = partition.partition_id,
-            "left out, the partition was dropped upstream"
+        let reason = format!(
+            "the rows of partition {} of table {} are gone: it was dropped upstream",
+            partition.partition_id, table.target_name
         );
+        shell.record_skip(commit_seq, reason);
     }
     match partitions_work(&route, table, present.iter().copied()) {
         Ok(work) => Ok(work),
@@ -445,11 +445,9 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_look: bool) ->
         Some(id) if !is_last_look => Err(missing(&format!("table {id}"))),
         Some(id) => {
             // The list of drops is kept for a time only, as binlogs are. What stays missing has been dropped.
-            tracing::warn!(
-                commit_seq = txn.commit_seq,
-                table = id,
-                "left out, the table stays missing upstream"
-            );
+            tracing::warn!(commit_seq = txn.commit_seq, table = id, "the table stays missing upstream");
+            let reason = format!("the rows of table {id} are left out: it stays missing upstream");
+            shell.record_skip(txn.commit_seq, reason);
             Ok(())
         }
         None => Ok(()),

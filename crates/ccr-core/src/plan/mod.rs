@@ -366,6 +366,29 @@ impl View<'_> {
 }
 
 impl SkipReason {
+    /// Whether the target goes without what a change was about. All others are met elsewhere: in a snapshot, on
+    /// another track, in the last step of a job, or with nothing in them to repeat.
+    pub fn is_left_out(self) -> bool {
+        match self {
+            SkipReason::DatabaseProperty
+            | SkipReason::LocalProperty
+            | SkipReason::NotReplicatedKind
+            | SkipReason::StorageMedium
+            | SkipReason::Requested => true,
+            SkipReason::AlreadyApplied
+            | SkipReason::InSnapshot
+            | SkipReason::TemporaryPartition
+            | SkipReason::NothingToIngest
+            | SkipReason::PlainBarrier
+            | SkipReason::NeverReplicated
+            | SkipReason::LeftToLane
+            | SkipReason::Named
+            | SkipReason::JobNotFinished
+            | SkipReason::NothingToChange
+            | SkipReason::OtherTable => false,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             SkipReason::AlreadyApplied => "already applied",

@@ -12,7 +12,7 @@ use super::publishing::Publishing;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
 use crate::status::{JobStatus, RetriedError};
-use crate::store::HistoryEntry;
+use crate::store::{HistoryEntry, Store};
 
 /// Failures in a row before the log holds a warning: one lost packet is no news, a lasting fault is.
 const WARN_AFTER: u32 = 4;
@@ -101,8 +101,7 @@ impl Shell {
                     tries += 1;
                     self.pause(&error, tries).await;
                     // Somebody else may have the job by now, and a repeated statement would undo what came after it.
-                    match self.ctx.store.check_lease(self.job_id(), self.ctx.epoch).await.map_err(Error::from)
-                    {
+                    match self.check_lease().await {
                         Ok(()) => break,
                         Err(lost) if lost.disposition == Disposition::Stop => return Err(lost),
                         Err(unknown) => tracing::info!(error = %unknown, "the lease could not be looked at"),
@@ -171,12 +170,44 @@ impl Shell {
     }
 
     /// Appends to the job's history. A history that cannot be written must not stop the job.
+    /// Records that something of a change is not repeated downstream, and why. Nobody waits for it: who calls this is
+    /// one of several that the stream lets go on, and must not hold the store while the stream itself writes.
+    pub fn record_skip(&self, commit_seq: i64, reason: String) {
+        let entry = HistoryEntry {
+            at_ms: self.now_ms(),
+            first_commit_seq: commit_seq,
+            last_commit_seq: commit_seq,
+            plan: "skip".to_owned(),
+            reason,
+            outcome: "passed over".to_owned(),
+            duration_ms: 0,
+        };
+        tokio::spawn(append(Arc::clone(&self.ctx.store), self.job_id().to_owned(), self.ctx.epoch, entry));
+    }
+
     pub async fn record_history(&self, entry: HistoryEntry) {
-        tracing::info!(plan = %entry.plan, reason = %entry.reason, outcome = %entry.outcome,
-            first_commit_seq = entry.first_commit_seq, last_commit_seq = entry.last_commit_seq, "decision");
-        let result = self.ctx.store.append_history(self.job_id(), self.ctx.epoch, &entry).await;
-        if let Err(error) = result {
-            tracing::info!(%error, "history entry lost");
-        }
+        let (store, job_id, epoch) = (Arc::clone(&self.ctx.store), self.job_id().to_owned(), self.ctx.epoch);
+        apart(append(store, job_id, epoch, entry)).await;
+    }
+
+    async fn check_lease(&self) -> Result<()> {
+        let (store, job_id, epoch) = (Arc::clone(&self.ctx.store), self.job_id().to_owned(), self.ctx.epoch);
+        let checked = apart(async move { store.check_lease(&job_id, epoch).await }).await;
+        checked.unwrap_or(Ok(())).map_err(Error::from)
+    }
+}
+
+/// Runs by itself what uses the store, also while nobody polls whoever waits for it: most of what a job does are
+/// futures of one task, and one that stands still with the store in its hands would keep that task from writing.
+/// `None` when the runtime ends.
+async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    tokio::spawn(work).await.ok()
+}
+
+async fn append(store: Arc<dyn Store>, job_id: String, epoch: u64, entry: HistoryEntry) {
+    tracing::info!(plan = %entry.plan, reason = %entry.reason, outcome = %entry.outcome,
+        first_commit_seq = entry.first_commit_seq, last_commit_seq = entry.last_commit_seq, "decision");
+    if let Err(error) = store.append_history(&job_id, epoch, &entry).await {
+        tracing::info!(%error, "history entry lost");
     }
 }

@@ -170,3 +170,32 @@ async fn what_only_seems_to_be_gone_is_asked_for_again() {
     run.caught_up().await;
     run.check();
 }
+
+/// Nothing is left out without a word.
+#[tokio::test(start_paused = true)]
+async fn what_the_target_goes_without_is_in_the_history() {
+    let mut run = Run::following(&["t1", "t2"]).await;
+    run.stop().await;
+    let (property, load) = run.world.with(|world| {
+        world.database_property();
+        let property = world.newest();
+        world.load_all("t1");
+        let load = world.newest();
+        world.drop_table("t1");
+        world.load_all("t2");
+        (property, load)
+    });
+    run.start();
+    run.caught_up().await;
+    run.check();
+    let entries = run.world.with(|world| world.store.history.clone());
+    let skipped = |commit_seq: i64, reason: &str| {
+        entries.iter().any(|entry| {
+            let (plan, outcome) = (entry.plan.as_str(), entry.outcome.as_str());
+            (plan, outcome, entry.first_commit_seq) == ("skip", "passed over", commit_seq)
+                && entry.reason.contains(reason)
+        })
+    };
+    assert!(skipped(property, "ALTER_DATABASE_PROPERTY: database property"), "{entries:?}");
+    assert!(skipped(load, "the rows of table t1 are gone: it was dropped upstream"), "{entries:?}");
+}

@@ -472,10 +472,12 @@ impl<'a> Stream<'a> {
                     "skipped"
                 );
                 self.shell.update_status(|status| status.skipped += 1);
-                if reason == SkipReason::Requested {
+                if reason.is_left_out() {
                     // A write under way holds the store, and goes on only while it is waited for.
                     self.settle_recording().await?;
-                    self.pass_over(done).await?;
+                    if reason == SkipReason::Requested {
+                        self.pass_over(done).await?;
+                    }
                     let seqs = (done.commit_seq, done.commit_seq);
                     let text = format!("{}: {}", done.binlog_type, reason.name());
                     self.job.history("skip", seqs, text, "passed over", done.planned_at_ms).await;
