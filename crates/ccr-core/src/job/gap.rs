@@ -104,7 +104,7 @@ pub(super) fn cross(job_id: &str, next: &mut JobState, gap: GapCrossed) -> Resul
                     continue;
                 }
                 let reason = "the table is gone upstream".to_owned();
-                let why = Leaving::Vanished { commit_seq: expired_to, reason };
+                let why = Leaving::Vanished { commit_seq: expired_to + 1, reason };
                 lanes::step(job_id, next, Event::TableLeft { source_id, cursor: expired_to, why, at_ms })?;
             }
         }
@@ -213,7 +213,7 @@ mod tests {
     fn the_links_become_what_is_upstream_and_the_targets_follow() {
         let after = crossed(&state());
         let crossing = after.crossing.clone().expect("the targets are to follow");
-        assert_eq!(after.apart(4).and_then(|apart| apart.dropped_at), Some(50));
+        assert_eq!(after.apart(4).and_then(|apart| apart.dropped_at), Some(51));
         assert_eq!(crossing.renames, BTreeMap::from([(101, "b".to_owned()), (102, "e".to_owned())]));
         assert_eq!(crossing.views, BTreeSet::from(["w".to_owned()]));
         let named = |(id, link): (&i64, &TableLink)| (*id, link.target_name.clone(), link.target_id);

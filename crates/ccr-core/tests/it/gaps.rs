@@ -212,6 +212,48 @@ async fn a_table_downstream_that_cannot_go_or_be_renamed_now_keeps_no_other_wait
     }
 }
 
+/// Its lane goes on with the drop, or the new name, while a gap is crossed and after it.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_being_dropped_or_renamed_apart_does_not_mind_a_gap() {
+    let changes: [fn(&mut Inner); 3] = [
+        |world| world.drop_table("gone"),
+        |world| world.rename_table("gone", "moved"),
+        |world| {
+            world.rename_table("gone", "moved");
+            world.create("gone", &[1], 1);
+            world.load_all("gone");
+        },
+    ];
+    for change in changes {
+        for is_mended_before in [true, false] {
+            let mut run = away(FullSyncGuard::Auto).await;
+            let newest = run.world.with(|world| {
+                world.busy_tables.push("gone".to_owned());
+                change(world);
+                world.database_property();
+                world.newest()
+            });
+            run.start();
+            run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
+            run.stop().await;
+            run.world.with(|world| {
+                world.load_all("lost");
+                world.rename_table("renamed", "other");
+                world.expire_binlogs();
+                world.load_all("kept");
+                if is_mended_before {
+                    world.busy_tables.clear();
+                }
+            });
+            run.start();
+            run.until("the gap", |world, _| world.store.gaps_crossed > 0).await;
+            run.world.with(|world| world.busy_tables.clear());
+            run.caught_up().await;
+            run.check();
+        }
+    }
+}
+
 /// A scenario over the tables of a gap.
 pub const fn across(
     name: &'static str,

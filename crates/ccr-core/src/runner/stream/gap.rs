@@ -7,6 +7,7 @@
 //! commit seq. What cannot be told apart in this way is a full sync, with its reason.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::behind::Sight;
 use super::{Flow, Held, Stream};
@@ -14,8 +15,8 @@ use crate::effect::patience::Patience;
 use crate::effect::{names, restore};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{
-    Behind, Blocked, Event, FullSyncReason, GapCrossed, JobState, Leaving, NO_TARGET, Renaming, SyncType,
-    TableLink,
+    Apart, Behind, Blocked, Event, FullSyncReason, GapCrossed, JobState, Leaving, NO_TARGET, Renaming,
+    SyncType, TableLink,
 };
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::job::Job;
@@ -23,6 +24,9 @@ use crate::runner::track::Track;
 
 /// Tables that are named in the log and the history; of more, only the number is told.
 const NAMED: usize = 10;
+
+/// How long a name or a drop behind a gap may keep everybody waiting before its table goes on with it by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Stream<'_> {
     /// Crosses a gap in the list of a database job where that can be done by table, or copies everything.
@@ -57,8 +61,10 @@ impl Stream<'_> {
             return Err(error);
         }
         match self.look_at_names().await? {
-            Sight::FullSync(_) | Sight::NoDatabase => return Err(error),
-            Sight::Crossable(gap) if gap.named_to < commit_seq => return Err(error),
+            Sight::FullSync(_) => return Err(error),
+            // The frontend that answers is behind the one that told of the change.
+            Sight::NoDatabase => self.look_at_names_again(&error).await,
+            Sight::Crossable(gap) if gap.named_to < commit_seq => self.look_at_names_again(&error).await,
             Sight::Crossable(gap) if self.is_in_the_way(&gap) => self.held = Some(Held::Replan),
             Sight::Crossable(gap) => {
                 let (at, since) = (self.main.done_to, self.shell.now_ms());
@@ -69,6 +75,11 @@ impl Stream<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn look_at_names_again(&mut self, error: &Error) {
+        self.shell.pause_once(error).await;
+        self.main.rewind();
     }
 
     /// Whether a table whose name or place changes is in the middle of something that needs them.
@@ -99,9 +110,16 @@ impl Stream<'_> {
 
     async fn go_behind(&mut self, gap: GapCrossed) -> Result<()> {
         let (expired_to, touched) = (gap.expired_to, self.touched(&gap));
-        for source_id in &touched {
-            self.forget_lane(*source_id);
+        let told = self.main.told.clone();
+        let is_open = |apart: &Apart| apart.dropped_at.is_some() || apart.renaming.is_some();
+        let links = self.job.state.tables.iter();
+        let open: Vec<i64> =
+            links.filter(|(_, link)| link.lane.apart().is_some_and(is_open)).map(|(id, _)| *id).collect();
+        // What is under way to names and targets goes by what is replaced here.
+        for source_id in touched.into_iter().chain(open) {
+            self.forget_lane(source_id);
         }
+        self.main.told = told;
         self.look.forget();
         self.job.apply(Event::GapCrossed(Box::new(gap))).await?;
         settle(self.job).await?;
@@ -153,9 +171,10 @@ impl Stream<'_> {
 pub(super) async fn settle(job: &mut Job) -> Result<()> {
     let Some(crossing) = job.state.crossing.clone() else { return Ok(()) };
     let shell = Arc::clone(&job.shell);
-    let (seqs, limit) = ((job.position.commit_seq, crossing.expired_to), shell.ctx.options.quarantine_after);
+    let seqs = (job.position.commit_seq, crossing.expired_to);
+    let limit = shell.ctx.options.quarantine_after.min(PATIENCE);
     let mut dropped = Vec::new();
-    for (source_id, target_id) in gone(&job.state) {
+    for (source_id, target_id) in gone(&job.state, crossing.expired_to) {
         match names::drop_table(&shell, target_id, &Patience::lasting(limit)).await {
             Ok(name) => {
                 dropped.extend(name.map(|name| ("drop_stale_table", name)));
@@ -191,11 +210,11 @@ pub(super) async fn settle(job: &mut Job) -> Result<()> {
     job.apply(Event::GapSettled).await
 }
 
-/// The tables whose targets are to be dropped, unless an operator has asked to leave them.
-fn gone(state: &JobState) -> Vec<(i64, i64)> {
+/// The tables that were found to be gone behind the gap. Others that are to be dropped have failed to be.
+fn gone(state: &JobState, expired_to: i64) -> Vec<(i64, i64)> {
     let is_gone = |link: &TableLink| {
         let dropped_at = link.lane.apart().and_then(|apart| apart.dropped_at);
-        dropped_at.is_some_and(|seq| !state.skips.contains(&seq))
+        dropped_at == Some(expired_to + 1) && !state.skips.contains(&(expired_to + 1))
     };
     let links = state.tables.iter().filter(|(_, link)| is_gone(link));
     links.map(|(source_id, link)| (*source_id, link.target_id)).collect()

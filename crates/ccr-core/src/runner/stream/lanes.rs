@@ -13,7 +13,7 @@ use crate::change::Change;
 use crate::effect::statement::{NAME_TAKEN, ensure_absent};
 use crate::effect::{look_for, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{Apart, ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason};
+use crate::job::{Apart, ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason, Renaming, TableLink};
 use crate::plan::TrackId;
 use crate::runner::doubt::EarlierCommits;
 use crate::runner::lane::{self, CopyStep, Presence, Terms};
@@ -306,7 +306,7 @@ impl Stream<'_> {
                 // The snapshot has the other under the name that it got later; the main track comes to that. Or the
                 // other has been put away by a restore, of which only a look tells.
                 self.parked.insert(source_id, self.main.done_to + 1);
-                self.look.again();
+                self.look.again_for_a_name(self.shell.now_ms(), self.shell.ctx.options.restore_look);
             }
             Err(error) if error.code == NAME_TAKEN && self.has_free_name(source_id).await? => {
                 // What had the name has gone while it was looked for.
@@ -443,6 +443,11 @@ impl Stream<'_> {
         Ok(())
     }
 
+    /// Whether the table has a change of its name to make by itself, unless an operator has asked to pass over it.
+    pub(super) fn is_to_rename(&self, link: &TableLink) -> bool {
+        link.renaming().is_some_and(|renaming| !self.job.state.skips.contains(&renaming.commit_seq))
+    }
+
     /// Lets a table flow with the others again, when it has applied all that the main track passed over. Its
     /// own track has applied everything up to `seen_to`.
     pub(super) async fn join(&mut self, source_id: i64, seen_to: i64) -> Result<()> {
@@ -450,6 +455,20 @@ impl Stream<'_> {
             return Ok(());
         }
         self.settle_recording().await?;
+        let link = self.job.state.tables.get(&source_id);
+        let open = link
+            .and_then(|link| link.lane.apart()?.renaming.as_ref().filter(|it| it.name != link.target_name));
+        if let Some(Renaming { commit_seq, .. }) = open.cloned()
+            && !self.job.state.skips.contains(&commit_seq)
+        {
+            // Its own list does not tell of the name, or told of it before the name was taken over.
+            if seen_to >= commit_seq {
+                self.replays.remove(&source_id);
+                self.job.apply(Event::CursorMoved { source_id, cursor: seen_to }).await?;
+                self.start_lane(source_id, EarlierCommits::default());
+            }
+            return Ok(());
+        }
         self.replays.remove(&source_id);
         self.main.passed.remove(&source_id);
         self.main.told.remove(&source_id);
@@ -484,7 +503,12 @@ impl Stream<'_> {
                 let drop = lane::remove(Arc::clone(&self.shell), link.target_id, is_left);
                 self.copies.insert(source_id, Box::pin(drop));
             }
-            ApartWork::CatchUp { .. } if link.renaming().is_some() => {
+            ApartWork::CatchUp { .. } if self.is_to_rename(link) => {
+                if let Some(until) = self.renaming(source_id) {
+                    // The main track is about to change its name, which makes this needless.
+                    self.parked.insert(source_id, until);
+                    return;
+                }
                 if let Some(Held::Statement(change, statement)) = &self.held
                     && named_tables(statement).contains(&source_id)
                 {

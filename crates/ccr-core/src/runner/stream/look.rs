@@ -47,6 +47,8 @@ pub(super) struct Look {
     /// The tables that restores have overwritten, by the id of the restore.
     judged: BTreeMap<i64, Judged>,
     failures: u32,
+    /// Not before that the tables are listed again because a name is taken.
+    named_ms: i64,
     /// Why the last look has told nothing.
     unknown: Option<String>,
     /// Lists without any table, one after the other.
@@ -105,6 +107,14 @@ impl Look {
     /// Lists the tables again, at once.
     pub fn again(&mut self) {
         (self.listed_to, self.due_ms) = (None, 0);
+    }
+
+    /// The same for a table that finds its name taken, now and then.
+    pub fn again_for_a_name(&mut self, now_ms: i64, pause: Duration) {
+        if now_ms >= self.named_ms {
+            self.named_ms = now_ms + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            self.again();
+        }
     }
 
     /// What was found says nothing any more.
@@ -363,7 +373,7 @@ impl Stream<'_> {
         let reason = PartialSyncReason::Restored { label }.describe();
         tracing::info!(table = source_id, name, %reason, "the table is gone upstream");
         // Its lane drops the target, and what becomes of that keeps nobody else.
-        let why = Leaving::Vanished { commit_seq: cursor, reason };
+        let why = Leaving::Vanished { commit_seq: cursor + 1, reason };
         self.leave(source_id, cursor, why).await
     }
 

@@ -34,7 +34,13 @@ impl Stream<'_> {
                 self.held = Some(Held::Statement(change, statement));
                 return Ok(());
             }
-            TrackId::Main => self.named = Some(named_tables(&statement)),
+            TrackId::Main => {
+                let named = named_tables(&statement);
+                if !named.is_empty() {
+                    self.hold_renames(commit_seq);
+                }
+                self.named = Some(named);
+            }
             TrackId::Table(source_id) => {
                 if let Some(until) = self.renaming(source_id) {
                     // What is planned under the old name could meet another table. It is planned again then.
@@ -111,7 +117,7 @@ impl Stream<'_> {
 
     /// The commit seq of the main track's statement that is about to change the table's name, or may be: after
     /// a restart it is not known whose name is in doubt.
-    fn renaming(&self, source_id: i64) -> Option<i64> {
+    pub(super) fn renaming(&self, source_id: i64) -> Option<i64> {
         let is_named = self.named.as_ref().is_none_or(|named| named.contains(&source_id));
         let in_doubt = self.statement_in_doubt(TrackId::Main);
         in_doubt.filter(|commit_seq| is_named && *commit_seq > self.main.done_to)
@@ -156,6 +162,16 @@ impl Stream<'_> {
     pub(super) fn is_being_restored(&self, source_id: i64) -> bool {
         let work = self.job.state.apart(source_id).map(|apart| &apart.work);
         matches!(work, Some(ApartWork::PartialSync { step: SnapshotStep::Restore { .. }, .. }))
+    }
+
+    /// Tables that change their names by themselves go by what all of them were to be called before this statement of
+    /// the main track: they wait for it, and look again.
+    fn hold_renames(&mut self, commit_seq: i64) {
+        let renaming: Vec<i64> = self.copies.keys().copied().filter(|id| self.is_renaming(*id)).collect();
+        for source_id in renaming {
+            self.copies.remove(&source_id);
+            self.parked.insert(source_id, commit_seq);
+        }
     }
 
     /// Whether the table is making a change of its name by itself, which the stream has passed over.
@@ -247,7 +263,7 @@ impl Stream<'_> {
                         track.rewind();
                     }
                     // A copy that has stood still looks at the name again.
-                    if self.copies.contains_key(&source_id) {
+                    if self.copies.remove(&source_id).is_some() {
                         self.start_lane(source_id, EarlierCommits::default());
                     }
                 }
