@@ -49,12 +49,7 @@ fn mapping(cluster: &Cluster) -> Map<String, Value> {
 
 /// Two frontends and two backends on each side, hidden, and a job through a frontend that is no master.
 async fn hidden(db: &str, table: &str, target: &str) -> (Pair, Value) {
-    let pair = Pair::with(|options| {
-        options.frontends = 2;
-        options.backends = 2;
-        options.default_replication_num = 2;
-    })
-    .await;
+    let pair = Pair::doubled().await;
     pair.create_database().await;
     let mut job = json!({
         "name": JOB, "src": side(&pair.up, 1, DB, table), "dest": side(&pair.down, 1, db, target)

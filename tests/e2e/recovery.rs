@@ -52,12 +52,7 @@ struct Scene {
 
 impl Scene {
     async fn start(one_for_all: bool) -> Self {
-        let pair = Pair::with(|options| {
-            options.frontends = 2;
-            options.backends = 2;
-            options.default_replication_num = 2;
-        })
-        .await;
+        let pair = Pair::doubled().await;
         pair.create_database().await;
         for table in TABLES {
             pair.create_table(table, 2).await;

@@ -34,6 +34,16 @@ impl Pair {
         .await
     }
 
+    /// Two frontends and two backends each, and tables with a replica on both of them.
+    pub async fn doubled() -> Self {
+        Self::with(|options| {
+            options.frontends = 2;
+            options.backends = 2;
+            options.default_replication_num = 2;
+        })
+        .await
+    }
+
     pub async fn with(adjust: impl Fn(&mut ClusterOptions)) -> Self {
         // Different first ids, so that an id taken for one of the other side is found out.
         Self {

@@ -12,7 +12,7 @@ use doris_types::sql::{drop_partition_sql, qualified_name, quote_identifier, tru
 use super::medium::formal;
 use super::names::target_dropped;
 use super::patience::Patience;
-use super::routes::{Routes, look_at_patiently, look_downstream};
+use super::routes::{Routes, look_at_patiently};
 use super::statement::execute;
 use super::{downstream, upstream};
 use crate::error::{Error, Origin, Result};
@@ -57,15 +57,10 @@ pub(super) async fn change(
     let target = match (target, &source) {
         (Some(target), _) => target,
         (None, Some(source)) => return Err(target_dropped(&source.name, target_id)),
-        // The target of a table that was dropped upstream has been looked for only once.
-        (None, None) => match look_downstream(shell, target_id).await? {
-            Some(target) => target,
-            None => {
-                let reason = format!("both sides have dropped table {source_id} since");
-                shell.record_skip(commit_seq, reason);
-                return Ok(());
-            }
-        },
+        (None, None) => {
+            shell.record_skip(commit_seq, format!("both sides have dropped table {source_id} since"));
+            return Ok(());
+        }
     };
     let source = source.unwrap_or_default();
     let sides = shell.retry(async || Sides::of(shell, routes, source_id, &source, &target).await).await?;

@@ -222,7 +222,8 @@ pub(crate) async fn look_at(
 }
 
 /// The same for a statement, which does without the upstream table when it is missing each time: a restore has
-/// replaced it, and neither a binlog nor the metadata reports that.
+/// replaced it, and neither a binlog nor the metadata reports that. The downstream one is looked for several times
+/// then, too.
 pub(super) async fn look_at_patiently(
     shell: &Shell,
     source_id: i64,
@@ -234,8 +235,8 @@ pub(super) async fn look_at_patiently(
         Err(error) => Err(error),
     };
     match look_for(shell, &format!("table {source_id}"), look).await? {
-        Some(found) => Ok(found),
-        None => Ok((None, shell.retry(async || look_downstream(shell, target_id).await).await?)),
+        Some(found @ ((Some(_), _) | (None, Some(_)))) => Ok(found),
+        Some((None, None)) | None => Ok((None, look_downstream(shell, target_id).await?)),
     }
 }
 
@@ -244,7 +245,7 @@ fn with_id(db: DatabaseMeta, id: i64) -> Option<TableMeta> {
 }
 
 /// Looks for a downstream table several times.
-pub(super) async fn look_downstream(shell: &Shell, target_id: i64) -> Result<Option<TableMeta>> {
+async fn look_downstream(shell: &Shell, target_id: i64) -> Result<Option<TableMeta>> {
     let look = async || {
         let filter = MetaFilter::Tables(vec![target_id]);
         let db = shell.ctx.downstream.meta(shell.target_database(), filter).await.map_err(downstream)?;

@@ -2,7 +2,8 @@
 //!
 //! What the gap can have touched is found out by comparing both sides, and persisted as one event: tables that lost
 //! something are to be copied, tables that are gone are to be dropped, and everything has the name that it has
-//! upstream. Until that is so downstream the job stands before the gap with a [`Crossing`]; then it goes on behind it.
+//! upstream. Until names are so downstream, or are left to a table apart, the job stands before the gap with a
+//! [`Crossing`]; then it goes on behind it. Names alone are taken over in the same way, over a gap of nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +33,7 @@ pub struct Crossing {
 /// What was found behind a gap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GapCrossed {
-    /// Entries up to here are gone.
+    /// Entries up to here are gone; where only names are taken over, the job stands here.
     pub expired_to: i64,
     /// The names are those of this commit seq.
     pub named_to: i64,
@@ -122,7 +123,7 @@ pub(super) fn cross(job_id: &str, next: &mut JobState, gap: GapCrossed) -> Resul
     for (id, name) in &views {
         // What its definition is now is seen when it is looked at.
         let since_ms = before.get(id).map_or(at_ms, |apart| apart.since_ms);
-        let refusal = format!("the binlog has expired up to commit seq {expired_to}");
+        let refusal = format!("it may have changed up to commit seq {named_to}");
         let (leftover, is_dropped) = (None, false);
         let name = name.clone();
         let apart = ViewApart { name, commit_seq: expired_to, refusal, leftover, is_dropped, since_ms };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 
 use super::JobContext;
 use super::followed::Followed;
@@ -169,7 +170,6 @@ impl Shell {
         base.saturating_sub(base / 4) + base / 512 * part
     }
 
-    /// Appends to the job's history. A history that cannot be written must not stop the job.
     /// Records that something of a change is not repeated downstream, and why. Nobody waits for it: who calls this is
     /// one of several that the stream lets go on, and must not hold the store while the stream itself writes.
     pub fn record_skip(&self, commit_seq: i64, reason: String) {
@@ -182,32 +182,40 @@ impl Shell {
             outcome: "passed over".to_owned(),
             duration_ms: 0,
         };
-        tokio::spawn(append(Arc::clone(&self.ctx.store), self.job_id().to_owned(), self.ctx.epoch, entry));
+        // It is written, whether or not somebody waits.
+        drop(self.append(entry));
     }
 
+    /// Appends to the job's history. A history that cannot be written must not stop the job.
     pub async fn record_history(&self, entry: HistoryEntry) {
-        let (store, job_id, epoch) = (Arc::clone(&self.ctx.store), self.job_id().to_owned(), self.ctx.epoch);
-        apart(append(store, job_id, epoch, entry)).await;
+        // That fails only while the runtime ends.
+        let _ = self.append(entry).await;
+    }
+
+    fn append(&self, entry: HistoryEntry) -> JoinHandle<()> {
+        tracing::info!(plan = %entry.plan, reason = %entry.reason, outcome = %entry.outcome,
+            first_commit_seq = entry.first_commit_seq, last_commit_seq = entry.last_commit_seq, "decision");
+        self.with_store(|store, job_id, epoch| async move {
+            if let Err(error) = store.append_history(&job_id, epoch, &entry).await {
+                tracing::info!(%error, "history entry lost");
+            }
+        })
     }
 
     async fn check_lease(&self) -> Result<()> {
-        let (store, job_id, epoch) = (Arc::clone(&self.ctx.store), self.job_id().to_owned(), self.ctx.epoch);
-        let checked = apart(async move { store.check_lease(&job_id, epoch).await }).await;
-        checked.unwrap_or(Ok(())).map_err(Error::from)
+        let check =
+            self.with_store(|store, job_id, epoch| async move { store.check_lease(&job_id, epoch).await });
+        check.await.unwrap_or(Ok(())).map_err(Error::from)
     }
-}
 
-/// Runs by itself what uses the store, also while nobody polls whoever waits for it: most of what a job does are
-/// futures of one task, and one that stands still with the store in its hands would keep that task from writing.
-/// `None` when the runtime ends.
-async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-    tokio::spawn(work).await.ok()
-}
-
-async fn append(store: Arc<dyn Store>, job_id: String, epoch: u64, entry: HistoryEntry) {
-    tracing::info!(plan = %entry.plan, reason = %entry.reason, outcome = %entry.outcome,
-        first_commit_seq = entry.first_commit_seq, last_commit_seq = entry.last_commit_seq, "decision");
-    if let Err(error) = store.append_history(&job_id, epoch, &entry).await {
-        tracing::info!(%error, "history entry lost");
+    /// Uses the store in a task of its own: most of what a job does are futures of one task, and one that is not polled
+    /// with the store in its hands would keep that task from writing.
+    fn with_store<T, F, Fut>(&self, work: F) -> JoinHandle<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(Arc<dyn Store>, String, u64) -> Fut,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        tokio::spawn(work(Arc::clone(&self.ctx.store), self.job_id().to_owned(), self.ctx.epoch))
     }
 }

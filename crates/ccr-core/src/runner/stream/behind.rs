@@ -92,11 +92,10 @@ impl Stream<'_> {
         };
         let restored =
             if is_gap { restored_since(&shell, state, &listing.names).await? } else { BTreeSet::new() };
-        let mut appeared = tables_of(&shell, restored::unknown(state, &listing.names)).await?;
+        let there = tables_of(&shell, restored::unknown(state, &listing.names)).await?;
         // They are called what the list says, whatever has become of that since.
-        for (id, name) in &mut appeared {
-            name.clone_from(&listing.names[id]);
-        }
+        let listed = |id: &i64| Some((*id, listing.names.get(id)?.clone()));
+        let mut appeared: Names = there.keys().filter_map(listed).collect();
         let mut tables = BTreeMap::new();
         for (source_id, link) in &state.tables {
             let by = appeared.iter().find(|(_, name)| **name == link.source_name).map(|(id, _)| *id);

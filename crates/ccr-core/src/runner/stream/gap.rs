@@ -5,6 +5,8 @@
 //! behind the gap. What lists of tables do not hold, who was created, dropped, renamed or has taken another's place,
 //! is seen by comparing the links with the tables and views upstream, by their ids; the names are taken over as of one
 //! commit seq. What cannot be told apart in this way is a full sync, with its reason.
+//!
+//! The same comparison, without a gap, settles a swap whose tables have other names here than the binlog says.
 
 use std::sync::Arc;
 use std::time::Duration;
