@@ -93,6 +93,15 @@ pub fn check_not_replaced(table: &OlapTable) -> SqlResult<()> {
     )))
 }
 
+/// Why an object (`table`, `partition`, `database`) stays while a transaction of it is not visible: recovered
+/// later, it would lack a version. Dropping by force never recovers.
+pub fn still_committed(kind: &str, name: &str) -> SqlError {
+    SqlError::general(format!(
+        "There are still some transactions in the COMMITTED state waiting to be completed. The {kind} [{name}] \
+         cannot be dropped. If you want to forcibly drop(cannot be recovered), please use \"DROP {kind} FORCE\"."
+    ))
+}
+
 /// Refuses changes of the indexes, which temporary partitions take no part in.
 pub fn check_no_temp_partitions(table: &OlapTable) -> SqlResult<()> {
     if table.temp_partitions.is_empty() {

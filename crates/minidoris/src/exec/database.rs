@@ -6,7 +6,7 @@ use doris_types::record::{AlterDatabasePropertyRecord, BinlogType, html_safe_jso
 use indexmap::IndexMap;
 
 use super::properties::parse_binlog;
-use super::{Recycled, RecycledObject};
+use super::{Recycled, RecycledObject, context};
 use crate::catalog_ops;
 use crate::cluster::ClusterInner;
 use crate::error::{SqlError, SqlResult};
@@ -58,6 +58,9 @@ pub fn drop(
             Err(error(1008, format!("Can't drop database '{name}'; database doesn't exist")))
         };
     };
+    if !force && state.txns.any_committed(id) {
+        return Err(context::still_committed("database", name));
+    }
     let db = state.databases.remove(&id).expect("the id was just found");
     for partition in db
         .tables

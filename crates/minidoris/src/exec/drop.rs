@@ -25,6 +25,9 @@ pub fn table(
     };
     match &state.databases[&db_id].tables[&table_id] {
         Table::View(_) => return Err(wrong_object(state, db_id, &name.name, "TABLE", "DROP VIEW")),
+        Table::Olap(table) if !force && state.txns.any_committed_in_table(db_id, table_id) => {
+            return Err(context::still_committed("table", &table.name));
+        }
         Table::Olap(table) if table.in_atomic_restore && !force => {
             return Err(SqlError::general(format!(
                 "The table [{}]'s state is in atomic restore, cannot be dropped. please cancel the restore operation \

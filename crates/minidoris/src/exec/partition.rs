@@ -207,16 +207,23 @@ pub fn drop(
     force: bool,
 ) -> SqlResult<()> {
     let (db_id, table_id) = ids;
-    let table = context::olap_mut(state, db_id, table_id);
+    let table = context::olap(state, db_id, table_id);
     if table.partition_scheme == PartitionScheme::Unpartitioned && !temporary {
         return Err(SqlError::general(format!(
             "Alter table [{}] failed. Not a partitioned table",
             table.name
         )));
     }
-    let partitions = if temporary { &mut table.temp_partitions } else { &mut table.partitions };
+    let partitions = if temporary { &table.temp_partitions } else { &table.partitions };
     let id =
         partitions.values().find(|partition| partition.name.eq_ignore_ascii_case(name)).map(|found| found.id);
+    // A temporary partition never comes back, so nothing is lost with it.
+    let kept = id.filter(|_| !force && !temporary);
+    if kept.is_some_and(|id| state.txns.any_committed_in_partition(db_id, id)) {
+        return Err(context::still_committed("partition", name));
+    }
+    let table = context::olap_mut(state, db_id, table_id);
+    let partitions = if temporary { &mut table.temp_partitions } else { &mut table.partitions };
     let Some(partition) = id.and_then(|id| partitions.remove(&id)) else {
         return if if_exists { Ok(()) } else { Err(no_partition(name)) };
     };
@@ -238,7 +245,6 @@ pub fn drop(
         version: partition.visible_version,
         version_time: now,
     };
-    // A temporary partition never comes back.
     discard(cluster, state, ids, partition, force || temporary);
     state.journal_binlog(now, BinlogType::DROP_PARTITION, db_id, &[table_id], |_| html_safe_json(&record));
     Ok(())

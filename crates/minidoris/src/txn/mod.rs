@@ -224,6 +224,22 @@ impl TxnManager {
         self.databases.get(&db_id).into_iter().flat_map(|db| db.running.values())
     }
 
+    /// Whether a transaction of the database is committed and not visible.
+    pub fn any_committed(&self, db_id: i64) -> bool {
+        self.databases.get(&db_id).is_some_and(|db| !db.committed.is_empty())
+    }
+
+    /// [`Self::any_committed`] of those that name the table.
+    pub fn any_committed_in_table(&self, db_id: i64, table_id: i64) -> bool {
+        self.databases.get(&db_id).is_some_and(|db| db.committed_per_table.contains_key(&table_id))
+    }
+
+    /// [`Self::any_committed`] of those that make a version of the partition.
+    pub fn any_committed_in_partition(&self, db_id: i64, partition_id: i64) -> bool {
+        let db = self.databases.get(&db_id);
+        db.is_some_and(|db| db.pending_versions.keys().any(|(of, _)| *of == partition_id))
+    }
+
     /// Whether a transaction of the table older than `before` is still running.
     pub fn has_running_before(&self, db_id: i64, table_id: i64, before: i64) -> bool {
         self.running(db_id).any(|txn| txn.id < before && txn.table_ids.contains(&table_id))
