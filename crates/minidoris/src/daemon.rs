@@ -1,5 +1,5 @@
 //! Work that a cluster does on its own: steps of backup, restore and schema change jobs, transaction
-//! timeouts, binlog gc, tablets that move between backends.
+//! timeouts, binlog gc, the recycle bin, tablets that move between backends.
 //!
 //! One task per kind of work, so that a slow one delays no other. Only a cluster with a living master
 //! works; every step is a bounded synchronous function.
@@ -15,6 +15,8 @@ use crate::{binlog, exec, mv, snapshot, txn};
 
 /// Pause between two looks for transactions past their time limit.
 const TXN_INTERVAL: Duration = Duration::from_millis(200);
+/// Pause between two looks for what has been in the recycle bin for too long.
+const RECYCLE_BIN_INTERVAL: Duration = Duration::from_millis(500);
 /// Pause between two looks for changes that no client waits for, such as the steps of jobs.
 const SAVE_INTERVAL: Duration = Duration::from_millis(200);
 /// Shortest pause that an option can ask for.
@@ -29,6 +31,7 @@ pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> 
         mv::tick(cluster);
     });
     let txns = every(TXN_INTERVAL, &cluster, |cluster| txn::tick(cluster));
+    let erasures = every(RECYCLE_BIN_INTERVAL, &cluster, |cluster| exec::recycle_bin::erase_expired(cluster));
     let moves = async {
         let mut ticks = ticks(TXN_INTERVAL);
         loop {
@@ -49,7 +52,7 @@ pub async fn run(cluster: Arc<ClusterInner>, shutdown: impl Future<Output = ()> 
     let binlogs = every(options.binlog_gc_interval, &cluster, |cluster| collect_binlogs(cluster));
     tokio::select! {
         () = shutdown => {}
-        () = async { tokio::join!(snapshots, alters, txns, binlogs, moves, saves); } => {}
+        () = async { tokio::join!(snapshots, alters, txns, erasures, binlogs, moves, saves); } => {}
     }
 }
 

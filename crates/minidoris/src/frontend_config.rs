@@ -2,7 +2,7 @@
 //!
 //! Any other name can be set, too; it then shows as a text. Only the settings that this crate asks for have an
 //! effect: the binlog feature, compressed restores, temporary partitions in backups, the limits of
-//! transactions and backups, the ids of restored indexes, what becomes of emptied backends, debug points.
+//! transactions and backups, how long what was dropped can be recovered, the ids of restored indexes, what becomes of emptied backends, debug points.
 
 use indexmap::IndexMap;
 
@@ -27,12 +27,13 @@ const fn setting(
     Described { name, default, kind, mutable, master_only }
 }
 
-const KNOWN: [Described; 39] = [
+const KNOWN: [Described; 40] = [
     setting("allow_replica_on_same_host", "false", "boolean", false, false),
     setting("arrow_flight_sql_port", "8070", "int", false, false),
     setting("backup_handler_update_interval_millis", "3000", "long", false, false),
     setting("backup_job_default_timeout_ms", "86400000", "int", true, true),
     setting("catalog_trash_expire_second", "86400", "long", true, true),
+    setting("catalog_trash_ignore_min_erase_latency", "false", "boolean", true, true),
     setting("drop_backend_after_decommission", "true", "boolean", true, true),
     setting("dynamic_partition_check_interval_seconds", "600", "long", true, true),
     setting("dynamic_partition_enable", "true", "boolean", true, true),

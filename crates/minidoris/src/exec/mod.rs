@@ -23,6 +23,7 @@ mod properties;
 mod qualify;
 pub mod records;
 mod recover;
+pub mod recycle_bin;
 mod rename;
 pub mod replace;
 mod resource;
@@ -42,8 +43,9 @@ pub use create_table::create_async_view;
 pub use database::config as binlog_config;
 pub use drop::{async_view as drop_async_view, temporary_tables as drop_temporary_tables};
 pub use function::Function;
+pub use recycle_bin::{Recycled, RecycledObject};
 pub use resource::Resource;
-pub use state::{AlterJob, BuildIndexJob, DdlState, Recycled, RecycledObject};
+pub use state::{AlterJob, BuildIndexJob, DdlState};
 pub use view::tables as qualify_tables;
 
 use crate::access;

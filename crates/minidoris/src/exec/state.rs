@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::dynamic::DynamicState;
 use super::function::Function;
 use super::job::SchemaJob;
+use super::recycle_bin::Recycled;
 use super::resource::Resource;
-use crate::model::{Database, Partition, Table};
 
 /// The part of the frontend's state that belongs to DDL.
 #[derive(Debug, Default)]
@@ -37,21 +37,6 @@ impl AlterJob {
     pub fn is_light(&self) -> bool {
         !self.is_rollup && self.index_id == self.origin_index_id
     }
-}
-
-/// A dropped object that RECOVER can bring back.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Recycled {
-    pub object: RecycledObject,
-    /// Milliseconds since the epoch.
-    pub drop_time: i64,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum RecycledObject {
-    Database(Box<Database>),
-    Table { db_id: i64, table: Box<Table> },
-    Partition { db_id: i64, table_id: i64, partition: Box<Partition> },
 }
 
 /// A row of SHOW ALTER TABLE COLUMN or ROLLUP.
@@ -86,22 +71,4 @@ pub struct BuildIndexJob {
     pub record: IndexChangeJobRecord,
     /// The index with ADD or DROP before it.
     pub operation: String,
-}
-
-impl RecycledObject {
-    /// The partitions whose data waits with the object.
-    pub fn partitions(&self) -> Box<dyn Iterator<Item = &Partition> + '_> {
-        match self {
-            RecycledObject::Database(db) => Box::new(db.tables.values().flat_map(of_table)),
-            RecycledObject::Table { table, .. } => Box::new(of_table(table)),
-            RecycledObject::Partition { partition, .. } => Box::new(std::iter::once(partition.as_ref())),
-        }
-    }
-}
-
-fn of_table(table: &Table) -> impl Iterator<Item = &Partition> {
-    table
-        .as_olap()
-        .into_iter()
-        .flat_map(|table| table.partitions.values().chain(table.temp_partitions.values()))
 }

@@ -19,6 +19,7 @@ mod program;
 mod protocol;
 mod random_sql;
 mod raw;
+mod recycle_bin;
 mod replay;
 mod replicas;
 mod replicate;
