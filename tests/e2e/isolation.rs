@@ -217,6 +217,33 @@ async fn a_table_whose_change_is_refused_waits_for_an_operator_and_keeps_nobody_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_swap_that_cannot_be_made_now_keeps_nobody_but_its_tables() {
+    let (pair, mut syncer) = in_sync_with(&["--quarantine_after=1s"]).await;
+    syncer.allow("keeps failing");
+    syncer.allow("cannot have its name yet");
+    let text = "Table[t0]'s state(ROLLUP) is not NORMAL. Do not allow doing ALTER ops".to_owned();
+    pair.down
+        .faults()
+        .add(Fault::new(FaultKind::Status { code: 1105, text }).call("sql:ALTER TABLE").containing("`t0`"));
+    pair.run("ALTER TABLE t0 REPLACE WITH TABLE t15 PROPERTIES (\"swap\" = \"true\")").await;
+    for round in 1..=3 {
+        insert_into_the_others(&pair, round).await;
+        pair.insert("t0", round * 10..round * 10 + 2).await;
+        change_the_others(&pair, round).await;
+        let progress = position_is_at_the_end(&pair, &syncer).await;
+        let apart = progress["apart"].as_array().cloned().unwrap_or_default();
+        assert_eq!(apart.len(), 2, "{progress}");
+        for table in apart {
+            assert!(table["table"] == "t0" || table["table"] == "t15", "{progress}");
+            assert_eq!(table["work"], "quarantined", "{progress}");
+        }
+    }
+    assert!(syncer.lag(JOB).await > 0, "the two are behind");
+    pair.down.faults().clear();
+    ends_equal(&pair, syncer, JOB, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_cannot_be_dropped_keeps_nobody_else() {
     let (pair, mut syncer) = in_sync_with(&["--quarantine_after=1s"]).await;
     syncer.allow("keeps failing");

@@ -63,20 +63,36 @@ pub(crate) async fn rename_table(
     .await
 }
 
-/// Gives tables the names they are to have, by their ids, in whatever order that takes. Where they wait for each
-/// other's, one of them steps aside. A table that is not there needs no name. Answers with those that cannot have
-/// theirs now: the name that they have, and why.
+/// A table that cannot have its name now: the one that it has, and why.
+pub(crate) type Unnamed = (String, Error);
+
+/// Gives tables the names they are to have, by their ids, in whatever order that takes. Two that have each other's
+/// exchange them; where more wait for each other's, one of them steps aside. Answers with those that cannot have theirs
+/// now, one that is not there among them: nobody knows under what name it may be recovered.
 pub(crate) async fn rename_tables(
     shell: &Shell,
     wanted: &Names,
     limit: Duration,
-) -> Result<BTreeMap<i64, (String, Error)>> {
+) -> Result<BTreeMap<i64, Unnamed>> {
+    // Others would do the same from what they have read before.
+    let _alone = shell.renaming.lock().await;
     let mut refused = BTreeMap::new();
     loop {
         let names = shell.retry(async || table_names(shell).await).await?;
+        for (id, name) in wanted.iter().filter(|(id, _)| !names.contains_key(*id)) {
+            refused.entry(*id).or_insert_with(|| (aside(*id), target_dropped(name, *id)));
+        }
         let now = |id: i64| names.get(&id).cloned().unwrap_or_default();
         match next_rename(&names, wanted, |id| refused.contains_key(&id)) {
             Next::Done => return Ok(refused),
+            Next::Swap { ids: [first, second] } => {
+                let sides = [(first, now(first)), (second, now(second))];
+                match exchange(shell, &sides, &Patience::lasting(limit)).await {
+                    Ok(()) => {}
+                    Err(error) if error.disposition == Disposition::Stop => return Err(error),
+                    Err(error) => refused.extend(sides.map(|(id, now)| (id, (now, error.clone())))),
+                }
+            }
             Next::Taken { id, name } => {
                 let message = format!(
                     "table {} is to be renamed to {name}, but the target has one of that name",
@@ -99,9 +115,28 @@ pub(crate) async fn rename_tables(
     }
 }
 
+/// Exchanges the names of two tables, while they have these.
+async fn exchange(shell: &Shell, sides: &[(i64, String); 2], patience: &Patience) -> Result<()> {
+    let [(_, first), (_, second)] = sides;
+    until_done(shell, patience, |names| {
+        let is_open = sides.iter().all(|(id, name)| names.get(id) == Some(name));
+        Ok(is_open.then(|| replace_sql(shell, first, second, true)))
+    })
+    .await
+}
+
+/// The name of a table that gives up its own before it can have another.
+fn aside(id: i64) -> String {
+    format!("__ccr_name_{id}")
+}
+
 /// What is to be done next of several renames.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
+    /// Each has the name of the other.
+    Swap {
+        ids: [i64; 2],
+    },
     Rename {
         id: i64,
         name: String,
@@ -127,8 +162,14 @@ fn next_rename(names: &Names, wanted: &Names, is_refused: impl Fn(i64) -> bool) 
         }
     }
     // Each waits for the name of another.
+    for (id, name) in &open {
+        let has_mine = |other: &i64| open.get(other).copied() == names.get(id);
+        if let Some(other) = bearer(name).filter(has_mine) {
+            return Next::Swap { ids: [*id, other] };
+        }
+    }
     match open.keys().next() {
-        Some(id) => Next::Rename { id: *id, name: format!("__ccr_name_{id}") },
+        Some(id) => Next::Rename { id: *id, name: aside(*id) },
         None => Next::Done,
     }
 }
@@ -249,6 +290,11 @@ mod tests {
                     now.insert(id, name);
                     steps += 1;
                 }
+                Next::Swap { ids: [first, second] } => {
+                    let (one, other) = (now[&first].clone(), now[&second].clone());
+                    now.extend([(first, other), (second, one)]);
+                    steps += 1;
+                }
                 Next::Taken { name, .. } => panic!("{name} is nobody's"),
                 Next::Done => return (now, steps),
             }
@@ -263,6 +309,8 @@ mod tests {
         let before = names(&[(1, "a"), (2, "b"), (3, "c"), (4, "d")]);
         let after = names(&[(1, "b"), (2, "c"), (3, "a"), (4, "d")]);
         assert_eq!(all(before, &circle), (after, 4));
+        let swap = names(&[(1, "b"), (2, "a")]);
+        assert_eq!(all(names(&[(1, "a"), (2, "b")]), &swap), (swap.clone(), 1));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! What the gap can have touched is found out by comparing both sides, and persisted as one event: tables that lost
 //! something are to be copied, tables that are gone are to be dropped, and everything has the name that it has
 //! upstream. Until names are so downstream, or are left to a table apart, the job stands before the gap with a
-//! [`Crossing`]; then it goes on behind it. Names alone are taken over in the same way, over a gap of nothing.
+//! [`Crossing`]; then it goes on behind it. Names alone are taken over in the same way, over a gap of nothing; and so is
+//! what one REPLACE TABLE does to names that the target refuses to make.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,8 +42,8 @@ pub struct GapCrossed {
     pub tables: BTreeMap<i64, Behind>,
     /// Tables without a link, and without a linked one whose place they take.
     pub appeared: BTreeMap<i64, String>,
-    /// All views.
-    pub views: BTreeMap<i64, String>,
+    /// All views, which may have changed; `None` when nothing has become of them.
+    pub views: Option<BTreeMap<i64, String>>,
     pub at_ms: i64,
 }
 
@@ -107,6 +108,7 @@ pub(super) fn cross(job_id: &str, next: &mut JobState, gap: GapCrossed) -> Resul
                 let reason = "the table is gone upstream".to_owned();
                 let why = Leaving::Vanished { commit_seq: expired_to + 1, reason };
                 lanes::step(job_id, next, Event::TableLeft { source_id, cursor: expired_to, why, at_ms })?;
+                named(next, source_id, named_to);
             }
         }
     }
@@ -115,13 +117,27 @@ pub(super) fn cross(job_id: &str, next: &mut JobState, gap: GapCrossed) -> Resul
         lanes::step(job_id, next, Event::TableAdopted { source_id, name, cursor, reason, at_ms })?;
         named(next, source_id, named_to);
     }
+    if let Some(views) = views {
+        look_at_views(next, &mut crossing, views, (expired_to, named_to), at_ms);
+    }
+    next.crossing = Some(crossing);
+    Ok(())
+}
+
+/// Takes over the views that there are. What their definitions are now is seen when each is looked at.
+fn look_at_views(
+    next: &mut JobState,
+    crossing: &mut Crossing,
+    views: BTreeMap<i64, String>,
+    (expired_to, named_to): (i64, i64),
+    at_ms: i64,
+) {
     let is_there = |name: &String| views.values().any(|view| view == name);
     let before = std::mem::take(&mut next.views_apart);
     crossing.views.extend(next.views.values().cloned());
     crossing.views.extend(before.values().filter_map(|apart| apart.leftover.clone()));
     crossing.views.retain(|name| !is_there(name));
     for (id, name) in &views {
-        // What its definition is now is seen when it is looked at.
         let since_ms = before.get(id).map_or(at_ms, |apart| apart.since_ms);
         let refusal = format!("it may have changed up to commit seq {named_to}");
         let (leftover, is_dropped) = (None, false);
@@ -130,8 +146,6 @@ pub(super) fn cross(job_id: &str, next: &mut JobState, gap: GapCrossed) -> Resul
         next.views_apart.insert(*id, apart);
     }
     next.views = views;
-    next.crossing = Some(crossing);
-    Ok(())
 }
 
 fn in_doubt(state: &JobState) -> Option<i64> {
@@ -204,7 +218,7 @@ mod tests {
                 (4, Behind::Gone),
             ]),
             appeared: BTreeMap::from([(6, "f".to_owned())]),
-            views: BTreeMap::from([(7, "v".to_owned()), (9, "x".to_owned())]),
+            views: Some(BTreeMap::from([(7, "v".to_owned()), (9, "x".to_owned())])),
             at_ms: 3,
         };
         transition(JOB, state, Event::GapCrossed(Box::new(gap))).expect("the stream goes")

@@ -7,7 +7,9 @@ use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::{Block, Ingest, Plan, Repeated, SkipReason, Statement, TrackId, View, linked, partial};
 use crate::change::Change;
-use crate::job::{FullSyncReason, LinkEffect, NO_TARGET, PartialSyncReason, SyncType, TableLink};
+use crate::job::{Behind, FullSyncReason, LinkEffect, NO_TARGET, PartialSyncReason, SyncType, TableLink};
+
+type Links = BTreeMap<i64, TableLink>;
 
 pub(super) fn rename_table(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
     if let Some(name) = view.views.get(&record.table_id) {
@@ -65,7 +67,7 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         return Plan::FullSync(FullSyncReason::SourceTableReplaced { old_id, new_id });
     }
     let is_named = |link: &TableLink| link.is_named(change.commit_seq);
-    let side = |id: i64| side(view, id, name_before(record, id), change.commit_seq);
+    let side = |id: i64| side(view.tables, id, name_before(record, id), change.commit_seq);
     let ((old_id, old), (new_id, new)) = match (side(old_id), side(new_id)) {
         (Some(old), Some(new)) => (old, new),
         (Some(link), None) => return with_one_side(record, link, new_id, change),
@@ -126,12 +128,38 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
 
 /// The link of one of the tables. A restore upstream, of which no binlog tells, may have put another table in the
 /// place of the one that is linked; then that one still has the name here.
-fn side<'a>(view: View<'a>, id: i64, name: Option<&str>, commit_seq: i64) -> Option<(i64, &'a TableLink)> {
+fn side<'a>(tables: &'a Links, id: i64, name: Option<&str>, commit_seq: i64) -> Option<(i64, &'a TableLink)> {
     let by_name = || {
-        let mut links = view.tables.iter().map(|(id, link)| (*id, link));
+        let mut links = tables.iter().map(|(id, link)| (*id, link));
         links.find(|(_, link)| Some(link.source_name.as_str()) == name && !link.is_named(commit_seq))
     };
-    view.tables.get(&id).map(|link| (id, link)).or_else(by_name)
+    tables.get(&id).map(|link| (id, link)).or_else(by_name)
+}
+
+/// What becomes of the linked tables that a swap concerns, as far as it has yet to be made; `None` where nobody says
+/// what they are called then.
+pub(crate) fn after_swap(change: &Change, tables: &Links) -> Option<BTreeMap<i64, Behind>> {
+    let Record::ReplaceTable(record) = &change.record else { return None };
+    let side = |id: i64| side(tables, id, name_before(record, id), change.commit_seq);
+    let (old, new) = (side(record.orig_table_id), side(record.new_table_id));
+    let is_open = |(_, link): &(i64, &TableLink)| !link.is_named(change.commit_seq);
+    // An old FE does not say the names; then they are those that the two have.
+    let called = |said: &str, other: Option<(i64, &TableLink)>| match (said, other) {
+        ("", other) => other.map(|(_, link)| link.source_name.clone()),
+        (said, _) => Some(said.to_owned()),
+    };
+    let mut after = BTreeMap::new();
+    if let Some((id, _)) = old.filter(is_open) {
+        let behind = match record.swap_table {
+            true => Behind::Kept { name: called(&record.new_table_name, new)? },
+            false => Behind::Gone,
+        };
+        after.insert(id, behind);
+    }
+    if let Some((id, _)) = new.filter(is_open) {
+        after.insert(id, Behind::Kept { name: called(&record.orig_table_name, old)? });
+    }
+    Some(after).filter(|after| !after.is_empty())
 }
 
 /// The snapshot has only one of the tables.
@@ -179,14 +207,14 @@ fn name_before(record: &ReplaceTableRecord, source_id: i64) -> Option<&str> {
 }
 
 /// Whether a change is a swap that has to be planned again now that both of its tables are linked.
-pub(crate) fn is_to_settle(change: &Change, tables: &BTreeMap<i64, TableLink>) -> bool {
+pub(crate) fn is_to_settle(change: &Change, tables: &Links) -> bool {
     let Record::ReplaceTable(record) = &change.record else { return false };
     let is_open = |id: &i64| tables.get(id).is_some_and(|link| !link.is_named(change.commit_seq));
     record.swap_table && is_open(&record.orig_table_id) && is_open(&record.new_table_id)
 }
 
 /// Whether a change is a swap that the other of its two tables is past.
-pub(crate) fn is_past_swap(change: &Change, source_id: i64, tables: &BTreeMap<i64, TableLink>) -> bool {
+pub(crate) fn is_past_swap(change: &Change, source_id: i64, tables: &Links) -> bool {
     let Record::ReplaceTable(record) = &change.record else { return false };
     let other = if record.orig_table_id == source_id { record.new_table_id } else { record.orig_table_id };
     record.swap_table && tables.get(&other).is_some_and(|link| link.is_named(change.commit_seq))

@@ -24,6 +24,8 @@ pub(crate) struct Shell {
     pub publishing: Publishing,
     /// Held by the restore whose turn it is: a database runs one at a time, and each holds a snapshot in memory.
     pub restoring: tokio::sync::Mutex<()>,
+    /// Held by whoever changes several names, so that each goes by what the one before has made of them.
+    pub renaming: tokio::sync::Mutex<()>,
     status: Arc<Mutex<JobStatus>>,
 }
 
@@ -34,6 +36,7 @@ impl Shell {
             followed: Followed::default(),
             publishing: Publishing::default(),
             restoring: tokio::sync::Mutex::default(),
+            renaming: tokio::sync::Mutex::default(),
             status,
         }
     }

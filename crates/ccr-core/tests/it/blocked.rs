@@ -259,20 +259,24 @@ async fn a_table_that_the_target_refuses_to_create_is_copied_and_holds_up_nobody
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_swap_that_is_refused_is_tried_again_when_the_job_is() {
+async fn a_swap_with_a_table_that_somebody_has_dropped_keeps_no_other_waiting() {
     for swap in [true, false] {
         let mut run = Run::following(&["t1", "t2", "t3"]).await;
-        let lost = run.world.with(|world| {
+        let (lost, newest) = run.world.with(|world| {
             let id = world.target.table("t2").expect("it is replicated").id;
             let lost = world.target.tables.remove(&id).expect("it is there");
             world.replace_table("t1", "t2", swap);
             world.load_all("t3");
-            lost
+            (lost, world.newest())
         });
-        run.blocked().await;
+        run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
+        assert_eq!(run.blocked().await.code, "CCR0302");
         run.stop().await;
         run.world.with(|world| {
-            world.target.tables.insert(lost.id, lost);
+            // RECOVER TABLE … AS: what it was called is taken.
+            let mut found = lost;
+            found.set_name("found");
+            world.target.tables.insert(found.id, found);
         });
         run.start();
         run.until("resuming", |_, status| status.blocked.is_none()).await;

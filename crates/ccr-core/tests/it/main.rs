@@ -25,5 +25,6 @@ mod run;
 mod scenario;
 mod statements;
 mod support_matrix;
+mod swaps;
 mod transactions;
 mod world;

@@ -11,7 +11,7 @@ use super::options;
 use super::run::Run;
 use super::world::snapshot::Work;
 use super::world::{Inner, World};
-use super::{aside, recover, statements};
+use super::{aside, recover, statements, swaps};
 
 /// One course of events.
 pub struct Scenario {
@@ -80,6 +80,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { given_up: 1, ..database("old_frontend_gap", 2, |run| aside::after_a_gap(run).boxed_local()) },
     Scenario { given_up: 1, ..table("old_frontend_table", 2, |run| aside::altered(run).boxed_local()) },
     database("stuck", 1, |run| statements::stuck(run).boxed_local()),
+    database("swap_stuck", 1, |run| swaps::stuck(run, true).boxed_local()),
+    database("replace_stuck", 1, |run| swaps::stuck(run, false).boxed_local()),
     database("undropped", 1, |run| statements::undropped(run).boxed_local()),
     database("locked", 1, |run| locked(run).boxed_local()),
     database("rename", 1, |run| rename(run).boxed_local()),

@@ -135,7 +135,7 @@ impl Stream<'_> {
             return not_provable("all of its tables have lost changes");
         }
         let at_ms = shell.now_ms();
-        let gap = GapCrossed { expired_to, named_to, tables, appeared, views, at_ms };
+        let gap = GapCrossed { expired_to, named_to, tables, appeared, views: Some(views), at_ms };
         Ok(Sight::Crossable(Box::new(gap)))
     }
 }

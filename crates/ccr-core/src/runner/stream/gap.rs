@@ -8,12 +8,16 @@
 //!
 //! The same comparison, without a gap, settles a swap whose tables have other names here than the binlog says.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::behind::Sight;
 use super::{Flow, Held, Stream};
+use crate::change::Change;
+use crate::effect::names::Unnamed;
 use crate::effect::patience::Patience;
+use crate::effect::statement::NAME_TAKEN;
 use crate::effect::{names, restore};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{
@@ -55,15 +59,16 @@ impl Stream<'_> {
 
     /// A swap cannot be repeated, or its tables are not called here what they are called in it: so all names are taken
     /// over as they are upstream now, which makes the swap, and what else the binlog tells of names up to there,
-    /// needless. Where that cannot be proven the job is blocked by `error`.
-    pub(super) async fn take_over_names(&mut self, commit_seq: i64, error: Error) -> Result<()> {
+    /// needless. Where that cannot be proven, the names are those that the swap itself says.
+    pub(super) async fn take_over_names(&mut self, change: &Change, error: Error) -> Result<()> {
+        let commit_seq = change.commit_seq;
         if self.shell.ctx.record.spec.sync_type() == SyncType::Table
             || error.disposition != Disposition::Block
         {
             return Err(error);
         }
         match self.look_at_names().await? {
-            Sight::FullSync(_) => return Err(error),
+            Sight::FullSync(_) => return self.settle_swap(change, error).await,
             // The frontend that answers is behind the one that told of the change.
             Sight::NoDatabase => self.look_at_names_again(&error).await,
             Sight::Crossable(gap) if gap.named_to < commit_seq => self.look_at_names_again(&error).await,
@@ -85,7 +90,7 @@ impl Stream<'_> {
     }
 
     /// Whether a table whose name or place changes is in the middle of something that needs them.
-    fn is_in_the_way(&self, gap: &GapCrossed) -> bool {
+    pub(super) fn is_in_the_way(&self, gap: &GapCrossed) -> bool {
         self.touched(gap).into_iter().any(|id| {
             self.copies.contains_key(&id) && self.is_being_restored(id)
                 || self.replays.get(&id).is_some_and(Track::is_acting)
@@ -110,7 +115,7 @@ impl Stream<'_> {
         Ok(())
     }
 
-    async fn go_behind(&mut self, gap: GapCrossed) -> Result<()> {
+    pub(super) async fn go_behind(&mut self, gap: GapCrossed) -> Result<()> {
         let (expired_to, touched) = (gap.expired_to, self.touched(&gap));
         let told = self.main.told.clone();
         let is_open = |apart: &Apart| apart.dropped_at.is_some() || apart.renaming.is_some();
@@ -199,9 +204,9 @@ pub(super) async fn settle(job: &mut Job) -> Result<()> {
     dropped.extend(views.into_iter().map(|name| ("drop_stale_view", name)));
     if !crossing.renames.is_empty() {
         let refused = names::rename_tables(&shell, &crossing.renames, limit).await?;
-        for (target_id, (now, error)) in refused {
-            let name = crossing.renames.get(&target_id).cloned().unwrap_or_default();
-            defer(job, target_id, now, Renaming { commit_seq: crossing.expired_to, name }, &error).await?;
+        for target_id in refused.keys() {
+            let name = crossing.renames.get(target_id).cloned().unwrap_or_default();
+            defer(job, *target_id, Renaming { commit_seq: crossing.expired_to, name }, &refused).await?;
         }
     }
     for (plan, name) in dropped {
@@ -223,21 +228,33 @@ fn gone(state: &JobState, expired_to: i64) -> Vec<(i64, i64)> {
 }
 
 /// A table cannot get its name now: it goes on apart, and gets it there.
-async fn defer(job: &mut Job, target_id: i64, now: String, renaming: Renaming, error: &Error) -> Result<()> {
+async fn defer(
+    job: &mut Job,
+    target_id: i64,
+    renaming: Renaming,
+    refused: &BTreeMap<i64, Unnamed>,
+) -> Result<()> {
+    let Some((now, error)) = refused.get(&target_id) else { return Ok(()) };
     let mut links = job.state.tables.iter();
     let Some((source_id, link)) = links.find(|(_, link)| link.target_id == target_id) else { return Ok(()) };
     let (source_id, is_flowing) = (*source_id, link.lane.is_flowing());
     let (cursor, at_ms) = (renaming.commit_seq, job.shell.now_ms());
     tracing::warn!(table = source_id, name = renaming.name, %error, "the table cannot have its name yet");
-    let mut others = job.state.tables.iter().filter(|(id, _)| **id != source_id);
-    let is_ours = others.any(|(_, other)| other.target_id != NO_TARGET && other.target_name == renaming.name);
+    let mut others = job.state.tables.values().filter(|other| other.target_id != NO_TARGET);
+    let has_it = |other: &TableLink| {
+        let unnamed = refused.get(&other.target_id).map_or(&other.target_name, |(now, _)| now);
+        other.target_id != target_id && *unnamed == renaming.name
+    };
+    // What one of ours has it gets when that one has its own.
+    let is_ours = error.code == NAME_TAKEN && others.any(has_it);
     if error.disposition == Disposition::Block && !is_ours {
+        let handled = job.handling.clone().filter(|(commit_seq, _)| *commit_seq == cursor);
         let why = Leaving::Blocked(Blocked {
             code: error.code.to_owned(),
             message: error.message.clone(),
             hint: error.hint.clone(),
             commit_seq: cursor,
-            binlog_type: String::new(),
+            binlog_type: handled.map(|(_, binlog_type)| binlog_type).unwrap_or_default(),
             since_ms: at_ms,
         });
         job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
@@ -245,7 +262,7 @@ async fn defer(job: &mut Job, target_id: i64, now: String, renaming: Renaming, e
         let why = Leaving::Failing { error: error.to_string(), statement_in_doubt: None };
         job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
     }
-    job.apply(Event::RenameDeferred { source_id, target_name: Some(now), renaming }).await
+    job.apply(Event::RenameDeferred { source_id, target_name: Some(now.clone()), renaming }).await
 }
 
 /// A number, with the names where there are few.

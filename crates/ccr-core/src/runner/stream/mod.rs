@@ -17,6 +17,7 @@ mod record;
 mod refused;
 mod settle;
 mod statements;
+mod swap;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -341,9 +342,7 @@ impl<'a> Stream<'a> {
             return Ok(Flow::GoOn);
         }
         match barrier {
-            Barrier::Statement(change, statement) => {
-                self.start_statement(TrackId::Main, change, statement).await?;
-            }
+            Barrier::Statement(change, statement) => self.start_on_main(change, statement).await?,
             Barrier::FullSync(reason) => return self.meet_gap(reason).await,
             Barrier::PartialSync { change, source_ids, reason } => {
                 for source_id in source_ids {
@@ -373,8 +372,8 @@ impl<'a> Stream<'a> {
             }
             Barrier::Block { commit_seq, timestamp_ms, binlog_type, tables, change, error } => {
                 self.job.handling = Some((commit_seq, binlog_type));
-                if matches!(change.as_deref(), Some(Change { record: Record::ReplaceTable(_), .. })) {
-                    return self.take_over_names(commit_seq, error).await.map(|()| Flow::GoOn);
+                if let Some(change @ Change { record: Record::ReplaceTable(_), .. }) = change.as_deref() {
+                    return self.take_over_names(change, error).await.map(|()| Flow::GoOn);
                 }
                 self.block_tables(&tables, change.as_deref(), commit_seq, error).await?;
                 self.main.passed_barrier(commit_seq, timestamp_ms);

@@ -30,12 +30,11 @@ impl Stream<'_> {
         }
         if matches!(change.record, Record::ReplaceTable(_)) {
             self.forget_statement(commit_seq).await?;
-            if !is_about_a_name(&error) {
-                // A swap is tried again when the job is: neither of its tables could do so by itself.
-                return Err(error);
+            if is_about_a_name(&error) {
+                // What both are called in the end may need no statement of that kind.
+                return self.take_over_names(change, error).await;
             }
-            // What both are called in the end may need no statement of that kind.
-            return self.take_over_names(commit_seq, error).await;
+            return self.settle_swap(change, error).await;
         }
         if self.leave_view(change, &error).await? {
             self.forget_statement(commit_seq).await?;

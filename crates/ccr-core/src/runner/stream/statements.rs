@@ -8,7 +8,7 @@ use super::{Held, Stream};
 use crate::change::Change;
 use crate::effect::patience::Patience;
 use crate::effect::statement;
-use crate::error::Result;
+use crate::error::{Error, Origin, Result};
 use crate::failpoint::Moment;
 use crate::job::{ApartWork, Creating, Event, LinkEffect, PartialSyncReason, Phase, SnapshotStep, SyncType};
 use crate::plan::{Statement, TrackId};
@@ -16,6 +16,21 @@ use crate::runner::doubt::EarlierCommits;
 use crate::runner::track::{Barrier, Track};
 
 impl Stream<'_> {
+    /// Starts a statement of the main track, of which the tables may have changed since it was planned.
+    pub(super) async fn start_on_main(
+        &mut self,
+        change: Box<Change>,
+        mut statement: Statement,
+    ) -> Result<()> {
+        if self.swaps_unnamed(&statement) {
+            let message = "a table of it waits for a name that it got before";
+            let error = Error::retry(Origin::DownstreamFe, statement::NAME_TAKEN, message);
+            return self.settle_swap(&change, error).await;
+        }
+        self.refresh_target(&mut statement);
+        self.start_statement(TrackId::Main, change, statement).await
+    }
+
     /// Records that a statement is about to be sent, and sends it on its track.
     pub(super) async fn start_statement(
         &mut self,
@@ -77,7 +92,7 @@ impl Stream<'_> {
             self.copies.remove(&source_id);
         }
         let (shell, routes) = (Arc::clone(&self.shell), Arc::clone(&self.routes));
-        let patience = self.patience(track, &statement);
+        let patience = self.patience(track);
         let act = Box::pin(async move {
             statement::run(&shell, &routes, commit_seq, &statement, in_doubt, &patience).await
         });
@@ -93,12 +108,12 @@ impl Stream<'_> {
     }
 
     /// How long a statement may keep others waiting that fails.
-    fn patience(&self, track: TrackId, statement: &Statement) -> Patience {
+    fn patience(&self, track: TrackId) -> Patience {
         let is_waited_for = match track {
             TrackId::Main => self.shell.ctx.record.spec.sync_type() == SyncType::Database,
             TrackId::Table(source_id) => self.is_trailing(source_id),
         };
-        if is_waited_for && !matches!(statement, Statement::ReplaceTable { .. }) {
+        if is_waited_for {
             Patience::lasting(self.shell.ctx.options.quarantine_after)
         } else {
             Patience::endless()
@@ -200,26 +215,37 @@ impl Stream<'_> {
         match self.held.take() {
             None => {}
             Some(Held::Replan) => self.main.rewind(),
-            Some(Held::Statement(change, mut statement)) => {
-                self.refresh_target(&mut statement);
+            Some(Held::Statement(change, statement)) => {
                 self.settle_recording().await?;
-                self.start_statement(TrackId::Main, change, statement).await?;
+                self.start_on_main(change, statement).await?;
             }
         }
         Ok(())
     }
 
-    /// A table that was restored while a statement about it was held has a new id downstream.
+    /// A table that was restored since a statement about it was planned has a new id downstream, and one that has
+    /// got a name it waited for has that.
     fn refresh_target(&self, statement: &mut Statement) {
         let target_id = |id: &i64| self.job.state.tables.get(id).map(|link| link.target_id);
+        let target_name = |id: &i64| self.job.state.tables.get(id).map(|link| link.target_name.clone());
         match statement {
             Statement::DropTable { source_id, target_id: known }
             | Statement::RenameTable { source_id, target_id: known, .. } => {
                 *known = target_id(source_id).unwrap_or(*known);
             }
-            Statement::ReplaceTable { old_id, new_id, old_target_id, new_target_id, .. } => {
+            Statement::ReplaceTable {
+                old_id,
+                new_id,
+                old_target_id,
+                new_target_id,
+                old_name,
+                new_name,
+                ..
+            } => {
                 *old_target_id = target_id(old_id).unwrap_or(*old_target_id);
                 *new_target_id = target_id(new_id).unwrap_or(*new_target_id);
+                *old_name = target_name(old_id).unwrap_or_else(|| std::mem::take(old_name));
+                *new_name = target_name(new_id).unwrap_or_else(|| std::mem::take(new_name));
             }
             Statement::CreateTable { .. }
             | Statement::CreateView { .. }
