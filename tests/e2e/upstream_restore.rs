@@ -8,7 +8,7 @@ use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
 const JOB: &str = "restored";
 
 /// Waits until the newest job that a statement shows is finished.
-async fn finished(cluster: &Cluster, show: &str, column: usize) {
+pub async fn finished(cluster: &Cluster, show: &str, column: usize) {
     wait_until(show, BOUND, || async {
         let shown = cluster.sql(show).await.expect("jobs are shown");
         let newest = shown.rows.last().expect("there is a job");
@@ -25,18 +25,23 @@ async fn back_up(pair: &Pair, label: &str, tables: &str) {
 
 /// Restores what was kept under a label, upstream.
 async fn restore(pair: &Pair, label: &str, on: &str, properties: &str) {
-    let kept = pair.up.sql("SHOW SNAPSHOT ON r").await.expect("snapshots are listed").rows;
+    submit_restore(&pair.up, label, on, properties).await;
+    finished(&pair.up, &format!("SHOW RESTORE FROM {DB}"), 4).await;
+}
+
+/// Begins to restore what the repository `r` keeps under a label.
+pub async fn submit_restore(cluster: &Cluster, label: &str, on: &str, properties: &str) {
+    let kept = cluster.sql("SHOW SNAPSHOT ON r").await.expect("snapshots are listed").rows;
     let timestamp = kept
         .iter()
         .find(|row| row[0].as_deref() == Some(label))
         .and_then(|row| row[1].clone())
         .expect("the snapshot is listed");
-    pair.run(&format!(
+    let sql = format!(
         "RESTORE SNAPSHOT {DB}.{label} FROM r ON ({on}) PROPERTIES (\"backup_timestamp\" = \"{timestamp}\", \
          \"reserve_replica\" = \"true\"{properties})"
-    ))
-    .await;
-    finished(&pair.up, &format!("SHOW RESTORE FROM {DB}"), 4).await;
+    );
+    cluster.sql_in(DB, &sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 const ATOMIC: &str = ", \"atomic_restore\" = \"true\"";
@@ -45,7 +50,7 @@ const ATOMIC: &str = ", \"atomic_restore\" = \"true\"";
 /// `t` has got more rows since.
 ///
 /// All clusters of the process share what lies at a location, so each test has one of its own.
-async fn kept(location: &str) -> Pair {
+pub async fn kept(location: &str) -> Pair {
     let pair = Pair::start().await;
     pair.create_database().await;
     for table in ["t", "other"] {

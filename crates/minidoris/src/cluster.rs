@@ -54,6 +54,9 @@ pub struct ClusterInner {
     pub holds: Holds,
     /// Schema changes, rollups and builds of indexes move only when they are told to.
     pub alters_paused: AtomicBool,
+    /// While it is set, backups that have fixed what they hold stay as they are. Of Doris's debug points none does
+    /// that.
+    pub backups_held: AtomicBool,
     pub counters: Counters,
     pub clock: Clock,
     /// Runs SELECT over copies of the tables.
@@ -105,6 +108,7 @@ impl ClusterInner {
             debug_points: DebugPoints::default(),
             holds: Holds::default(),
             alters_paused: AtomicBool::new(false),
+            backups_held: AtomicBool::new(false),
             counters: Counters::default(),
             clock: Clock::default(),
             queries: crate::query::Engine::default(),

@@ -6,17 +6,12 @@ use minidoris::{Cluster, NodeId};
 use super::run::{HOLD_RESTORES, Shape, assert_one_full_backup, end_of, run, settle, slow_pair};
 use super::same::{assert_same_database, assert_same_table};
 use super::{
-    Case, HOLD_ALTERS, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RELEASE_ALTERS, STEP_ALTERS, case,
+    Case, HOLD_ALTERS, MORE, MORE_ROWS, PLAIN, PLAIN_TABLE, RELEASE_ALTERS, STEP_ALTERS, WITH_OTHER, case,
 };
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
 
 const JOB: &str = "apart";
 const MOMENT: &str = "apart";
-
-const OTHER: &str = "CREATE TABLE {t}_x (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
-     DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"binlog.enable\" = \"true\")";
-const OTHER_ROWS: &str = "INSERT INTO {t}_x VALUES (71, 'x', 1), (72, NULL, 2)";
-const WITH_OTHER: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS, OTHER, OTHER_ROWS];
 
 /// What copies the table.
 const HEAVY: &str = "ALTER TABLE {t} MODIFY COLUMN n BIGINT";

@@ -5,14 +5,12 @@ use doris_types::record::BinlogType;
 
 use super::coverage::NOT_IN_TABLE_LISTS;
 use super::run::{Shape, in_database_job_of, in_table_jobs_of, slow_pair};
-use super::{Case, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RANGED, SETTLE, case};
+use super::{
+    Case, MORE, MORE_ROWS, OTHER, OTHER_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RANGED, SETTLE, WITH_OTHER,
+    case,
+};
 
 const BOTH: &[&str] = &["INSERT INTO {t} VALUES (6, 'six', 60), (106, 'hundred', 0)"];
-
-const OTHER: &str = "CREATE TABLE {t}_x (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
-     DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"binlog.enable\" = \"true\")";
-const OTHER_ROWS: &str = "INSERT INTO {t}_x VALUES (71, 'x', 1), (72, NULL, 2)";
-const WITH_OTHER: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS, OTHER, OTHER_ROWS];
 
 pub const EVERY: &[Case] = &[
     case("upsert", PLAIN, &[MORE, "DELETE FROM {t} WHERE k = 4"], MORE_ROWS),
@@ -148,4 +146,9 @@ async fn every_change_reaches_a_table_of_the_same_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_reaches_a_table_in_a_database_of_another_name() {
     in_table_jobs_of(Shape::OTHER_DATABASE, EVERY, &of_tables()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_reaches_a_table_of_another_name_in_a_database_of_another_name() {
+    in_table_jobs_of(Shape::OTHER_TABLE_AND_DATABASE, EVERY, &of_tables()).await;
 }

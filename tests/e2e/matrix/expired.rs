@@ -112,6 +112,7 @@ async fn what_has_expired_is_copied_in_table_jobs() {
     futures::join!(
         gaps_are_crossed(Of::Table, Shape::SAME),
         gaps_are_crossed(Of::Table, Shape::OTHER_TABLE),
-        gaps_are_crossed(Of::Table, Shape::OTHER_DATABASE)
+        gaps_are_crossed(Of::Table, Shape::OTHER_DATABASE),
+        gaps_are_crossed(Of::Table, Shape::OTHER_TABLE_AND_DATABASE)
     );
 }

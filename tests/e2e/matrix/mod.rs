@@ -23,6 +23,7 @@
 //! | `expired` | what no statement writes: a gap |
 //! | `every` | one case per type: to other names, between other releases (`releases`), under faults (`disturbed`) |
 //! | `apart`, `readable`, `untouched` | what becomes of a table, and what is seen of it, while it is copied |
+//! | `skipped` | what an operator asks to pass over |
 //! | `random` | statements of all kinds, drawn at random by a `user` |
 
 mod apart;
@@ -45,6 +46,7 @@ mod rows;
 mod run;
 mod same;
 mod served;
+mod skipped;
 mod tables;
 mod untouched;
 mod user;
@@ -120,6 +122,12 @@ const PLAIN_ROWS: &str = "INSERT INTO {t} VALUES (1, 'one', 10), (2, NULL, 20), 
 
 /// Duplicate keys and three rows.
 const PLAIN: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS];
+
+/// A second table beside it.
+const OTHER: &str = "CREATE TABLE {t}_x (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
+     DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"binlog.enable\" = \"true\")";
+const OTHER_ROWS: &str = "INSERT INTO {t}_x VALUES (71, 'x', 1), (72, NULL, 2)";
+const WITH_OTHER: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS, OTHER, OTHER_ROWS];
 
 const RANGED_TABLE: &str = "CREATE TABLE {t} (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
      PARTITION BY RANGE(k) (PARTITION p1 VALUES LESS THAN (\"100\"), PARTITION p2 VALUES LESS THAN (\"200\")) \

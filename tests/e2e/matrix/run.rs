@@ -6,7 +6,7 @@ use std::time::Duration;
 use doris_types::record::BinlogType;
 use minidoris::exec;
 use minidoris::fault::DebugPoint;
-use minidoris::{Cluster, ClusterOptions, Fault, FaultKind, NodeId};
+use minidoris::{Cluster, ClusterOptions, NodeId};
 use serde_json::{Value, json};
 
 use super::same::{assert_same_databases, assert_same_table};
@@ -17,9 +17,6 @@ use crate::harness::pair::side;
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
 
 const JOB: &str = "matrix";
-/// How long a restore is held back at its start, so that statements run beside it.
-const HELD_MS: u64 = 500;
-
 /// While it is on, a restore that has begun stays as it is.
 pub const HOLD_RESTORES: &str = "FE.PAUSE_NON_PENDING_RESTORE_JOB";
 
@@ -37,6 +34,7 @@ impl Shape {
     pub const SAME: Self = Self { db: DB, suffix: "" };
     pub const OTHER_TABLE: Self = Self { db: DB, suffix: "_target" };
     pub const OTHER_DATABASE: Self = Self { db: "d2", suffix: "" };
+    pub const OTHER_TABLE_AND_DATABASE: Self = Self { db: "d2", suffix: "_target" };
 
     fn place(self, pair: &Pair) -> Place<'_> {
         Place { cluster: &pair.down, db: self.db }
@@ -83,17 +81,22 @@ pub async fn in_database_job_of(
         run(&pair, cases, moment, |case| case.setup).await;
     }
     run(&pair, cases, "before", |case| case.change).await;
-    pair.down.faults().add(Fault::new(FaultKind::Delay(HELD_MS)).call("restoreSnapshot").times(1));
 
     let mut syncer = Syncer::start().await;
     allowed.iter().for_each(|text| syncer.allow(text));
+    hold_backups(&pair);
+    hold_restores(&pair);
     syncer.create(&shape.job(&pair, JOB, "", "")).await;
-    reached(&pair, "sql:BACKUP", 1).await;
+    begun(&pair.up, DB, "BACKUP", None).await;
     run(&pair, cases, "before", |case| case.after).await;
     run(&pair, cases, "backup", |case| case.change).await;
-    reached(&pair, "restoreSnapshot", 1).await;
+    assert_under_way(&pair.up, DB, "BACKUP", None).await;
+    release_backups(&pair);
+    begun(&pair.down, shape.db, "RESTORE", None).await;
     run(&pair, cases, "restore", |case| case.change).await;
     run(&pair, cases, "backup", |case| case.after).await;
+    assert_under_way(&pair.down, shape.db, "RESTORE", None).await;
+    release_restores(&pair);
     syncer.wait_for(JOB, Target::Incremental).await;
     run(&pair, cases, "restore", |case| case.after).await;
     // The stream is empty here, so each case meets a job that waits for it.
@@ -148,19 +151,29 @@ pub async fn in_table_jobs_at(
             run(&pair, one, moment, |case| case.change).await;
         }
         let source = if moment == "before" { end_of(case, moment) } else { table.clone() };
-        if moment == "restore" {
-            pair.down.inner().debug_points.add(NodeId::Fe(0), HOLD_RESTORES, DebugPoint::default());
+        let held = match moment {
+            "backup" => Some((&pair.up, DB, "BACKUP")),
+            "restore" => Some((&pair.down, shape.db, "RESTORE")),
+            _ => None,
+        };
+        match moment {
+            "backup" => hold_backups(&pair),
+            "restore" => hold_restores(&pair),
+            _ => {}
         }
         syncer.create(&shape.job(&pair, &table, &source, &target)).await;
-        match moment {
-            "backup" => begun(&pair.up, DB, "BACKUP", &table).await,
-            "restore" => begun(&pair.down, shape.db, "RESTORE", &table).await,
-            _ => syncer.wait_for(&table, Target::InSync).await,
+        match held {
+            Some((cluster, db, what)) => begun(cluster, db, what, Some(&table)).await,
+            None => syncer.wait_for(&table, Target::InSync).await,
         }
         if moment != "before" {
             run(&pair, one, moment, |case| case.change).await;
         }
-        pair.down.inner().debug_points.remove(NodeId::Fe(0), HOLD_RESTORES);
+        if let Some((cluster, db, what)) = held {
+            assert_under_way(cluster, db, what, Some(&table)).await;
+        }
+        release_backups(&pair);
+        release_restores(&pair);
         run(&pair, one, moment, |case| case.after).await;
         if moment == "backup" || moment == "restore" {
             // A copy of this table that is under way would be held with the next one's. And a database keeps
@@ -235,33 +248,57 @@ pub async fn settle(pair: &Pair) {
     .await;
 }
 
-/// Waits until a backup of the table has fixed what it holds, or a restore of it has begun to change the
-/// catalogue. Those of other jobs take turns with it.
-async fn begun(cluster: &Cluster, db: &str, what: &str, table: &str) {
-    // As `[d1.t]` among the objects of a backup, as a JSON string among those of a restore.
-    let objects_hold =
-        |objects: &str| objects.contains(&format!(".{table}]")) || objects.contains(&format!("\"{table}\""));
-    wait_until(&format!("the {what} of {table} has begun"), BOUND, || async {
-        let shown = cluster.sql_in(db, &format!("SHOW {what}")).await.map_err(|error| error.to_string())?;
-        let at = |name: &str| shown.columns.iter().position(|column| column == name).expect("it is shown");
-        let objects = at(if what == "BACKUP" { "BackupObjs" } else { "RestoreObjs" });
-        let state = at("State");
-        let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
-        let begun = |row: &&Vec<_>| objects_hold(&text(&row[objects])) && text(&row[state]) != "PENDING";
-        match shown.rows.iter().find(begun) {
-            Some(_) => Ok(()),
-            None => Err(format!("{:?}", shown.rows)),
-        }
+/// From here on, a backup stays as it is when it has fixed what it holds.
+fn hold_backups(pair: &Pair) {
+    pair.up.inner().backups_held.store(true, Ordering::Release);
+}
+
+fn release_backups(pair: &Pair) {
+    pair.up.inner().backups_held.store(false, Ordering::Release);
+}
+
+fn hold_restores(pair: &Pair) {
+    pair.down.inner().debug_points.add(NodeId::Fe(0), HOLD_RESTORES, DebugPoint::default());
+}
+
+fn release_restores(pair: &Pair) {
+    pair.down.inner().debug_points.remove(NodeId::Fe(0), HOLD_RESTORES);
+}
+
+/// Waits until a backup, of the table if one is named, has fixed what it holds, or a restore has begun to change
+/// the catalogue. Those of other jobs take turns with it.
+async fn begun(cluster: &Cluster, db: &str, what: &str, table: Option<&str>) {
+    wait_until(&format!("the {what} of {table:?} has begun"), BOUND, || async {
+        let states = states(cluster, db, what, table).await?;
+        if states.iter().any(|state| state != "PENDING") { Ok(()) } else { Err(format!("{states:?}")) }
     })
     .await;
 }
 
-async fn reached(pair: &Pair, call: &str, count: u64) {
-    wait_until(&format!("{call} was called"), BOUND, || async {
-        let calls = pair.calls(call);
-        if calls >= count { Ok(()) } else { Err(format!("{calls} times")) }
-    })
-    .await;
+/// Fails the test if what has begun is over by now.
+async fn assert_under_way(cluster: &Cluster, db: &str, what: &str, table: Option<&str>) {
+    let states = states(cluster, db, what, table).await.expect("jobs are shown");
+    let ended = |state: &String| matches!(state.as_str(), "PENDING" | "FINISHED" | "CANCELLED");
+    assert!(
+        !states.is_empty() && !states.iter().any(ended),
+        "the {what} of {table:?} is under way: {states:?}"
+    );
+}
+
+/// The states of a database's backups or restores; of those of a table, if one is named.
+async fn states(cluster: &Cluster, db: &str, what: &str, table: Option<&str>) -> Result<Vec<String>, String> {
+    // As `[d1.t]` among the objects of a backup, as a JSON string among those of a restore.
+    let objects_hold = |objects: &str| {
+        table.is_none_or(|table| {
+            objects.contains(&format!(".{table}]")) || objects.contains(&format!("\"{table}\""))
+        })
+    };
+    let shown = cluster.sql_in(db, &format!("SHOW {what}")).await.map_err(|error| error.to_string())?;
+    let at = |name: &str| shown.columns.iter().position(|column| column == name).expect("it is shown");
+    let (objects, state) = (at(if what == "BACKUP" { "BackupObjs" } else { "RestoreObjs" }), at("State"));
+    let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
+    let of_table = shown.rows.iter().filter(|row| objects_hold(&text(&row[objects])));
+    Ok(of_table.map(|row| text(&row[state])).collect())
 }
 
 /// Fails the test unless each job took one full snapshot because it was new, and another only as its backup

@@ -1,11 +1,9 @@
 //! Tables as a whole: made, dropped, named, exchanged, emptied, brought back, described.
 
-use super::{Case, MORE, MORE_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RANGED, case, families};
-
-const OTHER: &str = "CREATE TABLE {t}_x (k INT NOT NULL, v VARCHAR(20), n INT) DUPLICATE KEY(k) \
-     DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"binlog.enable\" = \"true\")";
-const OTHER_ROWS: &str = "INSERT INTO {t}_x VALUES (71, 'x', 1), (72, NULL, 2)";
-const WITH_OTHER: &[&str] = &[PLAIN_TABLE, PLAIN_ROWS, OTHER, OTHER_ROWS];
+use super::{
+    Case, MORE, MORE_ROWS, OTHER, OTHER_ROWS, PLAIN, PLAIN_ROWS, PLAIN_TABLE, RANGED, WITH_OTHER, case,
+    families,
+};
 
 const LIVES: &[Case] = &[
     case("made", PLAIN, &[OTHER, OTHER_ROWS], &[MORE, "INSERT INTO {t}_x VALUES (73, 'later', 3)"]),

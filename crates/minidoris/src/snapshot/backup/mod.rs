@@ -4,6 +4,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::job::JobStatus;
 use super::job_info::{IndexInfo, JobInfo, NewBackupObjects, PartitionInfo, TableInfo, ViewInfo};
@@ -258,6 +259,9 @@ pub(super) fn step(cluster: &ClusterInner, db_id: i64, job_id: i64, now_ms: i64)
         let release = fe.release;
         let Some(job) = fe.snapshots.backup_mut(db_id, job_id) else { return };
         if job.state == BackupState::Pending && cluster.is_paused(PAUSE_PENDING_BACKUP, &job.label) {
+            return;
+        }
+        if job.state != BackupState::Pending && cluster.backups_held.load(Ordering::Acquire) {
             return;
         }
         match job.state {
