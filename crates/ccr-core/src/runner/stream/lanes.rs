@@ -13,6 +13,7 @@ use crate::change::Change;
 use crate::effect::statement::{NAME_TAKEN, ensure_absent};
 use crate::effect::{look_for, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
+use crate::failpoint::Moment;
 use crate::job::{Apart, ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason, Renaming, TableLink};
 use crate::plan::TrackId;
 use crate::runner::doubt::EarlierCommits;
@@ -30,6 +31,7 @@ impl Stream<'_> {
     pub(super) async fn handle_lane(&mut self, source_id: i64, event: TrackEvent) -> Result<()> {
         match event {
             TrackEvent::Done(done) => {
+                self.took_effect(&done)?;
                 self.count(&done).await?;
                 self.move_cursor(source_id, done.commit_seq);
             }
@@ -52,6 +54,7 @@ impl Stream<'_> {
                     self.leave(source_id, fetched_to, Leaving::PartialSync(reason)).await?;
                 }
             }
+            TrackEvent::Injected(error) => return Err(error),
             TrackEvent::SourceFailed(error) => {
                 let earlier = self.replays.get(&source_id).and_then(Track::earlier_since_ms);
                 if self.is_trailing(source_id) && earlier.is_some() {
@@ -101,9 +104,10 @@ impl Stream<'_> {
                 self.settle_recording().await?;
                 self.start_statement(TrackId::Table(source_id), change, statement).await?;
             }
-            TrackEvent::Barrier(Barrier::PartialSync { reason, .. }) => {
+            TrackEvent::Barrier(Barrier::PartialSync { change, reason, .. }) => {
                 let cursor = self.cursor(source_id);
                 self.leave(source_id, cursor, Leaving::PartialSync(reason)).await?;
+                self.shell.at_binlog(change.record.binlog_type().name(), Moment::After)?;
             }
             TrackEvent::Barrier(Barrier::FullSync(_) | Barrier::AdoptTable { .. }) => {
                 let cursor = self.cursor(source_id);

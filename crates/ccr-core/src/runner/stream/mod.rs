@@ -288,7 +288,7 @@ impl<'a> Stream<'a> {
     async fn handle_main(&mut self, event: TrackEvent) -> Result<Flow> {
         match event {
             TrackEvent::Done(done) => {
-                self.shell.at_binlog(done.binlog_type, Moment::After)?;
+                self.took_effect(&done)?;
                 self.count(&done).await?;
                 self.follow_main();
             }
@@ -297,7 +297,7 @@ impl<'a> Stream<'a> {
             }
             TrackEvent::CaughtUp => {}
             TrackEvent::HoldingUp(source_id) => self.let_trail(source_id).await?,
-            TrackEvent::SourceFailed(error) => return Err(error),
+            TrackEvent::SourceFailed(error) | TrackEvent::Injected(error) => return Err(error),
             TrackEvent::Failed {
                 commit_seq,
                 timestamp_ms,
@@ -399,8 +399,15 @@ impl<'a> Stream<'a> {
         Ok(Flow::PhaseChanged)
     }
 
+    /// Fails where a test wants it after a change of this type, on the track that has handled it.
+    fn took_effect(&self, done: &Done) -> Result<()> {
+        let is_handled_elsewhere = matches!(done.skipped, Some(SkipReason::LeftToLane | SkipReason::Named));
+        if is_handled_elsewhere { Ok(()) } else { self.shell.at_binlog(done.binlog_type, Moment::After) }
+    }
+
     /// A change is left to the lanes: the main track goes on behind it.
     async fn pass_change(&mut self, change: &Change) -> Result<()> {
+        self.shell.at_binlog(change.record.binlog_type().name(), Moment::After)?;
         self.main.passed_barrier(change.commit_seq, change.timestamp_ms);
         self.follow_main();
         self.job.save().await?;

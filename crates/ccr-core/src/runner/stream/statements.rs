@@ -271,9 +271,11 @@ impl Stream<'_> {
         for source_id in &change.table_ids {
             self.routes.forget(*source_id);
         }
+        if result.is_ok() {
+            self.shell.at_binlog(binlog_type.name(), Moment::After)?;
+        }
         match (track, result) {
             (TrackId::Main, Ok(effect)) => {
-                self.shell.at_binlog(binlog_type.name(), Moment::After)?;
                 self.main.passed_barrier(commit_seq, change.timestamp_ms);
                 self.follow_main();
                 let renamed = effect.renamed();

@@ -72,6 +72,8 @@ pub(super) enum TrackEvent {
     CaughtUp,
     /// The upstream cannot be read any more.
     SourceFailed(Error),
+    /// A test lets the handling of a change fail.
+    Injected(Error),
 }
 
 /// A change that was handled.
@@ -346,7 +348,7 @@ impl Track {
             }
             self.plan_ahead(state);
             if let Some(error) = self.injected.take() {
-                return TrackEvent::SourceFailed(error);
+                return TrackEvent::Injected(error);
             }
             if let Some(event) = self.bring_forward(state) {
                 return event;

@@ -111,8 +111,8 @@ impl Track {
 
     fn plan_change(&mut self, state: &JobState, change: &Arc<Change>) -> Result<(Work, Option<SkipReason>)> {
         let commit_seq = change.commit_seq;
+        self.shell.at_binlog(change.record.binlog_type().name(), Moment::Before)?;
         if self.id == TrackId::Main {
-            self.shell.at_binlog(change.record.binlog_type().name(), Moment::Before)?;
             for id in change.table_ids.iter().filter(|id| state.apart(**id).is_some()) {
                 let passed = self.passed.entry(*id).or_default();
                 *passed = commit_seq.max(*passed);
