@@ -11,7 +11,7 @@ use ccr_core::ports::Upstream;
 use doris_types::meta::BinlogList;
 use serde::Serialize;
 
-use crate::manager::Lag;
+use crate::manager::{Lag, NextOf};
 
 /// From this part on an operator is warned, once, until less than [`CALM`] is used up.
 const WARN: f64 = 0.5;
@@ -54,14 +54,19 @@ pub struct Forecast {
 
 impl Forecast {
     /// For a job that stands at `position`; `None` when it needs no binlog that is there, or the frontend does not
-    /// tell. `lag` counts entries of `list` unless the list is that of the whole database and the job is of a table.
+    /// tell. `lag` counts entries of `list` unless the list is that of the whole database and the job is of a table,
+    /// or the next binlog is one of a table apart.
     pub fn of(lag: &Lag, position: i64, list: &BinlogList, is_own_list: bool, now_ms: i64) -> Option<Self> {
         if lag.next_timestamp_ms <= 0 || lag.next_commit_seq <= 0 && lag.first_commit_seq <= position {
             return None;
         }
         let now_ms = now_ms.max(lag.last_timestamp_ms);
-        if lag.first_commit_seq > position {
-            let commit_seq = position.saturating_add(1);
+        let gone = match lag.next_of {
+            NextOf::Table { is_gone: true } => Some(lag.next_commit_seq),
+            NextOf::Table { is_gone: false } => None,
+            NextOf::Job => (lag.first_commit_seq > position).then(|| position.saturating_add(1)),
+        };
+        if let Some(commit_seq) = gone {
             return Some(Self {
                 commit_seq,
                 limit: Limit::Age,
@@ -72,7 +77,7 @@ impl Forecast {
         }
         let age_ms = (now_ms - lag.next_timestamp_ms).max(1) as f64;
         let entries = list.entries.max(1) as f64;
-        let behind = if is_own_list {
+        let behind = if is_own_list && lag.next_of == NextOf::Job {
             (lag.binlogs as f64).min(entries)
         } else {
             // Entries of other tables count too, and how many have come since is told by nobody.
@@ -186,6 +191,7 @@ mod tests {
             first_timestamp_ms: 1,
             next_timestamp_ms: 1_000_000,
             last_timestamp_ms: 1_200_000,
+            next_of: NextOf::Job,
         }
     }
 
@@ -219,6 +225,20 @@ mod tests {
         let gone = Lag { first_commit_seq: 60, next_commit_seq: 60, ..lag(40) };
         let forecast = Forecast::of(&gone, 49, &list(80, 800, (FAR, FAR, FAR)), true, 1_600_000).unwrap();
         assert_eq!((forecast.used, forecast.expires_in_seconds), (1.0, 0));
+    }
+
+    #[test]
+    fn the_binlog_of_a_table_apart_ages_with_the_list_of_the_database() {
+        let apart = |is_gone| Lag { next_of: NextOf::Table { is_gone }, ..lag(3) };
+        // Three entries of its own, and 600 s of 1600 s of the database's.
+        let limits = list(1600, 16_000, (9000, FAR, 751));
+        assert_eq!(found(&apart(false), &limits, true), (Limit::Number, 0.8, 150));
+        let limits = list(1600, 16_000, (9000, 7500, FAR));
+        assert_eq!(found(&apart(false), &limits, true), (Limit::Size, 0.8, 150));
+        assert_eq!(found(&apart(true), &limits, true), (Limit::Age, 1.0, 0));
+        // What the job itself has lost is nothing to a table that needs less.
+        let behind = Lag { first_commit_seq: 60, ..apart(false) };
+        assert_eq!(found(&behind, &limits, true).0, Limit::Size);
     }
 
     #[test]

@@ -7,6 +7,9 @@ use doris_types::failure::Failure;
 
 use super::{JobView, Manager, ManagerError, ManagerResult};
 
+/// The work of a table that is copied.
+const PARTIAL_SYNC: &str = "partial_sync";
+
 /// Tables apart that are asked for, those furthest behind first.
 const MAX_TABLES: usize = 32;
 
@@ -22,6 +25,20 @@ pub struct Lag {
     pub first_timestamp_ms: i64,
     pub last_timestamp_ms: i64,
     pub next_timestamp_ms: i64,
+    /// Whose binlog the next one is.
+    pub next_of: NextOf,
+}
+
+/// Whose the next binlog is that a job has not applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NextOf {
+    #[default]
+    Job,
+    /// Of a table apart: what comes after it is counted in the table's own list.
+    Table {
+        /// It has expired before the table could apply it.
+        is_gone: bool,
+    },
 }
 
 impl Lag {
@@ -64,13 +81,16 @@ impl Manager {
         // No list means that nothing was written since the binlog was enabled.
         let answer = upstream.binlog_lag(&scope, view.status.position.commit_seq).await.map_err(failed)?;
         let mut answer = answer.unwrap_or_default();
+        let mut next_of = NextOf::Job;
         // Tables apart have positions of their own, and lists of their own.
         let mut apart: Vec<&TableStatus> = view.status.apart.iter().collect();
         apart.sort_by_key(|table| table.cursor);
         for table in apart.into_iter().take(MAX_TABLES) {
             let scope = BinlogScope { table_id: Some(table.source_id), ..scope.clone() };
             if let Some(own) = upstream.binlog_lag(&scope, table.cursor).await.map_err(failed)? {
-                answer = further_behind(answer, own);
+                // Who is copied again does not need what its list has lost.
+                let is_gone = table.work != PARTIAL_SYNC && own.first_commit_seq > table.cursor;
+                (answer, next_of) = further_behind((answer, next_of), own, is_gone);
             }
         }
         let BinlogLag {
@@ -90,24 +110,35 @@ impl Manager {
             first_timestamp_ms,
             last_timestamp_ms,
             next_timestamp_ms,
+            next_of,
         })
     }
 }
 
-/// The longer of two lags, with the older of the binlogs to be applied next.
-fn further_behind(job: BinlogLag, table: BinlogLag) -> BinlogLag {
+/// The longer of two lags, with the older of the binlogs to be applied next. One that is gone is older than any.
+fn further_behind(
+    (job, next_of): (BinlogLag, NextOf),
+    table: BinlogLag,
+    is_gone: bool,
+) -> (BinlogLag, NextOf) {
     if table.lag <= 0 {
-        return job;
+        return (job, next_of);
     }
-    let next = if job.lag > 0 && job.next_commit_seq <= table.next_commit_seq { &job } else { &table };
-    BinlogLag {
+    let is_older = job.lag > 0 && job.next_commit_seq <= table.next_commit_seq;
+    let (next, next_of) = match next_of {
+        NextOf::Table { is_gone: true } => (&job, next_of),
+        NextOf::Job | NextOf::Table { is_gone: false } if is_older && !is_gone => (&job, next_of),
+        NextOf::Job | NextOf::Table { is_gone: false } => (&table, NextOf::Table { is_gone }),
+    };
+    let lag = BinlogLag {
         lag: job.lag.max(table.lag),
         next_commit_seq: next.next_commit_seq,
         next_timestamp_ms: next.next_timestamp_ms,
         last_commit_seq: job.last_commit_seq.max(table.last_commit_seq),
         last_timestamp_ms: job.last_timestamp_ms.max(table.last_timestamp_ms),
         ..job
-    }
+    };
+    (lag, next_of)
 }
 
 /// Whether the target cannot be equal, however short the binlog is: a snapshot is not finished, a table has left the
@@ -190,10 +221,28 @@ mod tests {
             // The table has nothing left to apply.
             (lag(5, 30, 90), lag(0, -1, 95), (5, 30, 300, 90)),
         ] {
-            let found = further_behind(job, table);
+            let (found, _) = further_behind((job, NextOf::Job), table, false);
             let shown = (found.lag, found.next_commit_seq, found.next_timestamp_ms, found.last_commit_seq);
             assert_eq!(shown, expected);
             assert_eq!(found.first_commit_seq, 1);
         }
+    }
+
+    #[test]
+    fn the_next_binlog_is_known_to_be_a_tables() {
+        let of_table = |is_gone| NextOf::Table { is_gone };
+        for (job, table, is_gone, expected) in [
+            (lag(50, 30, 90), lag(3, 20, 25), false, (20, of_table(false))),
+            (lag(50, 30, 90), lag(3, 40, 45), false, (30, NextOf::Job)),
+            // Its list begins behind what it needs, which is older than what the job needs.
+            (lag(50, 30, 90), lag(3, 40, 45), true, (40, of_table(true))),
+            (lag(50, 30, 90), lag(0, -1, 45), true, (30, NextOf::Job)),
+        ] {
+            let (found, next_of) = further_behind((job, NextOf::Job), table, is_gone);
+            assert_eq!((found.next_commit_seq, next_of), expected);
+        }
+        // Another table does not hide that one.
+        let gone = further_behind((lag(50, 30, 90), NextOf::Job), lag(3, 40, 45), true);
+        assert_eq!(further_behind(gone, lag(2, 10, 45), false).1, of_table(true));
     }
 }

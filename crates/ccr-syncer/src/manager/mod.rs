@@ -41,7 +41,7 @@ use tracing::{error, info, warn};
 pub use cluster::{ClusterCreated, MONITOR_INTERVAL};
 pub use create::Created;
 use entry::{Activity, Entry, Running, Slot};
-pub use lag::Lag;
+pub use lag::{Lag, NextOf};
 pub use view::{JobProgress, JobView};
 
 use crate::forecast::Watch;

@@ -50,6 +50,10 @@ pub struct State {
     pub backend: BTreeMap<i64, BTreeMap<String, String>>,
     pub databases: BTreeMap<String, Database>,
     pub lag: Option<BinlogLag>,
+    /// Of lists of tables, by id; those of other tables are as `lag`.
+    pub lag_of_table: BTreeMap<i64, BinlogLag>,
+    /// It never answers how far somebody is behind.
+    pub is_silent: bool,
     pub lists: Vec<BinlogList>,
     /// How often they were asked for.
     pub lists_read: usize,
@@ -78,6 +82,8 @@ pub struct FakeConnector {
     pub up: Arc<FakeCluster>,
     pub down: Arc<FakeCluster>,
     pub upstream_specs: Mutex<Vec<ClusterSpec>>,
+    /// Sources beside `up`, by host.
+    pub others: Mutex<BTreeMap<String, Arc<FakeCluster>>>,
 }
 
 pub fn table(id: i64, properties: &[(&str, &str)]) -> Table {
@@ -158,14 +164,16 @@ impl FakeCluster {
 
 impl FakeConnector {
     pub fn new(up: &Arc<FakeCluster>, down: &Arc<FakeCluster>) -> Arc<Self> {
-        Arc::new(Self { up: Arc::clone(up), down: Arc::clone(down), upstream_specs: Mutex::default() })
+        let (upstream_specs, others) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { up: Arc::clone(up), down: Arc::clone(down), upstream_specs, others })
     }
 }
 
 impl Connector for FakeConnector {
     fn upstream(&self, spec: &ClusterSpec) -> Arc<dyn Upstream> {
         self.upstream_specs.lock().push(spec.clone());
-        Arc::<FakeCluster>::clone(&self.up)
+        let other = self.others.lock().get(&spec.host).cloned();
+        other.unwrap_or_else(|| Arc::clone(&self.up))
     }
 
     fn downstream(&self, _spec: &ClusterSpec) -> Arc<dyn Downstream> {
@@ -314,9 +322,15 @@ impl Upstream for FakeCluster {
         Ok(BinlogPage::CaughtUp)
     }
 
-    async fn binlog_lag(&self, _scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
+    async fn binlog_lag(&self, scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
+        let is_silent = self.state.lock().is_silent;
+        if is_silent {
+            std::future::pending::<()>().await;
+        }
         self.check("binlog_lag")?;
-        Ok(self.state.lock().lag.clone())
+        let state = self.state.lock();
+        let of_table = scope.table_id.and_then(|id| state.lag_of_table.get(&id)).cloned();
+        Ok(of_table.or_else(|| state.lag.clone()))
     }
 
     async fn binlog_lists(&self) -> Result<Vec<BinlogList>> {
