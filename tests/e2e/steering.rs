@@ -106,6 +106,19 @@ async fn a_forced_full_sync_takes_one_snapshot_more() {
     assert_eq!(pair.up.counters().get("sql:BACKUP"), 2);
     let info = syncer.progress(JOB).await["full_sync_info"].clone();
     assert_eq!(info["reason"]["kind"], "requested", "{info}");
+    assert_eq!(info["reason"]["detail"], "force_fullsync", "{info}");
+
+    // The other way to ask for it, which needs no commit seq and takes one for nothing.
+    pair.down.sql_in(DB, "TRUNCATE TABLE other").await.unwrap();
+    let body = json!({ "name": JOB, "skip_by": "FullSync", "skip_commit_seq": 0, "skip_table": "", "skip_table_id": 0 });
+    syncer.call("job_skip_binlog", &body).await;
+    pair.insert("t", 3..6).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    both_equal(&pair).await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 3);
+    let info = syncer.progress(JOB).await["full_sync_info"].clone();
+    assert_eq!(info["reason"]["kind"], "requested", "{info}");
+    assert_eq!(info["reason"]["detail"], "job_skip_binlog FullSync", "{info}");
     syncer.finish().await;
 }
 
