@@ -232,6 +232,7 @@ async fn until_done(
         let is_done = shell
             .retry(async || {
                 let Some(sql) = next(&table_names(shell).await?)? else { return Ok(true) };
+                shell.check_lease().await?;
                 let executed = shell.ctx.downstream.execute(Some(shell.target_database()), &sql).await;
                 match executed {
                     Ok(()) => Ok(false),

@@ -81,6 +81,7 @@ pub(crate) async fn run(
             }
             Some(job) => {
                 if gives_way() && is_far_from_done(&job.state) {
+                    shell.retry(|| shell.check_lease()).await?;
                     cancel(shell, restore_label).await;
                 }
                 shell.set_step(format!("restore {restore_label}: {} {}", job.state, job.progress).trim_end());

@@ -48,6 +48,7 @@ async fn drop_rollup(shell: &Shell, table: &TableIngest, route: &TableRoute, nam
         quote_identifier(name)
     );
     tracing::info!(table = table.source_id, rollup = name, "dropped upstream since the load, dropped first");
+    shell.check_lease().await?;
     let Err(failure) = shell.ctx.downstream.execute(Some(shell.target_database()), &sql).await else {
         return Ok(());
     };

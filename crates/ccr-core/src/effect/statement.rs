@@ -230,6 +230,7 @@ async fn create(shell: &Shell, sql: &str, lost: &AtomicBool, patience: &Patience
     let refusals = AtomicU32::new(0);
     shell
         .retry(async || {
+            shell.check_lease().await?;
             let Err(failure) = attempt(shell, sql, lost, &CREATED).await else { return Ok(()) };
             let is_answer = matches!(failure.cause, Cause::Sql { .. });
             let refusals = refusals.fetch_add(u32::from(is_answer), Ordering::Relaxed) + u32::from(is_answer);
@@ -272,9 +273,12 @@ async fn send(
 ) -> std::result::Result<(), (Error, Doubt)> {
     let lost = AtomicBool::new(in_doubt);
     let sent = shell
-        .retry(async || match attempt(shell, sql, &lost, repeated).await {
-            Ok(()) => Ok(()),
-            Err(failure) => Err(patience.judge(shell, failure).await),
+        .retry(async || {
+            shell.check_lease().await?;
+            match attempt(shell, sql, &lost, repeated).await {
+                Ok(()) => Ok(()),
+                Err(failure) => Err(patience.judge(shell, failure).await),
+            }
         })
         .await;
     sent.map_err(|error| (error, if lost.load(Ordering::Relaxed) { Doubt::Left } else { Doubt::None }))

@@ -34,6 +34,7 @@ where
     let mut tries = 0;
     let mut looks = 1;
     loop {
+        shell.retry(|| shell.check_lease()).await?;
         let error = match start().await {
             Ok(()) => {
                 shell.recovered(tries);

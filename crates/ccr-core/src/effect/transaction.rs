@@ -159,6 +159,7 @@ async fn try_commit(
             let text = "very many transactions are committed downstream and not visible yet";
             Err(Error::retry(Origin::DownstreamFe, "CCR0307", text))
         } else {
+            shell.stop_if_lost().await?;
             shell.ctx.downstream.commit_txn(&request).await.map_err(downstream)
         };
         let error = match answer {

@@ -100,6 +100,7 @@ fn rewritten(shell: &Shell, text: &str, name: &str) -> Result<String> {
 
 /// Runs a statement; the inner result is what the frontend said of it.
 async fn execute(shell: &Shell, sql: &str) -> Result<std::result::Result<(), Failure>> {
+    shell.check_lease().await?;
     match shell.ctx.downstream.execute(Some(shell.target_database()), sql).await {
         Ok(()) => Ok(Ok(())),
         Err(failure) if matches!(failure.cause, Cause::Sql { .. }) => Ok(Err(failure)),

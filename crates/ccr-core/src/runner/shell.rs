@@ -18,6 +18,9 @@ use crate::store::{HistoryEntry, Store};
 /// Failures in a row before the log holds a warning: one lost packet is no news, a lasting fault is.
 const WARN_AFTER: u32 = 4;
 
+/// How old what the store has said of the lease may be when something is sent because of it.
+const LEASE_FRESH_MS: i64 = 50;
+
 pub(crate) struct Shell {
     pub ctx: JobContext,
     pub followed: Followed,
@@ -104,7 +107,7 @@ impl Shell {
                 Err(error) => loop {
                     tries += 1;
                     self.pause(&error, tries).await;
-                    // Somebody else may have the job by now, and a repeated statement would undo what came after it.
+                    // Somebody else may have the job by now.
                     match self.check_lease().await {
                         Ok(()) => break,
                         Err(lost) if lost.disposition == Disposition::Stop => return Err(lost),
@@ -205,10 +208,31 @@ impl Shell {
         })
     }
 
-    async fn check_lease(&self) -> Result<()> {
-        let check =
-            self.with_store(|store, job_id, epoch| async move { store.check_lease(&job_id, epoch).await });
-        check.await.unwrap_or(Ok(())).map_err(Error::from)
+    /// Fails when somebody else has the job, as far as the store can tell now. It is asked before every commit: the new
+    /// owner may have committed the same rows under the label of another track.
+    pub async fn stop_if_lost(&self) -> Result<()> {
+        match self.check_lease().await {
+            Err(lost) if lost.disposition == Disposition::Stop => Err(lost),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Fails unless the store has just said that the job is still this process's. It is asked before whatever has no
+    /// label of a transaction: what one who has lost the job sends would undo what the new owner has done since.
+    pub async fn check_lease(&self) -> Result<()> {
+        loop {
+            let clock = Arc::clone(&self.ctx.clock);
+            let check = self.with_store(|store, job_id, epoch| async move {
+                (store.check_lease(&job_id, epoch).await, clock.now_ms())
+            });
+            // That fails only while the runtime ends.
+            let Ok((answer, at_ms)) = check.await else { return Ok(()) };
+            answer?;
+            // Who asks may not have been polled for long.
+            if self.now_ms() - at_ms <= LEASE_FRESH_MS {
+                return Ok(());
+            }
+        }
     }
 
     /// Uses the store in a task of its own: most of what a job does are futures of one task, and one that is not polled

@@ -47,6 +47,7 @@ async fn play_and_see(
     run.start();
     (scenario.play)(&mut run).await;
     run.caught_up().await;
+    run.alone().await;
     run.check();
     let found = run.world.with(|world| (world.backups.accepted, world.restores.accepted));
     let (snapshots, given_up) = (scenario.snapshots, scenario.given_up);
@@ -146,6 +147,16 @@ async fn a_lost_answer_to_any_call_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_connection_at_any_call_changes_nothing() {
     at_every_call(Fault::Refused).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_owner_before_any_call_changes_nothing() {
+    at_every_call(Fault::TakenBefore).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_owner_after_any_call_changes_nothing() {
+    at_every_call(Fault::TakenAfter).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -212,6 +212,26 @@ async fn a_table_downstream_that_cannot_go_or_be_renamed_now_keeps_no_other_wait
     }
 }
 
+/// Of two tables that swapped their names one has stepped aside when the other cannot give up its name.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_another_table_cannot_give_up_now_is_waited_for() {
+    let mut run = Run::following(&["a", "b", "other"]).await;
+    run.stop().await;
+    let newest = run.world.with(|world| {
+        world.replace_table("a", "b", true);
+        world.expire_binlogs();
+        world.load_all("other");
+        world.busy_tables.push("b".to_owned());
+        world.newest()
+    });
+    run.start();
+    run.until("the other", |world, _| world.store.position.commit_seq >= newest).await;
+    assert_eq!(run.status().blocked, None);
+    run.world.with(|world| world.busy_tables.clear());
+    run.caught_up().await;
+    run.check();
+}
+
 /// Its lane goes on with the drop, or the new name, while a gap is crossed and after it.
 #[tokio::test(start_paused = true)]
 async fn a_table_that_is_being_dropped_or_renamed_apart_does_not_mind_a_gap() {

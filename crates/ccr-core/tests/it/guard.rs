@@ -6,7 +6,7 @@ use ccr_core::job::{FullSyncGuard, FullSyncReason, Phase};
 use super::run::Run;
 use super::world::faults::Fault;
 use super::world::store::MemoryStore;
-use super::world::{Gate, Inner, World};
+use super::world::{Inner, World};
 
 async fn following(full_sync: FullSyncGuard, full_syncs_per_day: u32) -> Run {
     let world = World::new();
@@ -35,12 +35,11 @@ async fn stop_before_a_gap(run: &mut Run) {
 /// What an operator asks for, as the syncer applies it: while the job's task is stopped.
 async fn request(run: &mut Run, request: &Request) {
     run.stop().await;
-    let generation = run.world.inner.lock().generation;
-    let store = MemoryStore(Gate { world: run.world.clone(), generation });
     let epoch = run.world.with(|world| {
         world.store.epoch += 1;
         world.store.epoch
     });
+    let store = MemoryStore(run.gate(epoch));
     let now_ms = run.world.now_ms();
     control::apply(&store, &run.record, epoch, request, now_ms).await.expect("the request is taken");
     run.start();
@@ -224,15 +223,12 @@ async fn a_crash_at_any_call_neither_approves_nor_forgets() {
 /// Until it is recorded: a crash of the syncer within the request shows in its missing answer.
 async fn request_with_crashes(run: &mut Run) {
     loop {
-        let generation = {
-            run.stop().await;
-            run.world.inner.lock().generation
-        };
-        let store = MemoryStore(Gate { world: run.world.clone(), generation });
+        run.stop().await;
         let epoch = run.world.with(|world| {
             world.store.epoch += 1;
             world.store.epoch
         });
+        let store = MemoryStore(run.gate(epoch));
         let request = force();
         let applied = tokio::select! {
             biased;

@@ -73,6 +73,7 @@ async fn play(seed: u64) -> BTreeSet<i32> {
         let percent = random.below(6);
         world.plan.random = Some((Random::new(seed ^ 0x5EED), percent, 60));
         world.plan.is_stale = seed % 3 == 2;
+        world.plan.is_contended = seed % 4 == 2 || seed % 8 == 7;
         world.backups.cancel = u32::from(random.chance(5));
         world.restores.cancel = u32::from(random.chance(5));
         world.async_polls = random.chance(30).then_some(2);
@@ -160,6 +161,7 @@ async fn play(seed: u64) -> BTreeSet<i32> {
     }
     run.world.with(|world| world.plan.random = None);
     run.caught_up().await;
+    run.alone().await;
     run.check();
     // Behind its time, what an upstream tells may look like a reason to copy a table, but never everything.
     let undemanded = |world: &mut Inner| {

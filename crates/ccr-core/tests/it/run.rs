@@ -30,6 +30,8 @@ pub struct Run {
     pub options: EngineOptions,
     pub failpoints: Arc<Failpoints>,
     handle: Option<JobHandle>,
+    /// Tasks of processes that have lost the job, and may not know it yet.
+    former: Vec<JobHandle>,
     pub starts: u32,
 }
 
@@ -88,7 +90,15 @@ impl Run {
             quarantine_after: Duration::from_secs(3),
             ..EngineOptions::default()
         };
-        Self { world, record, options, failpoints: Arc::default(), handle: None, starts: 0 }
+        Self {
+            world,
+            record,
+            options,
+            failpoints: Arc::default(),
+            handle: None,
+            former: Vec::new(),
+            starts: 0,
+        }
     }
 
     /// Lets the job apply each table's changes in their own order from its next start on, and lets tables go on by
@@ -105,8 +115,7 @@ impl Run {
             world.store.epoch += 1;
             world.store.epoch
         });
-        let generation = self.world.inner.lock().generation;
-        let gate = || Gate { world: Arc::clone(&self.world), generation };
+        let gate = || self.gate(epoch);
         self.handle = Some(spawn(JobContext {
             record: self.record.clone(),
             epoch,
@@ -121,11 +130,35 @@ impl Run {
         self.starts += 1;
     }
 
+    /// The way into the world of whoever has that lease.
+    pub fn gate(&self, epoch: u64) -> Gate {
+        let generation = self.world.inner.lock().generation;
+        Gate { world: Arc::clone(&self.world), generation, epoch }
+    }
+
     /// Stops the job where it is, which is what a crash does.
     pub async fn stop(&mut self) {
         self.world.inner.lock().generation += 1;
-        if let Some(handle) = self.handle.take() {
+        for handle in self.former.drain(..).chain(self.handle.take()) {
             handle.stop().await;
+        }
+    }
+
+    /// Starts the job in another process, beside the one that has lost it.
+    fn take_over(&mut self) {
+        self.former.extend(self.handle.take());
+        self.start();
+    }
+
+    /// Waits until whoever has lost the job does nothing any more. One that waits for an operator sends nothing either.
+    pub async fn alone(&mut self) {
+        let began = tokio::time::Instant::now();
+        let is_over = |handle: &JobHandle| handle.is_finished() || handle.status().step == "blocked";
+        while !self.former.iter().all(is_over) {
+            if began.elapsed() > PATIENCE {
+                self.fail("one who has lost the job goes on");
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
@@ -142,8 +175,7 @@ impl Run {
                 world.store.epoch += 1;
                 world.store.epoch
             });
-            let generation = self.world.inner.lock().generation;
-            let store = MemoryStore(Gate { world: Arc::clone(&self.world), generation });
+            let store = MemoryStore(self.gate(epoch));
             let now_ms = self.world.now_ms();
             let crashed = self.world.crashed.notified();
             tokio::select! {
@@ -151,7 +183,7 @@ impl Run {
                 () = crashed => {}
                 answer = control::apply(&store, &self.record, epoch, &request, now_ms) => match answer {
                     Ok(()) => break,
-                    Err(RequestError::Store(StoreError::Unavailable { .. })) => {}
+                    Err(RequestError::Store(StoreError::Unavailable { .. } | StoreError::Fenced { .. })) => {}
                     Err(error) => panic!("{request:?} is refused: {error}"),
                 },
             }
@@ -179,6 +211,7 @@ impl Run {
             tokio::select! {
                 biased;
                 () = world.crashed.notified() => self.restart().await,
+                () = world.taken.notified() => self.take_over(),
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}
             }
         }

@@ -1,4 +1,7 @@
 //! Pausing, resuming, deleting, changing host mappings. Each runs while no other works on the same job.
+//!
+//! Another process over the same store may have changed, paused or resumed the job since; so a change is made to what
+//! is stored, and takes the lease, which ends whatever drives the job with what was before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +43,7 @@ impl Manager {
             if let Slot::Unreadable { .. } = entry.slot() {
                 manager.read_again(&entry).await?;
             }
-            let (mut record, activity) = entry.job()?;
+            let (mut record, activity) = manager.stored(&entry).await?;
             if record.desired != DesiredState::Running {
                 manager.parts.store.set_desired(&record.id, DesiredState::Running).await?;
                 record.desired = DesiredState::Running;
@@ -106,19 +109,12 @@ impl Manager {
         let (manager, entry) = (Arc::clone(self), self.operable(name)?);
         self.detached(async move {
             let _operation = entry.operation.lock().await;
-            let (mut record, activity) = entry.job()?;
+            let (mut record, activity) = manager.stored(&entry).await?;
             apply_mapping(&mut record.spec.src.host_mapping, &src);
             apply_mapping(&mut record.spec.dest.host_mapping, &dest);
             manager.parts.store.set_clusters(&record.id, &record.spec.src, &record.spec.dest).await?;
             info!(job = %entry.name, "host mapping changed");
-            match activity {
-                Activity::Paused => entry.set(Slot::job(record, activity)),
-                Activity::Running(_) | Activity::Failed(_) => {
-                    stop(&activity).await;
-                    manager.start_or_mark(&entry, record).await;
-                }
-            }
-            Ok(())
+            manager.go_on(&entry, record, &activity).await
         })
         .await
     }
@@ -130,6 +126,35 @@ impl Manager {
             true => Err(ManagerError::BeingCreated { name: name.to_owned() }),
             false => Ok(entry),
         }
+    }
+
+    /// The job as it is stored, and what it does here.
+    pub(super) async fn stored(&self, entry: &Entry) -> ManagerResult<(JobRecord, Activity)> {
+        let (known, activity) = entry.job()?;
+        match self.parts.store.job_by_name(&entry.name).await? {
+            Some(record) if record.id == known.id => Ok((record, activity)),
+            // Another process has deleted it, and maybe created another one.
+            Some(_) | None => Err(ManagerError::NotExist { name: entry.name.clone() }),
+        }
+    }
+
+    /// Lets a job that was changed go on here if it should run. Nobody drives it any more as it was before.
+    pub(super) async fn go_on(
+        &self,
+        entry: &Entry,
+        record: JobRecord,
+        activity: &Activity,
+    ) -> ManagerResult<()> {
+        stop(activity).await;
+        match record.desired {
+            DesiredState::Running => self.start_or_mark(entry, record).await,
+            DesiredState::Paused => {
+                self.parts.metrics.job_stopped(&entry.name);
+                entry.set(Slot::job(record.clone(), Activity::Paused));
+                self.parts.store.acquire(&record.id, &self.parts.owner).await?;
+            }
+        }
+        Ok(())
     }
 
     /// An operator may have repaired the rows.

@@ -12,7 +12,6 @@ use doris_types::sql::{qualified_name, quote_identifier};
 use futures::StreamExt;
 use tracing::info;
 
-use super::entry::{Activity, Slot};
 use super::operate::stop;
 use super::{Manager, ManagerError, ManagerResult};
 
@@ -28,17 +27,14 @@ impl Manager {
         let (manager, entry) = (Arc::clone(self), self.operable(name)?);
         self.detached(async move {
             let _operation = entry.operation.lock().await;
-            let (record, activity) = entry.job()?;
+            let (record, activity) = manager.stored(&entry).await?;
             control::check(&*manager.parts.store, &record, &request).await?;
             stop(&activity).await;
             let applied = manager.apply(&record, &request).await;
             if applied.is_ok() {
                 info!(job = %entry.name, ?request, "request of an operator recorded");
             }
-            match activity {
-                Activity::Paused => {}
-                Activity::Running(_) | Activity::Failed(_) => manager.start_or_mark(&entry, record).await,
-            }
+            manager.go_on(&entry, record, &activity).await?;
             applied
         })
         .await
@@ -53,19 +49,12 @@ impl Manager {
         let (manager, entry) = (Arc::clone(self), self.operable(name)?);
         self.detached(async move {
             let _operation = entry.operation.lock().await;
-            let (mut record, activity) = entry.job()?;
+            let (mut record, activity) = manager.stored(&entry).await?;
             change(&mut record.spec.options);
             record.spec.validate()?;
             manager.parts.store.set_options(&record.id, &record.spec.options).await?;
             info!(job = %entry.name, options = ?record.spec.options, "options changed");
-            match activity {
-                Activity::Paused => entry.set(Slot::job(record, activity)),
-                Activity::Running(_) | Activity::Failed(_) => {
-                    stop(&activity).await;
-                    manager.start_or_mark(&entry, record).await;
-                }
-            }
-            Ok(())
+            manager.go_on(&entry, record, &activity).await
         })
         .await
     }

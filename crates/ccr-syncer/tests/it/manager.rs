@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccr_core::job::DesiredState;
+use ccr_core::control::Request;
+use ccr_core::job::{DesiredState, JobOptions};
 use ccr_core::store::Store;
 use ccr_syncer::manager::ManagerError;
 use doris_types::failure::Cause;
@@ -253,6 +254,57 @@ async fn a_pause_stops_the_job_wherever_it_runs() {
     other.wait_status("j", "stopped", |status| status["state"] == "stopped").await;
     assert!(!other.manager.is_running("j") && !node.manager.is_running("j"));
     assert_eq!(node.store.job_by_name("j").await.unwrap().unwrap().desired, DesiredState::Paused);
+}
+
+/// The job is paused in the process that is asked, and another one drives it: whichever way it is changed, it goes on
+/// with that where it was asked for, and the other one stops.
+#[tokio::test]
+async fn a_change_of_a_job_that_another_process_drives_takes_effect() {
+    let private = || BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+    for change in ["mapping", "options", "request"] {
+        let node = Node::start().await;
+        node.call("create_ccr", database_job("j")).await;
+        node.manager.pause("j").await.unwrap();
+        let other = node.join().await;
+        other.manager.update_host_mapping("j", BTreeMap::new(), private()).await.unwrap();
+        other.manager.resume("j").await.unwrap();
+        assert!(other.manager.is_running("j") && !node.manager.is_running("j"));
+        match change {
+            "mapping" => node.manager.update_host_mapping("j", private(), BTreeMap::new()).await.unwrap(),
+            "options" => {
+                let change = |options: &mut JobOptions| options.full_syncs_per_day = 3;
+                node.manager.update_options("j", change).await.unwrap();
+            }
+            _ => {
+                let request = Request::FullSync { detail: "asked for".to_owned() };
+                node.manager.steer("j", request).await.unwrap();
+            }
+        }
+        assert!(node.manager.is_running("j"), "{change}: somebody drives it");
+        other.up.state.lock().backup_state = "CANCELLED".to_owned();
+        other.wait_status("j", "stopped", |status| status["state"] == "stopped").await;
+        let record = node.store.job_by_name("j").await.unwrap().unwrap();
+        assert_eq!(record.desired, DesiredState::Running);
+        assert_eq!(record.spec.dest.host_mapping, private(), "{change}: what the other has changed stays");
+        assert_eq!(record.spec.src.host_mapping.is_empty(), change != "mapping");
+        assert_eq!(record.spec.options.full_syncs_per_day == 3, change == "options");
+        assert_eq!(node.manager.record("j").unwrap().spec, record.spec);
+    }
+}
+
+/// The job runs as far as the process that is asked knows, and another one has paused it.
+#[tokio::test]
+async fn a_change_starts_no_job_that_another_process_has_paused() {
+    let node = Node::start().await;
+    node.call("create_ccr", database_job("j")).await;
+    let other = node.join().await;
+    other.manager.pause("j").await.unwrap();
+    let mapping = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+    node.manager.update_host_mapping("j", mapping, BTreeMap::new()).await.unwrap();
+    assert_eq!(node.status("j").await["state"], "paused");
+    other.manager.delete("j").await.unwrap();
+    let changed = node.manager.update_options("j", |_| {}).await;
+    assert!(matches!(changed, Err(ManagerError::NotExist { .. })), "{changed:?}");
 }
 
 #[tokio::test]

@@ -21,6 +21,11 @@ pub enum Fault {
     Empty,
     /// The upstream is asked through a frontend that is some changes behind. Other calls go well.
     Stale,
+    /// Another process takes the job over while the call is under way, which does not reach its peer. Whoever made it
+    /// knows nothing of this, and goes on.
+    TakenBefore,
+    /// The same, and the work is done.
+    TakenAfter,
 }
 
 /// Small, seeded and the same on every machine.
@@ -70,6 +75,8 @@ pub struct Plan {
     pub random: Option<(Random, usize, usize)>,
     /// Some of them are answers of frontends that are behind.
     pub is_stale: bool,
+    /// Now and then another process takes the job over, while the one that had it goes on.
+    pub is_contended: bool,
     /// The network is cut: so many of the next calls are refused.
     pub cut: usize,
     /// Milliseconds each call takes, at most, before and after its work; drawn when `random` is set.
@@ -116,6 +123,9 @@ impl Plan {
             ]));
             if self.is_stale && random.chance(20) {
                 fault = Some(Fault::Stale);
+            }
+            if self.is_contended && random.chance(30) {
+                fault = Some(*random.pick(&[Fault::TakenBefore, Fault::TakenAfter]));
             }
         }
         (fault, latencies)

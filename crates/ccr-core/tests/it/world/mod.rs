@@ -3,7 +3,8 @@
 //! Everything is under one lock and every piece of work is one step, so a run is a function of its plan of
 //! faults. A crash of the syncer is a call that never returns: the run then drops the job's task and
 //! starts it again from the store. Ports belong to a *generation*; calls of a crashed one never reach
-//! their peer.
+//! their peer. Of the processes of one generation only the last one owns the job, and what the others may not do any
+//! more is a violation.
 
 pub mod alter;
 pub mod catalog;
@@ -51,6 +52,8 @@ const EPOCH_MS: i64 = 1_767_225_600_000;
 pub struct World {
     pub inner: Mutex<Inner>,
     pub crashed: Notify,
+    /// Somebody has taken the lease, and is to be started.
+    pub taken: Notify,
     began: Instant,
 }
 
@@ -154,7 +157,12 @@ impl World {
         inner.target.database = TARGET_DB.to_owned();
         inner.target.database_id = inner.id();
         inner.target.backends = catalog::backends(21, 3);
-        Arc::new(Self { inner: Mutex::new(inner), crashed: Notify::new(), began: Instant::now() })
+        Arc::new(Self {
+            inner: Mutex::new(inner),
+            crashed: Notify::new(),
+            taken: Notify::new(),
+            began: Instant::now(),
+        })
     }
 
     pub fn now_ms(&self) -> i64 {
@@ -181,6 +189,8 @@ pub type Answer<T> = Result<T, Cause>;
 pub struct Gate {
     pub world: Arc<World>,
     pub generation: u64,
+    /// The lease of whoever makes the calls.
+    pub epoch: u64,
 }
 
 /// What became of a call.
@@ -197,6 +207,12 @@ pub enum Reply<T> {
 const STALE: [&str; 5] =
     ["source.meta", "source.views", "source.views_by_id", "source.binlogs", "source.lag"];
 
+/// How long ago whoever has lost the job may have looked whether he has it.
+const GRACE_MS: i64 = 50;
+
+/// What only the owner of a job may begin: no label keeps it from being done twice, or after what came next.
+const OWNERS: [&str; 3] = ["target.execute", "source.start_backup", "target.start_restore"];
+
 impl Gate {
     pub async fn pass<T>(&self, operation: &'static str, work: impl FnOnce(&mut Inner) -> T) -> Reply<T> {
         let (fault, [before, after]) = {
@@ -206,7 +222,13 @@ impl Gate {
             let number = inner.calls;
             let (fault, latencies) = inner.plan.draw(number, operation);
             let note = fault.map_or(String::new(), |fault| format!(" {fault:?}"));
-            inner.trace.push(format!("{number} {operation}{note}"));
+            let is_former = self.epoch < inner.store.epoch;
+            let by = if is_former { format!(" by the owner of epoch {}", self.epoch) } else { String::new() };
+            inner.trace.push(format!("{number} {operation}{note}{by}"));
+            let since_ms = self.world.now_ms() - inner.store.taken_ms;
+            if is_former && OWNERS.contains(&operation) && since_ms > GRACE_MS {
+                inner.violation(format!("{operation} is called by one who has lost the job"));
+            }
             (fault, latencies)
         };
         tokio::time::sleep(Duration::from_millis(before)).await;
@@ -218,6 +240,15 @@ impl Gate {
                     None
                 }
                 Some(Fault::Refused | Fault::Busy) => None,
+                Some(Fault::TakenBefore) => {
+                    self.take(&mut inner);
+                    None
+                }
+                Some(Fault::TakenAfter) => {
+                    let done = inner.step(&self.world, work);
+                    self.take(&mut inner);
+                    Some(done)
+                }
                 Some(Fault::MasterChange) => {
                     inner.change_master();
                     Some(inner.step(&self.world, work))
@@ -262,6 +293,13 @@ impl Gate {
     fn crash(&self, inner: &mut Inner) {
         inner.generation += 1;
         self.world.crashed.notify_one();
+    }
+
+    /// The store gives the job to another process, which has yet to be started.
+    fn take(&self, inner: &mut Inner) {
+        inner.store.epoch += 1;
+        inner.store.taken_ms = self.world.now_ms();
+        self.world.taken.notify_one();
     }
 
     /// A call to a cluster, which answers or fails with a cause.

@@ -17,6 +17,8 @@ pub struct StoreState {
     pub state: Option<JobState>,
     pub position: Position,
     pub epoch: u64,
+    /// When another process has taken the job over last.
+    pub taken_ms: i64,
     pub history: Vec<HistoryEntry>,
     /// When a process read the state last: before that it could notice nothing.
     pub loaded_ms: i64,
