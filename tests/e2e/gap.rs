@@ -203,3 +203,46 @@ async fn a_full_sync_that_must_ask_waits_over_restarts_until_it_is_approved() {
     assert_eq!(pair.up.counters().get("sql:BACKUP"), 2);
     syncer.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_syncs_beyond_those_of_a_day_wait_for_an_operator() {
+    let pair = Pair::start().await;
+    pair.create_database().await;
+    pair.create_table("t", 2).await;
+    pair.insert("t", 0..10).await;
+    let mut syncer = Syncer::start().await;
+    let mut job = pair.database_job(JOB);
+    job["full_syncs_per_day"] = json!(1);
+    syncer.create(&job).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    let backups = || pair.up.counters().get("sql:BACKUP");
+    assert_eq!(backups(), 1);
+
+    syncer.stop().await;
+    lost(&pair, &["INSERT INTO t VALUES (10, 'lost')"]).await;
+    pair.insert("t", 20..25).await;
+    syncer.restart().await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_equal(&pair, "t", "t").await;
+    assert_eq!(backups(), 2, "the first of the day is nobody's business");
+
+    syncer.stop().await;
+    lost(&pair, &["INSERT INTO t VALUES (11, 'lost')"]).await;
+    pair.insert("t", 30..35).await;
+    syncer.allow("CCR0510");
+    syncer.restart().await;
+    let held = wait_until("the full sync is held", BOUND, || async {
+        let blocked = syncer.status(JOB).await["blocked"].clone();
+        if blocked["code"] == "CCR0510" { Ok(blocked) } else { Err(blocked.to_string()) }
+    })
+    .await;
+    let message = held["message"].as_str().unwrap_or_default();
+    assert!(message.contains("full_syncs_per_day") && message.contains("expired"), "{held}");
+    assert_eq!((backups(), pair.downstream_rows("t").await), (2, 16), "the target stays as it is");
+
+    syncer.call("update_job", &json!({ "name": JOB, "full_syncs_per_day": 2 })).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_equal(&pair, "t", "t").await;
+    assert_eq!(backups(), 3);
+    syncer.finish().await;
+}

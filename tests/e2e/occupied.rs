@@ -1,6 +1,6 @@
 //! A database runs one backup or restore at a time: that of somebody else is waited for, and named.
 
-use minidoris::fault::DebugPoint;
+use minidoris::fault::{DebugPoint, Fault, FaultKind};
 use minidoris::{Cluster, NodeId};
 
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
@@ -199,5 +199,59 @@ async fn a_restore_of_somebody_else_in_the_source_database_is_waited_for_by_name
     let taken = labels(&pair.up, "SHOW BACKUP").await;
     assert_eq!(taken.len(), 4, "that of the repository, all tables, and two by themselves: {taken:?}");
     assert!(pair.up.counters().get("sql:BACKUP") - snapshots > 3, "it was tried while another job ran");
+    syncer.finish().await;
+}
+
+/// An upstream keeps the snapshots of the last ten backups of a database. Jobs that begin at once take turns, so that
+/// none of them takes a second one because others have pushed out its first.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_jobs_than_the_upstream_keeps_snapshots_take_one_each() {
+    const JOBS: usize = 14;
+    const AT_A_TIME: usize = 4;
+    let pair = Pair::start().await;
+    pair.create_database().await;
+    for number in 0..JOBS {
+        pair.create_table(&format!("t{number}"), 1).await;
+        pair.insert(&format!("t{number}"), 0..5).await;
+    }
+    // Nobody gets what has been backed up: without turns all would be.
+    pair.up.faults().add(Fault::new(FaultKind::CutBefore).call("getSnapshot"));
+    let mut syncer = Syncer::start().await;
+    syncer.allow("keeps failing, retrying");
+    let jobs: Vec<String> = (0..JOBS).map(|number| format!("job{number}")).collect();
+    for (number, job) in jobs.iter().enumerate() {
+        let table = format!("t{number}");
+        syncer.create(&pair.table_job(job, &table, &table)).await;
+    }
+    let backups = async || pair.up.sql_in(DB, "SHOW BACKUP").await.expect("backups are listed").rows;
+    wait_until("all but some wait for their turns", BOUND, || async {
+        let (mut waiting, mut steps) = (0, Vec::new());
+        for job in &jobs {
+            let step = syncer.status(job).await["step"].to_string();
+            waiting += usize::from(step.contains("waiting until other snapshots of database d1"));
+            steps.push(step);
+        }
+        let rows = backups().await;
+        let ended = rows.iter().filter(|row| row[3].as_deref() == Some("FINISHED")).count();
+        let is_so = (waiting, ended) == (JOBS - AT_A_TIME, AT_A_TIME);
+        if is_so { Ok(()) } else { Err(format!("{rows:?} {steps:?}")) }
+    })
+    .await;
+    assert_eq!(backups().await.len(), AT_A_TIME);
+    pair.up.faults().clear();
+    for (number, job) in jobs.iter().enumerate() {
+        syncer.wait_for(job, Target::InSync).await;
+        let table = format!("t{number}");
+        assert_equal(&pair, &table, &table).await;
+        let outcomes = wait_until("the full sync is in the history", BOUND, || async {
+            let progress = syncer.progress(job).await;
+            let history = progress["history"].as_array().cloned().unwrap_or_default();
+            let outcomes: Vec<String> = history.iter().map(|entry| entry["outcome"].to_string()).collect();
+            let is_there = outcomes.iter().any(|outcome| outcome == "\"restored\"");
+            if is_there { Ok(outcomes) } else { Err(progress.to_string()) }
+        })
+        .await;
+        assert!(!outcomes.iter().any(|outcome| outcome.contains("another snapshot")), "{job}: {outcomes:?}");
+    }
     syncer.finish().await;
 }

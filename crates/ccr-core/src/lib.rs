@@ -21,3 +21,4 @@ pub mod route;
 pub mod runner;
 pub mod status;
 pub mod store;
+pub mod turns;

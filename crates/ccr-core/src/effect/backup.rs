@@ -30,8 +30,14 @@ pub(crate) enum Fetched {
 /// Submits the backup unless it is there, waits for its end, and reads what the snapshot holds.
 pub(crate) async fn run(shell: &Shell, label: &str, scope: &Scope) -> Result<Outcome> {
     let job_id = loop {
-        match find(shell, label).await? {
-            None => submit(shell, label, scope).await?,
+        let found = find(shell, label).await?;
+        match &found {
+            None => shell.wait_for_turn(label).await,
+            Some(_) => shell.take_turn(label),
+        }
+        match found {
+            // What cannot be backed up now keeps nobody waiting.
+            None => submit(shell, label, scope).await.inspect_err(|_| shell.end_turn(label))?,
             Some(job) if job.is_finished() => {
                 // Whatever was in doubt is settled.
                 shell.recovered(1);

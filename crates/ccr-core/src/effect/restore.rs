@@ -51,7 +51,13 @@ pub(crate) async fn run(
     let mut turn = None;
     loop {
         turn = turn.or_else(|| shell.restoring.try_lock().ok());
-        match find(shell, restore_label).await? {
+        let found = find(shell, restore_label).await?;
+        match &found {
+            None => shell.take_turn(backup_label),
+            // It has read the snapshot.
+            Some(_) => shell.end_turn(backup_label),
+        }
+        match found {
             None if gives_way() => return Ok(Outcome::GaveWay),
             None if turn.is_none() => {
                 shell.set_step(format!("restore {restore_label}: waiting for another restore of the job"));

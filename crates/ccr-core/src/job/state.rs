@@ -348,7 +348,30 @@ impl TableLink {
     }
 }
 
+impl SnapshotStep {
+    /// The label of the snapshot that is taken or restored.
+    pub fn backup_label(&self) -> &str {
+        match self {
+            SnapshotStep::Backup { label } => label,
+            SnapshotStep::Restore { backup_label, .. } => backup_label,
+        }
+    }
+}
+
 impl JobState {
+    /// The labels of the snapshots that are being taken or restored.
+    pub fn snapshots(&self) -> impl Iterator<Item = &str> {
+        let whole = match &self.phase {
+            Phase::FullSync(full_sync) => Some(&full_sync.step),
+            Phase::Incremental(_) => None,
+        };
+        let tables = self.tables.values().filter_map(|link| match &link.lane.apart()?.work {
+            ApartWork::PartialSync { step, .. } => Some(step),
+            ApartWork::CatchUp { .. } | ApartWork::Blocked(_) => None,
+        });
+        whole.into_iter().chain(tables).map(SnapshotStep::backup_label)
+    }
+
     /// The state of a job that has done nothing yet.
     pub fn new(job_id: &str, now_ms: i64) -> Self {
         let reason = FullSyncReason::Created;

@@ -35,6 +35,7 @@ use crate::observer::Observer;
 use crate::ports::{Clock, Downstream, Upstream};
 use crate::status::JobStatus;
 use crate::store::Store;
+use crate::turns::SnapshotTurns;
 
 pub use options::EngineOptions;
 
@@ -52,6 +53,8 @@ pub struct JobContext {
     pub options: Arc<EngineOptions>,
     /// Of the process; none is set but in tests.
     pub failpoints: Arc<Failpoints>,
+    /// Of the process, too.
+    pub turns: Arc<SnapshotTurns>,
 }
 
 /// A running job.
@@ -152,6 +155,7 @@ enum Never {}
 
 /// Goes through the phases of the job until an error that its own retries do not mend.
 async fn run(shell: Arc<Shell>) -> Result<Never> {
+    shell.turns.lock().clear();
     let mut job = Job::load(shell).await?;
     // Of what ended the run before; it is met again if it is not over.
     job.shell.update_status(|status| status.last_error = None);
@@ -193,6 +197,7 @@ async fn wait_for_approval(job: &Job, held: &Blocked) -> Result<Never> {
 async fn block(job: &mut Job, error: Error) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     tracing::error!(code = error.code, %error, hint = %error.hint, "blocked until an operator acts");
+    shell.turns.lock().clear();
     shell.ctx.observer.error(shell.job_name(), error.origin.name(), false);
     let (commit_seq, binlog_type) = job.handling.clone().unwrap_or((job.position.commit_seq, String::new()));
     let blocked = Blocked {

@@ -1,5 +1,6 @@
 //! What every effect of a job shares: its context, its live status, and how calls are repeated.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use super::followed::Followed;
 use super::publishing::Publishing;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
+use crate::job::JobState;
 use crate::status::{JobStatus, RetriedError};
 use crate::store::{HistoryEntry, Store};
+use crate::turns::Turn;
 
 /// Failures in a row before the log holds a warning: one lost packet is no news, a lasting fault is.
 const WARN_AFTER: u32 = 4;
@@ -29,6 +32,8 @@ pub(crate) struct Shell {
     pub restoring: tokio::sync::Mutex<()>,
     /// Held by whoever changes several names, so that each goes by what the one before has made of them.
     pub renaming: tokio::sync::Mutex<()>,
+    /// The job's turns at snapshots, by the label of the backup.
+    pub turns: Mutex<BTreeMap<String, Turn>>,
     status: Arc<Mutex<JobStatus>>,
 }
 
@@ -40,6 +45,7 @@ impl Shell {
             publishing: Publishing::default(),
             restoring: tokio::sync::Mutex::default(),
             renaming: tokio::sync::Mutex::default(),
+            turns: Mutex::default(),
             status,
         }
     }
@@ -74,6 +80,51 @@ impl Shell {
         if status.step != step {
             tracing::debug!(%step, "step");
             status.step = step;
+        }
+    }
+
+    /// Waits for a turn at the snapshots of the upstream database, unless this one has it.
+    pub async fn wait_for_turn(&self, label: &str) {
+        if self.turns.lock().contains_key(label) {
+            return;
+        }
+        let seats = self.ctx.turns.of(&self.ctx.record.spec.src, self.now_ms());
+        let mut turn = std::pin::pin!(seats.take());
+        let turn = loop {
+            tokio::select! {
+                biased;
+                turn = &mut turn => break turn,
+                () = self.ctx.clock.sleep(self.ctx.options.snapshot_poll) => {}
+            }
+            if seats.is_stuck(self.now_ms()) {
+                break seats.take_now();
+            }
+            let db = self.source_database();
+            self.set_step(format!(
+                "backup {label}: waiting until other snapshots of database {db} are restored"
+            ));
+        };
+        seats.moved(self.now_ms());
+        self.turns.lock().insert(label.to_owned(), turn);
+    }
+
+    /// Has the turn of a snapshot that is there already.
+    pub fn take_turn(&self, label: &str) {
+        let seats = self.ctx.turns.of(&self.ctx.record.spec.src, self.now_ms());
+        self.turns.lock().entry(label.to_owned()).or_insert_with(|| seats.take_now());
+    }
+
+    /// Gives a turn back: nothing needs the snapshot any more.
+    pub fn end_turn(&self, label: &str) {
+        self.turns.lock().remove(label);
+    }
+
+    /// Gives back the turns of snapshots that the state does not name any more.
+    pub fn keep_turns(&self, state: &JobState) {
+        let mut turns = self.turns.lock();
+        if !turns.is_empty() {
+            let named: BTreeSet<&str> = state.snapshots().collect();
+            turns.retain(|label, _| named.contains(label.as_str()));
         }
     }
 

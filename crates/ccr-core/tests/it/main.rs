@@ -27,4 +27,5 @@ mod statements;
 mod support_matrix;
 mod swaps;
 mod transactions;
+mod turns;
 mod world;

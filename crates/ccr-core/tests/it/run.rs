@@ -14,6 +14,7 @@ use ccr_core::observer::NoObserver;
 use ccr_core::runner::{EngineOptions, JobContext, JobHandle, spawn};
 use ccr_core::status::JobStatus;
 use ccr_core::store::{HistoryEntry, StoreError};
+use ccr_core::turns::SnapshotTurns;
 use doris_types::call::{BinlogPage, BinlogScope};
 
 use super::world::ports::{Source, Target, VirtualClock};
@@ -29,6 +30,8 @@ pub struct Run {
     pub record: JobRecord,
     pub options: EngineOptions,
     pub failpoints: Arc<Failpoints>,
+    /// Those of the one process that runs at a time.
+    pub turns: Arc<SnapshotTurns>,
     handle: Option<JobHandle>,
     /// Tasks of processes that have lost the job, and may not know it yet.
     former: Vec<JobHandle>,
@@ -95,6 +98,7 @@ impl Run {
             record,
             options,
             failpoints: Arc::default(),
+            turns: Arc::default(),
             handle: None,
             former: Vec::new(),
             starts: 0,
@@ -126,6 +130,7 @@ impl Run {
             observer: Arc::new(NoObserver),
             options: Arc::new(self.options.clone()),
             failpoints: Arc::clone(&self.failpoints),
+            turns: Arc::clone(&self.turns),
         }));
         self.starts += 1;
     }
@@ -147,6 +152,7 @@ impl Run {
     /// Starts the job in another process, beside the one that has lost it.
     fn take_over(&mut self) {
         self.former.extend(self.handle.take());
+        self.turns = Arc::default();
         self.start();
     }
 

@@ -30,6 +30,7 @@ use ccr_core::job::{DesiredState, JobRecord, SpecError};
 use ccr_core::ports::{Clock, Connector};
 use ccr_core::runner::{EngineOptions, JobContext, JobHandle, spawn};
 use ccr_core::store::{Store, StoreError, StoreResult};
+use ccr_core::turns::SnapshotTurns;
 use doris_types::failure::Failure;
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -77,6 +78,7 @@ pub struct Manager {
     monitor_interval: watch::Sender<Duration>,
     /// When the binlog that is needed next expires, by job id.
     forecasts: Mutex<BTreeMap<String, Watch>>,
+    turns: Arc<SnapshotTurns>,
 }
 
 #[derive(Debug, Error)]
@@ -120,6 +122,7 @@ impl Manager {
             monitors: Mutex::default(),
             monitor_interval: watch::Sender::new(MONITOR_INTERVAL),
             forecasts: Mutex::default(),
+            turns: Arc::default(),
         });
         for job in stored {
             let slot = match job.record {
@@ -216,6 +219,7 @@ impl Manager {
             observer,
             options: Arc::clone(&parts.options),
             failpoints: Arc::clone(&parts.failpoints),
+            turns: Arc::clone(&self.turns),
         });
         Ok(Running::new(record, handle, &state, position))
     }
