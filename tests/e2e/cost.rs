@@ -1,6 +1,7 @@
 //! What one replicated transaction costs in the steady state, counted at the clusters.
 
 use crate::harness::{BOUND, Pair, Syncer, Target, assert_equal, wait_until};
+use crate::matrix::settle;
 
 const JOB: &str = "cost";
 const UPSERTS: u64 = 120;
@@ -71,7 +72,7 @@ async fn binlogs_are_fetched_in_batches() {
 }
 
 /// A job in sync over `t`, `other` and the ranges of `parted`, each with a replica on two backends, after a
-/// load of each.
+/// load of each; beside them `rolled`, which is empty, with the rollup `r`.
 async fn in_sync_over_three() -> (Pair, Syncer) {
     let pair = Pair::replicated(REPLICAS).await;
     pair.create_database().await;
@@ -85,6 +86,9 @@ async fn in_sync_over_three() -> (Pair, Syncer) {
          DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES (\"binlog.enable\" = \"true\")",
     )
     .await;
+    pair.create_table("rolled", 1).await;
+    pair.run("ALTER TABLE rolled ADD ROLLUP r (k)").await;
+    settle(&pair).await;
     let syncer = Syncer::start().await;
     pair.run("ALTER TABLE other ADD INDEX i (v) USING INVERTED").await;
     syncer.create(&pair.database_job(JOB)).await;
@@ -157,6 +161,8 @@ async fn a_statement_costs_itself_one_probe_and_one_refresh() {
         ("ALTER TABLE parted ADD PARTITION p4 VALUES LESS THAN (\"400\")", "sql:ALTER TABLE", 0),
         ("ALTER TABLE parted DROP PARTITION p4", "sql:ALTER TABLE", 1),
         ("ALTER TABLE parted RENAME PARTITION p3 third", "sql:ALTER TABLE", 1),
+        ("ALTER TABLE parted ADD TEMPORARY PARTITION tp VALUES [(\"100\"), (\"200\"))", "sql:ALTER TABLE", 0),
+        ("ALTER TABLE parted REPLACE PARTITION (p2) WITH TEMPORARY PARTITION (tp)", "sql:ALTER TABLE", 0),
         ("TRUNCATE TABLE parted PARTITION (p1)", "sql:TRUNCATE", 1),
         ("ALTER TABLE t RENAME COLUMN v w", "sql:ALTER TABLE", 0),
         ("ALTER TABLE t RENAME COLUMN w v", "sql:ALTER TABLE", 0),
@@ -170,7 +176,10 @@ async fn a_statement_costs_itself_one_probe_and_one_refresh() {
         ("ALTER TABLE t2 REPLACE WITH TABLE other PROPERTIES (\"swap\" = \"true\")", "sql:ALTER TABLE", 2),
         ("CREATE VIEW v AS SELECT k FROM other", "sql:CREATE VIEW", 1),
         ("ALTER VIEW v AS SELECT k, v FROM other", "sql:ALTER VIEW", 0),
-        ("DROP VIEW v", "sql:DROP VIEW", 0),
+        ("ALTER TABLE v RENAME w", "sql:ALTER TABLE", 0),
+        ("DROP VIEW w", "sql:DROP VIEW", 0),
+        ("ALTER TABLE rolled RENAME ROLLUP r r2", "sql:ALTER TABLE", 0),
+        ("ALTER TABLE rolled DROP ROLLUP r2", "sql:ALTER TABLE", 0),
         (
             "CREATE TABLE made (k INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1 \
              PROPERTIES (\"binlog.enable\" = \"true\")",
@@ -215,4 +224,27 @@ async fn a_statement_costs_itself_one_probe_and_one_refresh() {
     assert!(pair.up.counters().get("getMeta") <= 2);
     assert_equal(&pair, "parted", "parted").await;
     syncer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_target_goes_without_costs_nothing_there() {
+    let (pair, syncer) = in_sync_over_three().await;
+    for statement in [
+        "ALTER TABLE parted MODIFY PARTITION p2 SET (\"storage_medium\" = \"ssd\")",
+        "ALTER DATABASE d1 SET PROPERTIES (\"binlog.ttl_seconds\" = \"80000\")",
+    ] {
+        pair.reset_counters();
+        pair.run(statement).await;
+        syncer.wait_for(JOB, Target::InSync).await;
+        let down = pair.down.counters().snapshot();
+        // While it waits, the job looks now and then whether its target still exists.
+        let done: Vec<_> = down.iter().filter(|(call, _)| !is_idle(call)).collect();
+        assert!(done.is_empty(), "{statement}: {done:?}");
+        assert_eq!(pair.up.counters().get("sql:BACKUP"), 0, "{statement}");
+    }
+    syncer.finish().await;
+}
+
+fn is_idle(call: &str) -> bool {
+    matches!(call, "getMeta")
 }
