@@ -203,6 +203,16 @@ impl Run {
 
     /// Waits, starting the job again after each crash.
     pub async fn until(&mut self, what: &str, condition: impl Fn(&Inner, &JobStatus) -> bool) {
+        self.until_within(PATIENCE, what, condition).await;
+    }
+
+    /// The same, for so long at most on the virtual clock: nobody may be kept waiting for longer.
+    pub async fn until_within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        condition: impl Fn(&Inner, &JobStatus) -> bool,
+    ) {
         let world = Arc::clone(&self.world);
         let began = tokio::time::Instant::now();
         loop {
@@ -211,8 +221,8 @@ impl Run {
             if world.with(|inner| condition(inner, &status)) {
                 return;
             }
-            if began.elapsed() > PATIENCE {
-                self.fail(&format!("{what} does not come about"));
+            if began.elapsed() > patience {
+                self.fail(&format!("{what} does not come about within {patience:?}"));
             }
             tokio::select! {
                 biased;
