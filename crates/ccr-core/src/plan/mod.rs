@@ -10,6 +10,8 @@ mod medium;
 pub(crate) mod names;
 mod partition;
 mod policy;
+#[cfg(test)]
+mod policy_cases;
 mod repeated;
 pub(crate) mod restored;
 mod table;
@@ -25,7 +27,7 @@ use crate::job::{
     FullSyncReason, JobSpec, Lane, LinkEffect, PartialSyncReason, PartitionAhead, SyncType, TableLink,
 };
 
-pub use policy::{POLICIES, Policy};
+pub use policy::{Decision, POLICIES, Policy};
 pub use repeated::Repeated;
 
 /// What the planner knows of the job.
@@ -255,6 +257,16 @@ pub struct Block {
 
 /// Decides about one change.
 pub fn plan(change: &Change, view: View<'_>) -> Plan {
+    let plan = decide(change, view);
+    debug_assert!(
+        Policy::allows(change, view.spec.sync_type(), &plan),
+        "the policy of {} names no such plan: {plan:?}",
+        change.record.binlog_type()
+    );
+    plan
+}
+
+fn decide(change: &Change, view: View<'_>) -> Plan {
     if change.commit_seq <= view.commit_seq {
         return Plan::Skip(SkipReason::AlreadyApplied);
     }
