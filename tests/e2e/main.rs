@@ -29,6 +29,7 @@ mod isolation;
 mod labels;
 mod loads;
 mod lost_replies;
+mod many_tables;
 mod matrix;
 mod media;
 mod occupied;

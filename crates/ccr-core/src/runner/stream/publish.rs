@@ -20,6 +20,9 @@ pub(super) struct Asking {
     pub running: Option<BoxFuture<'static, ()>>,
     /// When the last round ended, or when there first was something to ask for.
     since_ms: i64,
+    /// The last round has seen something visible, so the next one need not wait: after loads into very many
+    /// partitions there are very many rounds.
+    was_fruitful: bool,
 }
 
 impl Stream<'_> {
@@ -31,10 +34,14 @@ impl Stream<'_> {
         }
         if self.shell.publishing.is_empty() {
             self.publish.since_ms = now_ms;
+            self.publish.was_fruitful = false;
             return None;
         }
         let rounds = self.shell.publishing.rounds_in_vain();
-        let pause = PAUSE.saturating_mul(1 << rounds.min(10)).min(LONGEST_PAUSE);
+        let pause = match self.publish.was_fruitful {
+            true => Duration::ZERO,
+            false => PAUSE.saturating_mul(1 << rounds.min(10)).min(LONGEST_PAUSE),
+        };
         let is_busy = self.main.in_flight() > 0 || self.replays.values().any(|track| track.in_flight() > 0);
         let pause = if is_busy { pause.max(BUSY_PAUSE) } else { pause };
         let waited = Duration::from_millis(now_ms.abs_diff(self.publish.since_ms));
@@ -49,6 +56,7 @@ impl Stream<'_> {
     pub(super) fn asked_for_published(&mut self) {
         self.publish.running = None;
         self.publish.since_ms = self.shell.now_ms();
+        self.publish.was_fruitful = self.shell.publishing.rounds_in_vain() == 0;
         self.job.publish_position();
     }
 }
