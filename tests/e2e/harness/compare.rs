@@ -52,8 +52,11 @@ pub async fn assert_same_rows(source: Place<'_>, table: &str, place: Place<'_>, 
     }
 }
 
-/// What two equal tables have in common, for those who wait until they are equal: rows and schema.
-pub async fn contents(place: Place<'_>, table: &str) -> Result<(String, Vec<Vec<Option<String>>>), String> {
+/// What two equal tables have in common: schema and rows.
+pub type Contents = (String, Vec<Vec<Option<String>>>);
+
+/// The contents of a table, for those who wait until they are equal.
+pub async fn contents(place: Place<'_>, table: &str) -> Result<Contents, String> {
     let answer = async |sql: String| {
         let result = place.cluster.sql_in(place.db, &sql).await;
         result.map(|result| result.rows).map_err(|error| error.to_string())

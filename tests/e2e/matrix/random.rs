@@ -1,5 +1,7 @@
 //! Random statements of all kinds on a few tables, with random disturbances: whenever the work pauses, the
-//! target becomes the source, and no statement of these demands a second full sync.
+//! target becomes the source, and no statement of these demands a second full sync. And whenever a database job says
+//! that it has no lag, its tables are equal at that moment. (A table job notices only after a while that another
+//! table has the name.)
 //!
 //! What is drawn follows from a seed; which of it the source refuses also from how quickly its schema changes
 //! end, so a seed may have to be run more than once. `CCR_RANDOM_SEEDS=100` runs seeds 0 to 99 instead of a few;
@@ -10,12 +12,13 @@
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde_json::json;
 
 use super::disturbed::{disturb, seeds};
 use super::run::{assert_one_full_backup, slow_pair};
 use super::user::{FOLLOWED, TABLES, User, VIEWS};
 use super::{same, settle};
-use crate::harness::compare::contents;
+use crate::harness::compare::{Contents, Place, contents};
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
 
 const JOB: &str = "random";
@@ -25,6 +28,8 @@ const ROUNDS: usize = 5;
 const STATEMENTS_PER_ROUND: usize = 12;
 /// So often a statement is drawn until the source takes one.
 const DRAWS: usize = 20;
+/// So often the lag is asked for behind a statement, until there is none.
+const LOOKS: usize = 40;
 
 /// Who follows the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +61,13 @@ impl Jobs {
 
     /// Waits until the target is the source.
     async fn end_equal(self, pair: &Pair, syncer: &Syncer) {
-        self.in_sync(syncer).await;
         match self {
-            Self::Database => same::assert_same_but_temporary(pair).await,
+            Self::Database => {
+                wait_until("no lag", BOUND, || no_lag_is_equality(pair, syncer)).await;
+                same::assert_same_but_temporary(pair).await;
+            }
             Self::Tables => {
+                self.in_sync(syncer).await;
                 for table in FOLLOWED {
                     let target = target_of(table);
                     // A job looks now and then only whether another table has the name.
@@ -75,6 +83,38 @@ impl Jobs {
             }
         }
     }
+}
+
+/// Asks for the lag of the database job, and if there is none, fails the test unless the tables are equal. An error
+/// where that was not told, or the source has moved on meanwhile, as it does when a schema change ends.
+async fn no_lag_is_equality(pair: &Pair, syncer: &Syncer) -> Result<(), String> {
+    let journal_id = || pair.up.inner().fe.lock().journal_id;
+    let before = journal_id();
+    let answer = syncer.post("get_lag", &json!({ "name": JOB })).await;
+    if answer["success"] != json!(true) || answer["lag"] != json!(0) {
+        return Err(format!("{answer}; {}", syncer.progress(JOB).await));
+    }
+    let (up, down) = (tables(pair.source()).await, tables(pair.target()).await);
+    let moved_on = journal_id() - before;
+    if moved_on > 0 {
+        return Err(format!("the source has moved on by {moved_on}"));
+    }
+    assert_eq!(up, down, "without a lag (upstream left, downstream right): {answer}");
+    Ok(())
+}
+
+/// All tables by name. Views are left out: those whose query has lost its table cannot be read.
+async fn tables(place: Place<'_>) -> Vec<(String, Result<Contents, String>)> {
+    let shown = place.cluster.sql_in(place.db, "SHOW FULL TABLES").await.expect("tables are listed").rows;
+    let mut all = Vec::new();
+    for row in shown {
+        if let [Some(name), Some(kind), ..] = &row[..]
+            && kind != "VIEW"
+        {
+            all.push((name.clone(), contents(place, name).await));
+        }
+    }
+    all
 }
 
 fn target_of(table: &str) -> String {
@@ -126,7 +166,7 @@ async fn follows(seed: u64, jobs: Jobs) {
         jobs.in_sync(&syncer).await;
     }
 
-    let mut refused = 0;
+    let (mut refused, mut without_lag) = (0, 0);
     for round in 0..ROUNDS {
         for _ in 0..STATEMENTS_PER_ROUND {
             if disturbed && user.one_of(15) {
@@ -136,11 +176,20 @@ async fn follows(seed: u64, jobs: Jobs) {
                 }
             }
             refused += write(&mut user, &pair, tells).await;
+            let looks = if jobs == Jobs::Database && user.one_of(30) { LOOKS } else { 0 };
+            for _ in 0..looks {
+                if no_lag_is_equality(&pair, &syncer).await.is_ok() {
+                    without_lag += 1;
+                    break;
+                }
+            }
         }
         if user.one_of(60) || round + 1 == ROUNDS {
             settle(&pair).await;
             drop_broken_views(&pair).await;
-            eprintln!("seed {seed}: a pause in round {round}, {refused} statements were refused");
+            eprintln!(
+                "seed {seed}: a pause in round {round}, {refused} statements were refused, {without_lag} times there was no lag"
+            );
             jobs.end_equal(&pair, &syncer).await;
         }
     }
