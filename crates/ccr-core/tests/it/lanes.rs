@@ -479,3 +479,46 @@ async fn a_table_that_is_renamed_while_it_is_put_in_place_keeps_nobody_else() {
     let given_up = run.history().into_iter().filter(|(plan, ..)| plan == "restore").count();
     assert_eq!(given_up, 2);
 }
+
+/// A copy that has given way to a change of its table's name goes on behind it, and not when any other name is free: it
+/// would be put in place under the old name.
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_gave_way_waits_for_the_name_whatever_else_becomes_free() {
+    let mut run = Run::following(&["t0", "t1", "t2"]).await;
+    let newest = run.world.with(|world| {
+        world.busy_tables = vec!["t0".to_owned()];
+        world.drop_table("t0");
+        world.load_all("t2");
+        world.newest()
+    });
+    run.until("the drop apart", |world, _| world.store.position.commit_seq >= newest).await;
+    run.world.with(|world| {
+        world.restores.is_held = true;
+        world.schema_change("t1");
+    });
+    run.until("the restore", |world, _| world.restores.accepted == 2).await;
+    run.world.with(|world| {
+        world.busy_tables.push("t1".to_owned());
+        world.rename_table("t1", "a1");
+    });
+    let gave_way = |world: &Inner| world.store.history.iter().any(|entry| entry.outcome == "given up");
+    let is_refused =
+        |status: &JobStatus| status.last_error.as_ref().is_some_and(|error| error.message.contains("t1"));
+    run.until("the name in doubt", |world, status| gave_way(world) && is_refused(status)).await;
+    run.world.with(|world| world.busy_tables = vec!["t1".to_owned()]);
+    run.until("the drop", |world, _| world.target.table("t0").is_none()).await;
+    let later = run.world.with(|world| world.now_ms) + 2_000;
+    run.until("a while", |world, _| world.now_ms >= later).await;
+    assert_eq!(run.world.with(|world| world.restores.accepted), 2, "none under the old name");
+    run.world.with(|world| {
+        world.busy_tables.clear();
+        world.restores.is_held = false;
+    });
+    run.caught_up().await;
+    run.check();
+    run.world.with(|world| {
+        let names: Vec<&str> = world.target.tables.values().map(|table| table.name.as_str()).collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+        assert_eq!(world.restores.accepted, 3);
+    });
+}

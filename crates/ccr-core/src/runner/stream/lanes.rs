@@ -7,7 +7,6 @@ use doris_types::call::{BinlogScope, MetaFilter};
 use doris_types::record::{BinlogType, Record};
 
 use super::settle::Failing;
-use super::statements::named_tables;
 use super::{Held, Stream, copy_reason, unexpected};
 use crate::change::Change;
 use crate::effect::statement::{NAME_TAKEN, ensure_absent};
@@ -508,15 +507,9 @@ impl Stream<'_> {
                 self.copies.insert(source_id, Box::pin(drop));
             }
             ApartWork::CatchUp { .. } if self.is_to_rename(link) => {
-                if let Some(until) = self.renaming(source_id) {
+                if let Some(until) = self.named_at(source_id) {
                     // The main track is about to change its name, which makes this needless.
                     self.parked.insert(source_id, until);
-                    return;
-                }
-                if let Some(Held::Statement(change, statement)) = &self.held
-                    && named_tables(statement).contains(&source_id)
-                {
-                    self.parked.insert(source_id, change.commit_seq);
                     return;
                 }
                 let links = self.job.state.tables.values();

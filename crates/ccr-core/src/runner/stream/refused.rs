@@ -101,12 +101,14 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// A name downstream is free: copies may have waited for it.
+    /// A name downstream is free: copies may have waited for it. What waits for a statement of the main track about its
+    /// own name goes on waiting.
     pub(super) fn release_waiting(&mut self) {
         let is_renamed =
             |id: &i64| self.job.state.tables.get(id).is_some_and(|link| link.renaming().is_some());
         let waits = |id: &i64| self.is_being_copied(*id) || is_renamed(id);
-        let parked: Vec<i64> = self.parked.keys().copied().filter(waits).collect();
+        let is_released = |id: &i64| waits(id) && self.named_at(*id).is_none();
+        let parked: Vec<i64> = self.parked.keys().copied().filter(is_released).collect();
         for source_id in parked {
             self.start_lane(source_id, EarlierCommits::default());
         }

@@ -138,6 +138,17 @@ impl Stream<'_> {
         in_doubt.filter(|commit_seq| is_named && *commit_seq > self.main.done_to)
     }
 
+    /// The commit seq of a statement of the main track that is about to change the table's name, or is held until it can.
+    pub(super) fn named_at(&self, source_id: i64) -> Option<i64> {
+        let held = match &self.held {
+            Some(Held::Statement(change, statement)) if named_tables(statement).contains(&source_id) => {
+                Some(change.commit_seq)
+            }
+            Some(Held::Statement(..) | Held::Replan) | None => None,
+        };
+        self.renaming(source_id).or(held)
+    }
+
     /// The copies that do not go on while the name of their table is being changed: the restore that follows a
     /// backup would bring the table under the old one, which is another table's by then.
     pub(super) fn copies_standing_still(&self) -> Vec<i64> {
