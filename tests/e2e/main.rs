@@ -37,6 +37,7 @@ mod old_frontend;
 mod ordering;
 mod overwrite;
 mod partitions;
+mod proof;
 mod properties;
 mod publish;
 mod recover;

@@ -164,3 +164,26 @@ async fn what_was_restored_before_the_job_or_while_it_is_away_is_told_apart() {
     assert_eq!(pair.down.counters().get("restoreSnapshot"), 2, "one for each snapshot");
     syncer.finish().await;
 }
+
+/// A restore that the job has not noticed is a lag, and not only when it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_upstream_is_a_lag_at_once() {
+    let pair = kept("at_once").await;
+    let syncer = Syncer::start().await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    for properties in ["", ATOMIC] {
+        pair.insert("t", 30..33).await;
+        syncer.wait_for(JOB, Target::InSync).await;
+        restore(&pair, "kept", "t", properties).await;
+        wait_until("a lag of zero", BOUND, || async {
+            match syncer.lag(JOB).await {
+                0 => Ok(()),
+                lag => Err(format!("lag {lag}")),
+            }
+        })
+        .await;
+        assert_equal(&pair, "t", "t").await;
+    }
+    syncer.finish().await;
+}

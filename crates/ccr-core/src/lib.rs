@@ -17,6 +17,7 @@ pub mod job;
 pub mod observer;
 pub mod plan;
 pub mod ports;
+pub mod proof;
 pub mod route;
 pub mod runner;
 pub mod status;

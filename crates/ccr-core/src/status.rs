@@ -9,9 +9,10 @@ use crate::job::{ApartWork, Blocked, JobRecord, JobState, Phase, Position, SyncT
 pub struct JobStatus {
     pub progress: ProgressState,
     pub position: Position,
-    /// The upstream table of a table job by its id, which a rename does not change; `None` before the first
-    /// snapshot is restored, and in a database job.
-    pub source_table_id: Option<i64>,
+    pub source: SourceIdentity,
+    /// The newest restore upstream that the job has seen, by the id of its job; all of what those up to it did is in the
+    /// target, or is known to be missing. `None` until the job has looked, and for one without a task.
+    pub restores_seen: Option<i64>,
     /// The step in words: `backup ccrs_…: SNAPSHOTING`, `waiting for binlogs`, `ingesting 12 transactions`.
     pub step: String,
     /// The error being retried, with the number of tries so far; `None` while all goes well.
@@ -33,6 +34,27 @@ pub struct JobStatus {
     pub skipped: u64,
     /// Binlogs fetched and not yet applied or skipped, of all lists: what a lag costs in memory.
     pub buffered: usize,
+}
+
+/// What a job follows upstream, beyond names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SourceIdentity {
+    /// `None` until it has been looked for.
+    pub database_id: Option<i64>,
+    /// The table of a table job by its id, which a rename does not change, and by the name that its target is good
+    /// for. `None` before the first snapshot is restored, and in a database job.
+    pub table: Option<(i64, String)>,
+}
+
+impl SourceIdentity {
+    pub fn of(sync_type: SyncType, state: &JobState) -> Self {
+        let named = |id: i64| Some((id, state.tables.get(&id)?.source_name.clone()));
+        Self { database_id: state.source_db, table: state.only_table(sync_type).and_then(named) }
+    }
+
+    pub fn table_id(&self) -> Option<i64> {
+        self.table.as_ref().map(|(id, _)| *id)
+    }
 }
 
 /// Transactions that are committed downstream and not known to be visible.
@@ -167,7 +189,8 @@ impl JobStatus {
         Self {
             progress,
             position: Position::default(),
-            source_table_id: None,
+            source: SourceIdentity::default(),
+            restores_seen: None,
             step: "starting".to_owned(),
             last_error: None,
             blocked: None,

@@ -501,7 +501,7 @@ impl FullSyncReason {
                 format!("backup {label} was cancelled: {status}")
             }
             FullSyncReason::SourceDatabaseReplaced { old_id, new_id } => {
-                format!("the upstream database was dropped and created again: id {old_id} became {new_id}")
+                format!("the upstream database is another one: its id was {old_id} and is now {new_id}")
             }
             FullSyncReason::SourceTableReplaced { old_id, new_id } => {
                 format!("the upstream table was replaced: its id was {old_id} and is now {new_id}")

@@ -5,12 +5,15 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use doris_types::call::BinlogEntry;
 use parking_lot::Mutex;
 
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
     /// The upstream id of the database; 0 while it is not known.
     database: AtomicI64,
+    /// Another database whose entries were seen; 0 when there was none.
+    foreign: AtomicI64,
     /// The name upstream of the table of a table job, once it is linked.
     name: Mutex<Option<String>>,
     /// The list was there at the last look.
@@ -26,13 +29,21 @@ impl Followed {
         }
     }
 
-    /// The id that the database had, when this is that of a later one of its name. One that is not known is learnt.
+    /// The id that the database had, when this is that of another one of its name: of a later one when it is higher, as
+    /// ids grow, and otherwise of a cluster that was set up anew, or one that is told by a frontend that is behind. One
+    /// that is not known is learnt.
     pub fn replaced_by(&self, id: i64) -> Option<i64> {
         match self.database.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => None,
-            // Ids grow; a lower one is the answer of a frontend that is behind.
-            Err(known) => (id > known).then_some(known),
+            Err(known) => (id != known).then_some(known),
         }
+    }
+
+    /// Whether entries of a list are those of another database than the one that is followed, seen for the first time.
+    pub fn is_foreign(&self, entries: &[BinlogEntry]) -> bool {
+        let known = self.database.load(Ordering::Relaxed);
+        let other = entries.iter().map(|entry| entry.db_id).find(|id| *id > 0 && known > 0 && *id != known);
+        other.is_some_and(|id| self.foreign.swap(id, Ordering::Relaxed) != id)
     }
 
     pub fn set_name(&self, name: Option<&str>) {
@@ -67,13 +78,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_database_of_the_name_is_another_one() {
+    fn another_database_of_the_name_has_another_id() {
         let followed = Followed::default();
         assert_eq!(followed.replaced_by(7), None);
-        assert_eq!((followed.replaced_by(7), followed.replaced_by(5)), (None, None));
+        assert_eq!((followed.replaced_by(7), followed.replaced_by(5)), (None, Some(7)));
         assert_eq!(followed.replaced_by(9), Some(7));
         followed.set_database(Some(9));
         assert_eq!(followed.replaced_by(9), None);
+    }
+
+    #[test]
+    fn entries_of_another_database_are_told_once() {
+        let followed = Followed::default();
+        let entries = |ids: &[i64]| {
+            let entry = |db_id: &i64| BinlogEntry {
+                commit_seq: 1,
+                timestamp_ms: 1,
+                binlog_type: 0,
+                db_id: *db_id,
+                table_ids: Vec::new(),
+                data: None,
+            };
+            ids.iter().map(entry).collect::<Vec<_>>()
+        };
+        assert!(!followed.is_foreign(&entries(&[9])), "which one is followed is not known yet");
+        followed.set_database(Some(7));
+        assert!(!followed.is_foreign(&entries(&[7, -1, 0])));
+        assert!(followed.is_foreign(&entries(&[7, 9])));
+        assert!(!followed.is_foreign(&entries(&[9])));
+        assert!(followed.is_foreign(&entries(&[11])));
     }
 
     #[test]

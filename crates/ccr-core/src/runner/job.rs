@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::shell::Shell;
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, JobState, Phase, Position, transition};
-use crate::status::{ProgressState, TableStatus};
+use crate::status::{ProgressState, SourceIdentity, TableStatus};
 use crate::store::HistoryEntry;
 
 pub(crate) struct Job {
@@ -119,7 +119,7 @@ impl Job {
             status.progress = progress;
             status.position = self.position;
             status.unpublished = self.shell.publishing.status();
-            status.source_table_id = self.state.only_table(sync_type);
+            status.source = SourceIdentity::of(sync_type, &self.state);
             status.blocked = self.state.any_block().cloned();
             status.apart = TableStatus::of(&self.state);
             for table in

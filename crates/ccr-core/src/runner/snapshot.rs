@@ -6,6 +6,7 @@ use doris_types::call::MetaFilter;
 
 use super::job::Job;
 use super::lane::{self, Presence};
+use super::source::is_lasting;
 use crate::effect::{Scope, aside, backup, names, restore, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType, TableLink};
@@ -35,6 +36,19 @@ async fn take(job: &mut Job, full_sync: &FullSync, label: &str) -> Result<()> {
         SyncType::Table => back_up_table(job, label).await?,
     };
     match outcome {
+        backup::Outcome::Ready(info) if info.commit_seq < job.position.commit_seq => {
+            // Labels are made of commit seqs, so what the new upstream does would be taken for what the old one did.
+            Err(Error::blocked(
+                Origin::UpstreamFe,
+                "CCR0508",
+                format!(
+                    "snapshot {label} is of commit seq {}, but the job has come to {}: the upstream cluster was set up \
+                     anew",
+                    info.commit_seq, job.position.commit_seq
+                ),
+                "delete the job and create it again, a table job with allow_table_exists",
+            ))
+        }
         backup::Outcome::Ready(info) => {
             tracing::info!(
                 label,
@@ -149,12 +163,12 @@ async fn note_database(job: &mut Job) -> Result<()> {
         async || shell.ctx.upstream.meta(shell.source_database(), none.clone()).await.map_err(upstream);
     // What is missing is told by the backup.
     let id = shell.retry(read).await?.map(|db| db.id);
-    match id {
-        Some(id) if job.state.source_db.is_none_or(|known| known < id) => {
-            job.apply(Event::SourceDatabaseFound { id }).await
-        }
-        Some(_) | None => Ok(()),
-    }
+    let Some(id) = id else { return Ok(()) };
+    let is_new = match job.state.source_db {
+        None => true,
+        Some(known) => known < id || known > id && is_lasting(&shell, id).await?,
+    };
+    if is_new { job.apply(Event::SourceDatabaseFound { id }).await } else { Ok(()) }
 }
 
 /// Backs up the table of a table job, under whatever name it has now.

@@ -17,6 +17,9 @@ use crate::job::{FullSyncReason, SyncType};
 /// of its drop, and a list that was never begun looks like one that is gone.
 const IDENTITY_CHECK_MS: i64 = 10_000;
 
+/// Looks at a database whose id is lower than it was, after the first.
+const LASTING_LOOKS: u32 = 3;
+
 /// What a look at the upstream brought.
 pub(super) enum Fetched {
     Page(BinlogPage),
@@ -86,7 +89,9 @@ impl Source {
         let has_gone = page.as_ref().is_ok_and(|page| {
             shell.followed.listed(!matches!(page, BinlogPage::NotFound | BinlogPage::Disabled))
         });
-        has_gone || idle && shell.followed.take_doubt()
+        let is_foreign =
+            matches!(page, Ok(BinlogPage::Entries(entries)) if shell.followed.is_foreign(entries));
+        has_gone || is_foreign || idle && shell.followed.take_doubt()
     }
 
     async fn check_until_answered(
@@ -127,7 +132,10 @@ impl Source {
         };
         let is_whole_job =
             self.scope.table_id.is_none() || shell.ctx.record.spec.sync_type() == SyncType::Table;
-        if is_whole_job && let Some(old_id) = shell.followed.replaced_by(db.id) {
+        if is_whole_job
+            && let Some(old_id) = shell.followed.replaced_by(db.id)
+            && (db.id > old_id || is_lasting(shell, db.id).await?)
+        {
             return Ok((Some(FullSyncReason::SourceDatabaseReplaced { old_id, new_id: db.id }), None));
         }
         let Some(table_id) = self.scope.table_id else { return Ok((None, None)) };
@@ -169,6 +177,21 @@ impl Source {
             )),
         }
     }
+}
+
+/// Whether the database of the job has this id at each of several looks. One that is lower than the id it had is that of
+/// a cluster that was set up anew, when it is not told by a frontend that is behind.
+pub(super) async fn is_lasting(shell: &Shell, database_id: i64) -> Result<bool> {
+    for look in 0..LASTING_LOOKS {
+        shell.ctx.clock.sleep(shell.ctx.options.retry_min * 2_u32.pow(look)).await;
+        let none = MetaFilter::Tables(Vec::new());
+        let ask =
+            async || shell.ctx.upstream.meta(shell.source_database(), none.clone()).await.map_err(upstream);
+        if shell.retry(ask).await?.map(|db| db.id) != Some(database_id) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn disabled(scope: &BinlogScope) -> Error {

@@ -314,3 +314,75 @@ async fn a_load_whose_table_is_gone_lets_the_job_look_at_once() {
     run.caught_up().await;
     run.check();
 }
+
+/// The binlog of a database that is created again says nothing of that, and may be empty: no moment may pass without a
+/// lag. `Run::until` looks at every one.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_created_again_is_copied_and_has_a_lag_at_once() {
+    for has_tables in [false, true] {
+        let mut run = following().await;
+        let old_id = run.world.with(|world| {
+            let old_id = world.source.database_id;
+            world.recreate_database();
+            if has_tables {
+                world.create("t1", &[1, 2], 2);
+                world.load_all("t1");
+            }
+            old_id
+        });
+        if !has_tables {
+            // An empty database cannot be backed up.
+            run.until("waiting", |_, status| status.step.contains("waiting for the first table")).await;
+            run.world.with(|world| {
+                world.create("t1", &[1, 2], 2);
+                world.load_all("t1");
+            });
+        }
+        copied_again(&mut run).await;
+        let new_id = run.world.with(|world| world.source.database_id);
+        assert_eq!(reason(&run), FullSyncReason::SourceDatabaseReplaced { old_id, new_id });
+    }
+}
+
+/// Another database of a lower id may take the name.
+#[tokio::test(start_paused = true)]
+async fn an_older_database_that_takes_the_name_is_copied() {
+    let mut run = following().await;
+    let old_id = run.world.with(|world| {
+        let old_id = world.source.database_id;
+        world.recreate_database();
+        world.source.database_id = old_id - 1;
+        world.create("t1", &[1, 2], 2);
+        world.load_all("t1");
+        old_id
+    });
+    copied_again(&mut run).await;
+    assert_eq!(reason(&run), FullSyncReason::SourceDatabaseReplaced { old_id, new_id: old_id - 1 });
+    // That is the one it follows now.
+    run.world.with(|world| world.load_all("t1"));
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.restores.finished), 2);
+}
+
+/// Commit seqs that begin again would give new transactions the labels of old ones.
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_was_set_up_anew_blocks_and_leaves_the_target() {
+    let mut run = following().await;
+    let before = run.world.with(|world| {
+        let before = world.target_view();
+        world.set_up_anew();
+        world.create("t1", &[1, 2], 2);
+        world.load_all("t1");
+        before
+    });
+    assert_eq!(run.blocked().await.code, "CCR0508");
+    run.stop().await;
+    run.start();
+    run.until("resuming", |_, status| status.blocked.is_none()).await;
+    assert_eq!(run.blocked().await.code, "CCR0508");
+    run.world.with(|world| {
+        assert_eq!(world.restores.finished, 1);
+        assert!(world.target_view() == before, "the target has changed");
+    });
+}

@@ -11,6 +11,7 @@ use ccr_core::job::{
     SyncType,
 };
 use ccr_core::observer::NoObserver;
+use ccr_core::proof::{self, Sight};
 use ccr_core::runner::{EngineOptions, JobContext, JobHandle, spawn};
 use ccr_core::status::JobStatus;
 use ccr_core::store::{HistoryEntry, StoreError};
@@ -19,6 +20,7 @@ use doris_types::call::{BinlogPage, BinlogScope};
 
 use super::world::ports::{Source, Target, VirtualClock};
 use super::world::store::MemoryStore;
+use super::world::upstream_restore::UpstreamRestore;
 use super::world::{Gate, Inner, SOURCE_DB, TARGET_DB, World};
 
 /// How long a condition may take, on the virtual clock.
@@ -235,9 +237,9 @@ impl Run {
 
     /// Waits until everything upstream has been replayed and persisted.
     pub async fn caught_up(&mut self) {
-        let is_table = self.record.spec.sync_type() == SyncType::Table;
+        let record = self.record.clone();
         self.until("catching up", move |world, status| {
-            status.blocked.is_some() || is_caught_up(world, status, is_table) && !world.is_restore_missing()
+            status.blocked.is_some() || is_caught_up(world, status, &record)
         })
         .await;
         if let Some(blocked) = self.status().blocked {
@@ -264,23 +266,13 @@ impl Run {
 
     /// Whoever sees no lag must see the rows: at any moment, not just at the end.
     fn check_lag(&self) {
-        let is_table = self.record.spec.sync_type() == SyncType::Table;
         let status = self.status();
         let difference = self.world.with(|world| {
-            // A table's own list tells neither of its drop nor that it takes another's place, so that is found out
-            // some seconds later.
-            let mut tables = world.store.state.iter().flat_map(|state| state.tables.keys());
-            let followed = world.only_table.as_ref().and_then(|(name, _)| world.source.table(name));
-            let is_gone = is_table && tables.any(|id| followed.is_none_or(|table| table.id != *id));
             let is_left_out = world.store.state.iter().any(|state| !state.left_out.is_empty());
             let keeps = |entry: &HistoryEntry| entry.plan == "skip" && entry.reason.starts_with("DROP_TABLE");
             let is_left_out = is_left_out || world.store.history.iter().any(keeps);
-            let has_lag = !is_caught_up(world, &status, is_table);
-            if has_lag || is_gone || is_left_out || world.may_miss_restore() {
-                None
-            } else {
-                world.difference()
-            }
+            let has_lag = !is_caught_up(world, &status, &self.record);
+            if has_lag || is_left_out { None } else { world.difference() }
         });
         if let Some(difference) = difference {
             self.fail(&format!("no lag, but {difference}"));
@@ -323,16 +315,19 @@ impl Run {
     }
 }
 
-fn is_caught_up(world: &Inner, status: &JobStatus, is_table: bool) -> bool {
+/// Whether everything is applied, as far as the job and a look upstream can tell.
+fn is_caught_up(world: &Inner, status: &JobStatus, record: &JobRecord) -> bool {
+    let restores = world.upstream_restores.jobs.iter().map(UpstreamRestore::job).collect();
+    let sight = Sight { database: Some(world.source.meta(&proof::filter(status))), restores };
+    let is_table = record.spec.sync_type() == SyncType::Table;
     let Some(state) = &world.store.state else { return false };
     let Phase::Incremental(incremental) = &state.phase else { return false };
     let table_id = if is_table { state.tables.keys().next().copied() } else { None };
     let scope = BinlogScope { database: SOURCE_DB.to_owned(), table_id };
     let rest = world.binlogs(&scope, world.store.position.commit_seq, 1);
-    // That another database has the name is found out some seconds later.
     // One that was passed over, because its table was restored over meanwhile, leaves its mark behind.
     incremental.statement_in_doubt.is_none_or(|seq| seq <= world.store.position.commit_seq)
-        && state.source_db == Some(world.source.database_id)
+        && proof::doubt(record, status, &sight, true).is_none()
         && state.tables.values().all(|link| link.lane.is_flowing())
         && state.views_apart.is_empty()
         && state.crossing.is_none()

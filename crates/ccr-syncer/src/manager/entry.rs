@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ccr_core::job::{JobRecord, JobState, Position};
 use ccr_core::runner::JobHandle;
-use ccr_core::status::{JobStatus, ProgressState, PublishStatus, TableStatus};
+use ccr_core::status::{JobStatus, ProgressState, PublishStatus, SourceIdentity, TableStatus};
 use ccr_core::store::StoreError;
 use parking_lot::Mutex;
 
@@ -59,7 +59,7 @@ impl Running {
         let stored = JobStatus {
             progress,
             position,
-            source_table_id: state.only_table(record.spec.sync_type()),
+            source: SourceIdentity::of(record.spec.sync_type(), state),
             apart: TableStatus::of(state),
             unpublished: PublishStatus::of(&state.unpublished),
             ..untouched.clone()

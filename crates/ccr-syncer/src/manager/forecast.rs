@@ -117,7 +117,7 @@ impl Manager {
         };
         let table_id = match view.record.spec.sync_type() {
             SyncType::Database => None,
-            SyncType::Table => view.status.source_table_id,
+            SyncType::Table => view.status.source.table_id(),
         };
         let Some((list, is_own)) =
             governing(&*upstream, lists, &spec.database, table_id).await.map_err(failed)?

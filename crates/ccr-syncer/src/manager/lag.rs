@@ -1,6 +1,7 @@
 //! How far a job is behind, asked from the upstream frontend.
 
 use ccr_core::job::SyncType;
+use ccr_core::proof;
 use ccr_core::status::{JobStatus, ProgressState, TableStatus};
 use doris_types::call::{BinlogLag, BinlogScope, MetaFilter};
 use doris_types::failure::Failure;
@@ -52,34 +53,41 @@ impl Lag {
 }
 
 impl Manager {
-    /// Asks the upstream. A frontend that cannot answer is an error, never a lag of zero.
+    /// Asks the upstream. A frontend that cannot answer is an error, never a lag of zero. One of zero is proven: the
+    /// upstream is looked at for what no binlog tells.
     pub async fn lag(&self, name: &str) -> ManagerResult<Lag> {
         let view = self.view(name).await?;
-        self.lag_of(&view).await
+        let mut lag = self.lag_of(&view).await?;
+        if lag.binlogs == 0 {
+            let upstream = self.parts.connector.upstream(&view.record.spec.src);
+            let sight = proof::look(&*upstream, &view.record, &view.status).await.map_err(unasked)?;
+            if let Some(doubt) = proof::doubt(&view.record, &view.status, &sight, view.running) {
+                tracing::info!(job = name, %doubt, "every binlog is applied, but the target may differ");
+                lag.binlogs = 1;
+            }
+        }
+        Ok(lag)
     }
 
+    /// The same without that proof, for those who ask often: what they are told may be some seconds old.
     pub async fn lag_of(&self, view: &JobView) -> ManagerResult<Lag> {
         let spec = &view.record.spec.src;
         let upstream = self.parts.connector.upstream(spec);
-        let failed = |failure: Failure| {
-            let what = "ask the source for its lag".to_owned();
-            ManagerError::Cluster { what, failure: Box::new(failure) }
-        };
         let table_id = match view.record.spec.sync_type() {
             SyncType::Database => None,
             // The name may have changed; before the first snapshot it is all there is.
-            SyncType::Table if view.status.source_table_id.is_some() => view.status.source_table_id,
+            SyncType::Table if view.status.source.table.is_some() => view.status.source.table_id(),
             SyncType::Table => {
                 let meta = upstream
                     .meta(&spec.database, MetaFilter::Named(vec![spec.table.clone()]))
                     .await
-                    .map_err(failed)?;
+                    .map_err(unasked)?;
                 meta.and_then(|meta| meta.tables.first().map(|table| table.id))
             }
         };
         let scope = BinlogScope { database: spec.database.clone(), table_id };
         // No list means that nothing was written since the binlog was enabled.
-        let answer = upstream.binlog_lag(&scope, view.status.position.commit_seq).await.map_err(failed)?;
+        let answer = upstream.binlog_lag(&scope, view.status.position.commit_seq).await.map_err(unasked)?;
         let mut answer = answer.unwrap_or_default();
         let mut next_of = NextOf::Job;
         // Tables apart have positions of their own, and lists of their own.
@@ -87,7 +95,7 @@ impl Manager {
         apart.sort_by_key(|table| table.cursor);
         for table in apart.into_iter().take(MAX_TABLES) {
             let scope = BinlogScope { table_id: Some(table.source_id), ..scope.clone() };
-            if let Some(own) = upstream.binlog_lag(&scope, table.cursor).await.map_err(failed)? {
+            if let Some(own) = upstream.binlog_lag(&scope, table.cursor).await.map_err(unasked)? {
                 // Who is copied again does not need what its list has lost.
                 let is_gone = table.work != PARTIAL_SYNC && own.first_commit_seq > table.cursor;
                 (answer, next_of) = further_behind((answer, next_of), own, is_gone);
@@ -113,6 +121,11 @@ impl Manager {
             next_of,
         })
     }
+}
+
+fn unasked(failure: Failure) -> ManagerError {
+    let what = "ask the source for its lag".to_owned();
+    ManagerError::Cluster { what, failure: Box::new(failure) }
 }
 
 /// The longer of two lags, with the older of the binlogs to be applied next. One that is gone is older than any.
@@ -167,6 +180,8 @@ fn is_copying(progress: ProgressState) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ccr_core::status::SourceIdentity;
+
     use super::*;
 
     fn lag(lag: i64, next: i64, last: i64) -> BinlogLag {
@@ -194,7 +209,8 @@ mod tests {
         let status = JobStatus {
             progress: ProgressState::TableIncrementalSync,
             position: ccr_core::job::Position::default(),
-            source_table_id: Some(4),
+            source: SourceIdentity::default(),
+            restores_seen: None,
             step: String::new(),
             last_error: None,
             blocked: None,

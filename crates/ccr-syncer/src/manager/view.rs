@@ -1,7 +1,7 @@
 //! What the manager tells about jobs. Nothing here waits for an operation on a job.
 
 use ccr_core::job::{JobRecord, JobState, Position};
-use ccr_core::status::{JobStatus, ProgressState, PublishStatus, RetriedError, TableStatus};
+use ccr_core::status::{JobStatus, ProgressState, PublishStatus, RetriedError, SourceIdentity, TableStatus};
 use ccr_core::store::HistoryEntry;
 
 use super::entry::Activity;
@@ -110,7 +110,7 @@ fn stored_status(
     JobStatus {
         progress: ProgressState::of(record.spec.sync_type(), state, &position),
         position,
-        source_table_id: state.only_table(record.spec.sync_type()),
+        source: SourceIdentity::of(record.spec.sync_type(), state),
         step: step.to_owned(),
         last_error,
         blocked: state.any_block().cloned(),

@@ -11,6 +11,7 @@ use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{ApartWork, Behind, FullSyncReason, GapCrossed, JobState, Lane, SnapshotStep, TableLink};
 use crate::plan::TrackId;
 use crate::plan::restored::{self, Names, Restore};
+use crate::proof::is_own;
 use crate::runner::shell::Shell;
 
 /// What is behind a gap.
@@ -182,7 +183,7 @@ async fn restored_since(shell: &Arc<Shell>, state: &JobState, names: &Names) -> 
     let (db, source) = (shell.source_database(), &shell.ctx.upstream);
     let seen = state.tables.values().filter_map(|link| link.restored_to).min().unwrap_or(i64::MAX);
     let jobs = shell.retry(async || source.restore_jobs(db).await.map_err(upstream)).await?;
-    let others = jobs.into_iter().filter(|job| !job.is_cancelled() && !look::is_own(shell, &job.label));
+    let others = jobs.into_iter().filter(|job| !job.is_cancelled() && !is_own(shell.job_id(), &job.label));
     let mut restored = BTreeSet::new();
     for job in others.filter(|job| job.id > seen) {
         let read = async || source.restored_objects(db, &job).await.map_err(upstream);

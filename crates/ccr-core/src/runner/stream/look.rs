@@ -24,6 +24,7 @@ use crate::error::{Error, Origin, Result};
 use crate::job::{Event, Leaving, NO_TARGET, PartialSyncReason, SyncType};
 use crate::plan::TrackId;
 use crate::plan::restored::{self, Names, Restore};
+use crate::proof::is_own;
 use crate::runner::shell::Shell;
 
 /// Looks that fail one after the other before the log holds a warning.
@@ -187,10 +188,15 @@ impl Stream<'_> {
             }
         }
         let looked = self.take_in(seen).await;
+        let is_open = self.look.found.is_some() || !self.overwritten().0.is_empty();
         let waits =
             || "a restore upstream, or a table that no binlog tells of, is being looked into".to_owned();
-        let unproven = self.look.unknown.clone().or_else(|| self.look.found.is_some().then(waits));
-        self.shell.update_status(|status| status.unproven = unproven);
+        let unproven = self.look.unknown.clone().or_else(|| is_open.then(waits));
+        let seen = self.look.listed_to;
+        self.shell.update_status(|status| {
+            status.unproven = unproven;
+            status.restores_seen = seen.or(status.restores_seen);
+        });
         looked
     }
 
@@ -377,14 +383,10 @@ impl Stream<'_> {
         self.leave(source_id, cursor, why).await
     }
 
-    /// Copies the tables that restores have overwritten since the job got them. One that cannot leave now is looked at
-    /// again next time.
-    async fn copy_overwritten(&mut self) -> Result<()> {
-        if !self.is_quiet() {
-            return Ok(());
-        }
-        let mut to_copy: BTreeMap<i64, String> = BTreeMap::new();
-        let mut seen = BTreeMap::new();
+    /// The tables that restores have overwritten since the job got them, and are to be copied; and those whose targets
+    /// are good up to which restore.
+    fn overwritten(&self) -> (BTreeMap<i64, String>, BTreeMap<i64, i64>) {
+        let (mut to_copy, mut seen) = (BTreeMap::new(), BTreeMap::new());
         for (restore_id, judged) in &self.look.judged {
             for (source_id, link) in &self.job.state.tables {
                 let is_new = link.restored_to.is_some_and(|known| known < *restore_id);
@@ -399,6 +401,16 @@ impl Stream<'_> {
             }
         }
         seen.retain(|source_id, _| !to_copy.contains_key(source_id));
+        (to_copy, seen)
+    }
+
+    /// Copies the tables that restores have overwritten since the job got them. One that cannot leave now is looked at
+    /// again next time.
+    async fn copy_overwritten(&mut self) -> Result<()> {
+        if !self.is_quiet() {
+            return Ok(());
+        }
+        let (to_copy, seen) = self.overwritten();
         self.note_seen(seen).await?;
         if to_copy.is_empty() {
             return Ok(());
@@ -422,7 +434,7 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
     let jobs = source.restore_jobs(db).await?;
     let is_running = jobs.iter().any(|job| !job.is_finished() && !job.is_cancelled());
     let mut finished: Vec<SnapshotJob> =
-        jobs.into_iter().filter(|job| job.is_finished() && !is_own(&shell, &job.label)).collect();
+        jobs.into_iter().filter(|job| job.is_finished() && !is_own(shell.job_id(), &job.label)).collect();
     finished.sort_by_key(|job| job.id);
     let finished_to = finished.last().map_or(0, |job| job.id);
     let restores_only = Seen::Restores { finished_to, is_running };
@@ -457,6 +469,11 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
             shell.followed.doubt();
             return Ok(restores_only);
         };
+        if state.source_db.is_some_and(|known| known != meta.id) {
+            // Its tables say nothing of those of the job.
+            shell.followed.doubt();
+            return Ok(restores_only);
+        }
         let names = restored::names(&meta);
         if names.is_empty() && !state.tables.is_empty() && known.empty_lists < EMPTY_LISTS {
             return Ok(Seen::NoTables);
@@ -510,9 +527,4 @@ pub(super) async fn missing(shell: Arc<Shell>, mut ids: BTreeSet<i64>) -> Result
         ids.retain(|id| !is_there(id) && !db.dropped_tables.contains_key(id));
     }
     Ok(ids)
-}
-
-/// Whether a restore is this job's, whose target may be in the same database.
-pub(super) fn is_own(shell: &Shell, label: &str) -> bool {
-    label.starts_with("ccr") && label.contains(shell.job_id())
 }

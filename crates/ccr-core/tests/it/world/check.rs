@@ -227,7 +227,7 @@ impl Inner {
         self.violation(format!("after {after} the target is like no state of the source; {problem}"));
     }
 
-    fn target_view(&self) -> View {
+    pub fn target_view(&self) -> View {
         let mut view = View::of(&self.target);
         if self.partitions_renamed {
             let tables = view.tables.values_mut();

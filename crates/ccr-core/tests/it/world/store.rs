@@ -20,8 +20,6 @@ pub struct StoreState {
     /// When another process has taken the job over last.
     pub taken_ms: i64,
     pub history: Vec<HistoryEntry>,
-    /// When a process read the state last: before that it could notice nothing.
-    pub loaded_ms: i64,
     /// Every copy of one table that was begun: its label, the table, and why.
     pub partial_syncs: Vec<(String, i64, PartialSyncReason)>,
     /// Of those, the ones that were begun to cross a gap.
@@ -107,13 +105,7 @@ impl Store for MemoryStore {
     }
 
     async fn load(&self, job_id: &str) -> StoreResult<(JobState, Position)> {
-        let read = self
-            .0
-            .pass("load", |world| {
-                world.store.loaded_ms = world.now_ms;
-                (world.store.state.clone(), world.store.position)
-            })
-            .await;
+        let read = self.0.pass("load", |world| (world.store.state.clone(), world.store.position)).await;
         match read {
             Reply::Answered((Some(state), position)) => Ok((state, position)),
             Reply::Answered((None, _)) => Err(StoreError::NotFound { name: job_id.to_owned() }),

@@ -152,6 +152,32 @@ impl Inner {
         if entries.is_empty() { BinlogPage::CaughtUp } else { BinlogPage::Entries(entries) }
     }
 
+    /// The database is dropped and created again, without tables and without binlogs.
+    pub fn recreate_database(&mut self) {
+        let id = self.id();
+        self.replace_database(id);
+    }
+
+    /// The cluster is set up anew, with an empty database of that name: ids and commit seqs begin again.
+    pub fn set_up_anew(&mut self) {
+        let id = self.source.database_id - 1;
+        self.replace_database(id);
+        self.journal.last_seq = 0;
+        self.journal.history.clear();
+    }
+
+    fn replace_database(&mut self, database_id: i64) {
+        let lost: Vec<String> = self.source.tables.values().map(|table| table.name.clone()).collect();
+        for name in lost {
+            self.drop_table(&name);
+        }
+        let (database, backends) = (self.source.database.clone(), self.source.backends.clone());
+        self.source = Catalog { database_id, database, backends, ..Catalog::default() };
+        self.journal.entries.clear();
+        (self.journal.expired_to, self.journal.expired_of) = (None, BTreeMap::new());
+        self.journal.past.clear();
+    }
+
     /// Lets every entry so far expire.
     pub fn expire_binlogs(&mut self) {
         self.expire_binlogs_to(self.newest());

@@ -5,9 +5,6 @@ use doris_types::meta::{RestoredObjects, SnapshotJob};
 use super::Inner;
 use super::catalog::Table;
 
-/// How long a job may take to notice a restore, and to see that it is to be copied.
-pub const NOTICED_WITHIN_MS: i64 = 60_000;
-
 /// The restores of the upstream database, all of them finished.
 #[derive(Debug, Default)]
 pub struct UpstreamRestores {
@@ -20,7 +17,6 @@ pub struct UpstreamRestores {
 pub struct UpstreamRestore {
     pub id: i64,
     label: String,
-    finished_ms: i64,
     /// The name in the snapshot.
     pub table: String,
     /// The table that is there for it, under its own id or another.
@@ -77,22 +73,9 @@ impl Inner {
     fn restored_upstream(&mut self, id: i64, table: &str, restored: i64, replaced: Option<i64>) {
         assert!(!self.backups.is_running(), "a database runs one backup or restore at a time");
         self.trace.push(format!("        upstream: restored {table}"));
-        let (label, table, finished_ms) = (format!("user_{id}"), table.to_owned(), self.now_ms);
-        let restore = UpstreamRestore { id, label, finished_ms, table, restored, replaced };
+        let (label, table) = (format!("user_{id}"), table.to_owned());
+        let restore = UpstreamRestore { id, label, table, restored, replaced };
         self.upstream_restores.jobs.push(restore);
-    }
-
-    /// Whether a restore has changed something that the target does not have yet.
-    pub fn is_restore_missing(&self) -> bool {
-        self.upstream_restores.jobs.iter().any(|restore| self.is_missing(restore))
-    }
-
-    /// Whether that is so, and the job may not have noticed it yet.
-    pub fn may_miss_restore(&self) -> bool {
-        let is_fresh = |restore: &UpstreamRestore| {
-            self.now_ms - restore.finished_ms.max(self.store.loaded_ms) < NOTICED_WITHIN_MS
-        };
-        self.upstream_restores.jobs.iter().any(|restore| is_fresh(restore) && self.is_missing(restore))
     }
 
     /// Whether what a restore did to a table is not in its target.
