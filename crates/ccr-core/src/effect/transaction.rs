@@ -5,7 +5,8 @@
 //!
 //! A label is forgotten some hours after its transaction finished. When a commit may have been tried so long
 //! ago (`untried_since_ms`), the partition versions decide instead: snapshot and replay keep them equal on both
-//! sides, so a downstream version that has reached the upstream one means the commit took place.
+//! sides, so a downstream version that has reached the upstream one means the commit took place. Of a table of which
+//! some change was passed over they tell nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -460,6 +461,7 @@ async fn check_unlinked(shell: &Shell, txn: &Transaction, is_last_look: bool) ->
 async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -> Result<Option<bool>> {
     let mut applied = 0;
     let mut missing = 0;
+    let mut lacking = None;
     for table in &txn.ingest.tables {
         let Looked::Route(route) = routes.read(shell, table).await? else {
             continue;
@@ -467,6 +469,7 @@ async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -
         for partition in &table.partitions {
             match route.versions(partition, temporary(table, partition)) {
                 None => {}
+                Some(_) if table.lacks_changes => lacking = Some(table),
                 Some((source, target)) if target > source => {
                     return Err(version_doubt(txn, partition, target));
                 }
@@ -476,7 +479,7 @@ async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -
         }
     }
     match (applied, missing) {
-        (0, 0) => Ok(None),
+        (0, 0) => lacking.map_or(Ok(None), |table| Err(lacks_changes(txn, table))),
         (0, _) => Ok(Some(false)),
         (_, 0) => {
             tracing::info!(commit_seq = txn.commit_seq, "already applied, by the versions of its partitions");
@@ -489,6 +492,20 @@ async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -
             "something else wrote to the target: create the job again",
         )),
     }
+}
+
+/// Somebody has asked to pass over a change of the table, and since then its versions are others than upstream.
+fn lacks_changes(txn: &Transaction, table: &TableIngest) -> Error {
+    Error::blocked(
+        Origin::DownstreamFe,
+        "CCR0308",
+        format!(
+            "table {} goes without a change that was passed over, so its versions do not tell whether commit seq {} \
+             was applied before the long pause",
+            table.source_id, txn.commit_seq
+        ),
+        "ask for a partial sync of the table",
+    )
 }
 
 fn version_doubt(txn: &Transaction, partition: &PartitionRecord, target: i64) -> Error {

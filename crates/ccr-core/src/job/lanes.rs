@@ -217,6 +217,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         | Event::RestoresSeen { .. }
         | Event::TableVanished { .. }
         | Event::TableLeftOut { .. }
+        | Event::ChangeLeftOut { .. }
         | Event::FormerNamesForgotten { .. }
         | Event::FullSyncHeld { .. }
         | Event::SnapshotReady { .. }
@@ -249,6 +250,16 @@ pub(super) fn unblock(job_id: &str, state: &mut JobState) {
             } else {
                 ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: None }
             };
+        }
+    }
+}
+
+/// A change of these tables was passed over; what they were copied after contains it.
+pub(super) fn note_left_out(state: &mut JobState, commit_seq: i64, tables: &[i64]) {
+    for source_id in tables {
+        let link = state.tables.get_mut(source_id);
+        if let Some(link) = link.filter(|link| commit_seq > link.synced_to) {
+            link.lacks_changes = true;
         }
     }
 }

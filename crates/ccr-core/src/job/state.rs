@@ -130,6 +130,10 @@ pub struct TableLink {
     /// Temporary partitions that the target has too: upstream id to name, which is the same on both sides.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub temporary: BTreeMap<i64, String>,
+    /// A change of its rows was passed over, so that versions of its partitions differ on both sides, until it is
+    /// copied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_changes: bool,
 }
 
 /// A partition that was copied by itself.
@@ -308,6 +312,7 @@ impl TableLink {
             restored_to: None,
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
+            lacks_changes: false,
         }
     }
 

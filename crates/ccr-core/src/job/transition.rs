@@ -85,6 +85,11 @@ pub enum Event {
     TableLeftOut {
         source_id: i64,
     },
+    /// A change of rows of these tables was passed over at an operator's request.
+    ChangeLeftOut {
+        commit_seq: i64,
+        tables: Vec<i64>,
+    },
     /// Commits are no longer made in upstream order.
     OutOfOrder,
     /// A table leaves the stream; everything of it at or below `cursor` is in the target.
@@ -376,6 +381,9 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
                 }
             }
         }
+        (Phase::Incremental(_), Event::ChangeLeftOut { commit_seq, tables }) => {
+            lanes::note_left_out(&mut next, commit_seq, &tables);
+        }
         (_, Event::TableLeftOut { source_id }) => {
             next.left_out.insert(source_id);
         }
@@ -422,6 +430,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             | Event::StatementStarted { .. }
             | Event::StatementDone { .. }
             | Event::OutOfOrder
+            | Event::ChangeLeftOut { .. }
             | Event::GapCrossed(_)
             | Event::GapSettled
             | Event::RestoresSeen { .. }
@@ -469,6 +478,7 @@ impl Event {
             Event::RestoresSeen { .. } => "RestoresSeen",
             Event::TableVanished { .. } => "TableVanished",
             Event::TableLeftOut { .. } => "TableLeftOut",
+            Event::ChangeLeftOut { .. } => "ChangeLeftOut",
             Event::FormerNamesForgotten { .. } => "FormerNamesForgotten",
             Event::TableLeft { .. } => "TableLeft",
             Event::TableAdopted { .. } => "TableAdopted",

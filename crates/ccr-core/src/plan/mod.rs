@@ -144,6 +144,8 @@ pub struct TableIngest {
     pub index_ids: Option<Vec<i64>>,
     /// Temporary partitions that the target has too: upstream id to name.
     pub temporary: BTreeMap<i64, String>,
+    /// Versions of its partitions tell nothing: the target goes without some change before this.
+    pub lacks_changes: bool,
 }
 
 /// One DDL statement to repeat downstream.

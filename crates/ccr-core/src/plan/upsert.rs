@@ -9,6 +9,8 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
     let mut tables = Vec::new();
     let mut unlinked = Vec::new();
     let mut reason = SkipReason::NothingToIngest;
+    // Those that the job has yet to come to are not noted with their tables.
+    let skips = view.skips.range(view.commit_seq.saturating_add(1)..commit_seq.max(view.commit_seq + 1));
     for (&source_id, table) in &record.table_records {
         if matches!(view.track, TrackId::Table(id) if id != source_id) {
             continue;
@@ -48,6 +50,7 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
             partitions,
             index_ids,
             temporary: link.temporary.clone(),
+            lacks_changes: link.lacks_changes || skips.clone().any(|seq| *seq > link.synced_to),
         });
     }
     if tables.is_empty() && unlinked.is_empty() {

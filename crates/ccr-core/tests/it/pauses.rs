@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ccr_core::control::Request;
+
 use super::run::Run;
 use super::world::World;
 use super::world::faults::Fault;
@@ -141,4 +143,72 @@ async fn an_idle_job_shows_that_it_is_there() {
     run.world.with(|world| world.load_all("t1"));
     run.caught_up().await;
     run.check();
+}
+
+/// A load was passed over, so the versions of its table are behind those upstream, for good.
+#[tokio::test(start_paused = true)]
+async fn versions_tell_nothing_of_a_table_that_lacks_a_load() {
+    // What is in doubt is read after the load was passed over, or together with it.
+    for is_noted in [true, false] {
+        let mut run = following().await;
+        let skipped = run.world.with(|world| {
+            world.dead_sources = vec![11, 12, 13];
+            world.load(&[("t1", &["p1"])]);
+            world.newest()
+        });
+        let next = |run: &Run| {
+            run.world.with(|world| {
+                world.dead_sources.clear();
+                world.load(&[("t1", &["p1"])]);
+            });
+        };
+        if is_noted {
+            run.request(Request::SkipBinlog { commit_seq: skipped }).await;
+            // Nobody is told of rows that are left out on purpose.
+            let is_skipped = || run.world.with(|world| world.store.position.commit_seq >= skipped);
+            let wait = async {
+                while !is_skipped() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(THIRTEEN_HOURS, wait).await.expect("the load is passed over");
+            fault(&run, "target.commit", &[Fault::CrashAfter]);
+            next(&run);
+            run.world.crashed.notified().await;
+            run.stop().await;
+            tokio::time::sleep(THIRTEEN_HOURS).await;
+            run.start();
+        } else {
+            fault(&run, "target.commit", &[Fault::Lost]);
+            fault(&run, "target.commit", &[Fault::Refused; 2200]);
+            next(&run);
+            run.request(Request::SkipBinlog { commit_seq: skipped }).await;
+            tokio::time::sleep(THIRTEEN_HOURS).await;
+            // The transaction has to be filled again before it is committed.
+            run.world.with(|world| {
+                assert!(!world.plan.next["target.commit"].is_empty(), "the outage has lasted until now");
+                world.plan.next.clear();
+                world.change_master();
+            });
+        }
+        let blocked = run.blocked().await;
+        assert_eq!(blocked.code, "CCR0308", "{blocked:?}");
+        assert_eq!(run.world.with(|world| world.transactions.committed), 1, "it is not applied twice");
+        // A copy has what was passed over, and its versions are those upstream again.
+        let (table, detail) = ("t1".to_owned(), "a test".to_owned());
+        let table_id = run.world.with(|world| world.source_id("t1"));
+        run.request(Request::PartialSync { table, table_id, detail }).await;
+        run.caught_up().await;
+        // The world misses the rows too that were to be passed over.
+        run.world.with(|world| world.violations.clear());
+        run.check();
+        fault(&run, "target.commit", &[Fault::CrashAfter]);
+        run.world.with(|world| world.load_all("t1"));
+        run.world.crashed.notified().await;
+        run.stop().await;
+        tokio::time::sleep(THIRTEEN_HOURS).await;
+        run.start();
+        run.caught_up().await;
+        run.check();
+    }
 }

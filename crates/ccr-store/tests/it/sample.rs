@@ -50,6 +50,7 @@ pub fn linked(job: &JobRecord, tables: i64) -> JobState {
             restored_to: None,
             lane: Lane::default(),
             temporary: BTreeMap::new(),
+            lacks_changes: false,
         };
         state.tables.insert(id, link);
     }

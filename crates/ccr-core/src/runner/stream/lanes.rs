@@ -31,7 +31,7 @@ impl Stream<'_> {
         match event {
             TrackEvent::Done(done) => {
                 self.took_effect(&done)?;
-                self.count(&done).await?;
+                self.count(&done, TrackId::Table(source_id)).await?;
                 self.move_cursor(source_id, done.commit_seq);
             }
             TrackEvent::Acted { change, began_ms, result } => {

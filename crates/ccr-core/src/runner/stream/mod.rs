@@ -289,7 +289,7 @@ impl<'a> Stream<'a> {
         match event {
             TrackEvent::Done(done) => {
                 self.took_effect(&done)?;
-                self.count(&done).await?;
+                self.count(&done, TrackId::Main).await?;
                 self.follow_main();
             }
             TrackEvent::Acted { change, began_ms, result } => {
@@ -467,7 +467,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    async fn count(&mut self, done: &Done) -> Result<()> {
+    async fn count(&mut self, done: &Done, track: TrackId) -> Result<()> {
         match done.skipped {
             None => self.shell.update_status(|status| status.transactions += 1),
             Some(reason) => {
@@ -482,7 +482,7 @@ impl<'a> Stream<'a> {
                     // A write under way holds the store, and goes on only while it is waited for.
                     self.settle_recording().await?;
                     if reason == SkipReason::Requested {
-                        self.pass_over(done).await?;
+                        self.pass_over(done, track).await?;
                     }
                     let seqs = (done.commit_seq, done.commit_seq);
                     let text = format!("{}: {}", done.binlog_type, reason.name());
@@ -495,11 +495,15 @@ impl<'a> Stream<'a> {
     }
 
     /// An operator has asked to pass over a change, which nobody looks for any more.
-    async fn pass_over(&mut self, done: &Done) -> Result<()> {
+    async fn pass_over(&mut self, done: &Done, track: TrackId) -> Result<()> {
         if self.statement_in_doubt(TrackId::Main) == Some(done.commit_seq) {
             self.forget_statement(done.commit_seq).await?;
         }
-        match done.passed_over {
+        match done.passed_over.clone() {
+            Some(PassedOver::Change { mut tables }) => {
+                tables.retain(|id| matches!(track, TrackId::Main) || track == TrackId::Table(*id));
+                self.job.apply(Event::ChangeLeftOut { commit_seq: done.commit_seq, tables }).await?;
+            }
             Some(PassedOver::Creation { source_id }) => {
                 self.job.apply(Event::TableLeftOut { source_id }).await?;
             }

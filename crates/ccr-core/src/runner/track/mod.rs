@@ -88,11 +88,12 @@ pub(super) struct Done {
     pub passed_over: Option<PassedOver>,
 }
 
-/// A table that upstream came or went, and downstream does not.
-#[derive(Clone, Copy)]
+/// What upstream became of tables, and downstream does not.
+#[derive(Clone)]
 pub(super) enum PassedOver {
     Creation { source_id: i64 },
     Drop { source_id: i64 },
+    Change { tables: Vec<i64> },
 }
 
 /// What stops planning until everything before it is done.

@@ -205,14 +205,21 @@ impl Queued {
         }
     }
 
-    /// What it would do to a table as a whole.
+    /// What it would do to tables.
     fn passed_over(&self) -> Option<PassedOver> {
-        let Queued::Change(change) = self else { return None };
-        if let Record::CreateTable(record) = &change.record {
-            return Some(PassedOver::Creation { source_id: record.table_id });
-        }
-        let Record::DropTable(record) = &change.record else { return None };
-        Some(PassedOver::Drop { source_id: record.table_id })
+        Some(match self {
+            Queued::Gap(_) => return None,
+            Queued::Unreadable { tables, .. } => PassedOver::Change { tables: tables.clone() },
+            Queued::Change(change) => match &change.record {
+                Record::CreateTable(record) => PassedOver::Creation { source_id: record.table_id },
+                Record::DropTable(record) => PassedOver::Drop { source_id: record.table_id },
+                record => {
+                    let mut tables = record.table_ids();
+                    tables.extend(&change.table_ids);
+                    PassedOver::Change { tables }
+                }
+            },
+        })
     }
 
     fn timestamp_ms(&self) -> i64 {
