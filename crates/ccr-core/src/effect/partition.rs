@@ -1,22 +1,27 @@
-//! Statements about partitions that exist: dropped, truncated, renamed.
+//! Statements about partitions that exist: dropped, truncated, renamed, indexed, replaced by temporary ones.
 //!
 //! Records name partitions by id and name, and names may differ between the sides; what a partition is, is its
 //! range. The range of an id is in the upstream's metadata while the partition is there, and in what the job has
 //! read before when it is not. Where neither knows it, the name is all there is; then it must at least not be
-//! that of another partition.
+//! that of another partition. One that was replaced has the range of what has replaced it, which the target has as a
+//! temporary one.
 
+use doris_types::call::MetaFilter;
 use doris_types::meta::{PartitionMeta, TableMeta};
-use doris_types::record::{DropPartitionRecord, TruncateTableRecord};
-use doris_types::sql::{drop_partition_sql, qualified_name, quote_identifier, truncate_sql_tail};
+use doris_types::record::{DropPartitionRecord, ReplacePartitionsRecord, TruncateTableRecord};
+use doris_types::sql::{
+    drop_partition_sql, qualified_name, quote_identifier, quote_identifiers, truncate_sql_tail,
+};
 
 use super::medium::formal;
 use super::names::target_dropped;
 use super::patience::Patience;
 use super::routes::{Routes, look_at_patiently};
-use super::statement::execute;
+use super::statement::{copied_if_refused, execute};
 use super::{downstream, upstream};
 use crate::error::{Error, Origin, Result};
-use crate::plan::{PartitionChange, Repeated};
+use crate::job::LinkEffect;
+use crate::plan::{PartitionChange, Refused, Repeated};
 use crate::runner::shell::Shell;
 
 /// The code of a partition that the target does not have.
@@ -40,6 +45,8 @@ struct Sides<'a> {
     source_id: i64,
     source: Vec<&'a PartitionMeta>,
     target: Vec<&'a PartitionMeta>,
+    /// The same with temporary ones.
+    all_of_target: &'a [PartitionMeta],
     target_name: &'a str,
     routes: &'a Routes,
 }
@@ -52,14 +59,14 @@ pub(super) async fn change(
     (source_id, target_id): (i64, i64),
     change: &PartitionChange,
     patience: &Patience,
-) -> Result<()> {
+) -> Result<LinkEffect> {
     let (source, target) = look_at_patiently(shell, source_id, target_id).await?;
     let target = match (target, &source) {
         (Some(target), _) => target,
         (None, Some(source)) => return Err(target_dropped(&source.name, target_id)),
         (None, None) => {
             shell.record_skip(commit_seq, format!("both sides have dropped table {source_id} since"));
-            return Ok(());
+            return Ok(LinkEffect::None);
         }
     };
     let source = source.unwrap_or_default();
@@ -68,17 +75,44 @@ pub(super) async fn change(
     let (sql, repeated) = match change {
         PartitionChange::Drop(record) => match sides.drop(shell, commit_seq, record).await? {
             Some(clause) => (format!("ALTER TABLE {table} {clause}"), Repeated::DROPPED),
-            None => return Ok(()),
+            None => return Ok(LinkEffect::None),
         },
         PartitionChange::Truncate(record) => {
             (format!("TRUNCATE TABLE {table} {}", sides.truncate(commit_seq, record)?), Repeated::Accepted)
         }
         PartitionChange::Rename { partition_id, old, new } => match sides.rename(*partition_id, old, new)? {
             Some(clause) => (format!("ALTER TABLE {table} {clause}"), Repeated::RENAMED),
-            None => return Ok(()),
+            None => return Ok(LinkEffect::None),
         },
+        PartitionChange::BuildIndex { partition_id, name, index } => {
+            let Some(partition) = sides.indexed(shell, commit_seq, *partition_id, name).await? else {
+                return Ok(LinkEffect::None);
+            };
+            let (index, partition) = (quote_identifier(index), quote_identifier(&partition));
+            let sql = format!("BUILD INDEX {index} ON {table} PARTITION ({partition})");
+            let built = execute(shell, &sql, in_doubt, &Repeated::Accepted, patience).await;
+            let about = (commit_seq, source_id);
+            return built.map_or_else(
+                |error| copied_if_refused(shell, about, error, Refused::CopyUnlessGone),
+                |()| Ok(LinkEffect::None),
+            );
+        }
+        PartitionChange::Replace(record) => {
+            let effect = LinkEffect::TemporaryGone { source_id, names: record.temp_partitions.clone() };
+            if in_doubt && !has_temporary(shell, &target.name, record).await? {
+                tracing::info!(commit_seq, table = source_id, "the partitions were replaced before");
+                return Ok(effect);
+            }
+            let (clause, repeated) = sides.replace(record)?;
+            let sql = format!("ALTER TABLE {table} {clause}");
+            let replaced = execute(shell, &sql, in_doubt, &repeated, patience).await;
+            let about = (commit_seq, source_id);
+            return replaced
+                .map_or_else(|error| copied_if_refused(shell, about, error, Refused::Copy), |()| Ok(effect));
+        }
     };
-    execute(shell, &sql, in_doubt, &repeated, patience).await
+    execute(shell, &sql, in_doubt, &repeated, patience).await?;
+    Ok(LinkEffect::None)
 }
 
 impl<'a> Sides<'a> {
@@ -94,6 +128,7 @@ impl<'a> Sides<'a> {
             source_id,
             source: formal(&*ctx.upstream, shell.source_database(), source).await.map_err(upstream)?,
             target: formal(&*ctx.downstream, shell.target_database(), target).await.map_err(downstream)?,
+            all_of_target: &target.partitions,
             target_name: &target.name,
             routes,
         })
@@ -180,6 +215,92 @@ impl<'a> Sides<'a> {
         Ok(Some(format!("RENAME PARTITION {} {}", quote_identifier(&now), quote_identifier(new))))
     }
 
+    /// The partition whose rows an index is to be built for; `None` when it is gone.
+    async fn indexed(&self, shell: &Shell, commit_seq: i64, id: i64, name: &str) -> Result<Option<String>> {
+        let reason = match self.meant(id, name) {
+            Meant::Named(name) => return Ok(Some(name)),
+            Meant::Missing => format!("partition {name} of table {} is gone", self.target_name),
+            // The end of a job may be reported after its partition has gone.
+            Meant::Unknown | Meant::Another if self.is_gone(shell, id).await? => {
+                format!("partition {name} of table {} is gone upstream", self.target_name)
+            }
+            Meant::Unknown | Meant::Another => return Err(self.mismatch(id, name, "indexed")),
+        };
+        shell.record_skip(commit_seq, reason);
+        Ok(None)
+    }
+
+    /// Whether the upstream reports a partition as dropped.
+    async fn is_gone(&self, shell: &Shell, id: i64) -> Result<bool> {
+        let filter = MetaFilter::Tables(vec![self.source_id]);
+        let ask = async || {
+            let read = shell.ctx.upstream.meta(shell.source_database(), filter.clone()).await;
+            read.map_err(upstream)
+        };
+        let db = shell.retry(ask).await?.unwrap_or_default();
+        Ok(db.dropped_partitions.contains_key(&id) || db.dropped_tables.contains_key(&self.source_id))
+    }
+
+    /// The temporary partitions of the target, in the order of the record. No formal one has such a name.
+    fn temporary<'b>(
+        &'b self,
+        record: &'b ReplacePartitionsRecord,
+    ) -> impl Iterator<Item = &'b PartitionMeta> {
+        let with_name = |name: &'b String| self.all_of_target.iter().find(move |one| one.name == *name);
+        record.temp_partitions.iter().filter_map(with_name)
+    }
+
+    /// What the partitions are called that are to be replaced, in the order of what replaces them.
+    fn replaced(&self, record: &ReplacePartitionsRecord) -> Result<Vec<String>> {
+        let formal = |range: &str| {
+            let is_it =
+                |one: &&&PartitionMeta| one.range == range && !record.temp_partitions.contains(&one.name);
+            self.target.iter().find(is_it).map(|one| one.name.clone())
+        };
+        let temporary: Vec<&PartitionMeta> = self.temporary(record).collect();
+        if record.strict_range && temporary.len() == record.partitions.len() {
+            let same: Option<Vec<String>> = temporary.iter().map(|one| formal(&one.range)).collect();
+            if let Some(names) = same {
+                return Ok(names);
+            }
+        }
+        let ids = if record.partition_ids.len() == record.partitions.len() {
+            &record.partition_ids[..]
+        } else {
+            &[]
+        };
+        let ids = ids.iter().copied().chain(std::iter::repeat(0));
+        let mut names = Vec::new();
+        for (name, id) in record.partitions.iter().zip(ids) {
+            // The only partition of an unpartitioned table carries the table's name. One of a partitioned table that
+            // happens to have that name is not found, and the table copied.
+            let as_target = if *name == record.table_name { self.target_name } else { name };
+            match self.meant(id, as_target) {
+                Meant::Named(name) => names.push(name),
+                Meant::Missing | Meant::Unknown | Meant::Another => {
+                    return Err(self.mismatch(id, name, "replaced"));
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    fn replace(&self, record: &ReplacePartitionsRecord) -> Result<(String, Repeated)> {
+        let (replaced, temporary) = (self.replaced(record)?, record.temp_partitions.clone());
+        let list = |names: &[String]| quote_identifiers(names.iter().map(String::as_str));
+        let clause = format!(
+            "REPLACE PARTITION ({}) WITH TEMPORARY PARTITION ({}) PROPERTIES (\"strict_range\" = \"{}\", \
+             \"use_temp_partition_name\" = \"{}\")",
+            list(&replaced),
+            list(&temporary),
+            record.strict_range,
+            record.use_temp_partition_name
+        );
+        // The temporary ones have become formal ones, and may have kept their names.
+        let table = self.target_name.to_owned();
+        Ok((clause, Repeated::Lacks { table, temporary, formal: replaced }))
+    }
+
     fn mismatch(&self, id: i64, name: &str, what: &str) -> Error {
         let message = format!(
             "partition {name} ({id}) of table {} was {what}, and the target has none that is it",
@@ -193,6 +314,14 @@ impl<'a> Sides<'a> {
             format!("a statement about partitions of {} cannot be written: {error}", self.target_name);
         Error::partial_sync(Origin::UpstreamFe, "CCR0206", message)
     }
+}
+
+/// Whether the target has any of the temporary partitions still: they may have become formal ones of the same names.
+async fn has_temporary(shell: &Shell, table: &str, record: &ReplacePartitionsRecord) -> Result<bool> {
+    let db = shell.target_database();
+    let list = async || shell.ctx.downstream.temporary_partitions(db, table).await.map_err(downstream);
+    let left = shell.retry(list).await?;
+    Ok(record.temp_partitions.iter().any(|name| left.contains(name)))
 }
 
 #[cfg(test)]
@@ -209,8 +338,9 @@ mod tests {
     fn with<T>(routes: &Routes, look: impl FnOnce(Sides<'_>) -> T) -> T {
         let source = [partition(1, "p1", "a"), partition(5, "p5", "c")];
         let target = [partition(11, "p5", "a"), partition(12, "p3", "b"), partition(13, "p1", "c")];
+        let all = target.clone();
         let (source, target) = (source.iter().collect(), target.iter().collect());
-        look(Sides { source_id: 9, source, target, target_name: "t", routes })
+        look(Sides { source_id: 9, source, target, all_of_target: &all, target_name: "t", routes })
     }
 
     fn named(name: &str) -> Meant {
@@ -265,5 +395,70 @@ mod tests {
             assert_eq!(tail, "PARTITIONS (`p5`) FORCE");
             assert!(sides.truncate(60, &record(&[(3, "p4")])).is_err());
         });
+    }
+
+    fn replacing(formal: &[(i64, &str)], temporary: &[&str], strict_range: bool) -> ReplacePartitionsRecord {
+        let texts = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        ReplacePartitionsRecord {
+            table_name: "source".to_owned(),
+            partitions: texts(formal.iter().map(|(_, name)| *name).collect()),
+            partition_ids: formal.iter().map(|(id, _)| *id).collect(),
+            temp_partitions: texts(temporary.to_vec()),
+            strict_range,
+            ..ReplacePartitionsRecord::default()
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_has_the_range_of_what_replaces_it() {
+        let routes = Routes::default();
+        let all = [
+            partition(11, "p5", "a"),
+            partition(13, "p1", "c"),
+            partition(14, "tp", "a"),
+            partition(15, "tq", "c"),
+        ];
+        let sides = Sides {
+            source_id: 9,
+            source: Vec::new(),
+            target: all[..2].iter().collect(),
+            all_of_target: &all,
+            target_name: "t",
+            routes: &routes,
+        };
+        let names = |formal: &[(i64, &str)], temporary: &[&str], strict| {
+            sides.replaced(&replacing(formal, temporary, strict)).ok()
+        };
+        assert_eq!(names(&[(1, "p1")], &["tp"], true), Some(vec!["p5".to_owned()]));
+        let both = Some(vec!["p1".to_owned(), "p5".to_owned()]);
+        assert_eq!(names(&[(1, "p1"), (5, "p5")], &["tq", "tp"], true), both);
+        // Ranges may differ: the name is all there is, unless it is known which one it was.
+        assert_eq!(names(&[(1, "p1")], &["tp"], false), Some(vec!["p1".to_owned()]));
+        assert_eq!(names(&[(1, "gone")], &["tp"], false), None);
+        routes.partition_is_gone(9, 1, "a");
+        assert_eq!(names(&[(1, "p1")], &["tp"], false), Some(vec!["p5".to_owned()]));
+        let (clause, repeated) = sides.replace(&replacing(&[(1, "p1")], &["tp"], true)).expect("it is known");
+        assert!(clause.starts_with("REPLACE PARTITION (`p5`) WITH TEMPORARY PARTITION (`tp`)"), "{clause}");
+        let text = str::to_owned;
+        let (table, temporary, formal) = (text("t"), vec![text("tp")], vec![text("p5")]);
+        assert_eq!(repeated, Repeated::Lacks { table, temporary, formal });
+    }
+
+    #[test]
+    fn the_partition_of_an_unpartitioned_table_has_the_name_of_the_target() {
+        let routes = Routes::default();
+        let all = [partition(11, "t", ""), partition(12, "tp", "")];
+        let sides = Sides {
+            source_id: 9,
+            source: Vec::new(),
+            target: all[..1].iter().collect(),
+            all_of_target: &all,
+            target_name: "t",
+            routes: &routes,
+        };
+        for strict in [true, false] {
+            let names = sides.replaced(&replacing(&[(1, "source")], &["tp"], strict));
+            assert_eq!(names.expect("there is only one"), ["t"]);
+        }
     }
 }

@@ -143,25 +143,11 @@ pub(crate) async fn run(
             let Err(error) = execute(shell, sql, in_doubt, repeated, patience).await else {
                 return Ok(effect.clone());
             };
-            if error.disposition != Disposition::Block {
-                return Err(error);
-            }
-            let passes = match refused {
-                Refused::Ignore => true,
-                Refused::Copy => false,
-                Refused::CopyUnlessGone => error.message.contains(GONE),
-            };
-            if passes {
-                shell.record_skip(commit_seq, format!("table {source_id}: {error}"));
-                return Ok(LinkEffect::None);
-            }
-            tracing::info!(commit_seq, table = source_id, %error, "refused, the table will be copied");
-            Err(Error::partial_sync(error.origin, error.code, error.message))
+            copied_if_refused(shell, (commit_seq, *source_id), error, *refused)
         }
         Statement::Partitions { source_id, target_id, change } => {
             let (doubt, ids) = ((commit_seq, in_doubt), (*source_id, *target_id));
-            partition::change(shell, routes, doubt, ids, change, patience).await?;
-            Ok(LinkEffect::None)
+            partition::change(shell, routes, doubt, ids, change, patience).await
         }
         Statement::SetMedium { tables } => {
             let mut failing = None;
@@ -186,6 +172,29 @@ pub(crate) async fn run(
             failing.map_or(Ok(LinkEffect::None), Err)
         }
     }
+}
+
+/// What becomes of a statement that is only a shorter way, and was refused.
+pub(super) fn copied_if_refused(
+    shell: &Shell,
+    (commit_seq, source_id): (i64, i64),
+    error: Error,
+    refused: Refused,
+) -> Result<LinkEffect> {
+    if error.disposition != Disposition::Block {
+        return Err(error);
+    }
+    let passes = match refused {
+        Refused::Ignore => true,
+        Refused::Copy => false,
+        Refused::CopyUnlessGone => error.message.contains(GONE),
+    };
+    if passes {
+        shell.record_skip(commit_seq, format!("table {source_id}: {error}"));
+        return Ok(LinkEffect::None);
+    }
+    tracing::info!(commit_seq, table = source_id, %error, "refused, the table will be copied");
+    Err(Error::partial_sync(error.origin, error.code, error.message))
 }
 
 async fn create_table(

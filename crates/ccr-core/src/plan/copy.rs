@@ -4,10 +4,10 @@ use doris_types::record::{
     AlterJobRecord, AlterJobState, IndexChangeJobRecord, ModifyInvertedIndicesRecord, RecoverInfoRecord,
     ReplacePartitionsRecord,
 };
-use doris_types::sql::{qualified_name, quote_identifier, quote_identifiers};
+use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::alter::{alter_table, link_or_return, statement};
-use super::{Plan, Refused, Repeated, SkipReason, Statement, View, linked, partial};
+use super::alter::{link_or_return, statement};
+use super::{PartitionChange, Plan, Refused, Repeated, SkipReason, Statement, View, linked, partial};
 use crate::change::Change;
 use crate::job::{LinkEffect, PartialSyncReason, Recovered, SyncType, TableLink};
 
@@ -54,20 +54,25 @@ pub(super) fn index_change_job(change: &Change, record: &IndexChangeJobRecord, v
     let Some(index) = record.alter_inverted_indexes.first() else {
         return Plan::Skip(SkipReason::NothingToChange);
     };
-    let table = qualified_name(&view.spec.dest.database, &link.target_name);
     // The only partition of an unpartitioned table carries the table's name and is not named.
-    let partition = if record.partition_name.is_empty() || record.partition_name == record.table_name {
-        String::new()
-    } else {
-        format!(" PARTITION ({})", quote_identifier(&record.partition_name))
-    };
-    let sql = format!("BUILD INDEX {} ON {table}{partition}", quote_identifier(&index.name));
-    Plan::Statement(Statement::Try {
+    if record.partition_name.is_empty() || record.partition_name == record.table_name {
+        let table = qualified_name(&view.spec.dest.database, &link.target_name);
+        return Plan::Statement(Statement::Try {
+            source_id: record.table_id,
+            sql: format!("BUILD INDEX {} ON {table}", quote_identifier(&index.name)),
+            effect: LinkEffect::None,
+            repeated: Repeated::Accepted,
+            refused: Refused::CopyUnlessGone,
+        });
+    }
+    Plan::Statement(Statement::Partitions {
         source_id: record.table_id,
-        sql,
-        effect: LinkEffect::None,
-        repeated: Repeated::Accepted,
-        refused: Refused::CopyUnlessGone,
+        target_id: link.target_id,
+        change: PartitionChange::BuildIndex {
+            partition_id: record.partition_id,
+            name: record.partition_name.clone(),
+            index: index.name.clone(),
+        },
     })
 }
 
@@ -80,34 +85,8 @@ pub(super) fn replace_partitions(change: &Change, record: &ReplacePartitionsReco
     if names.is_empty() || record.partitions.is_empty() || !names.iter().all(is_mirrored) {
         return partial(change, source_id);
     }
-    // The only partition of an unpartitioned table carries the table's name. One of a partitioned table that
-    // happens to have that name is refused, and the table copied.
-    let as_target = |name: &String| {
-        if *name == record.table_name { link.target_name.clone() } else { name.clone() }
-    };
-    let replaced: Vec<String> = record.partitions.iter().map(as_target).collect();
-    // The temporary ones have become formal ones, and may have kept their names.
-    let repeated = Repeated::Lacks {
-        table: link.target_name.clone(),
-        temporary: names.clone(),
-        formal: replaced.clone(),
-    };
-    let list = |names: &[String]| quote_identifiers(names.iter().map(String::as_str));
-    let clause = format!(
-        "REPLACE PARTITION ({}) WITH TEMPORARY PARTITION ({}) PROPERTIES (\"strict_range\" = \"{}\", \
-         \"use_temp_partition_name\" = \"{}\")",
-        list(&replaced),
-        list(names),
-        record.strict_range,
-        record.use_temp_partition_name
-    );
-    Plan::Statement(Statement::Try {
-        source_id,
-        sql: alter_table(link, view, &clause),
-        effect: LinkEffect::TemporaryGone { source_id, names: names.clone() },
-        repeated,
-        refused: Refused::Copy,
-    })
+    let (target_id, change) = (link.target_id, PartitionChange::Replace(record.clone()));
+    Plan::Statement(Statement::Partitions { source_id, target_id, change })
 }
 
 /// A recovered table is one without a link; a recovered partition belongs to a table that has one, and is copied
@@ -168,29 +147,6 @@ mod tests {
             plan_of(60, BinlogType::ALTER_JOB, &record("FINISHED")),
             Plan::PartialSync { source_ids: vec![10], reason }
         );
-    }
-
-    #[test]
-    fn the_partition_of_an_unpartitioned_table_has_the_name_of_the_target() {
-        let mut tables = links();
-        let link = tables.get_mut(&10).expect("the table of the cases");
-        link.target_name = "x1".to_owned();
-        link.temporary.insert(7, "tp".to_owned());
-        let replaced = |partition: &str| {
-            let data = format!(
-                r#"{{"dbId":1,"dbName":"d1","tblId":10,"tblName":"t1","partitions":["{partition}"],"tempPartitions":["tp"],"strictRange":true,"useTempPartitionName":false,"version":9,"versionTime":1,"force":false}}"#
-            );
-            match plan_with(&spec("t1", "x1"), &tables, 60, BinlogType::REPLACE_PARTITIONS, &data) {
-                Plan::Statement(Statement::Try { sql, repeated, .. }) => (sql, repeated),
-                other => panic!("a statement is expected: {other:?}"),
-            }
-        };
-        let (sql, repeated) = replaced("t1");
-        assert!(sql.contains("REPLACE PARTITION (`x1`) WITH TEMPORARY PARTITION (`tp`)"), "{sql}");
-        let text = |name: &str| name.to_owned();
-        let (table, temporary, formal) = (text("x1"), vec![text("tp")], vec![text("x1")]);
-        assert_eq!(repeated, Repeated::Lacks { table, temporary, formal });
-        assert!(replaced("p1").0.contains("REPLACE PARTITION (`p1`)"));
     }
 
     #[test]

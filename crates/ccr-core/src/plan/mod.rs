@@ -20,7 +20,9 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doris_types::record::{DropPartitionRecord, PartitionRecord, Record, TruncateTableRecord};
+use doris_types::record::{
+    DropPartitionRecord, PartitionRecord, Record, ReplacePartitionsRecord, TruncateTableRecord,
+};
 
 use crate::change::Change;
 use crate::job::{
@@ -224,6 +226,14 @@ pub enum PartitionChange {
         old: String,
         new: String,
     },
+    /// An index is built for the rows that one of them has.
+    BuildIndex {
+        partition_id: i64,
+        name: String,
+        index: String,
+    },
+    /// Temporary ones, which the target has too, take the place of some of them.
+    Replace(ReplacePartitionsRecord),
 }
 
 /// Where partitions of a table are to live.
@@ -243,7 +253,7 @@ pub enum Refused {
     /// The table is copied.
     Copy,
     /// The table is copied, unless what the statement is about is not there: a job that was under way upstream
-    /// reports its end after the change that has removed its object.
+    /// reports its end after the change that has removed its index.
     CopyUnlessGone,
 }
 

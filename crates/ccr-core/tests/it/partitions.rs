@@ -137,3 +137,51 @@ async fn a_rename_of_what_is_gone_and_has_no_old_name_copies_the_table() {
         run.history().iter().any(|(plan, why, _)| plan == "partial_sync" && why.contains("renamed to new"))
     );
 }
+
+/// One that was indexed, and one that was replaced, keep what they are called downstream.
+#[tokio::test(start_paused = true)]
+async fn a_partition_with_another_name_downstream_is_indexed_and_replaced() {
+    for exchanged in [false, true] {
+        let mut run = Run::following(&["t1", "t2"]).await;
+        run.world.with(|world| {
+            world.add_index("t1", "i1");
+            world.load_all("t1");
+        });
+        run.caught_up().await;
+        let names = run.world.with(|world| {
+            world.partitions_renamed = true;
+            let table = world.target.table_mut("t1").expect("it is replicated");
+            table.partition_mut("p1").name = "mine".to_owned();
+            if exchanged {
+                table.partition_mut("p2").name = "p1".to_owned();
+                table.partition_mut("mine").name = "p2".to_owned();
+            }
+            let names = target_names(world);
+            world.build_index("t1", "i1");
+            world.add_partition("t1", 1, true);
+            world.load(&[("t1", &["tp1"])]);
+            world.replace_partition("t1", "p1", "tp1");
+            names
+        });
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        comes_out(&mut run, 1, &names).await;
+    }
+}
+
+/// A partition goes before the end of the build is reported that was under way for it.
+#[tokio::test(start_paused = true)]
+async fn an_index_of_a_partition_that_is_gone_is_not_missed() {
+    let mut run = Run::following(&["t1"]).await;
+    run.world.with(|world| {
+        world.add_index("t1", "i1");
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.build_index_late("t1", "i1", |world| world.drop_partition("t1", "p1"));
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 2, "the index was added by a copy");
+}

@@ -51,30 +51,37 @@ impl Inner {
 
     /// BUILD INDEX: one job per partition, which begins and ends.
     pub fn build_index(&mut self, name: &str, index: &str) {
+        self.build_index_late(name, index, |_| {});
+    }
+
+    /// The same, where something happens before the jobs end.
+    pub fn build_index_late(&mut self, name: &str, index: &str, meanwhile: impl FnOnce(&mut Self)) {
         let table = self.source.table(name).expect("the table exists");
-        let partitions: Vec<String> = table
-            .partitions
-            .iter()
-            .filter(|partition| !partition.is_temporary)
-            .map(|partition| partition.name.clone())
-            .collect();
+        let formal = table.partitions.iter().filter(|partition| !partition.is_temporary);
+        let partitions: Vec<(i64, String)> =
+            formal.map(|partition| (partition.id, partition.name.clone())).collect();
         let table_id = table.id;
-        for partition in partitions {
-            for state in ["WAITING_TXN", "FINISHED"] {
-                let seq = self.journal_id();
-                if state == "FINISHED" {
-                    let table = self.source.table_mut(name).expect("the table exists");
-                    let build =
-                        Alter::BuildIndex { index: index.to_owned(), partition: Some(partition.clone()) };
-                    table.alter(&build).expect("the index is there");
-                }
-                let data = json!({
-                    "jobId": seq, "jobState": state, "dbId": 0, "tableId": table_id, "tableName": name,
-                    "partitionId": 0, "partitionName": partition, "isDropOp": false,
-                    "alterInvertedIndexes": [{"i": 0, "in": index, "c": ["v"], "it": "INVERTED"}],
-                });
-                self.emit_json(seq, BinlogType::INDEX_CHANGE_JOB, table_id, &data);
+        let report = |world: &mut Self, (partition_id, partition): &(i64, String), state: &str| {
+            let seq = world.journal_id();
+            let data = json!({
+                "jobId": seq, "jobState": state, "dbId": 0, "tableId": table_id, "tableName": name,
+                "partitionId": partition_id, "partitionName": partition, "isDropOp": false,
+                "alterInvertedIndexes": [{"i": 0, "in": index, "c": ["v"], "it": "INVERTED"}],
+            });
+            world.emit_json(seq, BinlogType::INDEX_CHANGE_JOB, table_id, &data);
+        };
+        for partition in &partitions {
+            report(self, partition, "WAITING_TXN");
+        }
+        meanwhile(self);
+        for partition in &partitions {
+            let table = self.source.table_mut(name).expect("the table exists");
+            if table.partitions.iter().any(|one| one.id == partition.0) {
+                let build =
+                    Alter::BuildIndex { index: index.to_owned(), partition: Some(partition.1.clone()) };
+                table.alter(&build).expect("the index is there");
             }
+            report(self, partition, "FINISHED");
         }
     }
 
