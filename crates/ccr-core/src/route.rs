@@ -79,6 +79,17 @@ impl TableRoute {
         }
     }
 
+    /// The same where these upstream indexes have other names.
+    pub fn with_index_names(&self, names: &HashMap<i64, String>) -> Self {
+        let mut route = self.clone();
+        for index in route.source.values_mut().flat_map(|partition| &mut partition.indexes) {
+            if let Some(name) = names.get(&index.id) {
+                index.name.clone_from(name);
+            }
+        }
+        route
+    }
+
     pub fn target_name(&self) -> &str {
         &self.target_name
     }
@@ -253,6 +264,25 @@ impl TableRoute {
         missing.into_iter().map(|index| index.name.clone()).collect()
     }
 
+    /// The rollups of the target that the upstream did not have any more when a load into this partition was written;
+    /// none unless everything that the load did write is there on both sides. The upstream's indexes must have the
+    /// names of that moment.
+    pub fn superfluous(&self, record: &PartitionRecord, index_ids: &[i64]) -> Vec<String> {
+        let (Some(source), Ok(target)) = (self.source.get(&record.partition_id), self.target(record, None))
+        else {
+            return Vec::new();
+        };
+        let (written, missing) = self.unmatched(source, target, index_ids);
+        let is_there = |id: &i64| source.indexes.iter().any(|index| index.id == *id);
+        let is_certain = written.is_empty()
+            && index_ids.iter().all(is_there)
+            && missing.iter().all(|index| self.is_rollup(index));
+        if !is_certain {
+            return Vec::new();
+        }
+        missing.into_iter().map(|index| index.name.clone()).collect()
+    }
+
     fn is_rollup(&self, target: &IndexMeta) -> bool {
         target.name != self.target_name && !target.name.starts_with(SHADOW_PREFIX)
     }
@@ -400,6 +430,18 @@ mod tests {
     }
 
     #[test]
+    fn rollups_that_were_renamed_since_are_known_by_their_ids() {
+        let names = HashMap::from([(12, "r".to_owned()), (13, "s".to_owned())]);
+        // Two have other names, or each has that of the other.
+        for now in [&[(11, "a"), (12, "x"), (13, "y")][..], &[(11, "a"), (12, "s"), (13, "r")]] {
+            let route = since(now).with_index_names(&names);
+            let tablets = route.tablets(&record(10, ""), None, Some(&[11, 12, 13])).expect("all are there");
+            let pairs: Vec<_> = tablets.iter().map(|t| (t.source_tablet_id, t.tablet_id)).collect();
+            assert_eq!(pairs, [(111, 131), (112, 132), (113, 133)], "{now:?}");
+        }
+    }
+
+    #[test]
     fn rollups_that_were_dropped_since_explain_what_is_missing() {
         let dropped = |now: &[(i64, &str)], index_ids: &[i64], dropped: &[i64]| {
             since(now).dropped_since(&record(10, ""), index_ids, |id| dropped.contains(&id))
@@ -414,6 +456,19 @@ mod tests {
         assert_eq!(dropped(&[(21, "a"), (13, "s")], &[11, 12, 13], &[11, 12]), none);
         // The load did not write what the target has.
         assert_eq!(dropped(&[(11, "a"), (13, "s")], &[11, 13], &[]), none);
+    }
+
+    #[test]
+    fn what_no_load_writes_any_more_is_superfluous() {
+        let superfluous =
+            |now: &[(i64, &str)], index_ids: &[i64]| since(now).superfluous(&record(10, ""), index_ids);
+        assert_eq!(superfluous(&[(11, "a"), (13, "s")], &[11, 13]), ["r"]);
+        assert_eq!(superfluous(&[(11, "a")], &[11]), ["r", "s"]);
+        let none: [&str; 0] = [];
+        // It is there under another name, or something else is gone, or the base was made anew.
+        assert_eq!(superfluous(&[(11, "a"), (12, "x")], &[11, 12]), none);
+        assert_eq!(superfluous(&[(11, "a")], &[11, 13]), none);
+        assert_eq!(superfluous(&[(21, "a"), (13, "s")], &[11, 13]), none);
     }
 
     #[test]

@@ -1,26 +1,71 @@
-//! Rollups of the target that a load did not write, because they were dropped upstream since.
+//! Rollups of the target that do not look like what a load wrote, because they were dropped or renamed upstream since.
 //!
 //! A load that is older than DROP ROLLUP names the rollup by its id; its rows cannot be fetched any more, and the
 //! target demands them while it has the rollup. The drop follows in the binlog in any case, so it is made first.
 //! Only what the upstream reports as dropped counts: an old frontend reports nothing, and the table is copied.
+//!
+//! A batch DROP ROLLUP of several leaves a record of one of them only. A load that comes after it has written all that
+//! the upstream has; what the target has beyond that is dropped with the load, once the upstream reports as many drops.
+//!
+//! The metadata tells what rollups are called now. What one was called when the load was written, and still is
+//! downstream, is the old name in the first record after it that renames it; the table's own list has them all.
 
-use doris_types::call::MetaFilter;
+use std::collections::HashMap;
+
+use doris_types::call::{BinlogPage, BinlogScope, MetaFilter};
 use doris_types::failure::Cause;
-use doris_types::record::PartitionRecord;
+use doris_types::record::{PartitionRecord, Record};
 use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::{downstream, upstream};
+use crate::change::Change;
 use crate::error::{Disposition, Error, Result};
 use crate::plan::{Repeated, TableIngest};
 use crate::route::TableRoute;
 use crate::runner::shell::Shell;
 
-/// Drops the rollups of the target that were dropped upstream since the load. Answers whether there were any.
+/// Entries that are read ahead at a time, and how often: beyond that a copy of the table is cheaper.
+const PAGE: u8 = 250;
+const PAGES: u32 = 40;
+
+/// The route with the names that rollups had when the load was written; `None` when none was renamed since.
+pub(super) async fn before_renames(
+    shell: &Shell,
+    table: &TableIngest,
+    route: &TableRoute,
+    commit_seq: i64,
+) -> Result<Option<TableRoute>> {
+    let scope = BinlogScope { database: shell.source_database().to_owned(), table_id: Some(table.source_id) };
+    let (mut names, mut after) = (HashMap::new(), commit_seq);
+    for _ in 0..PAGES {
+        let page = shell.ctx.upstream.binlogs(&scope, after, PAGE).await.map_err(upstream)?;
+        let entries = match page {
+            BinlogPage::Entries(entries) => entries,
+            BinlogPage::CaughtUp => break,
+            // Some of it is not there any more.
+            BinlogPage::TooOld { .. } | BinlogPage::NotFound | BinlogPage::Disabled => return Ok(None),
+        };
+        after = entries.last().map_or(after, |entry| entry.commit_seq);
+        // What cannot be read is met in its turn.
+        for change in entries.into_iter().filter_map(|entry| Change::parse(entry).ok()) {
+            if let Record::RenameRollup(record) = change.record
+                && !record.old_rollup_name.is_empty()
+            {
+                names.entry(record.index_id).or_insert(record.old_rollup_name);
+            }
+        }
+    }
+    Ok((!names.is_empty()).then(|| route.with_index_names(&names)))
+}
+
+/// Drops the rollups of the target that were dropped upstream since the load, or before it without a record. Answers
+/// whether there were any.
 pub(super) async fn drop_first(
     shell: &Shell,
     table: &TableIngest,
     route: &TableRoute,
     partitions: &[&PartitionRecord],
+    commit_seq: i64,
 ) -> Result<bool> {
     let Some(index_ids) = table.index_ids.as_deref() else { return Ok(false) };
     let filter = MetaFilter::Tables(vec![table.source_id]);
@@ -32,6 +77,14 @@ pub(super) async fn drop_first(
             route.dropped_since(partition, index_ids, |id| db.dropped_indexes.contains_key(&id))
         })
         .collect();
+    let is_dropped_before = |(id, seq): &(&i64, &i64)| **seq < commit_seq && !index_ids.contains(id);
+    let dropped_before = db.dropped_indexes.iter().filter(is_dropped_before).count();
+    for partition in partitions {
+        let superfluous = route.superfluous(partition, index_ids);
+        if superfluous.len() <= dropped_before {
+            names.extend(superfluous);
+        }
+    }
     names.sort();
     names.dedup();
     for name in &names {
@@ -47,7 +100,7 @@ async fn drop_rollup(shell: &Shell, table: &TableIngest, route: &TableRoute, nam
         qualified_name(shell.target_database(), route.target_name()),
         quote_identifier(name)
     );
-    tracing::info!(table = table.source_id, rollup = name, "dropped upstream since the load, dropped first");
+    tracing::info!(table = table.source_id, rollup = name, "dropped upstream, dropped for a load");
     shell.check_lease().await?;
     let Err(failure) = shell.ctx.downstream.execute(Some(shell.target_database()), &sql).await else {
         return Ok(());

@@ -294,16 +294,24 @@ async fn route_table(
         );
         shell.record_skip(commit_seq, reason);
     }
-    match partitions_work(&route, table, present.iter().copied()) {
-        Ok(work) => Ok(work),
-        Err(RouteError::SourceIndexMissing { .. })
-            if rollup::drop_first(shell, table, &route, &present).await? =>
-        {
-            let Looked::Route(route) = routes.read(shell, table).await? else { return Ok(Vec::new()) };
-            partitions_work(&route, table, present).map_err(|error| route_error(table, &error))
-        }
-        Err(error) => Err(route_error(table, &error)),
+    let error = match partitions_work(&route, table, present.iter().copied()) {
+        Ok(work) => return Ok(work),
+        Err(error) => error,
+    };
+    let RouteError::SourceIndexMissing { .. } = error else { return Err(route_error(table, &error)) };
+    let renamed = rollup::before_renames(shell, table, &route, commit_seq).await?;
+    if let Some(work) =
+        renamed.as_ref().and_then(|route| partitions_work(route, table, present.iter().copied()).ok())
+    {
+        return Ok(work);
     }
+    if !rollup::drop_first(shell, table, renamed.as_ref().unwrap_or(&route), &present, commit_seq).await? {
+        return Err(route_error(table, &error));
+    }
+    let Looked::Route(route) = routes.read(shell, table).await? else { return Ok(Vec::new()) };
+    let renamed = rollup::before_renames(shell, table, &route, commit_seq).await?;
+    partitions_work(renamed.as_ref().unwrap_or(&route), table, present)
+        .map_err(|error| route_error(table, &error))
 }
 
 fn partitions_work<'a>(
