@@ -162,7 +162,7 @@ async fn a_statement_costs_itself_one_probe_and_one_refresh() {
         ("ALTER TABLE parted DROP PARTITION p4", "sql:ALTER TABLE", 1),
         ("ALTER TABLE parted RENAME PARTITION p3 third", "sql:ALTER TABLE", 1),
         ("ALTER TABLE parted ADD TEMPORARY PARTITION tp VALUES [(\"100\"), (\"200\"))", "sql:ALTER TABLE", 0),
-        ("ALTER TABLE parted REPLACE PARTITION (p2) WITH TEMPORARY PARTITION (tp)", "sql:ALTER TABLE", 0),
+        ("ALTER TABLE parted REPLACE PARTITION (p2) WITH TEMPORARY PARTITION (tp)", "sql:ALTER TABLE", 1),
         ("TRUNCATE TABLE parted PARTITION (p1)", "sql:TRUNCATE", 1),
         ("ALTER TABLE t RENAME COLUMN v w", "sql:ALTER TABLE", 0),
         ("ALTER TABLE t RENAME COLUMN w v", "sql:ALTER TABLE", 0),
@@ -211,8 +211,11 @@ async fn a_statement_costs_itself_one_probe_and_one_refresh() {
         assert_eq!(down.get("getMeta"), looks, "{statement}: {:?}", down.snapshot());
         let transactions = down.get("beginTxn") + down.get("restoreSnapshot");
         assert_eq!(transactions, 0, "{statement}");
-        // An idle job looks now and then whether what it follows still exists.
-        assert!(pair.up.counters().get("getMeta") <= 1, "{statement}: {:?}", pair.up.counters().snapshot());
+        // An idle job looks now and then whether what it follows still exists, and who is told that there is no lag has
+        // made it look as well.
+        let told = 1 + u64::from(statement.starts_with("BUILD"));
+        let up = pair.up.counters();
+        assert!(up.get("getMeta") <= 1 + told, "{statement}: {:?}", up.snapshot());
     }
     // What the statements made stale is read once, on both sides.
     pair.reset_counters();
@@ -221,7 +224,7 @@ async fn a_statement_costs_itself_one_probe_and_one_refresh() {
     }
     syncer.wait_for(JOB, Target::InSync).await;
     assert_eq!(pair.down.counters().get("getMeta"), 1);
-    assert!(pair.up.counters().get("getMeta") <= 2);
+    assert!(pair.up.counters().get("getMeta") <= 3);
     assert_equal(&pair, "parted", "parted").await;
     syncer.finish().await;
 }
