@@ -1,7 +1,7 @@
 //! Errors of the engine, and the one place that decides what to do about a failed call.
 //!
 //! Clients report facts ([`Failure`]). [`Error::from_failure`] turns them into a disposition, by Doris
-//! status and text; nothing else in the engine looks at a status code. The rule behind the table: a fault
+//! status and text ([`crate::answers`]); nothing else in the engine looks at a status code. The rule behind the table: a fault
 //! that can pass is repeated for ever, visibly; what an operator must mend blocks; only a proven gap
 //! starts a full sync, and no failed call is a proof.
 
@@ -9,6 +9,7 @@ use std::fmt;
 
 use doris_types::failure::{Cause, Failure};
 
+use crate::answers::{self, says_any};
 use crate::store::StoreError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,33 +66,6 @@ mod status {
     pub const TABLET_MISSING: i32 = 72;
 }
 
-/// Texts of transient refusals, in any status or error packet: the peer is busy, or not ready yet.
-const BUSY: &[&str] = &[
-    "write lock timeout",
-    "larger than limit",
-    "is in restore process",
-    "state is RESTORE",
-    "atomic restore state",
-    "state is in atomic restore",
-    "is being submitted",
-    "Can only run one backup or restore job",
-    "too many transactions",
-    "timed out",
-    "timeout",
-    "not NORMAL",
-    "cannot be dropped. please",
-    "transactions in the COMMITTED state",
-    "node shutting down",
-    "catalog is not ready",
-];
-
-/// Texts that say the transaction is not there, or is finished otherwise.
-const TXN_GONE: &[&str] = &["transaction not found", "is already aborted"];
-
-/// Texts that say the metadata the call was made with is out of date.
-const STALE_META: &[&str] =
-    &["can't find table id", "table not found", "unknown table", "succ replica num", "tablet is not exist"];
-
 impl Error {
     /// Decides about a failed call. `origin` is whom the call went to.
     pub fn from_failure(origin: Origin, failure: &Failure) -> Self {
@@ -143,38 +117,25 @@ impl Error {
     }
 }
 
-fn contains_any(text: &str, patterns: &[&str]) -> bool {
-    patterns.iter().any(|pattern| text.contains(pattern))
-}
-
-/// `transaction [7] not found`, with any number.
-fn is_txn_not_found(text: &str) -> bool {
-    text.split("transaction [").skip(1).any(|rest| {
-        rest.split_once(']').is_some_and(|(id, tail)| {
-            !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) && tail.starts_with(" not found")
-        })
-    })
-}
-
 fn by_status(code: i32, text: &str) -> (Disposition, &'static str, String) {
-    if contains_any(text, TXN_GONE) || is_txn_not_found(text) {
+    if answers::is_txn_gone(text) {
         return (Disposition::RestartTxn, "CCR0105", String::new());
     }
-    if contains_any(text, STALE_META) {
+    if says_any(text, answers::STALE_META) {
         return (Disposition::RefreshMeta, "CCR0106", String::new());
     }
-    if contains_any(text, BUSY) {
+    if says_any(text, answers::BUSY) {
         return (Disposition::Retry, "CCR0107", String::new());
     }
     match code {
         status::TABLET_MISSING => (Disposition::RefreshMeta, "CCR0106", String::new()),
         status::HTTP_ERROR => (Disposition::RetryElsewhere, "CCR0102", String::new()),
-        status::RUNTIME_ERROR if text.contains("enable feature binlog is false") => (
+        status::RUNTIME_ERROR if text.contains(answers::BINLOG_OFF) => (
             Disposition::Block,
             "CCR0108",
             "set enable_feature_binlog = true in be.conf of every backend and restart it".to_owned(),
         ),
-        status::ANALYSIS_ERROR if contains_any(text, &["unknown database", "can't find db named"]) => {
+        status::ANALYSIS_ERROR if says_any(text, answers::UNKNOWN_DATABASE) => {
             (Disposition::Block, "CCR0109", "create the database again, or delete the job".to_owned())
         }
         _ => (Disposition::Retry, "CCR0110", String::new()),
@@ -189,14 +150,11 @@ fn by_sql(code: u16, text: &str) -> (Disposition, &'static str, String) {
     if ACCESS.contains(&code) {
         return (Disposition::Retry, "CCR0111", String::new());
     }
-    if code == TOO_MANY_CONNECTIONS
-        || contains_any(text, BUSY)
-        || contains_any(text, &["Failed to find enough backend"])
-    {
+    if code == TOO_MANY_CONNECTIONS || says_any(text, answers::BUSY) || text.contains(answers::NO_BACKEND) {
         return (Disposition::Retry, "CCR0107", String::new());
     }
     // They pass: somebody fills them and puts them in the place of others, or INSERT OVERWRITE does.
-    if text.contains("with temp partitions") {
+    if text.contains(answers::TEMPORARY_PARTITIONS) {
         return (Disposition::Retry, "CCR0113", String::new());
     }
     (

@@ -8,6 +8,7 @@
 //! requires), [`runner`] (the loop), [`effect`] (one file per thing done to a cluster), [`control`] (what an
 //! operator may ask), [`failpoint`] (where tests may let the process die).
 
+mod answers;
 pub mod change;
 pub mod control;
 mod effect;

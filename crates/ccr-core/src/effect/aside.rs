@@ -11,25 +11,6 @@ use crate::error::Result;
 use crate::job::{NO_TARGET, SnapshotInfo};
 use crate::runner::shell::Shell;
 
-/// What a frontend says of a table that a restore may not replace.
-const MISMATCHES: &[&str] = &[
-    "already exist but with different schema",
-    "partition type is different",
-    "has different partition item",
-    "has conflict partition item",
-];
-
-/// Whether a restore was cancelled because of a table that has another schema downstream.
-pub(crate) fn is_mismatch(status: &str) -> bool {
-    MISMATCHES.iter().any(|text| status.contains(text)) && mismatched_view(status).is_none()
-}
-
-/// The view that a restore was cancelled for. It has no rows, so it can be dropped.
-pub(crate) fn mismatched_view(status: &str) -> Option<&str> {
-    let (_, rest) = status.split_once("View ")?;
-    rest.split_once(" already exist but with different schema").map(|(name, _)| name)
-}
-
 /// The name under which a table is restored beside the others.
 pub(super) fn name(shell: &Shell, source_id: i64) -> String {
     format!("__ccr_{}_{source_id}", shell.job_id())
@@ -63,25 +44,4 @@ pub(super) async fn put_in_place(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mismatch_is_told_from_other_reasons() {
-        let status = |text: &str| format!("[COMMON_ERROR, msg: {text}]");
-        for text in [
-            "Table t already exist but with different schema",
-            "Table's partition type is different. local table: t",
-            "Partition p in table t has different partition item with partition in repository",
-        ] {
-            assert!(is_mismatch(&status(text)), "{text}");
-        }
-        let view = status("View v already exist but with different schema");
-        assert_eq!((is_mismatch(&view), mismatched_view(&view)), (false, Some("v")));
-        let other = status("user cancelled, current state: DOWNLOADING");
-        assert_eq!((is_mismatch(&other), mismatched_view(&other)), (false, None));
-    }
 }

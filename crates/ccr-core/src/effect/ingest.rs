@@ -20,6 +20,7 @@ use doris_types::meta::{Backend, TabletCommit};
 use futures::stream::{self, StreamExt};
 
 use super::routes::{BackendMap, Routes};
+use crate::answers;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::route::TabletRoute;
 use crate::runner::shell::Shell;
@@ -252,7 +253,7 @@ impl Replica<'_> {
 
 /// Whether an upstream replica does not have the version (HTTP 404); of a whole ingest, whether none of them has.
 pub(super) fn is_not_stored(error: &Error) -> bool {
-    error.code == "CCR0102" && error.message.contains("returned error: 404")
+    error.code == "CCR0102" && answers::is_not_stored(&error.message)
 }
 
 fn missed(failure: Failure) -> Missed {

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use super::absence::table_names;
 use super::downstream;
 use super::transaction::Transaction;
+use crate::answers;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::Unpublished;
 use crate::plan::TrackId;
@@ -194,11 +195,8 @@ pub(crate) async fn is_committed(
 
 /// Whether an FE misses a table that is not one of those that are left of the transaction.
 pub(super) fn is_stuck(txn: &Transaction, error: &Error) -> bool {
-    const MISSES: &str = "table not found, tableId=";
-    let Some((_, rest)) = error.message.split_once(MISSES) else { return false };
-    let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
-    let missed = rest[..digits].parse::<i64>();
-    missed.is_ok_and(|missed| txn.ingest.tables.iter().all(|table| table.target_id != missed))
+    let missed = answers::missed_table(&error.message);
+    missed.is_some_and(|missed| txn.ingest.tables.iter().all(|table| table.target_id != missed))
 }
 
 /// Begins a transaction. One that an earlier try opened is answered without its sub-transactions, so when it

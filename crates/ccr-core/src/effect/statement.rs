@@ -14,19 +14,17 @@ use super::absence::table_names;
 use super::patience::Patience;
 use super::routes::Routes;
 use super::{downstream, medium, names, partition};
+use crate::answers;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{LinkEffect, TableLink};
 use crate::plan::{Refused, Repeated, Statement};
 use crate::runner::shell::Shell;
 
 /// What an FE says of something that is to be created and was, by an earlier try.
-const CREATED: Repeated = Repeated::Says(&["already exist"]);
+const CREATED: Repeated = Repeated::Says(answers::EXISTS);
 
 /// How often a CREATE TABLE is tried that the FE refuses.
 const CREATE_TRIES: u32 = 3;
-
-/// What an FE says when the index or partition that a statement names is not there.
-const GONE: &str = "not exist";
 
 /// The code of a statement that the target refuses.
 pub(crate) const REFUSED: &str = "CCR0112";
@@ -187,7 +185,7 @@ pub(super) fn copied_if_refused(
     let passes = match refused {
         Refused::Ignore => true,
         Refused::Copy => false,
-        Refused::CopyUnlessGone => error.message.contains(GONE),
+        Refused::CopyUnlessGone => error.message.contains(answers::GONE),
     };
     if passes {
         shell.record_skip(commit_seq, format!("table {source_id}: {error}"));

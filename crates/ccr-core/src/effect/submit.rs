@@ -8,11 +8,9 @@ use std::future::Future;
 
 use doris_types::failure::Failure;
 
+use crate::answers::OCCUPIED;
 use crate::error::{Disposition, Error, Result};
 use crate::runner::shell::Shell;
-
-/// What the FE says when the database is busy with another backup or restore.
-const OCCUPIED: &str = "Can only run one backup or restore job";
 
 /// Calls `start` until it is accepted, or `present` finds the job. While the database is busy, that is looked at so
 /// often, at most, before it is called again.

@@ -12,6 +12,7 @@ use doris_types::sql::{
 
 use super::partition::unreadable;
 use super::{Block, PartitionChange, Plan, Repeated, SkipReason, Statement, View, linked, partial};
+use crate::answers;
 use crate::change::Change;
 use crate::job::{LinkEffect, SyncType, TableLink};
 
@@ -28,19 +29,6 @@ pub(super) fn statement(
 }
 
 const BINLOG_ENABLE: &str = "binlog.enable";
-
-/// What the FE says of columns that are there already, or gone.
-const CHANGED_COLUMNS: &[&str] = &[
-    "already exists in base table",
-    "Duplicate column name",
-    "does not exist",
-    "Unknown column",
-    "Nothing is changed",
-];
-
-/// And of one that has its new name already.
-const RENAMED_COLUMN: &[&str] =
-    &["does not exist", "Unknown column", "already exist", "is already used", "Duplicate column name"];
 
 /// The text of it.
 pub(super) fn alter_table(link: &TableLink, view: View<'_>, clause: &str) -> String {
@@ -97,7 +85,7 @@ pub(super) fn rename_column(change: &Change, record: &RenameColumnRecord, view: 
     let link = link_or_return!(record.table_id, change, view);
     let (old, new) = (quote_identifier(&record.col_name), quote_identifier(&record.new_col_name));
     let repeated = Repeated::Columns {
-        says: RENAMED_COLUMN,
+        says: answers::RENAMED_COLUMN,
         table: link.target_name.clone(),
         has: vec![record.new_col_name.clone()],
         lacks: vec![record.col_name.clone()],
@@ -114,7 +102,7 @@ fn changed_columns(record: &ModifyColumnsRecord, link: &TableLink) -> Repeated {
     let has = visible(&record.index_schema_map);
     let mut lacks = visible(&record.old_index_schema_map);
     lacks.retain(|name| !has.contains(name));
-    Repeated::Columns { says: CHANGED_COLUMNS, table: link.target_name.clone(), has, lacks }
+    Repeated::Columns { says: answers::CHANGED_COLUMNS, table: link.target_name.clone(), has, lacks }
 }
 
 pub(super) fn comment(change: &Change, record: &ModifyCommentRecord, view: View<'_>) -> Plan {
@@ -188,7 +176,7 @@ pub(super) fn bucket_num(
 pub(super) fn distribution_type(change: &Change, record: &RenameRecord, view: View<'_>) -> Plan {
     let link = link_or_return!(record.table_id, change, view);
     let clause = "SET (\"distribution_type\" = \"random\")";
-    let repeated = Repeated::Says(&["Only support change distribution type from hash to random"]);
+    let repeated = Repeated::Says(answers::RANDOM_ALREADY);
     statement(record.table_id, link, view, clause, repeated)
 }
 

@@ -11,6 +11,7 @@ use doris_types::sql::{STORAGE_MEDIUM, add_partition_sql_with, drop_partition_sq
 
 use super::alter::{alter_table, link_or_return, statement};
 use super::{Block, PartitionChange, Plan, Refused, Repeated, SkipReason, Statement, View, linked};
+use crate::answers;
 use crate::change::Change;
 use crate::job::LinkEffect;
 
@@ -33,7 +34,7 @@ pub(super) fn add(change: &Change, record: &AddPartitionRecord, view: View<'_>) 
             let (source_id, name) = (record.table_id, record.partition.name.clone());
             let effect = LinkEffect::TemporaryAdded { source_id, partition_id: record.partition.id, name };
             let sql = alter_table(link, view, &clause);
-            let (repeated, refused) = (Repeated::Says(&["already exist"]), Refused::Ignore);
+            let (repeated, refused) = (Repeated::Says(answers::EXISTS), Refused::Ignore);
             Plan::Statement(Statement::Try { source_id, sql, effect, repeated, refused })
         }
         Ok(clause) => statement(record.table_id, link, view, &clause, Repeated::Accepted),

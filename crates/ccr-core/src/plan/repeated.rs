@@ -5,6 +5,8 @@
 //! say the same for another reason, the table is looked at. Any other refusal leaves the doubt, which a copy of the
 //! table ends.
 
+use crate::answers::{self, says_any};
+
 /// How a refusal shows that an earlier try has taken effect, of which the answer was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Repeated {
@@ -23,21 +25,19 @@ pub enum Repeated {
 
 impl Repeated {
     /// What was to be renamed has its new name.
-    pub const RENAMED: Self =
-        Self::Says(&["does not exist", "Unknown column", "already exist", "is already used"]);
+    pub const RENAMED: Self = Self::Says(answers::RENAMED);
     /// What was to be dropped is gone.
-    pub const DROPPED: Self = Self::Says(&["does not exist"]);
+    pub const DROPPED: Self = Self::Says(answers::DROPPED);
 
     /// The same of a rollup, which an older load may have dropped before its turn.
-    pub const ROLLUP_DROPPED: Self = Self::OrBefore(&[], &["does not exist"]);
+    pub const ROLLUP_DROPPED: Self = Self::OrBefore(&[], answers::DROPPED);
     /// The same of one that was renamed, and dropped after that.
-    pub const ROLLUP_RENAMED: Self =
-        Self::OrBefore(&["already exist", "is already used"], &["does not exist"]);
+    pub const ROLLUP_RENAMED: Self = Self::OrBefore(answers::ROLLUP_RENAMED, answers::DROPPED);
 
     /// Whether this answer shows it although no earlier one was lost.
     pub fn is_shown_at_once_by(&self, answer: &str) -> bool {
         match self {
-            Self::OrBefore(_, texts) => texts.iter().any(|text| answer.contains(text)),
+            Self::OrBefore(_, texts) => says_any(answer, texts),
             Self::Accepted | Self::Says(_) | Self::Lacks { .. } | Self::Columns { .. } => false,
         }
     }
@@ -46,17 +46,15 @@ impl Repeated {
     pub fn is_shown_by(&self, answer: &str) -> bool {
         match self {
             Self::Accepted => false,
-            Self::Says(texts) | Self::Columns { says: texts, .. } => {
-                texts.iter().any(|text| answer.contains(text))
-            }
-            Self::OrBefore(texts, before) => texts.iter().chain(*before).any(|text| answer.contains(text)),
+            Self::Says(texts) | Self::Columns { says: texts, .. } => says_any(answer, texts),
+            Self::OrBefore(texts, before) => says_any(answer, texts) || says_any(answer, before),
             Self::Lacks { temporary, formal, .. } => {
                 let is_named = |name: &String| {
                     [format!("[{name}]"), format!("'{name}'"), format!("`{name}`")]
                         .iter()
                         .any(|quoted| answer.contains(quoted.as_str()))
                 };
-                answer.contains("not exist") && temporary.iter().chain(formal).any(is_named)
+                answer.contains(answers::GONE) && temporary.iter().chain(formal).any(is_named)
             }
         }
     }

@@ -15,9 +15,10 @@ use futures::future::BoxFuture;
 
 use super::partition;
 use super::shell::Shell;
+use crate::answers;
 use crate::effect::patience::Patience;
 use crate::effect::routes::is_proven_gone;
-use crate::effect::{Scope, aside, backup, look_for, names, restore, statement, upstream};
+use crate::effect::{Scope, backup, look_for, names, restore, statement, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{
     FullSyncReason, NO_TARGET, PartialSyncReason, SnapshotInfo, SnapshotStep, SyncType, TableLink,
@@ -161,7 +162,7 @@ async fn take(
                 return Ok(CopyStep::Again(PartialSyncReason::SnapshotLost { label, detail }));
             }
             Ok(backup::Outcome::Lost(reason)) => return Ok(CopyStep::Again(lost(&label, &reason))),
-            Err(error) if error.message.contains("nknown table") => {
+            Err(error) if error.message.contains(answers::UNKNOWN_TABLE) => {
                 tries += 1;
                 shell.pause(&error, tries).await;
             }
@@ -219,7 +220,7 @@ async fn put(
             restore::drop_stale(&shell, &before, &after).await?;
             Ok(CopyStep::Restored(Box::new(link)))
         }
-        restore::Outcome::Cancelled(status) if !aside && aside::is_mismatch(&status) => {
+        restore::Outcome::Cancelled(status) if !aside && answers::is_mismatch(&status) => {
             tracing::info!(table = source_id, status, "the table is restored beside the old one");
             Ok(CopyStep::RestoreCancelled { status, aside: true })
         }

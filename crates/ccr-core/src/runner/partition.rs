@@ -11,14 +11,11 @@ use doris_types::meta::{PartitionMeta, TableMeta};
 
 use super::lane::{CopyStep, MAX_RESTORE_ATTEMPTS, Restore, cancelled, lost};
 use super::shell::Shell;
+use crate::answers::{MISFITS, says_any};
 use crate::effect::routes::{is_proven_gone, look_at};
 use crate::effect::{Scope, backup, look_for, restore, upstream};
 use crate::error::Result;
 use crate::job::{Recovered, TableLink};
-
-/// What a restore says, in its status, when the partition cannot be added to the table.
-const MISFITS: &[&str] =
-    &["different schema", "partition item", "partition type", "replication num", "temp partitions"];
 
 /// Backs up the partition, under whatever name it has now.
 pub(super) async fn take(
@@ -104,9 +101,7 @@ pub(super) async fn put(
             }
             Some(_) | None => whole("another table had the name of its target"),
         },
-        restore::Outcome::Cancelled(status) if MISFITS.iter().any(|misfit| status.contains(misfit)) => {
-            whole(&status)
-        }
+        restore::Outcome::Cancelled(status) if says_any(&status, MISFITS) => whole(&status),
         restore::Outcome::Cancelled(status) if attempt >= MAX_RESTORE_ATTEMPTS => whole(&status),
         restore::Outcome::Cancelled(status) => Ok(cancelled(&shell, &label, attempt, status).await),
         restore::Outcome::Lost(reason) => Ok(CopyStep::Again(lost(&backup_label, &reason))),

@@ -7,7 +7,8 @@ use doris_types::call::MetaFilter;
 use super::job::Job;
 use super::lane::{self, Presence};
 use super::source::is_lasting;
-use crate::effect::{Scope, aside, backup, names, restore, upstream};
+use crate::answers;
+use crate::effect::{Scope, backup, names, restore, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType, TableLink};
 
@@ -117,11 +118,11 @@ async fn put(
                 full_sync.started_at_ms,
             )
             .await;
-            if let Some(view) = aside::mismatched_view(&status) {
+            if let Some(view) = answers::mismatched_view(&status) {
                 restore::drop_view(&shell, view).await?;
                 return job.apply(Event::RestoreCancelled { aside }).await;
             }
-            if !aside && aside::is_mismatch(&status) {
+            if !aside && answers::is_mismatch(&status) {
                 tracing::info!(
                     label = restore_label,
                     status,
@@ -190,7 +191,7 @@ async fn back_up_table(job: &mut Job, label: &str) -> Result<backup::Outcome> {
                 return Ok(backup::Outcome::Lost(FullSyncReason::SnapshotLost { label, detail }));
             }
             // It was renamed after it was found.
-            Err(error) if source_id.is_some() && error.message.contains("nknown table") => {
+            Err(error) if source_id.is_some() && error.message.contains(answers::UNKNOWN_TABLE) => {
                 tries += 1;
                 shell.pause(&error, tries).await;
             }

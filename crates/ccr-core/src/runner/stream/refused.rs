@@ -7,6 +7,7 @@ use doris_types::call::MetaFilter;
 use doris_types::record::Record;
 
 use super::{Stream, copy_reason};
+use crate::answers::NAME_USED;
 use crate::change::Change;
 use crate::effect::statement::NAME_TAKEN;
 use crate::effect::{look_for, upstream};
@@ -187,7 +188,7 @@ impl Stream<'_> {
 
 /// Whether a change of names finds a table where it should be none.
 fn is_about_a_name(error: &Error) -> bool {
-    error.code == NAME_TAKEN || error.message.contains("already used")
+    error.code == NAME_TAKEN || error.message.contains(NAME_USED)
 }
 
 /// The table that a CREATE TABLE was about which did not work.
