@@ -5,10 +5,10 @@
 //! has been fetched, and takes another. So those of one process take turns: a few may have a snapshot that their
 //! target's restore still needs.
 //!
-//! A turn lasts from before the BACKUP until the restore is under way, over the steps of a job's state; the job gives
-//! it back when its state no longer names the snapshot, and in any case when its task ends. Where the target cannot be
-//! reached that takes for ever. So when for long nobody has given a turn back, one more is given out: there is room
-//! for some, and a lost snapshot is not as bad as a job that waits for another's cluster.
+//! A turn lasts from before the BACKUP until the restore has downloaded what it needs, over the steps of a job's state;
+//! the job gives it back when its state no longer names the snapshot, and in any case when its task ends. Where the
+//! target cannot be reached that takes for ever. So when for long nobody has given a turn back, one more is given out:
+//! there is room for some, and a lost snapshot is not as bad as a job that waits for another's cluster.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

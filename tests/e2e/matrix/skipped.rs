@@ -253,8 +253,15 @@ async fn a_change_of_any_type_is_passed_over_in_a_table_job() {
         syncer.wait_for(JOB, Target::InSync).await;
         let at_first = seen(pair.target()).await;
         pass_over(&pair, &syncer, case).await;
-        assert_eq!(seen(pair.target()).await, at_first, "after {}", case.kind.name());
-        assert_eq!(pair.down.counters().get("restoreSnapshot"), 1, "after {}", case.kind.name());
+        let mut restores = 1;
+        if case.kind == BinlogType::REPLACE_TABLE {
+            // That the table of its name is another one is seen without the binlog, and it has no lag only with that.
+            restores += 1;
+            assert_equal(&pair, &table_of(case), "copy").await;
+        } else {
+            assert_eq!(seen(pair.target()).await, at_first, "after {}", case.kind.name());
+        }
+        assert_eq!(pair.down.counters().get("restoreSnapshot"), restores, "after {}", case.kind.name());
         syncer.finish().await;
     }
 }

@@ -53,9 +53,9 @@ pub(crate) async fn run(
         turn = turn.or_else(|| shell.restoring.try_lock().ok());
         let found = find(shell, restore_label).await?;
         match &found {
-            None => shell.take_turn(backup_label),
-            // It has read the snapshot.
-            Some(_) => shell.end_turn(backup_label),
+            // Nothing is downloaded any more.
+            Some(job) if !is_far_from_done(&job.state) => shell.end_turn(backup_label),
+            Some(_) | None => shell.take_turn(backup_label),
         }
         match found {
             None if gives_way() => return Ok(Outcome::GaveWay),
