@@ -8,12 +8,11 @@
 //! its copy will be put in place under the name that it has by then.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use doris_types::sql::{qualified_name, quote_identifier};
 
 use super::absence::table_names;
-use super::patience::Patience;
+use super::patience::{Patience, SharedPatience};
 use super::statement::NAME_TAKEN;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::NO_TARGET;
@@ -72,7 +71,7 @@ pub(crate) type Unnamed = (String, Error);
 pub(crate) async fn rename_tables(
     shell: &Shell,
     wanted: &Names,
-    limit: Duration,
+    patience: SharedPatience,
 ) -> Result<BTreeMap<i64, Unnamed>> {
     // Others would do the same from what they have read before.
     let _alone = shell.renaming.lock().await;
@@ -87,7 +86,7 @@ pub(crate) async fn rename_tables(
             Next::Done => return Ok(refused),
             Next::Swap { ids: [first, second] } => {
                 let sides = [(first, now(first)), (second, now(second))];
-                match exchange(shell, &sides, &Patience::lasting(limit)).await {
+                match exchange(shell, &sides, &patience.rest(shell)).await {
                     Ok(()) => {}
                     Err(error) if error.disposition == Disposition::Stop => return Err(error),
                     Err(error) => refused.extend(sides.map(|(id, now)| (id, (now, error.clone())))),
@@ -103,7 +102,7 @@ pub(crate) async fn rename_tables(
                 refused.insert(id, (now(id), error));
             }
             Next::Rename { id, name } => {
-                match rename_table(shell, id, &now(id), &name, &Patience::lasting(limit)).await {
+                match rename_table(shell, id, &now(id), &name, &patience.rest(shell)).await {
                     Ok(()) => {}
                     Err(error) if error.disposition == Disposition::Stop => return Err(error),
                     Err(error) => {

@@ -14,6 +14,25 @@ use super::downstream;
 use crate::error::{Disposition, Error};
 use crate::runner::shell::Shell;
 
+/// A time that several statements share, so that many which fail do not keep the others waiting one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SharedPatience {
+    until_ms: i64,
+}
+
+impl SharedPatience {
+    pub fn lasting(shell: &Shell, limit: Duration) -> Self {
+        let limit_ms = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
+        Self { until_ms: shell.now_ms().saturating_add(limit_ms) }
+    }
+
+    /// With the next statement. When nothing is left it is tried once.
+    pub fn rest(self, shell: &Shell) -> Patience {
+        let left = self.until_ms.saturating_sub(shell.now_ms());
+        Patience::lasting(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
+    }
+}
+
 /// The patience with one statement.
 #[derive(Debug)]
 pub(crate) struct Patience {

@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use super::partition;
 use super::shell::Shell;
 use crate::answers;
-use crate::effect::patience::Patience;
+use crate::effect::patience::{Patience, SharedPatience};
 use crate::effect::routes::is_proven_gone;
 use crate::effect::{Scope, backup, look_for, names, restore, statement, upstream};
 use crate::error::{Error, Origin, Result};
@@ -111,7 +111,10 @@ pub(super) async fn rename(
     wanted: BTreeMap<i64, String>,
 ) -> Result<CopyStep> {
     let limit = shell.ctx.options.quarantine_after;
-    match names::rename_tables(&shell, &wanted, limit).await?.remove(&target_id) {
+    match names::rename_tables(&shell, &wanted, SharedPatience::lasting(&shell, limit))
+        .await?
+        .remove(&target_id)
+    {
         None => Ok(CopyStep::Renamed),
         Some((_, error)) => Err(error),
     }

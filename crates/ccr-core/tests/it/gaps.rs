@@ -212,6 +212,30 @@ async fn a_table_downstream_that_cannot_go_or_be_renamed_now_keeps_no_other_wait
     }
 }
 
+/// They share the time that they may keep the others waiting.
+#[tokio::test(start_paused = true)]
+async fn many_tables_that_cannot_go_now_keep_the_others_no_longer_than_one() {
+    let mut run = Run::following(&["kept", "a", "b", "c", "d", "e", "f"]).await;
+    run.stop().await;
+    let (newest, began) = run.world.with(|world| {
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            world.drop_table(name);
+            world.busy_tables.push(name.to_owned());
+        }
+        world.expire_binlogs();
+        world.load_all("kept");
+        (world.newest(), world.now_ms)
+    });
+    run.start();
+    run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
+    let waited = run.world.with(|world| world.now_ms) - began;
+    assert!(waited < 20_000, "they waited for {waited} ms");
+    assert_eq!(run.status().apart.len(), 6);
+    run.world.with(|world| world.busy_tables.clear());
+    run.caught_up().await;
+    run.check();
+}
+
 /// Of two tables that swapped their names one has stepped aside when the other cannot give up its name.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_another_table_cannot_give_up_now_is_waited_for() {

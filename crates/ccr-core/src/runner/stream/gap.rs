@@ -16,7 +16,7 @@ use super::behind::Sight;
 use super::{Flow, Held, Stream};
 use crate::change::Change;
 use crate::effect::names::Unnamed;
-use crate::effect::patience::Patience;
+use crate::effect::patience::SharedPatience;
 use crate::effect::statement::NAME_TAKEN;
 use crate::effect::{names, restore};
 use crate::error::{Disposition, Error, Origin, Result};
@@ -179,10 +179,10 @@ pub(super) async fn settle(job: &mut Job) -> Result<()> {
     let Some(crossing) = job.state.crossing.clone() else { return Ok(()) };
     let shell = Arc::clone(&job.shell);
     let seqs = (job.position.commit_seq, crossing.expired_to);
-    let limit = shell.ctx.options.quarantine_after.min(PATIENCE);
+    let patience = SharedPatience::lasting(&shell, shell.ctx.options.quarantine_after.min(PATIENCE));
     let mut dropped = Vec::new();
     for (source_id, target_id) in gone(&job.state, crossing.expired_to) {
-        match names::drop_table(&shell, target_id, &Patience::lasting(limit)).await {
+        match names::drop_table(&shell, target_id, &patience.rest(&shell)).await {
             Ok(name) => {
                 dropped.extend(name.map(|name| ("drop_stale_table", name)));
                 job.apply(Event::TableVanished { source_id }).await?;
@@ -203,7 +203,7 @@ pub(super) async fn settle(job: &mut Job) -> Result<()> {
     let views = restore::drop_views(&shell, crossing.views.into_iter().collect()).await?;
     dropped.extend(views.into_iter().map(|name| ("drop_stale_view", name)));
     if !crossing.renames.is_empty() {
-        let refused = names::rename_tables(&shell, &crossing.renames, limit).await?;
+        let refused = names::rename_tables(&shell, &crossing.renames, patience).await?;
         for target_id in refused.keys() {
             let name = crossing.renames.get(target_id).cloned().unwrap_or_default();
             defer(job, *target_id, Renaming { commit_seq: crossing.expired_to, name }, &refused).await?;

@@ -124,6 +124,8 @@ struct Stream<'a> {
     recorded_at_ms: i64,
     /// When views apart are tried again.
     views_due_ms: i64,
+    /// Views of which it was told that they are refused as they are.
+    views_refused: BTreeSet<i64>,
     look: Look,
     publish: Asking,
 }
@@ -179,6 +181,7 @@ impl<'a> Stream<'a> {
             state_saved_at_ms: now,
             recorded_at_ms: now,
             views_due_ms: now,
+            views_refused: BTreeSet::new(),
             look: Look::default(),
             publish: Asking::default(),
             job,

@@ -13,7 +13,7 @@ use super::Stream;
 use crate::change::Change;
 use crate::effect::view::{self, Outcome};
 use crate::error::{Disposition, Error, Result};
-use crate::job::Event;
+use crate::job::{Event, ViewApart};
 
 /// What a change is about.
 struct OfView {
@@ -24,6 +24,9 @@ struct OfView {
     leftover: Option<String>,
     is_dropped: bool,
 }
+
+/// The code of a view that the target does not accept.
+const REFUSED: &str = "CCR0314";
 
 /// The pause between two tries while nothing moves.
 const RETRY: Duration = Duration::from_secs(30);
@@ -47,15 +50,10 @@ impl Stream<'_> {
         leftover: Option<String>,
         is_dropped: bool,
     ) -> Result<()> {
-        let (at_ms, code) = (self.shell.now_ms(), "CCR0314");
-        if self.job.state.tables.values().all(|link| link.lane.is_flowing()) {
-            tracing::error!(code, view = name, commit_seq, message = %error.message,
-                "the target does not accept the view; it is tried again now and then");
-            self.shell.ctx.observer.error(self.shell.job_name(), "view", false);
-        } else {
-            tracing::info!(code, view = name, commit_seq, message = %error.message,
-                "the target does not accept the view yet; it waits for the tables apart");
-        }
+        let at_ms = self.shell.now_ms();
+        // It may have been about tables that have other names by now, or that are apart.
+        tracing::info!(code = REFUSED, view = name, commit_seq, message = %error.message,
+            "the target does not accept the view yet; it is tried as it is now");
         let refusal = error.message.clone();
         let reason = format!("view {name}: {refusal}");
         let event = Event::ViewLeft { source_id, name, commit_seq, refusal, leftover, is_dropped, at_ms };
@@ -63,6 +61,24 @@ impl Stream<'_> {
         self.job.history("partial_sync", (commit_seq, commit_seq), reason, "started", at_ms).await;
         self.tables_moved();
         Ok(())
+    }
+
+    /// A view is refused as it is now. That is told once, unless a table apart may be the reason.
+    fn still_refused(&mut self, source_id: i64, apart: &ViewApart, refusal: &str) {
+        let is_told = self.views_refused.contains(&source_id);
+        if !is_told && self.job.state.tables.values().all(|link| link.lane.is_flowing()) {
+            self.views_refused.insert(source_id);
+            tracing::error!(
+                code = REFUSED,
+                view = apart.name,
+                commit_seq = apart.commit_seq,
+                refusal,
+                "the target does not accept the view; it is tried again now and then"
+            );
+            self.shell.ctx.observer.error(self.shell.job_name(), "view", false);
+        } else {
+            tracing::info!(view = apart.name, refusal, "the view is still not accepted");
+        }
     }
 
     /// The view that a change is about.
@@ -136,6 +152,7 @@ impl Stream<'_> {
             };
             match outcome {
                 Ok(Outcome::Copied) => {
+                    self.views_refused.remove(&source_id);
                     self.settle_recording().await?;
                     self.job.apply(Event::ViewCopied { source_id }).await?;
                     let (seqs, since) = ((apart.commit_seq, apart.commit_seq), apart.since_ms);
@@ -143,9 +160,7 @@ impl Stream<'_> {
                     self.job.history("partial_sync", seqs, reason, "copied", since).await;
                 }
                 Ok(Outcome::NotThere) => {}
-                Ok(Outcome::Refused(refusal)) => {
-                    tracing::info!(view = apart.name, refusal, "the view is still not accepted");
-                }
+                Ok(Outcome::Refused(refusal)) => self.still_refused(source_id, &apart, &refusal),
                 // It stays apart, and the next try comes.
                 Err(error) => tracing::info!(view = apart.name, %error, "the view could not be copied"),
             }
