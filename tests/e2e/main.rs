@@ -18,6 +18,7 @@ mod control;
 mod cost;
 mod crash;
 mod database_job;
+mod every_call;
 mod failover;
 mod failpoints;
 mod followers;

@@ -120,6 +120,10 @@ impl Faults {
             if !is_met {
                 continue;
             }
+            if rule.after > 0 {
+                rule.after -= 1;
+                continue;
+            }
             if let Some(remaining) = &mut rule.remaining {
                 *remaining = remaining.saturating_sub(1);
             }
@@ -164,6 +168,19 @@ mod tests {
 
     async fn ask(faults: &Faults, node: NodeId, call: &str, detail: &str) -> FaultAction {
         faults.before(node, call, || detail.to_owned()).await
+    }
+
+    #[tokio::test]
+    async fn a_rule_lets_calls_pass_before_those_it_meets() {
+        let faults = Faults::new("test", 1);
+        faults.add(Fault::new(FaultKind::CutBefore).call("getBinlog").after(2).times(1));
+        let mut actions = Vec::new();
+        for call in ["getBinlog", "getMeta", "getBinlog", "getBinlog", "getBinlog"] {
+            actions.push(ask(&faults, NodeId::Fe(0), call, "").await);
+        }
+        let mut expected = vec![FaultAction::Proceed; 5];
+        expected[3] = FaultAction::CutBefore;
+        assert_eq!(actions, expected);
     }
 
     #[tokio::test]

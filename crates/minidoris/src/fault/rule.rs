@@ -77,6 +77,9 @@ pub struct Fault {
     /// Only calls whose rendering (tables, label, statement text) contains this.
     #[serde(default)]
     pub contains: Option<String>,
+    /// How many calls that it would meet it still lets pass.
+    #[serde(default)]
+    pub after: u64,
     /// How many calls it still meets; `None`: no limit.
     #[serde(default)]
     pub remaining: Option<u64>,
@@ -92,7 +95,15 @@ pub(crate) const PUBLISH: &str = "publish";
 impl Fault {
     /// A rule that meets every call of every node, until it is narrowed.
     pub fn new(kind: FaultKind) -> Self {
-        Self { node: None, call: None, contains: None, remaining: None, probability: certain(), kind }
+        Self {
+            node: None,
+            call: None,
+            contains: None,
+            after: 0,
+            remaining: None,
+            probability: certain(),
+            kind,
+        }
     }
 
     pub fn on(mut self, node: NodeId) -> Self {
@@ -107,6 +118,11 @@ impl Fault {
 
     pub fn containing(mut self, text: &str) -> Self {
         self.contains = Some(text.to_owned());
+        self
+    }
+
+    pub fn after(mut self, count: u64) -> Self {
+        self.after = count;
         self
     }
 

@@ -131,6 +131,7 @@ async fn downloads_are_tried_again_after_a_cut() {
             node: None,
             call: Some("http:/api/_binlog/_download".to_owned()),
             contains: Some("method=get_rowset_meta".to_owned()),
+            after: 0,
             remaining: Some(1),
             probability: 1.0,
             kind,
