@@ -1,24 +1,11 @@
 //! A change that the syncer cannot apply blocks its table, says which one and why, and lets others go on.
 
-use doris_types::record::BinlogType;
 use minidoris::Release;
 use serde_json::{Value, json};
 
-use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
+use crate::harness::{BOUND, Pair, Syncer, Target, assert_equal, wait_until};
 
 const JOB: &str = "blocked";
-/// A type that no version of Doris has.
-const UNHEARD_OF: BinlogType = BinlogType(99);
-
-/// Puts a binlog of a type that nobody knows into the upstream's journal, as a newer Doris would.
-fn journal_unknown_change(pair: &Pair, table: &str) -> i64 {
-    let inner = pair.up.inner();
-    let mut fe = inner.fe.lock();
-    let db = fe.database_named(DB).expect("the database is there");
-    let db_id = db.id;
-    let table_id = db.tables.values().find(|known| known.name() == table).expect("the table is there").id();
-    fe.journal_binlog(inner.clock.now_ms(), UNHEARD_OF, db_id, &[table_id], |_| "{}".to_owned())
-}
 
 /// A job in sync over the tables `t` and `other`.
 async fn in_sync() -> (Pair, Syncer) {
@@ -60,7 +47,7 @@ async fn wait_until_blocked(syncer: &Syncer) -> Value {
 async fn an_unknown_change_blocks_its_table_with_code_type_and_seq() {
     let (pair, syncer) = in_sync().await;
     pair.insert("t", 3..5).await;
-    let seq = journal_unknown_change(&pair, "t");
+    let seq = pair.journal_unknown_change(pair.table_id("t"));
     pair.insert("t", 5..8).await;
     pair.insert("other", 3..9).await;
     let blocked = wait_until_blocked(&syncer).await;
@@ -84,7 +71,7 @@ async fn an_unknown_change_blocks_its_table_with_code_type_and_seq() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_survives_a_restart_and_a_resume_tries_again() {
     let (pair, mut syncer) = in_sync().await;
-    let seq = journal_unknown_change(&pair, "t");
+    let seq = pair.journal_unknown_change(pair.table_id("t"));
     assert_eq!(wait_until_blocked(&syncer).await["commit_seq"], seq);
     syncer.kill();
     syncer.restart().await;
@@ -97,7 +84,7 @@ async fn a_block_survives_a_restart_and_a_resume_tries_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_change_in_a_barrier_blocks_its_table_as_well() {
     let (pair, syncer) = in_sync_of(Release::V3_0, |pair| pair.database_job(JOB)).await;
-    let seq = journal_unknown_change(&pair, "t");
+    let seq = pair.journal_unknown_change(pair.table_id("t"));
     pair.insert("t", 5..8).await;
     pair.insert("other", 3..9).await;
     let blocked = wait_until_blocked(&syncer).await;
@@ -116,7 +103,7 @@ async fn an_unknown_change_in_a_barrier_blocks_its_table_as_well() {
 async fn an_unknown_change_blocks_a_table_job_until_it_is_passed_over() {
     for release in [Release::V2_1, Release::V3_1] {
         let (pair, syncer) = in_sync_of(release, |pair| pair.table_job(JOB, "t", "target")).await;
-        let seq = journal_unknown_change(&pair, "t");
+        let seq = pair.journal_unknown_change(pair.table_id("t"));
         pair.insert("t", 5..8).await;
         let blocked = wait_until_blocked(&syncer).await;
         assert_eq!((&blocked["code"], &blocked["commit_seq"]), (&json!("CCR0203"), &json!(seq)), "{blocked}");

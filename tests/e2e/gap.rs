@@ -2,13 +2,27 @@
 //! proven, everything is, with its reason shown.
 
 use minidoris::Cluster;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
 use crate::matrix::assert_same_database;
 
 const JOB: &str = "gap";
 const TWO_DAYS_MS: i64 = 2 * 86_400_000;
+
+/// A job with this option over the table `t`, in sync.
+async fn in_sync_with((option, value): (&str, Value)) -> (Pair, Syncer) {
+    let pair = Pair::start().await;
+    pair.create_database().await;
+    pair.create_table("t", 2).await;
+    pair.insert("t", 0..10).await;
+    let syncer = Syncer::start().await;
+    let mut job = pair.database_job(JOB);
+    job[option] = value;
+    syncer.create(&job).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    (pair, syncer)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_binlogs_lead_to_a_full_sync_with_its_reason() {
@@ -165,15 +179,7 @@ async fn a_syncer_that_dies_while_it_crosses_a_gap_crosses_it_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_sync_that_must_ask_waits_over_restarts_until_it_is_approved() {
-    let pair = Pair::start().await;
-    pair.create_database().await;
-    pair.create_table("t", 2).await;
-    pair.insert("t", 0..10).await;
-    let mut syncer = Syncer::start().await;
-    let mut job = pair.database_job(JOB);
-    job["full_sync"] = json!("ask");
-    syncer.create(&job).await;
-    syncer.wait_for(JOB, Target::InSync).await;
+    let (pair, mut syncer) = in_sync_with(("full_sync", json!("ask"))).await;
     syncer.stop().await;
 
     pair.insert("t", 10..20).await;
@@ -206,15 +212,7 @@ async fn a_full_sync_that_must_ask_waits_over_restarts_until_it_is_approved() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn full_syncs_beyond_those_of_a_day_wait_for_an_operator() {
-    let pair = Pair::start().await;
-    pair.create_database().await;
-    pair.create_table("t", 2).await;
-    pair.insert("t", 0..10).await;
-    let mut syncer = Syncer::start().await;
-    let mut job = pair.database_job(JOB);
-    job["full_syncs_per_day"] = json!(1);
-    syncer.create(&job).await;
-    syncer.wait_for(JOB, Target::InSync).await;
+    let (pair, mut syncer) = in_sync_with(("full_syncs_per_day", json!(1))).await;
     let backups = || pair.up.counters().get("sql:BACKUP");
     assert_eq!(backups(), 1);
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use doris_types::record::BinlogType;
 use minidoris::{Fault, FaultKind};
 use serde_json::Value;
 
@@ -96,14 +95,7 @@ async fn assert_others_equal(pair: &Pair) {
 async fn a_poisoned_table_keeps_nobody_else() {
     let (pair, mut syncer) = in_sync().await;
     syncer.allow("CCR0203");
-    let poison = {
-        let inner = pair.up.inner();
-        let mut fe = inner.fe.lock();
-        let db = fe.database_named(DB).expect("the database is there");
-        let (db_id, table_id) = (db.id, db.table_named("t0").expect("the table is there").id());
-        // As a newer Doris would write it.
-        fe.journal_binlog(inner.clock.now_ms(), BinlogType(99), db_id, &[table_id], |_| "{}".to_owned())
-    };
+    let poison = pair.journal_unknown_change(pair.table_id("t0"));
     let progress = position_is_at_the_end(&pair, &syncer).await;
     assert_eq!(the_one_apart(&progress), ("t0".to_owned(), "blocked".to_owned(), poison - 1));
     for round in 1..=3 {
@@ -273,13 +265,7 @@ async fn a_table_that_cannot_be_dropped_keeps_nobody_else() {
 async fn an_unknown_change_of_a_table_without_a_link_keeps_nobody_else() {
     let (pair, mut syncer) = in_sync().await;
     syncer.allow("CCR0203");
-    {
-        let inner = pair.up.inner();
-        let mut fe = inner.fe.lock();
-        let db = fe.database_named(DB).expect("the database is there");
-        let (db_id, gone) = (db.id, 987_654_321);
-        fe.journal_binlog(inner.clock.now_ms(), BinlogType(99), db_id, &[gone], |_| "{}".to_owned());
-    }
+    pair.journal_unknown_change(987_654_321);
     insert_into_the_others(&pair, 1).await;
     syncer.wait_for(JOB, Target::InSync).await;
     assert_same_database(&pair).await;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use doris_types::record::BinlogType;
 use minidoris::{Fault, FaultKind};
 use serde_json::Value;
 
@@ -98,13 +97,7 @@ async fn one_of_a_thousand_tables_keeps_none_of_the_others() {
     syncer.wait_for(JOB, Target::InSync).await;
 
     // What a newer Doris would write of it.
-    let poison = {
-        let inner = pair.up.inner();
-        let mut fe = inner.fe.lock();
-        let db = fe.database_named(DB).expect("the database is there");
-        let (db_id, table_id) = (db.id, db.table_named("t0").expect("the table is there").id());
-        fe.journal_binlog(inner.clock.now_ms(), BinlogType(99), db_id, &[table_id], |_| "{}".to_owned())
-    };
+    let poison = pair.journal_unknown_change(pair.table_id("t0"));
     let shown = the_others_go_on(&pair, &syncer, "blocked").await;
     assert_eq!(shown["apart"][0]["cursor"], poison - 1, "{shown}");
     assert_eq!(syncer.lag(JOB).await, 1, "the one binlog that nobody knows is missing");

@@ -1,30 +1,11 @@
 //! What an operator can ask of a job: to pass over a binlog, to copy everything or one table again, and to
 //! let go of the target's tables.
 
-use doris_types::record::BinlogType;
 use serde_json::{Value, json};
 
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
 
 const JOB: &str = "steered";
-/// A type that no version of Doris has.
-const UNHEARD_OF: BinlogType = BinlogType(99);
-
-fn table_id(pair: &Pair, table: &str) -> i64 {
-    let inner = pair.up.inner();
-    let fe = inner.fe.lock();
-    let db = fe.database_named(DB).expect("the database is there");
-    db.tables.values().find(|known| known.name() == table).expect("the table is there").id()
-}
-
-/// Puts a binlog of a type that nobody knows into the upstream's journal, as a newer Doris would.
-fn journal_unknown_change(pair: &Pair, table: &str) -> i64 {
-    let id = table_id(pair, table);
-    let inner = pair.up.inner();
-    let mut fe = inner.fe.lock();
-    let db_id = fe.database_named(DB).expect("the database is there").id;
-    fe.journal_binlog(inner.clock.now_ms(), UNHEARD_OF, db_id, &[id], |_| "{}".to_owned())
-}
 
 /// A job in sync over the tables `t` and `other`.
 async fn in_sync() -> (Pair, Syncer) {
@@ -64,7 +45,7 @@ async fn a_blocked_table_goes_on_when_its_binlog_is_skipped() {
     let (pair, mut syncer) = in_sync().await;
     // Blocks are for an operator to see.
     syncer.allow("CCR0203");
-    let first = journal_unknown_change(&pair, "t");
+    let first = pair.journal_unknown_change(pair.table_id("t"));
     pair.insert("t", 3..6).await;
     pair.insert("other", 3..6).await;
     wait_until_blocked_at(&syncer, first).await;
@@ -74,9 +55,9 @@ async fn a_blocked_table_goes_on_when_its_binlog_is_skipped() {
 
     // Of a paused job; two at once; and remembered over a crash.
     syncer.pause(JOB).await;
-    let second = journal_unknown_change(&pair, "t");
+    let second = pair.journal_unknown_change(pair.table_id("t"));
     pair.insert("t", 6..8).await;
-    let third = journal_unknown_change(&pair, "t");
+    let third = pair.journal_unknown_change(pair.table_id("t"));
     pair.insert("t", 8..9).await;
     skip(&syncer, second).await;
     skip(&syncer, third).await;
@@ -126,7 +107,7 @@ async fn a_forced_full_sync_takes_one_snapshot_more() {
 async fn a_requested_partial_sync_copies_that_table_only() {
     let (pair, syncer) = in_sync().await;
     pair.down.sql_in(DB, "TRUNCATE TABLE t").await.unwrap();
-    let id = table_id(&pair, "t");
+    let id = pair.table_id("t");
     let body = |table: &str| json!({ "name": JOB, "skip_by": "partialsync", "skip_table": table, "skip_table_id": id });
     let refusal = syncer.refused("job_skip_binlog", &body("other")).await;
     assert!(refusal.starts_with("skip_table: "), "{refusal}");
@@ -157,7 +138,7 @@ async fn the_table_of_a_table_job_is_copied_on_request() {
     syncer.create(&pair.table_job(JOB, "t", "copy")).await;
     syncer.wait_for(JOB, Target::InSync).await;
     pair.down.sql_in(DB, "TRUNCATE TABLE copy").await.unwrap();
-    let id = table_id(&pair, "t");
+    let id = pair.table_id("t");
     let body = json!({ "name": JOB, "skip_by": "partialsync", "skip_table": "t", "skip_table_id": id });
     syncer.call("job_skip_binlog", &body).await;
     pair.insert("t", 3..5).await;

@@ -6,7 +6,9 @@
 //!
 //! A reader's path: [`job`] (what is stored and how it moves), [`change`] and [`plan`] (what a binlog
 //! requires), [`runner`] (the loop), [`effect`] (one file per thing done to a cluster), [`control`] (what an
-//! operator may ask), [`failpoint`] (where tests may let the process die).
+//! operator may ask), [`proof`] (whether a lag of zero is one), [`turns`] (jobs that share an upstream database),
+//! `answers` and [`error`] (what Doris says, and what is done about it), [`failpoint`] (where tests may let the
+//! process die).
 
 mod answers;
 pub mod change;

@@ -7,7 +7,7 @@
 //!
 //! A turn lasts from before the BACKUP until the restore has downloaded what it needs, over the steps of a job's state;
 //! the job gives it back when its state no longer names the snapshot, and in any case when its task ends. Where the
-//! target cannot be reached that takes for ever. So when for long nobody has given a turn back, one more is given out:
+//! target cannot be reached that takes for ever. So when for long nobody who waits has got one, one more is given out:
 //! there is room for some, and a lost snapshot is not as bad as a job that waits for another's cluster.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use crate::job::ClusterSpec;
 /// Snapshots of one database that are waited for, or wait for their restores, at a time. Others may take some, too.
 pub const TURNS: usize = 4;
 
-/// How long nobody may give a turn back before one more is given out.
+/// How long nobody who waits may get a turn before one more is given out.
 const STUCK: Duration = Duration::from_secs(1800);
 
 /// The turns of all jobs of a process.
@@ -34,7 +34,7 @@ pub struct SnapshotTurns(Mutex<BTreeMap<(String, u16, String), Arc<Seats>>>);
 #[derive(Debug)]
 pub struct Seats {
     free: Arc<Semaphore>,
-    /// When a turn was last given out or back, in milliseconds.
+    /// When somebody who waited last got a turn, in milliseconds.
     moved_ms: AtomicI64,
 }
 

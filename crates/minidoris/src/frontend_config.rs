@@ -2,7 +2,8 @@
 //!
 //! Any other name can be set, too; it then shows as a text. Only the settings that this crate asks for have an
 //! effect: the binlog feature, compressed restores, temporary partitions in backups, the limits of
-//! transactions and backups, how long what was dropped can be recovered, the ids of restored indexes, what becomes of emptied backends, debug points.
+//! transactions and backups, how long what was dropped can be recovered, the ids of restored indexes, what
+//! becomes of emptied backends, debug points.
 
 use indexmap::IndexMap;
 

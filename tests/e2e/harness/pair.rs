@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use doris_types::record::BinlogType;
 use minidoris::binlog::DbBinlog;
 use minidoris::{Cluster, ClusterOptions};
 use serde_json::{Value, json};
 
 /// The database of most tests, on both sides.
 pub const DB: &str = "d1";
+
+/// A type that no version of Doris has.
+const UNHEARD_OF: BinlogType = BinlogType(99);
 
 /// A load is not lost more often, however often masters change.
 const LOST_LOADS: usize = 5;
@@ -120,6 +124,22 @@ impl Pair {
         let state = self.up.inner().fe.lock();
         let db = state.database_named(DB).expect("the database is there");
         look(state.binlogs.database(db.id).expect("something was written to the database"))
+    }
+
+    /// The id of an upstream table of [`DB`].
+    pub fn table_id(&self, table: &str) -> i64 {
+        let state = self.up.inner().fe.lock();
+        let db = state.database_named(DB).expect("the database is there");
+        db.tables.values().find(|known| known.name() == table).expect("the table is there").id()
+    }
+
+    /// Puts a binlog of a type that nobody knows into the upstream's journal, as a newer Doris would. Answers its commit
+    /// seq.
+    pub fn journal_unknown_change(&self, table_id: i64) -> i64 {
+        let inner = self.up.inner();
+        let mut state = inner.fe.lock();
+        let db_id = state.database_named(DB).expect("the database is there").id;
+        state.journal_binlog(inner.clock.now_ms(), UNHEARD_OF, db_id, &[table_id], |_| "{}".to_owned())
     }
 
     /// Whether the downstream has that database.

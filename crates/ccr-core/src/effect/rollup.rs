@@ -28,13 +28,13 @@ use crate::runner::shell::Shell;
 const PAGE: u8 = 250;
 const PAGES: u32 = 40;
 
-/// The route with the names that rollups had when the load was written; `None` when none was renamed since.
-pub(super) async fn before_renames(
+/// The names that rollups had when the load was written, by their ids, of those that were renamed since; none when that
+/// is not known.
+pub(super) async fn names_before(
     shell: &Shell,
     table: &TableIngest,
-    route: &TableRoute,
     commit_seq: i64,
-) -> Result<Option<TableRoute>> {
+) -> Result<HashMap<i64, String>> {
     let scope = BinlogScope { database: shell.source_database().to_owned(), table_id: Some(table.source_id) };
     let (mut names, mut after) = (HashMap::new(), commit_seq);
     for _ in 0..PAGES {
@@ -43,7 +43,9 @@ pub(super) async fn before_renames(
             BinlogPage::Entries(entries) => entries,
             BinlogPage::CaughtUp => break,
             // Some of it is not there any more.
-            BinlogPage::TooOld { .. } | BinlogPage::NotFound | BinlogPage::Disabled => return Ok(None),
+            BinlogPage::TooOld { .. } | BinlogPage::NotFound | BinlogPage::Disabled => {
+                return Ok(HashMap::new());
+            }
         };
         after = entries.last().map_or(after, |entry| entry.commit_seq);
         // What cannot be read is met in its turn.
@@ -55,7 +57,7 @@ pub(super) async fn before_renames(
             }
         }
     }
-    Ok((!names.is_empty()).then(|| route.with_index_names(&names)))
+    Ok(names)
 }
 
 /// Drops the rollups of the target that were dropped upstream since the load, or before it without a record. Answers

@@ -299,18 +299,18 @@ async fn route_table(
         Err(error) => error,
     };
     let RouteError::SourceIndexMissing { .. } = error else { return Err(route_error(table, &error)) };
-    let renamed = rollup::before_renames(shell, table, &route, commit_seq).await?;
-    if let Some(work) =
-        renamed.as_ref().and_then(|route| partitions_work(route, table, present.iter().copied()).ok())
-    {
+    let names = rollup::names_before(shell, table, commit_seq).await?;
+    let route = route.with_index_names(&names);
+    if let Ok(work) = partitions_work(&route, table, present.iter().copied()) {
         return Ok(work);
     }
-    if !rollup::drop_first(shell, table, renamed.as_ref().unwrap_or(&route), &present, commit_seq).await? {
+    if !rollup::drop_first(shell, table, &route, &present, commit_seq).await? {
         return Err(route_error(table, &error));
     }
     let Looked::Route(route) = routes.read(shell, table).await? else { return Ok(Vec::new()) };
-    let renamed = rollup::before_renames(shell, table, &route, commit_seq).await?;
-    partitions_work(renamed.as_ref().unwrap_or(&route), table, present)
+    // Read after the metadata, or a rename in between would be missed.
+    let names = rollup::names_before(shell, table, commit_seq).await?;
+    partitions_work(&route.with_index_names(&names), table, present)
         .map_err(|error| route_error(table, &error))
 }
 

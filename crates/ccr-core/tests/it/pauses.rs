@@ -27,6 +27,14 @@ fn fault(run: &Run, operation: &'static str, faults: &[Fault]) {
     run.world.with(|world| world.plan.next.entry(operation).or_default().extend(faults));
 }
 
+/// The syncer dies where a fault lets it, and comes back half a day later.
+async fn dies_and_comes_back_late(run: &mut Run) {
+    run.world.crashed.notified().await;
+    run.stop().await;
+    tokio::time::sleep(THIRTEEN_HOURS).await;
+    run.start();
+}
+
 /// The syncer dies between a commit and its record, and comes back half a day later.
 #[tokio::test(start_paused = true)]
 async fn after_a_long_absence_the_versions_decide() {
@@ -37,10 +45,7 @@ async fn after_a_long_absence_the_versions_decide() {
         world.load_all("t1");
         world.load_all("t2");
     });
-    run.world.crashed.notified().await;
-    run.stop().await;
-    tokio::time::sleep(THIRTEEN_HOURS).await;
-    run.start();
+    dies_and_comes_back_late(&mut run).await;
     run.caught_up().await;
     run.check();
     assert_eq!(run.world.with(|world| world.transactions.committed), 3);
@@ -174,10 +179,7 @@ async fn versions_tell_nothing_of_a_table_that_lacks_a_load() {
             tokio::time::timeout(THIRTEEN_HOURS, wait).await.expect("the load is passed over");
             fault(&run, "target.commit", &[Fault::CrashAfter]);
             next(&run);
-            run.world.crashed.notified().await;
-            run.stop().await;
-            tokio::time::sleep(THIRTEEN_HOURS).await;
-            run.start();
+            dies_and_comes_back_late(&mut run).await;
         } else {
             fault(&run, "target.commit", &[Fault::Lost]);
             fault(&run, "target.commit", &[Fault::Refused; 2200]);
@@ -204,10 +206,7 @@ async fn versions_tell_nothing_of_a_table_that_lacks_a_load() {
         run.check();
         fault(&run, "target.commit", &[Fault::CrashAfter]);
         run.world.with(|world| world.load_all("t1"));
-        run.world.crashed.notified().await;
-        run.stop().await;
-        tokio::time::sleep(THIRTEEN_HOURS).await;
-        run.start();
+        dies_and_comes_back_late(&mut run).await;
         run.caught_up().await;
         run.check();
     }
