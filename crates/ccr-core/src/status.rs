@@ -76,12 +76,14 @@ impl PublishStatus {
 /// A table that has left the stream.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TableStatus {
+    /// Its upstream id; 0 of what is only to be dropped downstream.
     pub source_id: i64,
     pub table: String,
     /// Everything of the table at or below this commit seq is in the target.
     pub cursor: i64,
     pub since_ms: i64,
-    /// `partial_sync`, `catch_up`, `quarantined`, `blocked`, or `view` for a view whose definition was refused.
+    /// `partial_sync`, `catch_up`, `quarantined`, `blocked`, `view` for a view whose definition was refused, or
+    /// `stale` for what is gone upstream and could not be dropped downstream yet.
     pub work: &'static str,
     pub detail: String,
 }
@@ -108,6 +110,14 @@ impl TableStatus {
                 since_ms: view.since_ms,
                 work: "view",
                 detail: format!("CCR0314: {}", view.refusal),
+            }))
+            .chain(state.stale.iter().map(|(name, stale)| Self {
+                source_id: 0,
+                table: name.clone(),
+                cursor: stale.commit_seq - 1,
+                since_ms: stale.since_ms,
+                work: "stale",
+                detail: stale.refusal.clone(),
             }))
             .collect()
     }

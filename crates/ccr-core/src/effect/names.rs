@@ -33,9 +33,14 @@ pub(crate) async fn drop_table(shell: &Shell, target_id: i64, patience: &Patienc
 }
 
 /// Drops the table of that name, if it is none of those; answers whether there was one.
-pub(crate) async fn drop_named(shell: &Shell, name: &str, kept: &BTreeSet<i64>) -> Result<bool> {
+pub(crate) async fn drop_named(
+    shell: &Shell,
+    name: &str,
+    kept: &BTreeSet<i64>,
+    patience: &Patience,
+) -> Result<bool> {
     let dropped = std::sync::atomic::AtomicBool::new(false);
-    until_done(shell, &Patience::endless(), |names| {
+    until_done(shell, patience, |names| {
         let is_there = names.iter().any(|(id, now)| now == name && !kept.contains(id));
         dropped.fetch_or(is_there, std::sync::atomic::Ordering::Relaxed);
         Ok(is_there.then(|| drop_sql(shell, name)))

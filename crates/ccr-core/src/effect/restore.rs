@@ -328,21 +328,29 @@ pub(crate) async fn drop_stale_views(
 }
 
 /// Drops those of the downstream views that are there, and says which.
-pub(crate) async fn drop_views(shell: &Shell, mut stale: Vec<String>) -> Result<Vec<String>> {
+async fn drop_views(shell: &Shell, mut stale: Vec<String>) -> Result<Vec<String>> {
     if stale.is_empty() {
         return Ok(stale);
     }
-    let present = shell.retry(async || statement::views(shell).await).await?;
-    stale.retain(|name| present.contains(name));
+    stale = present_views(shell, stale).await?;
     for name in &stale {
-        drop_view(shell, name).await?;
+        drop_view(shell, name, &Patience::endless()).await?;
     }
     Ok(stale)
 }
 
-pub(crate) async fn drop_view(shell: &Shell, name: &str) -> Result<()> {
+/// Those of the views that are there downstream.
+pub(crate) async fn present_views(shell: &Shell, mut names: Vec<String>) -> Result<Vec<String>> {
+    if !names.is_empty() {
+        let present = shell.retry(async || statement::views(shell).await).await?;
+        names.retain(|name| present.contains(name));
+    }
+    Ok(names)
+}
+
+pub(crate) async fn drop_view(shell: &Shell, name: &str, patience: &Patience) -> Result<()> {
     let sql = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name));
-    statement::execute(shell, &sql, false, &Repeated::Accepted, &Patience::endless()).await
+    statement::execute(shell, &sql, false, &Repeated::Accepted, patience).await
 }
 
 /// Names under which copies of single tables were put in place that the job has no use for any more: it did

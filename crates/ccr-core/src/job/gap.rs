@@ -191,7 +191,7 @@ fn named(next: &mut JobState, source_id: i64, named_to: i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Incremental, transition};
+    use super::super::{Incremental, Stale, transition};
     use super::*;
 
     const JOB: &str = "0011223344556677";
@@ -242,9 +242,14 @@ mod tests {
         assert_eq!(after.views_apart.keys().copied().collect::<Vec<_>>(), [7, 9]);
         let text = serde_json::to_string(&after).expect("it is written");
         assert_eq!(serde_json::from_str::<JobState>(&text).expect("and read"), after);
-        let settled = transition(JOB, &after, Event::GapSettled).expect("it was being crossed");
-        assert_eq!(settled.crossing, None);
-        assert!(transition(JOB, &settled, Event::GapSettled).is_err());
+        let stale = Stale { is_view: true, commit_seq: 50, refusal: "busy".to_owned(), since_ms: 4 };
+        let left = BTreeMap::from([("w".to_owned(), stale)]);
+        let settle = |left: BTreeMap<_, _>| Event::GapSettled { left };
+        let settled = transition(JOB, &after, settle(left.clone())).expect("it was being crossed");
+        assert_eq!((settled.crossing.clone(), &settled.stale), (None, &left));
+        assert!(transition(JOB, &settled, settle(BTreeMap::new())).is_err());
+        let gone = transition(JOB, &settled, Event::StaleGone { name: "w".to_owned() }).expect("it goes");
+        assert!(gone.stale.is_empty());
     }
 
     #[test]
@@ -257,6 +262,13 @@ mod tests {
             let crossing = after.crossing.expect("a gap is crossed");
             assert_eq!(crossing.created.iter().map(String::as_str).collect::<Vec<_>>(), created);
         }
+    }
+
+    #[test]
+    fn the_persisted_form_of_what_could_not_be_dropped_is_stable() {
+        let text = r#"{"is_view":true,"commit_seq":50,"refusal":"busy","since_ms":4}"#;
+        let stale: Stale = serde_json::from_str(text).expect("it is read for ever");
+        assert_eq!(serde_json::to_string(&stale).expect("writes"), text);
     }
 
     #[test]

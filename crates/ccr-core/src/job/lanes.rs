@@ -213,7 +213,8 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         | Event::SourceDatabaseFound { .. }
         | Event::OutOfOrder
         | Event::GapCrossed(_)
-        | Event::GapSettled
+        | Event::GapSettled { .. }
+        | Event::StaleGone { .. }
         | Event::RestoresSeen { .. }
         | Event::TableVanished { .. }
         | Event::TableLeftOut { .. }

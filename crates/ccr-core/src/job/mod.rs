@@ -1,5 +1,6 @@
 //! A job: what the operator asked for, where it stands, and how it may move.
 
+mod event;
 mod gap;
 mod guard;
 mod lane;
@@ -8,6 +9,7 @@ mod spec;
 mod state;
 mod transition;
 
+pub use event::{Event, Leaving, LinkEffect};
 pub use gap::{Behind, Crossing, GapCrossed};
 pub use guard::{HELD_CODE, HeldBy, HeldFullSync, holds};
 pub use lane::{Apart, ApartWork, Lane, PartialSyncReason, Recovered, Renaming};
@@ -18,6 +20,6 @@ pub use spec::{
 pub use state::{
     Blocked, Creating, DesiredState, FullSync, FullSyncReason, FullSyncRecord, Incremental, JobRecord,
     JobState, NO_TARGET, PartitionAhead, Phase, Position, STATE_VERSION, SnapshotInfo, SnapshotStep,
-    SnapshotTable, SnapshotView, TableLink, Unpublished, ViewApart,
+    SnapshotTable, SnapshotView, Stale, TableLink, Unpublished, ViewApart,
 };
-pub use transition::{Event, IllegalEvent, Leaving, LinkEffect, transition};
+pub use transition::{IllegalEvent, transition};

@@ -59,6 +59,9 @@ pub struct JobState {
     /// Views whose definition the downstream has refused, by upstream id; they are in `views` too.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub views_apart: BTreeMap<i64, ViewApart>,
+    /// What is to go downstream, by name, and could not be dropped when it was to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stale: BTreeMap<String, Stale>,
     /// The upstream id of the table of a table job that is not linked yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_table: Option<i64>,
@@ -159,6 +162,18 @@ pub struct ViewApart {
     /// It was dropped upstream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_dropped: bool,
+    pub since_ms: i64,
+}
+
+/// A table or view downstream that nothing upstream stands for. Its drop is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stale {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_view: bool,
+    /// Up to which commit seq it was found to be gone upstream.
+    pub commit_seq: i64,
+    /// Why it could not be dropped.
+    pub refusal: String,
     pub since_ms: i64,
 }
 
@@ -391,6 +406,7 @@ impl JobState {
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
             views_apart: BTreeMap::new(),
+            stale: BTreeMap::new(),
             source_table: None,
             source_db: None,
             left_out: BTreeSet::new(),

@@ -8,6 +8,7 @@ use super::job::Job;
 use super::lane::{self, Presence};
 use super::source::is_lasting;
 use crate::answers;
+use crate::effect::patience::Patience;
 use crate::effect::{Scope, backup, names, restore, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType, TableLink};
@@ -83,16 +84,20 @@ async fn put(
     match restore::run(&shell, backup_label, restore_label, copied, &scope, &|| false).await? {
         restore::Outcome::Restored(links) => {
             let mut tables = restore::drop_stale(&shell, &job.state.tables, &links).await?;
-            if let Some(crossing) = &job.state.crossing {
-                // What was left to be done when a gap was crossed by table, or is of a statement that was in doubt.
-                let kept = links.values().map(|link| link.target_id).collect();
-                for name in &crossing.created {
-                    if names::drop_named(&shell, name, &kept).await? {
-                        tables.push(name.clone());
-                    }
+            // What was left to be done when a gap was crossed by table, or is of a statement that was in doubt.
+            let stale = |is_view| {
+                let stale = job.state.stale.iter().filter(move |(_, stale)| stale.is_view == is_view);
+                stale.map(|(name, _)| name)
+            };
+            let crossing = job.state.crossing.as_ref();
+            let kept = links.values().map(|link| link.target_id).collect();
+            for name in crossing.iter().flat_map(|crossing| &crossing.created).chain(stale(false)) {
+                if names::drop_named(&shell, name, &kept, &Patience::endless()).await? {
+                    tables.push(name.clone());
                 }
             }
-            let views = job.state.views.values().chain(job.state.crossing.iter().flat_map(|gap| &gap.views));
+            let views = crossing.iter().flat_map(|crossing| &crossing.views).chain(stale(true));
+            let views = views.chain(job.state.views.values());
             let views = restore::drop_stale_views(&shell, views, info).await?;
             let tables = tables.into_iter().map(|name| ("drop_stale_table", name));
             for (plan, name) in tables.chain(views.into_iter().map(|name| ("drop_stale_view", name))) {
@@ -119,7 +124,7 @@ async fn put(
             )
             .await;
             if let Some(view) = answers::mismatched_view(&status) {
-                restore::drop_view(&shell, view).await?;
+                restore::drop_view(&shell, view, &Patience::endless()).await?;
                 return job.apply(Event::RestoreCancelled { aside }).await;
             }
             if !aside && answers::is_mismatch(&status) {

@@ -236,6 +236,82 @@ async fn many_tables_that_cannot_go_now_keep_the_others_no_longer_than_one() {
     run.check();
 }
 
+/// What nothing upstream stands for any more is remembered by its name, whether it is in use or its drop is refused.
+#[tokio::test(start_paused = true)]
+async fn a_view_or_a_half_made_table_that_cannot_go_now_keeps_nobody_waiting() {
+    for is_busy in [true, false] {
+        let mut run = away(FullSyncGuard::Auto).await;
+        let newest = run.world.with(|world| {
+            half_made(world, "half");
+            world.drop_view("v2");
+            world.expire_binlogs();
+            world.load_all("kept");
+            let stuck = if is_busy { &mut world.busy_tables } else { &mut world.refusing_tables };
+            stuck.extend(["half", "v2"].map(str::to_owned));
+            world.newest()
+        });
+        run.start();
+        run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
+        assert_eq!(run.status().blocked, None);
+        let stale = |run: &Run| {
+            let apart = run.status().apart.into_iter().filter(|table| table.work == "stale");
+            apart.map(|table| table.table).collect::<Vec<_>>()
+        };
+        assert_eq!(stale(&run), ["half", "v2"]);
+        // Nor does a restart forget it.
+        run.restart().await;
+        run.world.with(|world| {
+            assert!(world.target.table("half").is_some());
+            world.busy_tables.clear();
+            world.refusing_tables.clear();
+        });
+        run.caught_up().await;
+        run.check();
+        assert_eq!(stale(&run), Vec::<String>::new());
+    }
+}
+
+/// The name of something that cannot go now is another table's upstream: it waits for that.
+#[tokio::test(start_paused = true)]
+async fn a_name_under_which_something_is_to_go_is_waited_for() {
+    for is_new in [true, false] {
+        let mut run = away(FullSyncGuard::Auto).await;
+        let newest = run.world.with(|world| {
+            half_made(world, "half");
+            match is_new {
+                true => world.create("half", &[], 1),
+                false => world.rename_table("renamed", "half"),
+            };
+            world.load_all("half");
+            world.expire_binlogs();
+            world.load_all("kept");
+            world.busy_tables.push("half".to_owned());
+            world.newest()
+        });
+        run.start();
+        run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
+        assert_eq!(run.status().blocked, None);
+        assert!(run.status().apart.iter().all(|table| table.work != "blocked"), "{:?}", run.status().apart);
+        run.world.with(|world| world.busy_tables.clear());
+        run.caught_up().await;
+        run.check();
+    }
+}
+
+/// A statement may have created the table downstream, and is gone from the binlog since, as the table is upstream.
+fn half_made(world: &mut Inner, name: &str) {
+    world.create(name, &[], 1);
+    let commit_seq = world.newest();
+    let made = world.new_table(name, &[], 1, 1);
+    world.target.tables.insert(made.id, made);
+    world.drop_table(name);
+    let state = world.store.state.as_mut().expect("it is in sync");
+    if let Phase::Incremental(incremental) = &mut state.phase {
+        incremental.statement_in_doubt = Some(commit_seq);
+        incremental.creating = Some(Creating::Table(name.to_owned()));
+    }
+}
+
 /// Of two tables that swapped their names one has stepped aside when the other cannot give up its name.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_another_table_cannot_give_up_now_is_waited_for() {

@@ -8,31 +8,17 @@
 //!
 //! The same comparison, without a gap, settles a swap whose tables have other names here than the binlog says.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use super::behind::Sight;
+use super::crossing::settle;
 use super::{Flow, Held, Stream};
 use crate::change::Change;
-use crate::effect::names::Unnamed;
-use crate::effect::patience::SharedPatience;
-use crate::effect::statement::NAME_TAKEN;
-use crate::effect::{names, restore};
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{
-    Apart, Behind, Blocked, Event, FullSyncReason, GapCrossed, JobState, Leaving, NO_TARGET, Renaming,
-    SyncType, TableLink,
-};
+use crate::job::{Apart, Behind, Event, FullSyncReason, GapCrossed, SyncType};
 use crate::runner::doubt::EarlierCommits;
-use crate::runner::job::Job;
 use crate::runner::track::Track;
 
 /// Tables that are named in the log and the history; of more, only the number is told.
 const NAMED: usize = 10;
-
-/// How long a name or a drop behind a gap may keep everybody waiting before its table goes on with it by itself.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Stream<'_> {
     /// Crosses a gap in the list of a database job where that can be done by table, or copies everything.
@@ -172,97 +158,6 @@ impl Stream<'_> {
             gap.appeared.len() + new
         )
     }
-}
-
-/// Does downstream what is left to be done of a gap that is being crossed; then the job stands behind it.
-pub(super) async fn settle(job: &mut Job) -> Result<()> {
-    let Some(crossing) = job.state.crossing.clone() else { return Ok(()) };
-    let shell = Arc::clone(&job.shell);
-    let seqs = (job.position.commit_seq, crossing.expired_to);
-    let patience = SharedPatience::lasting(&shell, shell.ctx.options.quarantine_after.min(PATIENCE));
-    let mut dropped = Vec::new();
-    for (source_id, target_id) in gone(&job.state, crossing.expired_to) {
-        match names::drop_table(&shell, target_id, &patience.rest(&shell)).await {
-            Ok(name) => {
-                dropped.extend(name.map(|name| ("drop_stale_table", name)));
-                job.apply(Event::TableVanished { source_id }).await?;
-            }
-            Err(error) if error.disposition == Disposition::Stop => return Err(error),
-            // It is apart, and its lane goes on with it.
-            Err(error) => {
-                tracing::warn!(table = source_id, %error, "the target of a table that is gone stays")
-            }
-        }
-    }
-    let kept = job.state.tables.values().map(|link| link.target_id).collect();
-    for name in crossing.created {
-        if names::drop_named(&shell, &name, &kept).await? {
-            dropped.push(("drop_stale_table", name));
-        }
-    }
-    let views = restore::drop_views(&shell, crossing.views.into_iter().collect()).await?;
-    dropped.extend(views.into_iter().map(|name| ("drop_stale_view", name)));
-    if !crossing.renames.is_empty() {
-        let refused = names::rename_tables(&shell, &crossing.renames, patience).await?;
-        for target_id in refused.keys() {
-            let name = crossing.renames.get(target_id).cloned().unwrap_or_default();
-            defer(job, *target_id, Renaming { commit_seq: crossing.expired_to, name }, &refused).await?;
-        }
-    }
-    for (plan, name) in dropped {
-        let reason = "it is no longer in the upstream database".to_owned();
-        job.history(plan, seqs, reason, &format!("dropped {name}"), shell.now_ms()).await;
-    }
-    job.position.commit_seq = job.position.commit_seq.max(crossing.expired_to);
-    job.apply(Event::GapSettled).await
-}
-
-/// The tables that were found to be gone behind the gap. Others that are to be dropped have failed to be.
-fn gone(state: &JobState, expired_to: i64) -> Vec<(i64, i64)> {
-    let is_gone = |link: &TableLink| {
-        let dropped_at = link.lane.apart().and_then(|apart| apart.dropped_at);
-        dropped_at == Some(expired_to + 1) && !state.skips.contains(&(expired_to + 1))
-    };
-    let links = state.tables.iter().filter(|(_, link)| is_gone(link));
-    links.map(|(source_id, link)| (*source_id, link.target_id)).collect()
-}
-
-/// A table cannot get its name now: it goes on apart, and gets it there.
-async fn defer(
-    job: &mut Job,
-    target_id: i64,
-    renaming: Renaming,
-    refused: &BTreeMap<i64, Unnamed>,
-) -> Result<()> {
-    let Some((now, error)) = refused.get(&target_id) else { return Ok(()) };
-    let mut links = job.state.tables.iter();
-    let Some((source_id, link)) = links.find(|(_, link)| link.target_id == target_id) else { return Ok(()) };
-    let (source_id, is_flowing) = (*source_id, link.lane.is_flowing());
-    let (cursor, at_ms) = (renaming.commit_seq, job.shell.now_ms());
-    tracing::warn!(table = source_id, name = renaming.name, %error, "the table cannot have its name yet");
-    let mut others = job.state.tables.values().filter(|other| other.target_id != NO_TARGET);
-    let has_it = |other: &TableLink| {
-        let unnamed = refused.get(&other.target_id).map_or(&other.target_name, |(now, _)| now);
-        other.target_id != target_id && *unnamed == renaming.name
-    };
-    // What one of ours has it gets when that one has its own.
-    let is_ours = error.code == NAME_TAKEN && others.any(has_it);
-    if error.disposition == Disposition::Block && !is_ours {
-        let handled = job.handling.clone().filter(|(commit_seq, _)| *commit_seq == cursor);
-        let why = Leaving::Blocked(Blocked {
-            code: error.code.to_owned(),
-            message: error.message.clone(),
-            hint: error.hint.clone(),
-            commit_seq: cursor,
-            binlog_type: handled.map(|(_, binlog_type)| binlog_type).unwrap_or_default(),
-            since_ms: at_ms,
-        });
-        job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
-    } else if is_flowing {
-        let why = Leaving::Failing { error: error.to_string(), statement_in_doubt: None };
-        job.apply(Event::TableLeft { source_id, cursor, why, at_ms }).await?;
-    }
-    job.apply(Event::RenameDeferred { source_id, target_name: Some(now.clone()), renaming }).await
 }
 
 /// A number, with the names where there are few.

@@ -311,6 +311,10 @@ impl Stream<'_> {
                 self.parked.insert(source_id, self.main.done_to + 1);
                 self.look.again_for_a_name(self.shell.now_ms(), self.shell.ctx.options.restore_look);
             }
+            Err(error) if error.code == NAME_TAKEN && self.waits_for_stale(source_id) => {
+                self.start_lane(source_id, EarlierCommits::default());
+                self.delay_copy(source_id, error);
+            }
             Err(error) if error.code == NAME_TAKEN && self.has_free_name(source_id).await? => {
                 // What had the name has gone while it was looked for.
                 self.start_lane(source_id, EarlierCommits::default());

@@ -9,6 +9,7 @@
 //! crash finds itself by its label.
 
 mod behind;
+mod crossing;
 mod gap;
 mod lanes;
 mod look;
@@ -78,7 +79,7 @@ enum StreamEvent {
     AskedForPublished,
     /// Nothing has happened for a while, or it is time for another look.
     Heartbeat,
-    /// Views that were refused are tried again.
+    /// Views that were refused, and drops, are tried again.
     ViewsDue,
 }
 
@@ -132,7 +133,7 @@ struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     async fn new(job: &'a mut Job) -> Result<Self> {
-        gap::settle(job).await?;
+        crossing::settle(job).await?;
         let shell = Arc::clone(&job.shell);
         let routes = Arc::new(Routes::default());
         let since_ms = job.position.updated_at_ms;
@@ -261,6 +262,7 @@ impl<'a> Stream<'a> {
             }
             StreamEvent::ViewsDue => {
                 self.try_views().await?;
+                self.try_stale().await?;
                 Ok(Flow::GoOn)
             }
             StreamEvent::Recorded(result) => {

@@ -113,9 +113,9 @@ impl Stream<'_> {
         self.views_due_ms = self.shell.now_ms() + self.shell.ctx.options.poll_max.as_millis() as i64;
     }
 
-    /// How long until views are tried again; `None` when there are none.
+    /// How long until views, and what is to be dropped, are tried again; `None` when there are none.
     pub(super) fn views_pause(&self) -> Option<Duration> {
-        if self.job.state.views_apart.is_empty() {
+        if self.job.state.views_apart.is_empty() && self.job.state.stale.is_empty() {
             return None;
         }
         let left = self.views_due_ms - self.shell.now_ms();

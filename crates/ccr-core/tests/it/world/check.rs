@@ -134,10 +134,13 @@ impl Inner {
         let mut expected = 0;
         // A table without a target yet may wait for a name that another one has.
         let is_linked = |id: i64| state.tables.values().any(|link| link.target_id == id);
+        // Or for what could not be dropped yet.
+        let is_stale =
+            |name: &str, id: i64| state.stale.get(name).is_some_and(|stale| !stale.is_view) && !is_linked(id);
         for (source_id, link) in &state.tables {
             let found = target.tables.iter().find(|(name, table)| {
                 let is_copied = !link.lane.is_flowing() && **name == link.target_name;
-                table.id == link.target_id || is_copied && !is_linked(table.id)
+                table.id == link.target_id || is_copied && !is_linked(table.id) && !is_stale(name, table.id)
             });
             let Some((_, table)) = found else {
                 if strictness == Strictness::Statement || !link.lane.is_flowing() {
@@ -158,6 +161,7 @@ impl Inner {
                 return Err(format!("table {} is not as it was at {at}", link.target_name));
             }
         }
+        expected += target.tables.iter().filter(|(name, table)| is_stale(name, table.id)).count();
         if strictness == Strictness::Commit && expected != target.tables.len() {
             return Err(format!("there are {} tables instead of {expected}", target.tables.len()));
         }
