@@ -43,7 +43,7 @@ const TABLES: [(&str, &str); 4] = [
 ];
 
 /// Changes of which nothing is to be seen downstream.
-const LOCAL_CHANGES: [(&str, &str); 9] = [
+const LOCAL_CHANGES: [(&str, &str); 11] = [
     ("cold", "SET (\"storage_policy\" = \"pol2\")"),
     ("cold", "SET (\"binlog.ttl_seconds\" = \"70000\")"),
     ("grouped", "SET (\"colocate_with\" = \"g2\")"),
@@ -51,6 +51,8 @@ const LOCAL_CHANGES: [(&str, &str); 9] = [
     ("fast", "SET (\"light_schema_change\" = \"true\")"),
     ("fast", "SET (\"replication_num\" = \"2\")"),
     ("fast", "SET (\"replication_allocation\" = \"tag.location.default: 1\")"),
+    ("daily", "SET (\"default.replication_num\" = \"2\")"),
+    ("daily", "SET (\"default.replication_allocation\" = \"tag.location.default: 1\")"),
     ("daily", "SET (\"dynamic_partition.end\" = \"4\", \"dynamic_partition.prefix\" = \"q\")"),
     ("daily", "SET (\"dynamic_partition.enable\" = \"false\")"),
 ];

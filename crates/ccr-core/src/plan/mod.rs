@@ -127,6 +127,9 @@ pub struct Ingest {
     pub tables: Vec<TableIngest>,
     /// Tables of the transaction that have no link: dropped meanwhile, or an error.
     pub unlinked: Vec<i64>,
+    /// It is no transaction, but a change of tables without a link: there are no rows that could be lost, so one look
+    /// for them will do.
+    pub only_looks: bool,
     /// The upstream sub-transactions of a transaction of several statements, in statement order; the partition
     /// records tell which of them made each version. Empty for an ordinary transaction.
     pub stids: Vec<i64>,
@@ -134,6 +137,14 @@ pub struct Ingest {
     pub is_shared: bool,
     /// The upstream's label, in a job that reuses it.
     pub label: Option<String>,
+}
+
+impl Ingest {
+    /// Looks whether tables without a link are upstream, which were changed.
+    fn look(unlinked: Vec<i64>) -> Self {
+        let (tables, stids) = (Vec::new(), Vec::new());
+        Self { tables, unlinked, only_looks: true, stids, is_shared: false, label: None }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -352,13 +363,7 @@ fn linked<'a>(source_id: i64, commit_seq: i64, view: View<'a>) -> Result<&'a Tab
         None if view.spec.sync_type() == SyncType::Table => Err(skip(SkipReason::OtherTable)),
         // Dropped while the snapshot was taken, or restored upstream: only a look upstream can tell, and
         // that is part of carrying out an ingest, here one without rows.
-        None => Err(Box::new(Plan::Ingest(Ingest {
-            tables: Vec::new(),
-            unlinked: vec![source_id],
-            stids: Vec::new(),
-            is_shared: false,
-            label: None,
-        }))),
+        None => Err(Box::new(Plan::Ingest(Ingest::look(vec![source_id])))),
     }
 }
 

@@ -74,13 +74,7 @@ pub(super) fn replace_table(change: &Change, record: &ReplaceTableRecord, view: 
         (None, Some(link)) => return with_one_side(record, link, old_id, change),
         // Whether they are upstream has to be looked for.
         (None, None) => {
-            return Plan::Ingest(Ingest {
-                tables: Vec::new(),
-                unlinked: vec![old_id, new_id],
-                stids: Vec::new(),
-                is_shared: false,
-                label: None,
-            });
+            return Plan::Ingest(Ingest::look(vec![old_id, new_id]));
         }
     };
     if is_named(old) && is_named(new) {

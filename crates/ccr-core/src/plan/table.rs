@@ -189,16 +189,7 @@ mod tests {
     #[test]
     fn a_truncate_of_a_table_without_a_link_is_left_to_a_look_upstream() {
         let data = r#"{"dbId":1,"db":"d1","tblId":77,"table":"t","isEntireTable":true,"rawSql":"","op":{}}"#;
-        assert_eq!(
-            plan_of(60, BinlogType::TRUNCATE_TABLE, data),
-            Plan::Ingest(Ingest {
-                tables: Vec::new(),
-                unlinked: vec![77],
-                stids: Vec::new(),
-                is_shared: false,
-                label: None,
-            })
-        );
+        assert_eq!(plan_of(60, BinlogType::TRUNCATE_TABLE, data), Plan::Ingest(Ingest::look(vec![77])));
     }
 
     #[test]

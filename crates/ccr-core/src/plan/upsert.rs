@@ -58,7 +58,14 @@ pub(super) fn plan(commit_seq: i64, record: &UpsertRecord, view: View<'_>) -> Pl
     }
     let is_shared = record.table_records.len() > 1;
     let label = view.spec.options.reuse_binlog_label.then(|| record.label.clone());
-    Plan::Ingest(Ingest { tables, unlinked, stids: record.stids.clone(), is_shared, label })
+    Plan::Ingest(Ingest {
+        tables,
+        unlinked,
+        only_looks: false,
+        stids: record.stids.clone(),
+        is_shared,
+        label,
+    })
 }
 
 #[cfg(test)]
@@ -143,6 +150,7 @@ mod tests {
             Plan::Ingest(Ingest {
                 tables: Vec::new(),
                 unlinked: vec![99],
+                only_looks: false,
                 stids: Vec::new(),
                 is_shared: false,
                 label: None,

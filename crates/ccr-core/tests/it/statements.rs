@@ -1,6 +1,7 @@
 //! A table or view whose statements fail leaves the stream, and the others go on.
 
 use ccr_core::control::Request;
+use doris_types::record::{Record, RenameRecord};
 
 use super::run::Run;
 use super::world::Inner;
@@ -382,4 +383,36 @@ pub async fn undropped(run: &mut Run) {
     });
     run.until("the drop", |world, _| world.target.table("t1").is_none()).await;
     run.world.with(mend);
+}
+
+/// A table of another engine, or a view that a restore has brought, is never among the tables that the upstream lists.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_what_is_no_table_of_the_job_keeps_nobody_waiting() {
+    for is_old in [false, true] {
+        let mut run = following().await;
+        let (seq, began) = run.world.with(|world| {
+            world.hides_drops = is_old;
+            let seq = world.journal_id();
+            let record = RenameRecord {
+                db_id: 0,
+                table_id: 990_001,
+                index_id: -1,
+                partition_id: -1,
+                new_table_name: "es_new".to_owned(),
+                old_table_name: "es_old".to_owned(),
+                ..serde_json::from_str(r#"{"tb":0}"#).expect("a rename of nothing")
+            };
+            world.emit(seq, &Record::RenameTable(record));
+            world.load_all("t2");
+            (seq, world.now_ms)
+        });
+        run.caught_up().await;
+        let waited = run.world.with(|world| world.now_ms) - began;
+        assert!(waited < 5_000, "the others waited for {waited} ms");
+        run.check();
+        let is_told = |(plan, reason, _): &(String, String, String)| {
+            plan == "skip" && reason == "990001 is not among the upstream tables"
+        };
+        assert!(run.history().iter().any(is_told), "{seq}: {:?}", run.history());
+    }
 }

@@ -353,6 +353,7 @@ mod tests {
         let ingest = Ingest {
             tables: Vec::new(),
             unlinked: Vec::new(),
+            only_looks: false,
             stids: Vec::new(),
             is_shared: false,
             label: None,

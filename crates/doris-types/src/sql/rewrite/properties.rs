@@ -8,12 +8,15 @@ use super::edit::Statement;
 use crate::sql::{TokenKind, quote_string, unquote_identifier, unquote_string};
 
 /// Properties of MODIFY_TABLE_PROPERTY that stay on their own cluster.
-const LOCAL_PROPERTIES: [&str; 6] = [
+const LOCAL_PROPERTIES: [&str; 8] = [
     "light_schema_change",
     "colocate_with",
     "storage_policy",
     "replication_num",
     "replication_allocation",
+    // Of partitions to come, under the names that partitioned tables have for it.
+    "default.replication_num",
+    "default.replication_allocation",
     "is_being_synced",
 ];
 const LOCAL_PREFIXES: [&str; 2] = ["binlog.", "dynamic_partition."];
