@@ -34,8 +34,8 @@ async fn statements(shell: &Shell, table: &TableMedia) -> Result<Vec<String>> {
     let target = target.ok_or_else(|| target_dropped(&source.name, table.target_id))?;
     let (source_db, target_db) = (shell.source_database(), shell.target_database());
     let ctx = &shell.ctx;
-    let from = formal(&*ctx.upstream, source_db, &source).await.map_err(upstream)?;
-    let to = formal(&*ctx.downstream, target_db, &target).await.map_err(downstream)?;
+    let from = formal(&*ctx.upstream, source_db, &source, Temporary::Guessed).await.map_err(upstream)?;
+    let to = formal(&*ctx.downstream, target_db, &target, Temporary::Guessed).await.map_err(downstream)?;
     let mut statements = Vec::new();
     for (medium, partitions) in &table.media {
         let ranges: BTreeSet<&str> = from
@@ -60,13 +60,22 @@ async fn statements(shell: &Shell, table: &TableMedia) -> Result<Vec<String>> {
     Ok(statements)
 }
 
+/// How temporary partitions are told from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Temporary {
+    /// They are asked for only where two partitions have one range.
+    Guessed,
+    Asked,
+}
+
 /// The partitions of a table without its temporary ones, which the metadata does not tell apart.
 pub(super) async fn formal<'a, C: Cluster + ?Sized>(
     cluster: &C,
     database: &str,
     table: &'a TableMeta,
+    temporary: Temporary,
 ) -> doris_types::failure::Result<Vec<&'a PartitionMeta>> {
-    let temporary = if has_equal_ranges(table, &[]) {
+    let temporary = if temporary == Temporary::Asked || has_equal_ranges(table, &[]) {
         cluster.temporary_partitions(database, &table.name).await?
     } else {
         Vec::new()

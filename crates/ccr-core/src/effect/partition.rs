@@ -13,7 +13,7 @@ use doris_types::sql::{
     drop_partition_sql, qualified_name, quote_identifier, quote_identifiers, truncate_sql_tail,
 };
 
-use super::medium::formal;
+use super::medium::{Temporary, formal};
 use super::names::target_dropped;
 use super::patience::Patience;
 use super::routes::{Routes, look_at_patiently};
@@ -55,10 +55,27 @@ struct Sides<'a> {
 pub(super) async fn change(
     shell: &Shell,
     routes: &Routes,
+    doubt: (i64, bool),
+    ids: (i64, i64),
+    change: &PartitionChange,
+    patience: &Patience,
+) -> Result<LinkEffect> {
+    match try_change(shell, routes, doubt, ids, change, (Temporary::Guessed, patience)).await {
+        // A temporary partition whose formal one is gone looks like one.
+        Err(error) if error.code == MISSING_PARTITION => {
+            try_change(shell, routes, doubt, ids, change, (Temporary::Asked, patience)).await
+        }
+        done => done,
+    }
+}
+
+async fn try_change(
+    shell: &Shell,
+    routes: &Routes,
     (commit_seq, in_doubt): (i64, bool),
     (source_id, target_id): (i64, i64),
     change: &PartitionChange,
-    patience: &Patience,
+    (temporary, patience): (Temporary, &Patience),
 ) -> Result<LinkEffect> {
     let (source, target) = look_at_patiently(shell, source_id, target_id).await?;
     let target = match (target, &source) {
@@ -70,7 +87,8 @@ pub(super) async fn change(
         }
     };
     let source = source.unwrap_or_default();
-    let sides = shell.retry(async || Sides::of(shell, routes, source_id, &source, &target).await).await?;
+    let read = async || Sides::of(shell, routes, source_id, (&source, &target), temporary).await;
+    let sides = shell.retry(read).await?;
     let table = qualified_name(shell.target_database(), &target.name);
     let (sql, repeated) = match change {
         PartitionChange::Drop(record) => match sides.drop(shell, commit_seq, record).await? {
@@ -120,14 +138,14 @@ impl<'a> Sides<'a> {
         shell: &Shell,
         routes: &'a Routes,
         source_id: i64,
-        source: &'a TableMeta,
-        target: &'a TableMeta,
+        (source, target): (&'a TableMeta, &'a TableMeta),
+        temporary: Temporary,
     ) -> Result<Self> {
-        let ctx = &shell.ctx;
+        let (ctx, source_db, target_db) = (&shell.ctx, shell.source_database(), shell.target_database());
         Ok(Self {
             source_id,
-            source: formal(&*ctx.upstream, shell.source_database(), source).await.map_err(upstream)?,
-            target: formal(&*ctx.downstream, shell.target_database(), target).await.map_err(downstream)?,
+            source: formal(&*ctx.upstream, source_db, source, temporary).await.map_err(upstream)?,
+            target: formal(&*ctx.downstream, target_db, target, temporary).await.map_err(downstream)?,
             all_of_target: &target.partitions,
             target_name: &target.name,
             routes,

@@ -185,3 +185,20 @@ async fn an_index_of_a_partition_that_is_gone_is_not_missed() {
     run.check();
     assert_eq!(run.world.with(|world| world.backups.accepted), 2, "the index was added by a copy");
 }
+
+/// A temporary partition of the range of one that was truncated is older, and stands alone when that is dropped.
+#[tokio::test(start_paused = true)]
+async fn a_temporary_partition_is_not_taken_for_the_one_that_is_gone() {
+    let mut run = Run::following(&["t1"]).await;
+    run.world.with(|world| {
+        world.add_partition("t1", 1, true);
+        world.truncate("t1", &["p1"]);
+    });
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| world.drop_partition("t1", "p1"));
+    run.start();
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 1, "nothing is copied");
+}
