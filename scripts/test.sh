@@ -88,6 +88,8 @@ else
 fi
 # Before the tests, whose output the counts below are read from. An optimising build fails where others do not.
 step demo cargo run --release --locked -p ccr-demo
+# Ten thousand variations of faults, which an optimised build goes through in a minute or two.
+step seeds env CCR_SIM_SEEDS=10000 cargo test --release --locked -p ccr-core --test it random
 step tests cargo test --workspace --locked --no-fail-fast
 
 # The counts of all test binaries; a run without any is a failure whatever cargo says.

@@ -160,13 +160,22 @@ impl Run {
 
     /// Waits until whoever has lost the job does nothing any more. One that waits for an operator sends nothing either.
     pub async fn alone(&mut self) {
+        let world = Arc::clone(&self.world);
         let began = tokio::time::Instant::now();
         let is_over = |handle: &JobHandle| handle.is_finished() || handle.status().step == "blocked";
         while !self.former.iter().all(is_over) {
             if began.elapsed() > PATIENCE {
                 self.fail("one who has lost the job goes on");
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::select! {
+                biased;
+                // Of either: the world knows one process only that can crash.
+                () = world.crashed.notified() => {
+                    self.restart().await;
+                    self.caught_up().await;
+                }
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
         }
     }
 
