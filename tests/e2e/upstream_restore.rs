@@ -4,6 +4,7 @@ use minidoris::Cluster;
 use serde_json::Value;
 
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
+use crate::matrix::assert_same_database;
 
 const JOB: &str = "restored";
 
@@ -185,5 +186,38 @@ async fn a_restore_upstream_is_a_lag_at_once() {
         .await;
         assert_equal(&pair, "t", "t").await;
     }
+    syncer.finish().await;
+}
+
+/// A restore in the place of a view gives it another id and its definition of before, and the binlog tells of neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn views_that_a_restore_brings_or_replaces_are_followed() {
+    let (pair, mut syncer) = in_sync("views").await;
+    for view in ["v1", "v2", "v3"] {
+        pair.run(&format!("CREATE VIEW {view} AS SELECT k FROM t")).await;
+    }
+    back_up(&pair, "viewed", "v1, v2, v3").await;
+    // Over a view of another definition no restore goes.
+    pair.run("DROP VIEW v1").await;
+    pair.run("DROP VIEW v2").await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    restore(&pair, "viewed", "v1, v2, v3", ATOMIC).await;
+    assert!(syncer.lag(JOB).await > 0, "the views are others");
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    assert_eq!(pair.downstream_tables().await, ["other", "t", "v1", "v2", "v3"]);
+    // Their statements name ids that no other statement has told of.
+    pair.run("ALTER VIEW v2 AS SELECT v FROM other").await;
+    pair.run("DROP VIEW v3").await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    syncer.kill();
+    restore(&pair, "viewed", "v1, v3", ATOMIC).await;
+    pair.run("DROP VIEW v1").await;
+    syncer.restart().await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 1, "that of the new job");
     syncer.finish().await;
 }

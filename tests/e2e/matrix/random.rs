@@ -95,15 +95,32 @@ async fn no_lag_is_equality(pair: &Pair, syncer: &Syncer) -> Result<(), String> 
         return Err(format!("{answer}; {}", syncer.progress(JOB).await));
     }
     let (up, down) = (tables(pair.source()).await, tables(pair.target()).await);
+    let (up_views, down_views) = (views(pair.source()).await, views(pair.target()).await);
     let moved_on = journal_id() - before;
     if moved_on > 0 {
         return Err(format!("the source has moved on by {moved_on}"));
     }
     assert_eq!(up, down, "without a lag (upstream left, downstream right): {answer}");
+    assert_eq!(up_views, down_views, "views without a lag (upstream left, downstream right): {answer}");
     Ok(())
 }
 
-/// All tables by name. Views are left out: those whose query has lost its table cannot be read.
+/// The definitions of all views by name. Their rows cannot be read when their query has lost its table.
+async fn views(place: Place<'_>) -> Vec<(String, String)> {
+    let shown = place.cluster.sql_in(place.db, "SHOW FULL TABLES").await.expect("tables are listed").rows;
+    let mut all = Vec::new();
+    for row in shown.iter().filter(|row| row[1].as_deref() == Some("VIEW")) {
+        let name = row[0].clone().expect("a name");
+        // It may have been dropped since it was listed.
+        let created = place.cluster.sql_in(place.db, &format!("SHOW CREATE VIEW `{name}`")).await;
+        let text =
+            created.map_or_else(|error| error.to_string(), |shown| shown.rows[0][1].clone().expect("a text"));
+        all.push((name, text.replace(&same::in_db(place), "")));
+    }
+    all
+}
+
+/// All tables by name, but for views.
 async fn tables(place: Place<'_>) -> Vec<(String, Result<Contents, String>)> {
     let shown = place.cluster.sql_in(place.db, "SHOW FULL TABLES").await.expect("tables are listed").rows;
     let mut all = Vec::new();

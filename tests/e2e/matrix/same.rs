@@ -125,7 +125,7 @@ async fn partition_facts(place: Place<'_>, table: &str, what: &str) -> Vec<Strin
 }
 
 /// How a view's definition names a database.
-fn in_db(place: Place<'_>) -> String {
+pub(super) fn in_db(place: Place<'_>) -> String {
     format!("`internal`.`{}`.", place.db)
 }
 

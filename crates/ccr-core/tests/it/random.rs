@@ -328,9 +328,14 @@ fn restore(world: &mut Inner, random: &mut Random, name: &str) {
     }
 }
 
-/// Creates a view, or alters or drops it when it is there.
+/// Creates a view, or alters or drops it when it is there, or restores it.
 fn view(world: &mut Inner, random: &mut Random, of: &str) {
     let name = *random.pick(&["v1", "v2"]);
+    if !world.backups.is_running() && random.chance(15) {
+        let of = world.source.views.get(name).map_or(of.to_owned(), |view| view.of.clone());
+        world.restore_view(name, &of);
+        return;
+    }
     match world.source.views.contains_key(name) {
         false => world.create_view(name, of),
         true if random.chance(60) => world.alter_view(name, of),

@@ -292,3 +292,65 @@ async fn the_side_of_a_swap_that_a_snapshot_lost_is_copied_though_nothing_is_wri
     let reasons = run.world.with(|world| world.store.partial_syncs.clone());
     assert!(matches!(reasons[0].2, PartialSyncReason::Appeared { .. }), "{reasons:?}");
 }
+
+/// Following tables, and views of them that are as they were once.
+async fn following_views() -> Run {
+    let (mut run, _) = following().await;
+    run.world.with(|world| {
+        world.create_view("v1", "t1");
+        world.create_view("v2", "t2");
+    });
+    run.caught_up().await;
+    run
+}
+
+#[tokio::test(start_paused = true)]
+async fn views_that_a_restore_brings_or_replaces_are_there_and_followed() {
+    let mut run = following_views().await;
+    run.world.with(|world| {
+        world.restore_view("v1", "t1");
+        world.drop_view("v2");
+        world.restore_view("v2", "t1");
+        world.restore_view("v3", "t1");
+    });
+    settled(&mut run, &[]).await;
+    run.world.with(|world| {
+        world.alter_view("v3", "t2");
+        world.drop_view("v1");
+        world.alter_view("v2", "t2");
+    });
+    settled(&mut run, &[]).await;
+    run.restart().await;
+    settled(&mut run, &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_is_changed_or_gone_before_its_restore_is_noticed_is_as_it_is_then() {
+    let mut run = following_views().await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.restore_view("v3", "t1");
+        world.alter_view("v3", "t2");
+        world.restore_view("v4", "t1");
+        world.drop_view("v4");
+        world.restore_view("v1", "t1");
+        world.drop_view("v1");
+        world.drop_view("v2");
+        world.load_all("t1");
+    });
+    run.start();
+    settled(&mut run, &[]).await;
+    assert_eq!(run.world.with(|world| world.target.views.keys().cloned().collect::<Vec<_>>()), ["v3"]);
+}
+
+/// Views cannot be told apart by their names alone.
+#[tokio::test(start_paused = true)]
+async fn views_that_cannot_be_listed_with_their_ids_are_left_as_they_are() {
+    let mut run = following_views().await;
+    run.world.with(|world| {
+        world.hides_views = true;
+        world.create("t3", &[], 1);
+        world.load_all("t3");
+    });
+    settled(&mut run, &[]).await;
+}

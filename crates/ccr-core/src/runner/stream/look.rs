@@ -19,6 +19,7 @@ use doris_types::meta::SnapshotJob;
 use futures::future::BoxFuture;
 
 use super::Stream;
+use super::look_views::{self, Views};
 use crate::effect::upstream;
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, Leaving, NO_TARGET, PartialSyncReason, SyncType};
@@ -31,7 +32,7 @@ use crate::runner::shell::Shell;
 const WARN_AFTER: u32 = 6;
 
 /// Looks, after two that found nothing of it, before a table counts as gone.
-const MISSING_LOOKS: u32 = 3;
+pub(super) const MISSING_LOOKS: u32 = 3;
 
 /// Lists without any table before it is believed that there is none.
 const EMPTY_LISTS: u32 = 3;
@@ -81,12 +82,16 @@ pub(super) enum Seen {
         present: BTreeSet<i64>,
         names: Names,
         dropped: BTreeSet<i64>,
+        /// All views, if they were listed before.
+        views: Option<Views>,
     },
 }
 
 pub(super) struct Found {
     restores: Vec<Restore>,
     names: Names,
+    /// The views, where they are not those that the job knows.
+    views: Option<Views>,
     /// The newest binlog after the tables were listed.
     newest: i64,
     /// The tables that each restore names, by the names they had then.
@@ -145,7 +150,8 @@ impl Stream<'_> {
             if self.has_come_to(found) {
                 let mut ids = restored::unknown(&self.job.state, &found.names);
                 ids.extend(&found.absent);
-                self.look.running = Some(Box::pin(look_again(shell, ids)));
+                let views_of = self.job.state.source_db.filter(|_| found.views.is_some());
+                self.look.running = Some(Box::pin(look_again(shell, ids, views_of)));
             }
             return;
         }
@@ -230,7 +236,7 @@ impl Stream<'_> {
                 self.look.due_ms = after(soon);
                 self.look.empty_lists += 1;
             }
-            Ok(Seen::Again { present, names, dropped }) => {
+            Ok(Seen::Again { present, names, dropped, views }) => {
                 self.look.due_ms = after(soon);
                 self.look.failures = 0;
                 if !self.is_quiet() {
@@ -239,6 +245,10 @@ impl Stream<'_> {
                 if let Some(found) = self.look.found.take()
                     && self.agrees(&found, &present, &dropped)
                 {
+                    if let (Some(first), Some(again)) = (&found.views, &views) {
+                        self.settle_recording().await?;
+                        self.settle_views(first, again).await?;
+                    }
                     self.settle(found, names, &dropped).await?;
                     self.copy_overwritten().await?;
                 }
@@ -452,6 +462,7 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
     if !is_new && restores.is_empty() {
         return Ok(restores_only);
     }
+    let mut views = None;
     let names = if is_table_job {
         if restores.is_empty() {
             return Ok(restores_only);
@@ -474,6 +485,7 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
             shell.followed.doubt();
             return Ok(restores_only);
         }
+        views = look_views::list(&shell, meta.id).await?.filter(|views| look_views::differ(&state, views));
         let names = restored::names(&meta);
         if names.is_empty() && !state.tables.is_empty() && known.empty_lists < EMPTY_LISTS {
             return Ok(Seen::NoTables);
@@ -481,7 +493,8 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
         names
     };
     let absent: BTreeSet<i64> = restored::absent(&state, &names).into_iter().collect();
-    if restores.is_empty() && absent.is_empty() && restored::unknown(&state, &names).is_empty() {
+    let is_as_known = absent.is_empty() && restored::unknown(&state, &names).is_empty() && views.is_none();
+    if restores.is_empty() && is_as_known {
         return Ok(restores_only);
     }
     let table_id = if is_table_job { state.tables.keys().next().copied() } else { None };
@@ -495,19 +508,25 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
     };
     let named =
         restores.iter().map(|restore| (restore.id, restored::named(restore, &state, &names))).collect();
-    Ok(Seen::Found { finished_to, found: Found { restores, names, newest, named, absent } })
+    Ok(Seen::Found { finished_to, found: Found { restores, names, views, newest, named, absent } })
 }
 
-/// Looks again at tables that were found to be there, or to be gone, for no reason that is known.
-async fn look_again(shell: Arc<Shell>, ids: Vec<i64>) -> CallResult<Seen> {
+/// Looks again at tables that were found to be there, or to be gone, for no reason that is known; and at the views of
+/// that database, if they were.
+async fn look_again(shell: Arc<Shell>, ids: Vec<i64>, views_of: Option<i64>) -> CallResult<Seen> {
+    let views = match views_of {
+        Some(database_id) => look_views::list(&shell, database_id).await?,
+        None => None,
+    };
     if ids.is_empty() {
-        return Ok(Seen::Again { present: BTreeSet::new(), names: Names::new(), dropped: BTreeSet::new() });
+        let (present, names, dropped) = (BTreeSet::new(), Names::new(), BTreeSet::new());
+        return Ok(Seen::Again { present, names, dropped, views });
     }
     let meta = shell.ctx.upstream.meta(shell.source_database(), MetaFilter::Tables(ids)).await?;
     let meta = meta.unwrap_or_default();
     let dropped = meta.dropped_tables.keys().copied().collect();
     let present = meta.tables.iter().map(|table| table.id).collect();
-    Ok(Seen::Again { present, names: restored::names(&meta), dropped })
+    Ok(Seen::Again { present, names: restored::names(&meta), dropped, views })
 }
 
 /// Those of the tables that are missing each time, and of whose drop nothing is known.

@@ -13,6 +13,7 @@ mod crossing;
 mod gap;
 mod lanes;
 mod look;
+mod look_views;
 mod publish;
 mod record;
 mod refused;

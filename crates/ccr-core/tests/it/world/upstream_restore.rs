@@ -3,7 +3,7 @@
 use doris_types::meta::{RestoredObjects, SnapshotJob};
 
 use super::Inner;
-use super::catalog::Table;
+use super::catalog::{Table, View as SqlView};
 
 /// The restores of the upstream database, all of them finished.
 #[derive(Debug, Default)]
@@ -17,8 +17,9 @@ pub struct UpstreamRestores {
 pub struct UpstreamRestore {
     pub id: i64,
     label: String,
-    /// The name in the snapshot.
+    /// The name in the snapshot; none in a restore of a view.
     pub table: String,
+    view: Option<String>,
     /// The table that is there for it, under its own id or another.
     pub restored: i64,
     /// The table that is gone for it, without a drop.
@@ -37,7 +38,11 @@ impl UpstreamRestore {
     }
 
     pub fn objects(&self) -> RestoredObjects {
-        RestoredObjects { tables: vec![self.table.clone()], views: Vec::new() }
+        let tables = vec![self.table.clone()];
+        match &self.view {
+            Some(view) => RestoredObjects { tables: Vec::new(), views: vec![view.clone()] },
+            None => RestoredObjects { tables, views: Vec::new() },
+        }
     }
 }
 
@@ -70,11 +75,24 @@ impl Inner {
         self.restored_upstream(id, &name, restored, None);
     }
 
+    /// An atomic restore of a view, which takes the place of one of its name. It is refused where that is another one.
+    pub fn restore_view(&mut self, name: &str, of: &str) {
+        assert!(self.source.views.get(name).is_none_or(|view| view.of == of), "{name} has another schema");
+        assert!(!self.backups.is_running(), "a database runs one backup or restore at a time");
+        let (id, view_id) = (self.id(), self.id());
+        self.trace.push(format!("        upstream: restored view {name}"));
+        self.source.views.insert(name.to_owned(), SqlView { id: view_id, of: of.to_owned() });
+        let (label, view) = (format!("user_{id}"), Some(name.to_owned()));
+        let (table, restored) = (String::new(), 0);
+        let restore = UpstreamRestore { id, label, table, view, restored, replaced: None };
+        self.upstream_restores.jobs.push(restore);
+    }
+
     fn restored_upstream(&mut self, id: i64, table: &str, restored: i64, replaced: Option<i64>) {
         assert!(!self.backups.is_running(), "a database runs one backup or restore at a time");
         self.trace.push(format!("        upstream: restored {table}"));
         let (label, table) = (format!("user_{id}"), table.to_owned());
-        let restore = UpstreamRestore { id, label, table, restored, replaced };
+        let restore = UpstreamRestore { id, label, table, view: None, restored, replaced };
         self.upstream_restores.jobs.push(restore);
     }
 
