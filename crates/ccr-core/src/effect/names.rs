@@ -16,6 +16,7 @@ use super::patience::{Patience, SharedPatience};
 use super::statement::NAME_TAKEN;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::NO_TARGET;
+use crate::runner::publishing;
 use crate::runner::shell::Shell;
 
 type Names = BTreeMap<i64, String>;
@@ -121,7 +122,8 @@ pub(crate) async fn rename_tables(
 
 /// Exchanges the names of two tables, while they have these.
 async fn exchange(shell: &Shell, sides: &[(i64, String); 2], patience: &Patience) -> Result<()> {
-    let [(_, first), (_, second)] = sides;
+    let [(first_id, first), (second_id, second)] = sides;
+    publishing::settle(shell, &[*first_id, *second_id]).await;
     until_done(shell, patience, |names| {
         let is_open = sides.iter().all(|(id, name)| names.get(id) == Some(name));
         Ok(is_open.then(|| replace_sql(shell, first, second, true)))

@@ -14,7 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::label::LABEL_TRUST_MS;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, UNPUBLISHED};
 use crate::error::{Disposition, Error, Origin};
 use crate::runner::shell::Shell;
 
@@ -126,6 +126,9 @@ impl Transaction {
         if let (Some(table), Origin::DownstreamBe) = (error.table, error.origin) {
             let is_named = !matches!(error.code, "CCR0101" | "CCR0102");
             return Some(Evidence { table, is_named });
+        }
+        if let (Some(table), UNPUBLISHED) = (error.table, error.code) {
+            return Some(Evidence { table, is_named: true });
         }
         if let (Some(table), "CCR0309" | "CCR0310") = (error.table, error.code) {
             return Some(Evidence { table, is_named: false });

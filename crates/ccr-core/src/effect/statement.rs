@@ -17,7 +17,8 @@ use super::{downstream, medium, names, partition};
 use crate::answers;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{LinkEffect, TableLink};
-use crate::plan::{Refused, Repeated, Statement};
+use crate::plan::{PartitionChange, Refused, Repeated, Statement};
+use crate::runner::publishing;
 use crate::runner::shell::Shell;
 
 /// What an FE says of something that is to be created and was, by an earlier try.
@@ -120,10 +121,12 @@ pub(crate) async fn run(
             swap,
         } => {
             if *swap {
+                publishing::settle(shell, &[*old_target_id, *new_target_id]).await;
                 let (old, new) = ((*old_target_id, old_name.as_str()), (*new_target_id, new_name.as_str()));
                 names::swap_tables(shell, old, new, patience).await?;
                 Ok(LinkEffect::Swapped { first_id: *old_id, second_id: *new_id })
             } else {
+                publishing::settle(shell, &[*new_target_id]).await;
                 names::replace_table(shell, *old_target_id, *new_target_id, old_name, patience).await?;
                 Ok(LinkEffect::Replaced { gone_id: *old_id, by_id: *new_id, name: old_name.clone() })
             }
@@ -145,6 +148,9 @@ pub(crate) async fn run(
         }
         Statement::Partitions { source_id, target_id, change } => {
             let (doubt, ids) = ((commit_seq, in_doubt), (*source_id, *target_id));
+            if matches!(change, PartitionChange::Replace(_)) {
+                publishing::settle(shell, &[*target_id]).await;
+            }
             partition::change(shell, routes, doubt, ids, change, patience).await
         }
         Statement::SetMedium { tables } => {

@@ -8,11 +8,11 @@
 //! sides, so a downstream version that has reached the upstream one means the commit took place. Of a table of which
 //! some change was passed over they tell nothing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use doris_types::call::{CommitTxn, MetaFilter};
 use doris_types::record::PartitionRecord;
+use doris_types::sql::quote_identifier;
 
 use super::absence::{MISSING, missing, missing_database};
 use super::ingest::{self, TabletWork};
@@ -25,7 +25,11 @@ use crate::job::Unpublished;
 use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
 use crate::runner::doubt::EarlierCommits;
+use crate::runner::publishing::Touched;
 use crate::runner::shell::Shell;
+
+/// The code of too many transactions that are committed and not visible.
+pub(super) const UNPUBLISHED: &str = "CCR0316";
 
 /// Looks at the upstream metadata, one after the other, before a table is copied for something that stays missing.
 const MISSING_TRIES: u32 = 8;
@@ -57,11 +61,7 @@ pub(crate) enum Prepared {
     /// It is known to be committed.
     Committed,
     /// Every replica is filled; only the commit is missing.
-    Ready {
-        request: CommitTxn,
-        /// The downstream partitions that it touches.
-        partitions: BTreeSet<i64>,
-    },
+    Ready { request: CommitTxn, touched: Touched },
 }
 
 /// Opens the transaction and fills every replica. Repeats itself until that has worked, or the table has to leave.
@@ -148,17 +148,16 @@ async fn try_commit(
 ) -> Result<()> {
     let mut tries = 0;
     loop {
-        let (mut request, partitions) = match prepared {
+        let (mut request, touched) = match prepared {
             Prepared::Nothing | Prepared::Committed => {
                 shell.recovered(tries);
                 return Ok(());
             }
-            Prepared::Ready { request, partitions } => (request, partitions),
+            Prepared::Ready { request, touched } => (request, touched),
         };
         request.waits = waits && shell.publishing.is_prompt();
-        let answer = if shell.publishing.is_full() {
-            let text = "very many transactions are committed downstream and not visible yet";
-            Err(Error::retry(Origin::DownstreamFe, "CCR0307", text))
+        let answer = if let Some(error) = too_many_unpublished(&shell, txn) {
+            Err(error)
         } else {
             shell.stop_if_lost().await?;
             shell.ctx.downstream.commit_txn(&request).await.map_err(downstream)
@@ -169,7 +168,7 @@ async fn try_commit(
                 let done = Unpublished { txn_id: request.txn_id, commit_seq: txn.commit_seq, since_ms };
                 // An FE that finds it committed, by a try whose answer was lost, does not wait.
                 let is_visible = committed.visible && tries == 0;
-                shell.publishing.committed(done, partitions, is_visible, request.waits && tries == 0);
+                shell.publishing.committed(done, touched, is_visible, request.waits && tries == 0);
                 shell.recovered(tries);
                 return Ok(());
             }
@@ -188,7 +187,7 @@ async fn try_commit(
             }
             Disposition::Retry | Disposition::RetryElsewhere => {
                 shell.pause(&error, tries).await;
-                prepared = Prepared::Ready { request, partitions };
+                prepared = Prepared::Ready { request, touched };
             }
             Disposition::RefreshMeta | Disposition::RestartTxn => {
                 for table in &txn.ingest.tables {
@@ -252,7 +251,21 @@ async fn try_prepare(
         commit.sub_txns = sub_txn::commits(&order, sub_txn_ids, &work, &filled);
     }
     let partitions = work.iter().map(|work| work.tablet.partition_id).collect();
-    Ok(Prepared::Ready { request: commit, partitions })
+    let touched = Touched { tables: table_ids.into_iter().collect(), partitions };
+    Ok(Prepared::Ready { request: commit, touched })
+}
+
+/// Why no more may be committed now, if that is so.
+fn too_many_unpublished(shell: &Shell, txn: &Transaction) -> Option<Error> {
+    let retry = |text: String| Error::retry(Origin::DownstreamFe, UNPUBLISHED, text);
+    if shell.publishing.is_full() {
+        let text = "very many transactions are committed downstream and not visible yet";
+        return Some(retry(text.to_owned()));
+    }
+    let full = txn.ingest.tables.iter().find(|table| shell.publishing.is_full_of(table.target_id))?;
+    let name = quote_identifier(&full.target_name);
+    let text = format!("very many transactions of table {name} are committed downstream and not visible yet");
+    Some(retry(text).of_table(full.source_id))
 }
 
 /// The tablets a table's part of the transaction fills; partitions that were dropped upstream later are

@@ -9,7 +9,7 @@ mod job;
 mod lane;
 mod options;
 mod partition;
-mod publishing;
+pub(crate) mod publishing;
 pub(crate) mod shell;
 mod snapshot;
 mod source;

@@ -378,11 +378,17 @@ async fn the_table_of_a_table_job_is_copied_beside_its_stream() {
 }
 
 /// A table that lags a long list behind costs no more memory than one that lags a page: its list is read again
-/// page by page, on both tracks.
+/// page by page, on both tracks. How long it is can be told.
 #[tokio::test(start_paused = true)]
 async fn what_a_long_lag_keeps_in_memory_is_bounded() {
+    let others = std::env::var("CCR_SIM_LAG").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
+    for by_table in [false, true] {
+        lags_behind(others, by_table).await;
+    }
+}
+
+async fn lags_behind(others: usize, by_table: bool) {
     const LOADS: usize = 400;
-    const OTHERS: usize = 20_000;
     const PLANNED: usize = 1024;
     let world = World::new();
     world.with(|world| {
@@ -393,6 +399,9 @@ async fn what_a_long_lag_keeps_in_memory_is_bounded() {
     });
     let mut run = Run::database(world);
     run.options.binlog_batch_size = 64;
+    if by_table {
+        run.in_table_order(16);
+    }
     run.start();
     run.caught_up().await;
     let (at, newest) = run.world.with(|world| {
@@ -404,7 +413,7 @@ async fn what_a_long_lag_keeps_in_memory_is_bounded() {
         }
         // Sequence points without content: long lists that the simulated clusters need not keep rows for.
         let template = world.journal.entries.last().cloned().expect("a load");
-        for _ in 0..OTHERS {
+        for _ in 0..others {
             let commit_seq = world.journal_id();
             let mut entry = template.clone();
             (entry.commit_seq, entry.binlog_type, entry.data) = (commit_seq, 8, Some("{}".to_owned()));
@@ -416,7 +425,7 @@ async fn what_a_long_lag_keeps_in_memory_is_bounded() {
     // Of each of the two tracks: a page that is being planned, one that waits behind it, and what is planned:
     // the engine lets `PLANNED` changes wait for the transactions before them.
     let bound = 2 * (2 * page + PLANNED + 2);
-    assert!(bound < (LOADS + OTHERS) / 8, "the list is much longer than what may be kept of it");
+    assert!(bound < (LOADS + others) / 8, "the list is much longer than what may be kept of it");
     let most = std::cell::Cell::new(0);
     let look = |status: &JobStatus| most.set(most.get().max(status.buffered));
     run.until("the main track has passed it", |world, status| {
@@ -441,7 +450,7 @@ async fn what_a_long_lag_keeps_in_memory_is_bounded() {
     run.caught_up().await;
     assert!(most.get() > 1 && most.get() <= bound, "{} binlogs in memory, not {bound}", most.get());
     let pages = run.world.count("source.binlogs") - before;
-    assert!(pages as usize >= (LOADS + OTHERS) / page, "its list was read again: {pages} pages");
+    assert!(pages as usize >= (LOADS + others) / page, "its list was read again: {pages} pages");
     run.check();
 }
 

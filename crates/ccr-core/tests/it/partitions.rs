@@ -202,3 +202,46 @@ async fn a_temporary_partition_is_not_taken_for_the_one_that_is_gone() {
     run.check();
     assert_eq!(run.world.with(|world| world.backups.accepted), 1, "nothing is copied");
 }
+
+/// An INSERT OVERWRITE upstream waits for its rows to be visible before it puts them in place.
+#[tokio::test(start_paused = true)]
+async fn rows_that_are_put_in_the_place_of_others_are_visible_then() {
+    let mut run = Run::following(&["t1", "t2"]).await;
+    run.world.with(|world| {
+        world.load_all("t1");
+        world.load_all("t2");
+        world.transactions.publish_late = 10;
+        world.add_partition("t1", 1, true);
+        world.load(&[("t1", &["tp1"])]);
+        world.replace_partition("t1", "p1", "tp1");
+        world.load_all("t2");
+        world.replace_table("t1", "t2", true);
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 1, "nothing is copied");
+}
+
+/// A table that cannot be published waits no longer than an INSERT does.
+#[tokio::test(start_paused = true)]
+async fn a_swap_does_not_wait_for_ever_for_rows_to_be_visible() {
+    let mut run = Run::following(&["t1", "t2"]).await;
+    let (newest, began) = run.world.with(|world| {
+        let stuck = world.target.table("t1").expect("it is replicated").id;
+        world.transactions.stuck.push(stuck);
+        world.add_partition("t1", 1, true);
+        world.load(&[("t1", &["tp1"])]);
+        world.replace_partition("t1", "p1", "tp1");
+        world.load_all("t2");
+        (world.newest(), world.now_ms)
+    });
+    run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
+    let waited = run.world.with(|world| {
+        world.transactions.stuck.clear();
+        world.now_ms - began
+    });
+    assert!(waited < 20_000, "the other table waited for {waited} ms");
+    run.caught_up().await;
+    run.check();
+}

@@ -127,3 +127,43 @@ async fn a_table_job_has_nobody_to_leave() {
     run.caught_up().await;
     run.check();
 }
+
+/// Each of its transactions has a partition of its own, so none of them stands for another.
+#[tokio::test(start_paused = true)]
+async fn a_table_of_which_very_much_cannot_be_published_leaves_the_others_alone() {
+    const PARTITIONS: i64 = 1_100;
+    let world = World::new();
+    world.with(|world| {
+        let partitions: Vec<i64> = (1..=PARTITIONS).collect();
+        world.create("many", &partitions, 1);
+        for name in ["t1", "t2"] {
+            world.create(name, &[1], 1);
+        }
+    });
+    let mut run = Run::database(world);
+    run.start();
+    run.caught_up().await;
+    let newest = run.world.with(|world| {
+        let stuck = world.target.table("many").expect("it is replicated").id;
+        world.transactions.stuck.push(stuck);
+        for partition in 1..=PARTITIONS {
+            world.load(&[("many", &[&format!("p{partition}")])]);
+            if partition % 100 == 0 {
+                world.load_all("t1");
+                world.load_all("t2");
+            }
+        }
+        world.newest()
+    });
+    run.until("the others", |world, _| world.store.position.commit_seq >= newest).await;
+    let apart = run.status().apart;
+    assert_eq!(
+        apart.iter().map(|table| (table.table.as_str(), table.work)).collect::<Vec<_>>(),
+        [("many", "quarantined")]
+    );
+    assert!(apart[0].detail.contains("CCR0316"), "{}", apart[0].detail);
+    run.world.with(|world| world.transactions.stuck.clear());
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.backups.accepted), 1, "nothing is copied");
+}

@@ -29,12 +29,35 @@ impl Inner {
             return Err(refusal(1105, format!("no change of {} is accepted", name.unwrap_or_default())));
         }
         self.refuse_while_restoring(&ddl)?;
+        self.check_rows_to_swap(&ddl);
         self.apply(ddl)?;
         self.check_some(sql);
         if is_one_of(&self.mute_tables) {
             return Err(Cause::Lost { detail: "no answer in time".to_owned() });
         }
         Ok(())
+    }
+
+    /// Rows that take the place of others are to be seen then.
+    fn check_rows_to_swap(&mut self, ddl: &Ddl) {
+        let names = match ddl {
+            Ddl::ReplacePartition { table, .. } => vec![table.clone()],
+            Ddl::ReplaceTable { table, with, swap: true } => vec![table.clone(), with.clone()],
+            Ddl::ReplaceTable { with, swap: false, .. } => vec![with.clone()],
+            _ => return,
+        };
+        let since_ms = self.now_ms - 10_000;
+        // A table apart is at a point of its own, and goes on beside statements that change its name.
+        let is_flowing = |id: &i64| {
+            let mut links = self.store.state.iter().flat_map(|state| state.tables.values());
+            links.any(|link| link.target_id == *id && link.lane.is_flowing())
+        };
+        let ids = names.iter().filter_map(|name| self.target.table(name)).map(|table| table.id);
+        let ids: Vec<i64> = ids.filter(is_flowing).collect();
+        if let Some(txn) = ids.iter().find_map(|id| self.transactions.publishing_to(*id, since_ms)) {
+            let text = format!("{ddl:?} puts rows in place that are not visible yet: {}", txn.label);
+            self.violation(text);
+        }
     }
 
     /// A table that an atomic restore is about to replace can be loaded into, but not be altered or dropped.

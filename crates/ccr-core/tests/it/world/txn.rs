@@ -26,6 +26,8 @@ pub struct Transactions {
     /// How many of the next commits are published late.
     pub publish_late: u32,
     pub committed: u64,
+    /// Downstream tables of which nothing is published.
+    pub stuck: Vec<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +69,20 @@ impl Transactions {
         self.all.values().any(|txn| txn.state == TxnState::Committed)
     }
 
+    /// A transaction of a table that was committed within that time and is not visible yet.
+    pub fn publishing_to(&self, table_id: i64, since_ms: i64) -> Option<&Txn> {
+        self.all.values().find(|txn| {
+            txn.state == TxnState::Committed
+                && txn.table_ids.contains(&table_id)
+                && txn.finished_ms > since_ms
+        })
+    }
+
     /// Those that are committed and not visible yet, in their order, and when each would be by itself.
     fn publishing(&self) -> Vec<(i64, i64)> {
-        let mut all: Vec<_> = self.all.iter().filter(|(_, txn)| txn.state == TxnState::Committed).collect();
+        let is_stuck = |txn: &Txn| txn.table_ids.iter().any(|id| self.stuck.contains(id));
+        let is_open = |txn: &Txn| txn.state == TxnState::Committed && !is_stuck(txn);
+        let mut all: Vec<_> = self.all.iter().filter(|(_, txn)| is_open(txn)).collect();
         all.sort_unstable_by_key(|(_, txn)| txn.order);
         let takes = |txn: &Txn| if txn.is_late { LATE_PUBLISH_MS } else { SOON_MS };
         all.into_iter().map(|(id, txn)| (*id, txn.finished_ms + takes(txn))).collect()
@@ -287,6 +300,9 @@ impl Inner {
                 return Ok(Committed { visible: false });
             }
             self.publish(id);
+        }
+        if self.transactions.all[&id].state == TxnState::Committed {
+            return Ok(Committed { visible: false });
         }
         self.check_after(id);
         Ok(Committed { visible: true })
