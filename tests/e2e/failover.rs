@@ -1,6 +1,7 @@
 //! Frontends that lose their mastership and nodes that die while a job runs: no full sync, no lost row.
 
 use minidoris::Cluster;
+use serde_json::json;
 
 use crate::harness::{BOUND, Pair, Syncer, Target, assert_equal, wait_until};
 
@@ -119,5 +120,40 @@ async fn a_backend_that_comes_back_is_used_again() {
     syncer.wait_for(JOB, Target::InSync).await;
     assert_equal(&pair, "t", "t").await;
     assert_eq!(pair.up.counters().get("sql:BACKUP"), 1);
+    syncer.finish().await;
+}
+
+/// Waits until a restore has been cancelled again and again.
+async fn is_tried_again(syncer: &Syncer) {
+    wait_until("many tries", BOUND, || async {
+        let progress = syncer.progress(JOB).await;
+        let error = progress["last_error"].to_string();
+        let is_told = error.contains("CCR0503") && progress["blocked"].is_null();
+        let tries = progress["last_error"]["tries"].as_u64().unwrap_or(0);
+        if is_told && tries >= 5 { Ok(()) } else { Err(progress.to_string()) }
+    })
+    .await;
+}
+
+/// The only backend of the target is away for longer than a few tries, while a table, or everything, is copied.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_outlive_a_backend_that_restarts() {
+    let pair = Pair::start().await;
+    let syncer = in_sync(&pair).await;
+    pair.down.kill_backend(0).await.unwrap();
+    pair.run("ALTER TABLE t ADD COLUMN k2 INT KEY DEFAULT \"0\" AFTER k").await;
+    is_tried_again(&syncer).await;
+    pair.down.restart_backend(0).await.unwrap();
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_equal(&pair, "t", "t").await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 2);
+
+    pair.down.kill_backend(0).await.unwrap();
+    syncer.call("force_fullsync", &json!({ "name": JOB })).await;
+    is_tried_again(&syncer).await;
+    pair.down.restart_backend(0).await.unwrap();
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_equal(&pair, "t", "t").await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 3);
     syncer.finish().await;
 }

@@ -37,7 +37,7 @@ pub(crate) const STALE_META: &[&str] =
 /// No backend can take a replica.
 pub(crate) const NO_BACKEND: &str = "Failed to find enough backend";
 
-/// Temporary partitions keep a table from being backed up.
+/// Temporary partitions keep a table from being backed up, or restored over.
 pub(crate) const TEMPORARY_PARTITIONS: &str = "with temp partitions";
 
 /// A backend does not keep binlogs.
@@ -93,6 +93,17 @@ const MISMATCHES: &[&str] = &[
 
 const OTHER_SCHEMA: &str = "already exist but with different schema";
 
+/// In the status of a restore: what is in the way of a table or a view, and stays there until somebody removes it.
+const LASTING_REFUSALS: &[&str] = &[
+    "should be same as type of remote table",
+    "different type of backup meta",
+    "with colocate group",
+    "has different replication num",
+    "No partition exist in single partitioned table",
+    TEMPORARY_PARTITIONS,
+    OTHER_SCHEMA,
+];
+
 /// In the status of a restore: a partition cannot be added to its table.
 pub(crate) const MISFITS: &[&str] =
     &["different schema", "partition item", "partition type", "replication num", "temp partitions"];
@@ -120,6 +131,11 @@ pub(crate) fn is_txn_gone(text: &str) -> bool {
 /// Whether a restore was cancelled because of a table that has another schema downstream.
 pub(crate) fn is_mismatch(status: &str) -> bool {
     says_any(status, MISMATCHES) && mismatched_view(status).is_none()
+}
+
+/// Whether a restore was cancelled for something that will be said again until somebody acts.
+pub(crate) fn is_lasting_refusal(status: &str) -> bool {
+    says_any(status, LASTING_REFUSALS) || says_any(status, MISMATCHES)
 }
 
 /// The view that a restore was cancelled for. It has no rows, so it can be dropped.
@@ -158,6 +174,35 @@ mod tests {
         assert_eq!((is_mismatch(&view), mismatched_view(&view)), (false, Some("v")));
         let other = status("user cancelled, current state: DOWNLOADING");
         assert_eq!((is_mismatch(&other), mismatched_view(&other)), (false, None));
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_somebody_must_remove() {
+        let is_lasting = |text: &str| is_lasting_refusal(&format!("[COMMON_ERROR, msg: {text}]"));
+        for text in [
+            "The type of local table should be same as type of remote table: t",
+            "The local table t with the same name but a different type of backup meta.",
+            "Do not support restoring table with temp partitions",
+            "Not support to restore to local table t with colocate group.",
+            "Partition p in table t has different replication num '1' with partition in repository, which is 3",
+            "No partition exist in single partitioned table t",
+            "View v already exist but with different schema",
+            "Partition p in table t has conflict partition item with existing items",
+        ] {
+            assert!(is_lasting(text), "{text}");
+        }
+        for text in [
+            "user cancelled, current state: DOWNLOADING",
+            "Table t's state is not NORMAL: SCHEMA_CHANGE",
+            "backend 10002 is not alive, tablet 10040",
+            "failed to get remote be address of be: 10002",
+            "Table t already exist in db: d",
+            "table 10020 has been dropped",
+            "Failed to find enough backend, please check the replication num,replication tag and storage medium",
+        ] {
+            assert!(!is_lasting(text), "{text}");
+        }
+        assert!(!is_lasting_refusal("[TIMEOUT, msg: restore job with label: l  timeout.]"));
     }
 
     #[test]

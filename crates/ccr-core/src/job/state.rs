@@ -516,7 +516,7 @@ impl FullSyncReason {
                 if why.is_empty() { gap } else { format!("{gap}; {why}") }
             }
             FullSyncReason::SnapshotLost { label, detail } => {
-                format!("snapshot {label} could no longer be fetched: {detail}")
+                format!("snapshot {label} cannot be used: {detail}")
             }
             FullSyncReason::BackupCancelled { label, status } => {
                 format!("backup {label} was cancelled: {status}")

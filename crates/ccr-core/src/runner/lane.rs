@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use doris_types::call::MetaFilter;
 use futures::future::BoxFuture;
 
+use super::cancelled::{Verdict, judge};
 use super::partition;
 use super::shell::Shell;
 use crate::answers;
@@ -24,9 +25,8 @@ use crate::job::{
     FullSyncReason, NO_TARGET, PartialSyncReason, SnapshotInfo, SnapshotStep, SyncType, TableLink,
 };
 
-/// Tries to restore one snapshot before an operator is asked. One that has given way to a change of names counts, so
-/// the last try does not give way.
-pub(super) const MAX_RESTORE_ATTEMPTS: u32 = 3;
+/// The first try that does not give way to a change of names, of which there might be ever more.
+const GIVING_WAY: u32 = 3;
 
 /// How a step ended.
 pub(super) enum CopyStep {
@@ -38,8 +38,8 @@ pub(super) enum CopyStep {
     },
     RestoreCancelled {
         status: String,
-        /// The next try restores beside the table.
-        aside: bool,
+        /// What the next try waits with; none when it restores beside the table, at once.
+        error: Option<Error>,
     },
     /// The restore was given up for a change of the table's name.
     GaveWay,
@@ -83,7 +83,7 @@ pub(super) fn run(
             Some(recovered) => Box::pin(partition::take(shell, source_id, link, label, recovered)),
         },
         SnapshotStep::Restore { backup_label, restore_label, attempt, info, aside } => {
-            let gives_way = move || attempt < MAX_RESTORE_ATTEMPTS && give_way.load(Ordering::Relaxed);
+            let gives_way = move || attempt < GIVING_WAY && give_way.load(Ordering::Relaxed);
             let restore = Restore { backup_label, label: restore_label, attempt, info, aside };
             match recovered {
                 None => Box::pin(put(shell, source_id, link, restore, gives_way, overwrites)),
@@ -225,24 +225,24 @@ async fn put(
         }
         restore::Outcome::Cancelled(status) if !aside && answers::is_mismatch(&status) => {
             tracing::info!(table = source_id, status, "the table is restored beside the old one");
-            Ok(CopyStep::RestoreCancelled { status, aside: true })
+            Ok(CopyStep::RestoreCancelled { status, error: None })
         }
-        restore::Outcome::Cancelled(status) if attempt >= MAX_RESTORE_ATTEMPTS => Err(Error::blocked(
-            Origin::DownstreamFe,
-            "CCR0503",
-            format!("restore {restore_label} was cancelled {attempt} times, the last time with {status}"),
-            "remove what SHOW RESTORE objects to, then resume the job",
-        )),
-        restore::Outcome::Cancelled(status) => Ok(cancelled(&shell, &restore_label, attempt, status).await),
+        restore::Outcome::Cancelled(status) => {
+            cancelled(&backup_label, judge(&restore_label, attempt, &status), status)
+        }
         restore::Outcome::Lost(reason) => Ok(CopyStep::Again(lost(&backup_label, &reason))),
     }
 }
 
-/// Waits before a restore that was cancelled is tried again.
-pub(super) async fn cancelled(shell: &Shell, label: &str, attempt: u32, status: String) -> CopyStep {
-    let message = format!("restore {label} was cancelled: {status}");
-    shell.pause(&Error::retry(Origin::DownstreamFe, "CCR0503", message), attempt).await;
-    CopyStep::RestoreCancelled { status, aside: false }
+/// What follows when a restore was cancelled.
+pub(super) fn cancelled(backup_label: &str, verdict: Verdict, status: String) -> Result<CopyStep> {
+    Ok(match verdict {
+        Verdict::Again(error) => CopyStep::RestoreCancelled { status, error: Some(error) },
+        Verdict::AnotherSnapshot(detail) => {
+            CopyStep::Again(PartialSyncReason::SnapshotLost { label: backup_label.to_owned(), detail })
+        }
+        Verdict::Blocked(error) => return Err(error),
+    })
 }
 
 /// What the upstream says of a table.

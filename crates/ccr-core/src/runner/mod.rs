@@ -3,6 +3,7 @@
 //! Stopping a job is the same as crashing it at that point: the task is cancelled wherever it is, and a
 //! later start goes on from what was persisted. Nothing else may be relied on, so nothing else exists.
 
+mod cancelled;
 pub(crate) mod doubt;
 mod followed;
 mod job;

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use doris_types::call::MetaFilter;
 use doris_types::meta::{PartitionMeta, TableMeta};
 
-use super::lane::{CopyStep, MAX_RESTORE_ATTEMPTS, Restore, cancelled, lost};
+use super::cancelled::judge;
+use super::lane::{CopyStep, Restore, cancelled, lost};
 use super::shell::Shell;
-use crate::answers::{MISFITS, says_any};
+use crate::answers::{MISFITS, is_lasting_refusal, says_any};
 use crate::effect::routes::{is_proven_gone, look_at};
 use crate::effect::{Scope, backup, look_for, restore, upstream};
 use crate::error::Result;
@@ -102,8 +103,10 @@ pub(super) async fn put(
             Some(_) | None => whole("another table had the name of its target"),
         },
         restore::Outcome::Cancelled(status) if says_any(&status, MISFITS) => whole(&status),
-        restore::Outcome::Cancelled(status) if attempt >= MAX_RESTORE_ATTEMPTS => whole(&status),
-        restore::Outcome::Cancelled(status) => Ok(cancelled(&shell, &label, attempt, status).await),
+        restore::Outcome::Cancelled(status) if is_lasting_refusal(&status) => whole(&status),
+        restore::Outcome::Cancelled(status) => {
+            cancelled(&backup_label, judge(&label, attempt, &status), status)
+        }
         restore::Outcome::Lost(reason) => Ok(CopyStep::Again(lost(&backup_label, &reason))),
     }
 }

@@ -171,6 +171,22 @@ impl Shell {
 
     /// Records an error that will be retried, and waits before the next try.
     pub async fn pause(&self, error: &Error, tries: u32) {
+        self.failed(error, tries);
+        self.ctx.clock.sleep(self.backoff(tries)).await;
+    }
+
+    /// The same, but no longer than until somebody wants to go on.
+    pub async fn pause_unless(&self, error: &Error, tries: u32, goes_on: impl Fn() -> bool) {
+        self.failed(error, tries);
+        let mut left = self.backoff(tries);
+        while !left.is_zero() && !goes_on() {
+            let part = left.min(self.ctx.options.snapshot_poll);
+            self.ctx.clock.sleep(part).await;
+            left = left.saturating_sub(part);
+        }
+    }
+
+    fn failed(&self, error: &Error, tries: u32) {
         self.ctx.observer.error(self.job_name(), error.origin.name(), true);
         if tries == WARN_AFTER {
             tracing::warn!(code = error.code, %error, tries, "keeps failing, retrying");
@@ -178,7 +194,6 @@ impl Shell {
             tracing::info!(code = error.code, %error, tries, "failed, retrying");
         }
         self.show_error(error, tries);
-        self.ctx.clock.sleep(self.backoff(tries)).await;
     }
 
     /// The same for one try that is not counted: the error is shown until the next one begins.

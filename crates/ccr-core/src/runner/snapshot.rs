@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use doris_types::call::MetaFilter;
 
+use super::cancelled::{self, Verdict};
 use super::job::Job;
 use super::lane::{self, Presence};
 use super::source::is_lasting;
@@ -12,9 +13,6 @@ use crate::effect::patience::Patience;
 use crate::effect::{Scope, backup, names, restore, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType, TableLink};
-
-/// Tries to restore one snapshot before an operator is asked.
-const MAX_RESTORE_ATTEMPTS: u32 = 3;
 
 /// Does the next step of a full sync, and returns when the state has moved.
 pub(super) async fn run(job: &mut Job) -> Result<()> {
@@ -115,14 +113,10 @@ async fn put(
             Ok(())
         }
         restore::Outcome::Cancelled(status) => {
-            job.history(
-                "restore",
-                (info.commit_seq, info.commit_seq),
-                status.clone(),
-                "cancelled",
-                full_sync.started_at_ms,
-            )
-            .await;
+            if cancelled::is_recorded(attempt) {
+                let (seqs, since) = ((info.commit_seq, info.commit_seq), full_sync.started_at_ms);
+                job.history("restore", seqs, status.clone(), "cancelled", since).await;
+            }
             if let Some(view) = answers::mismatched_view(&status) {
                 restore::drop_view(&shell, view, &Patience::endless()).await?;
                 return job.apply(Event::RestoreCancelled { aside }).await;
@@ -135,25 +129,21 @@ async fn put(
                 );
                 return job.apply(Event::RestoreCancelled { aside: true }).await;
             }
-            if attempt >= MAX_RESTORE_ATTEMPTS {
-                // Under a new label, for the cancelled one would be found again when the job is resumed.
-                job.apply(Event::RestoreCancelled { aside }).await?;
-                return Err(Error::blocked(
-                    Origin::DownstreamFe,
-                    "CCR0503",
-                    format!(
-                        "restore {restore_label} was cancelled {attempt} times, the last time with {status}"
-                    ),
-                    "remove what SHOW RESTORE objects to, then resume the job",
-                ));
+            match cancelled::judge(restore_label, attempt, &status) {
+                Verdict::Again(error) => {
+                    shell.pause(&error, attempt).await;
+                    job.apply(Event::RestoreCancelled { aside }).await
+                }
+                Verdict::AnotherSnapshot(detail) => {
+                    let label = backup_label.to_owned();
+                    again(job, full_sync, FullSyncReason::SnapshotLost { label, detail }).await
+                }
+                Verdict::Blocked(error) => {
+                    // Under a new label, for the cancelled one would be found again when the job is resumed.
+                    job.apply(Event::RestoreCancelled { aside }).await?;
+                    Err(error)
+                }
             }
-            let error = Error::retry(
-                Origin::DownstreamFe,
-                "CCR0503",
-                format!("restore {restore_label} was cancelled: {status}"),
-            );
-            shell.pause(&error, attempt).await;
-            job.apply(Event::RestoreCancelled { aside }).await
         }
         // Nobody asks it to: names are changed in the stream.
         restore::Outcome::GaveWay => Ok(()),

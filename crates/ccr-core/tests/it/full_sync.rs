@@ -126,27 +126,6 @@ async fn a_snapshot_that_is_lost_is_taken_again() {
     assert!(matches!(reason(&run), FullSyncReason::SnapshotLost { .. }));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_restore_cancelled_again_and_again_blocks_and_is_tried_when_resumed() {
-    let world = World::new();
-    world.with(|world| {
-        world.create("t1", &[], 1);
-        world.load_all("t1");
-        world.restores.cancel = 3;
-    });
-    let mut run = Run::database(world);
-    run.start();
-    let blocked = run.blocked().await;
-    assert_eq!(blocked.code, "CCR0503");
-    assert!(blocked.message.contains("user cancelled"), "{}", blocked.message);
-    run.restart().await;
-    run.until("resuming", |_, status| status.blocked.is_none()).await;
-    run.caught_up().await;
-    run.check();
-    let found = run.world.with(|world| (world.backups.accepted, world.restores.accepted));
-    assert_eq!(found, (1, 4));
-}
-
 /// The table of a table job gets another name before the first snapshot holds it.
 #[tokio::test(start_paused = true)]
 async fn a_table_renamed_before_the_first_snapshot_is_found_again() {

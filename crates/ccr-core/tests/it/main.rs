@@ -3,6 +3,7 @@
 mod altered;
 mod aside;
 mod blocked;
+mod cancelled;
 mod cost;
 mod crash_matrix;
 mod error_pages;

@@ -226,10 +226,25 @@ async fn a_lost_snapshot_of_a_partition_is_taken_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restore_that_is_cancelled_again_and_again_gives_way_to_the_table() {
+async fn a_restore_that_is_cancelled_for_something_that_passes_is_tried_until_it_is_done() {
     let mut run = following(None).await;
     run.world.with(|world| {
-        world.restores.cancel = 3;
+        world.restores.cancel = 6;
+        world.restores.cancelled_for = Some("Table t1's state is not NORMAL: SCHEMA_CHANGE");
+        world.recover_partition("t1", "p1", "");
+        world.load_all("t1");
+    });
+    copied(&mut run).await;
+    assert!(matches!(&reasons(&run)[..], [PartialSyncReason::Recovered(_)]), "{:?}", reasons(&run));
+    assert_eq!(run.world.with(|world| (world.backups.accepted, world.restores.accepted)), (2, 1 + 6 + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_cannot_succeed_gives_way_to_the_table() {
+    let mut run = following(None).await;
+    run.world.with(|world| {
+        world.restores.cancel = 1;
+        world.restores.cancelled_for = Some("No partition exist in single partitioned table t1");
         world.recover_partition("t1", "p1", "");
     });
     run.caught_up().await;
@@ -239,7 +254,6 @@ async fn a_restore_that_is_cancelled_again_and_again_gives_way_to_the_table() {
         matches!(&found[..], [PartialSyncReason::Recovered(_), PartialSyncReason::NotAlone { .. }]),
         "{found:?}"
     );
-    assert_eq!(run.world.with(|world| world.restores.accepted), 1 + 3 + 1);
 }
 
 /// What the partition has already is not applied again, also when the table has waited for an operator.

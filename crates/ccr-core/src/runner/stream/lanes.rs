@@ -7,7 +7,7 @@ use doris_types::call::{BinlogScope, MetaFilter};
 use doris_types::record::{BinlogType, Record};
 
 use super::settle::Failing;
-use super::{Held, Stream, copy_reason, unexpected};
+use super::{Stream, copy_reason, unexpected};
 use crate::change::Change;
 use crate::effect::statement::{NAME_TAKEN, ensure_absent};
 use crate::effect::{look_for, upstream};
@@ -257,25 +257,10 @@ impl Stream<'_> {
                 self.job.history("partial_sync", (cursor, synced_to), text, "restored", since).await;
                 self.start_lane(source_id, EarlierCommits::default());
             }
-            Ok(CopyStep::RestoreCancelled { status, aside }) => {
-                let since = self.since_ms(source_id);
-                self.job.history("restore", (cursor, cursor), status, "cancelled", since).await;
-                self.job.apply(Event::PartialRestoreCancelled { source_id, aside }).await?;
-                self.start_lane(source_id, EarlierCommits::default());
+            Ok(CopyStep::RestoreCancelled { status, error }) => {
+                self.restore_cancelled(source_id, status, error).await?;
             }
-            Ok(CopyStep::GaveWay) => {
-                let since = self.since_ms(source_id);
-                let text = format!("{}: its name changes", self.reason(source_id));
-                self.job.history("restore", (cursor, cursor), text, "given up", since).await;
-                self.job.apply(Event::PartialRestoreCancelled { source_id, aside: false }).await?;
-                match &self.held {
-                    // It goes on under the name that the table has then.
-                    Some(Held::Statement(change, _)) => {
-                        self.parked.insert(source_id, change.commit_seq);
-                    }
-                    Some(Held::Replan) | None => self.start_lane(source_id, EarlierCommits::default()),
-                }
-            }
+            Ok(CopyStep::GaveWay) => self.restore_gave_way(source_id).await?,
             Ok(CopyStep::Dropped) => self.dropped(source_id).await?,
             Ok(CopyStep::Renamed) => {
                 let (since, text) = (self.since_ms(source_id), self.reason(source_id));
@@ -303,7 +288,10 @@ impl Stream<'_> {
                 let error = Error::retry(Origin::UpstreamFe, "CCR0504", reason.describe());
                 let why = self.again(source_id, reason).await;
                 self.leave(source_id, cursor, Leaving::PartialSync(why)).await?;
-                self.delay_copy(source_id, error);
+                let lost = self.snapshots_lost.entry(source_id).or_default();
+                *lost += 1;
+                let tries = *lost;
+                self.delay_copy(source_id, error, tries);
             }
             Err(error) if error.code == NAME_TAKEN && self.is_name_of_another(source_id) => {
                 // The snapshot has the other under the name that it got later; the main track comes to that. Or the
@@ -345,19 +333,6 @@ impl Stream<'_> {
             }
             (Some(_) | None, _) => reason,
         }
-    }
-
-    /// Lets a copy that has just been started over wait, longer each time: while it does, the others go on.
-    fn delay_copy(&mut self, source_id: i64, error: Error) {
-        let Some(copy) = self.copies.remove(&source_id) else { return };
-        let lost = self.snapshots_lost.entry(source_id).or_default();
-        *lost += 1;
-        let (shell, tries) = (Arc::clone(&self.shell), *lost);
-        let later = async move {
-            shell.pause(&error, tries).await;
-            copy.await
-        };
-        self.copies.insert(source_id, Box::pin(later));
     }
 
     /// Whether nothing downstream has the name of a table that is to be copied for the first time.

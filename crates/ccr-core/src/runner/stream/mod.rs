@@ -9,6 +9,7 @@
 //! crash finds itself by its label.
 
 mod behind;
+mod copies;
 mod crossing;
 mod gap;
 mod lanes;

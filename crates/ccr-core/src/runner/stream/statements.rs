@@ -210,7 +210,8 @@ impl Stream<'_> {
     pub(super) fn waits_for_restore(&self, barrier: &Barrier) -> bool {
         match barrier {
             Barrier::PartialSync { source_ids, .. } => {
-                source_ids.iter().any(|id| self.is_being_restored(*id))
+                // One that stands still holds nothing.
+                source_ids.iter().any(|id| self.is_being_restored(*id) && !self.parked.contains_key(id))
             }
             // A full sync waits for the restore by itself, and removes what it has brought.
             Barrier::Statement(..)

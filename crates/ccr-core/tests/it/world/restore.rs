@@ -14,6 +14,8 @@ use super::{Answer, Inner, status};
 pub struct Restores {
     pub jobs: Vec<Restore>,
     pub cancel: u32,
+    /// What those that are cancelled say; that somebody has done it, unless a test wants another reason.
+    pub cancelled_for: Option<&'static str>,
     /// Restores that run do not end.
     pub is_held: bool,
     pub accepted: u32,
@@ -181,8 +183,8 @@ impl Inner {
         if self.restores.cancel > 0 {
             self.restores.cancel -= 1;
             self.restores.jobs[at].state = "CANCELLED";
-            self.restores.jobs[at].status =
-                "[COMMON_ERROR, msg: user cancelled, current state: DOWNLOADING]".to_owned();
+            let reason = self.restores.cancelled_for.unwrap_or("user cancelled, current state: DOWNLOADING");
+            self.restores.jobs[at].status = format!("[COMMON_ERROR, msg: {reason}]");
             return;
         }
         let gone = job.adds.then(|| job.replaces.iter().find(|(name, _)| self.target.table(name).is_none()));
