@@ -112,7 +112,7 @@ impl Transaction {
         let evidence = self.evidence(error, tablets);
         let lasts = shell.ctx.options.quarantine_after;
         if !peers.fails(self.commit_seq, evidence, shell.now_ms(), lasts)
-            || shell.now_ms() - self.untried_since_ms > LABEL_TRUST_MS
+            || shell.now_ms() - self.untried.since_ms() > LABEL_TRUST_MS
         {
             return None;
         }

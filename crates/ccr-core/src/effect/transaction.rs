@@ -4,7 +4,7 @@
 //! A transaction that a new master has forgotten is begun again under the same label.
 //!
 //! A label is forgotten some hours after its transaction finished. When a commit may have been tried so long
-//! ago (`untried_since_ms`), the partition versions decide instead: snapshot and replay keep them equal on both
+//! ago (`untried`), the partition versions decide instead: snapshot and replay keep them equal on both
 //! sides, so a downstream version that has reached the upstream one means the commit took place. Of a table of which
 //! some change was passed over they tell nothing.
 
@@ -24,7 +24,7 @@ use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::Unpublished;
 use crate::plan::{Ingest, TableIngest, TrackId};
 use crate::route::{RouteError, TableRoute};
-use crate::runner::doubt::EarlierCommits;
+use crate::runner::doubt::{EarlierCommits, Untried};
 use crate::runner::publishing::Touched;
 use crate::runner::shell::Shell;
 
@@ -44,8 +44,7 @@ pub(crate) struct Transaction {
     pub track: TrackId,
     pub commit_seq: i64,
     pub ingest: Ingest,
-    /// No commit of it was tried before this moment, in milliseconds.
-    pub untried_since_ms: i64,
+    pub untried: Arc<Untried>,
     pub earlier: Arc<EarlierCommits>,
     /// Which of its labels it carries.
     pub choice: Arc<Choice>,
@@ -228,11 +227,15 @@ async fn try_prepare(
     if work.is_empty() {
         return Ok(Prepared::Nothing);
     }
-    let trusts_label = shell.now_ms() - txn.untried_since_ms <= LABEL_TRUST_MS;
+    let now_ms = shell.now_ms();
+    let trusts_label = now_ms - txn.untried.since_ms() <= LABEL_TRUST_MS;
     if !trusts_label {
         match is_already_applied(shell, routes, txn).await? {
             Some(true) => return Ok(Prepared::Committed),
-            Some(false) => txn.earlier.settle(),
+            Some(false) => {
+                txn.earlier.settle();
+                txn.untried.not_at(now_ms);
+            }
             None => {}
         }
     }
@@ -492,15 +495,15 @@ async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -
     let mut missing = 0;
     let mut lacking = None;
     for table in &txn.ingest.tables {
-        let Looked::Route(route) = routes.read(shell, table).await? else {
-            continue;
-        };
+        let read = routes.read(shell, table).await.map_err(|error| error.of_table(table.source_id));
+        let Looked::Route(route) = read? else { continue };
         for partition in &table.partitions {
             match route.versions(partition, temporary(table, partition)) {
                 None => {}
                 Some(_) if table.lacks_changes => lacking = Some(table),
                 Some((source, target)) if target > source => {
-                    return Err(version_doubt(txn, partition, target));
+                    let doubt = version_doubt(txn, partition, target);
+                    return Err(doubt.of_table(table.source_id));
                 }
                 Some((_, target)) if target >= partition.version => applied += 1,
                 Some(_) => missing += 1,
@@ -508,7 +511,10 @@ async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -
         }
     }
     match (applied, missing) {
-        (0, 0) => lacking.map_or(Ok(None), |table| Err(lacks_changes(txn, table))),
+        (0, 0) => lacking.map_or(Ok(None), |table| {
+            // The others are told by their versions, when it is not with them.
+            Err(lacks_changes(txn, table).of_table(table.source_id))
+        }),
         (0, _) => Ok(Some(false)),
         (_, 0) => {
             tracing::info!(commit_seq = txn.commit_seq, "already applied, by the versions of its partitions");
@@ -518,7 +524,7 @@ async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -
             Origin::DownstreamFe,
             "CCR0308",
             format!("commit seq {} seems to be applied to some of its partitions only", txn.commit_seq),
-            "something else wrote to the target: create the job again",
+            "something else wrote to the target: remove it, or let the table be copied",
         )),
     }
 }
@@ -546,6 +552,6 @@ fn version_doubt(txn: &Transaction, partition: &PartitionRecord, target: i64) ->
              whether commit seq {} was applied before the long pause",
             partition.partition_id, txn.commit_seq
         ),
-        "something else wrote to the target: create the job again",
+        "something else wrote to the target: remove it, or let the table be copied",
     )
 }

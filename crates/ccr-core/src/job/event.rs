@@ -201,6 +201,8 @@ pub enum Event {
 pub enum Leaving {
     PartialSync(PartialSyncReason),
     Blocked(Blocked),
+    /// The same, and whether its last change was applied cannot be told: it is copied when it is tried again.
+    InDoubt(Blocked, PartialSyncReason),
     /// It keeps failing, and the others do not. The statement that does may have taken effect nevertheless.
     Failing {
         error: String,

@@ -20,7 +20,10 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                     *statement_in_doubt
                 }
                 Leaving::Undropped { commit_seq, .. } => Some(*commit_seq),
-                Leaving::PartialSync(_) | Leaving::Blocked(_) | Leaving::Vanished { .. } => None,
+                Leaving::PartialSync(_)
+                | Leaving::Blocked(_)
+                | Leaving::InDoubt(..)
+                | Leaving::Vanished { .. } => None,
             };
             if let (Some(_), Phase::Incremental(incremental)) = (doubt, &mut next.phase)
                 && incremental.statement_in_doubt == doubt
@@ -30,6 +33,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             }
             let link = next.tables.get_mut(&source_id).ok_or(refused)?;
             let copy_again = match (&why, link.lane.apart()) {
+                (Leaving::InDoubt(_, reason), _) => Some(Box::new(reason.clone())),
                 (Leaving::Blocked(_), Some(Apart { work: ApartWork::PartialSync { reason, .. }, .. })) => {
                     Some(reason.clone())
                 }
@@ -48,16 +52,17 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
                 Leaving::Undropped { commit_seq, .. } | Leaving::Vanished { commit_seq, .. } => {
                     Some(*commit_seq)
                 }
-                Leaving::Blocked(_) | Leaving::Failing { .. } | Leaving::HoldingUp { .. } => {
-                    link.lane.apart().and_then(|apart| apart.dropped_at)
-                }
+                Leaving::Blocked(_)
+                | Leaving::InDoubt(..)
+                | Leaving::Failing { .. }
+                | Leaving::HoldingUp { .. } => link.lane.apart().and_then(|apart| apart.dropped_at),
                 // It is there again.
                 Leaving::PartialSync(_) => None,
             };
             let work = match why {
-                Leaving::Blocked(blocked) | Leaving::Undropped { blocked: Some(blocked), .. } => {
-                    ApartWork::Blocked(blocked)
-                }
+                Leaving::Blocked(blocked)
+                | Leaving::InDoubt(blocked, _)
+                | Leaving::Undropped { blocked: Some(blocked), .. } => ApartWork::Blocked(blocked),
                 Leaving::PartialSync(reason) => {
                     let reason = Box::new(reason);
                     ApartWork::PartialSync { reason, step: SnapshotStep::Backup { label } }

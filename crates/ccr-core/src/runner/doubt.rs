@@ -5,8 +5,12 @@
 //! earlier task may have committed, since the position was last written. In source order commits are made one
 //! after the other; so as soon as one transaction is proven not to be committed, none after it is. In table
 //! order this says nothing about other tables, and the doubt lasts up to the newest commit seq that there was.
+//!
+//! A transaction of which something else than its label has proven that it is not committed is without a doubt from
+//! that moment on: its label has not been forgotten by then, if it is committed later.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -20,6 +24,30 @@ struct Earlier {
     since_ms: i64,
     /// They were not made in upstream order, and none lies beyond this commit seq.
     unordered_to: Option<i64>,
+}
+
+/// No commit of a transaction took effect before this moment, in milliseconds.
+#[derive(Debug)]
+pub(crate) struct Untried(AtomicI64);
+
+impl Untried {
+    pub fn since(since_ms: i64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(since_ms)))
+    }
+
+    /// Of what is no transaction, or is not planned yet.
+    pub fn never() -> Arc<Self> {
+        Self::since(i64::MAX)
+    }
+
+    pub fn since_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// It was not committed at that moment.
+    pub fn not_at(&self, at_ms: i64) {
+        self.0.fetch_max(at_ms, Ordering::Relaxed);
+    }
 }
 
 impl EarlierCommits {

@@ -12,6 +12,7 @@ mod full_sync;
 mod gaps;
 mod guard;
 mod lanes;
+mod late;
 mod options;
 mod ordering;
 mod partitions;

@@ -196,6 +196,12 @@ async fn versions_tell_nothing_of_a_table_that_lacks_a_load() {
         let blocked = run.blocked().await;
         assert_eq!(blocked.code, "CCR0308", "{blocked:?}");
         assert_eq!(run.world.with(|world| world.transactions.committed), 1, "it is not applied twice");
+        let newest = run.world.with(|world| {
+            world.load_all("t2");
+            world.newest()
+        });
+        run.until("the other table", |world, _| world.store.position.commit_seq >= newest).await;
+        assert_eq!(run.world.with(|world| world.transactions.committed), 2, "a load of the other table");
         // A copy has what was passed over, and its versions are those upstream again.
         let (table, detail) = ("t1".to_owned(), "a test".to_owned());
         let table_id = run.world.with(|world| world.source_id("t1"));

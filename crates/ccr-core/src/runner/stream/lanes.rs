@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use doris_types::call::{BinlogScope, MetaFilter};
 use doris_types::record::{BinlogType, Record};
 
-use super::settle::Failing;
+use super::settle::{Failing, Settled};
 use super::{Stream, copy_reason, unexpected};
 use crate::change::Change;
 use crate::effect::statement::{NAME_TAKEN, ensure_absent};
@@ -68,19 +68,20 @@ impl Stream<'_> {
                     let label = label.as_deref();
                     self.settled(Failing { commit_seq, label, untried_since_ms, error: &error }).await?
                 } else {
-                    Some(false)
+                    Settled::NotCommitted
                 };
+                if settled == Settled::Committed {
+                    if let Some(track) = self.replays.get_mut(&source_id) {
+                        track.passed_barrier(commit_seq, timestamp_ms);
+                    }
+                    self.move_cursor(source_id, commit_seq);
+                }
                 match settled {
-                    Some(false) => self.leave_again(source_id, error).await?,
-                    known => {
+                    Settled::NotCommitted => self.leave_again(source_id, error).await?,
+                    Settled::Unknown => self.isolate_in_doubt(&[source_id], commit_seq, error).await?,
+                    Settled::Committed | Settled::Undecided => {
                         if let Some(track) = self.replays.get_mut(&source_id) {
-                            if known.is_some() {
-                                track.passed_barrier(commit_seq, timestamp_ms);
-                            }
                             track.rewind();
-                        }
-                        if known.is_some() {
-                            self.move_cursor(source_id, commit_seq);
                         }
                     }
                 }
@@ -392,7 +393,7 @@ impl Stream<'_> {
         self.settle_recording().await?;
         let (text, plan) = match &why {
             Leaving::PartialSync(reason) => (reason.describe(), "partial_sync"),
-            Leaving::Blocked(blocked) => {
+            Leaving::Blocked(blocked) | Leaving::InDoubt(blocked, _) => {
                 tracing::error!(code = %blocked.code, table = source_id, message = %blocked.message,
                     hint = %blocked.hint, "the table is blocked until an operator acts");
                 self.shell.ctx.observer.error(self.shell.job_name(), "table", false);

@@ -36,7 +36,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use self::look::{Look, Seen};
 use self::publish::Asking;
 use self::record::HEARTBEAT;
-use self::settle::Failing;
+use self::settle::{Failing, Settled};
 use super::doubt::EarlierCommits;
 use super::job::Job;
 use super::lane::{CopyFuture, CopyStep};
@@ -324,15 +324,14 @@ impl<'a> Stream<'a> {
                 }
                 let failing =
                     Failing { commit_seq, label: label.as_deref(), untried_since_ms, error: &error };
-                let Some(is_committed) = self.settled(failing).await? else {
-                    self.main.rewind();
-                    return Ok(Flow::GoOn);
-                };
-                if is_committed {
-                    self.main.passed_barrier(commit_seq, timestamp_ms);
-                    self.follow_main();
-                } else {
-                    self.isolate(&tables, commit_seq - 1, error, None).await?;
+                match self.settled(failing).await? {
+                    Settled::Undecided => {}
+                    Settled::Committed => {
+                        self.main.passed_barrier(commit_seq, timestamp_ms);
+                        self.follow_main();
+                    }
+                    Settled::NotCommitted => self.isolate(&tables, commit_seq - 1, error, None).await?,
+                    Settled::Unknown => self.isolate_in_doubt(&tables, commit_seq, error).await?,
                 }
                 self.main.rewind();
             }

@@ -12,6 +12,7 @@ use crate::effect::transaction::Prepared;
 use crate::error::Result;
 use crate::job::JobState;
 use crate::plan::TrackId;
+use crate::runner::doubt::Untried;
 
 /// What a table has under way, and takes to a track of its own.
 pub(in crate::runner) struct TakenOut {
@@ -105,7 +106,7 @@ impl Track {
                 if tables.iter().any(|other| waiting.contains(other)) && entry.work.txn().is_some() {
                     planned_again.push(entry.done.commit_seq);
                     waiting.extend(tables.iter().copied());
-                    (entry.work, entry.untried_since_ms) = (Work::Waiting, i64::MAX);
+                    (entry.work, entry.untried) = (Work::Waiting, Untried::never());
                 }
                 kept.push_back(entry);
                 continue;
@@ -134,7 +135,7 @@ impl Track {
                 waiting.extend(tables.iter().copied());
             }
             if !matches!(entry.work, Work::Skip) {
-                (entry.work, entry.untried_since_ms) = (Work::Waiting, i64::MAX);
+                (entry.work, entry.untried) = (Work::Waiting, Untried::never());
             }
             kept.push_back(entry);
         }

@@ -563,7 +563,7 @@ fn failed(done: &Done, txn: &Transaction, error: Error) -> TrackEvent {
         tables,
         unlinked: txn.ingest.unlinked.clone(),
         label: txn.ingest.label.clone(),
-        untried_since_ms: txn.untried_since_ms,
+        untried_since_ms: txn.untried.since_ms(),
         error,
     }
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, Origin, Result};
 use crate::failpoint::Moment;
 use crate::job::{JobState, Phase};
 use crate::plan::{self, Plan, SkipReason, TrackId, View};
+use crate::runner::doubt::Untried;
 
 impl Track {
     /// Plans fetched changes until the window is full or something must wait for all before it.
@@ -47,7 +48,7 @@ impl Track {
                 },
                 touch: if self.by_table { Touch::of(&queued) } else { Touch::Everything },
                 work: Work::Waiting,
-                untried_since_ms: i64::MAX,
+                untried: Untried::never(),
                 origin: Some(queued),
             });
             if !self.by_table {
@@ -100,7 +101,7 @@ impl Track {
             }
         };
         let entry = &mut self.window.entries[at];
-        entry.untried_since_ms = work.txn().map_or(i64::MAX, |txn| txn.untried_since_ms);
+        entry.untried = work.txn().map_or_else(Untried::never, |txn| Arc::clone(&txn.untried));
         (entry.work, entry.done.skipped) = (work, skipped);
         entry.done.passed_over = passed_over.filter(|_| skipped == Some(SkipReason::Requested));
         entry.done.planned_at_ms = self.shell.now_ms();
@@ -146,7 +147,7 @@ impl Track {
                     track: self.labels,
                     commit_seq,
                     ingest,
-                    untried_since_ms: earlier.since_ms().unwrap_or_else(|| self.shell.now_ms()),
+                    untried: Untried::since(earlier.since_ms().unwrap_or_else(|| self.shell.now_ms())),
                     earlier,
                     choice: Arc::default(),
                     peers: self.peers.clone(),

@@ -16,6 +16,7 @@ use super::{Barrier, Done, Queued};
 use crate::change::Change;
 use crate::effect::transaction::{Prepared, Transaction};
 use crate::error::Error;
+use crate::runner::doubt::Untried;
 
 /// What a change touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +44,8 @@ pub(super) struct Entry {
     pub done: Done,
     pub touch: Touch,
     pub work: Work,
-    /// No commit of it was tried before this moment; `i64::MAX` before it is planned, and when it is none.
-    pub untried_since_ms: i64,
+    /// Since when a commit of it may have been tried.
+    pub untried: Arc<Untried>,
     /// Kept in table order, where what is planned may have to be planned again.
     pub origin: Option<Queued>,
 }
@@ -278,7 +279,7 @@ impl Window {
     /// An entry is done.
     pub fn finish(&mut self, commit_seq: i64, timestamp_ms: i64, is_applied: bool) -> Option<Entry> {
         let entry = self.find(commit_seq).and_then(|at| self.entries.remove(at));
-        let untried_since_ms = entry.as_ref().map_or(i64::MAX, |entry| entry.untried_since_ms);
+        let untried_since_ms = entry.as_ref().map_or(i64::MAX, |entry| entry.untried.since_ms());
         self.ahead.entry(commit_seq).or_insert_with(|| {
             self.applied_ahead += usize::from(is_applied);
             Ahead { timestamp_ms, is_applied, untried_since_ms }
@@ -288,7 +289,7 @@ impl Window {
 
     /// Somebody else does what was an entry of this window.
     pub fn pass(&mut self, entry: &Entry) {
-        let (timestamp_ms, untried_since_ms) = (entry.done.timestamp_ms, entry.untried_since_ms);
+        let (timestamp_ms, untried_since_ms) = (entry.done.timestamp_ms, entry.untried.since_ms());
         let ahead = Ahead { timestamp_ms, is_applied: false, untried_since_ms };
         self.ahead.insert(entry.done.commit_seq, ahead);
     }
@@ -311,7 +312,7 @@ impl Window {
     /// No commit of what is under way, or done beyond the watermark, was tried before this moment.
     pub fn untried_since_ms(&self) -> Option<i64> {
         let ahead = self.ahead.values().map(|done| done.untried_since_ms);
-        let known = self.entries.iter().map(|entry| entry.untried_since_ms).chain(ahead);
+        let known = self.entries.iter().map(|entry| entry.untried.since_ms()).chain(ahead);
         known.min().filter(|since_ms| *since_ms < i64::MAX)
     }
 
@@ -346,7 +347,7 @@ mod tests {
             skipped: None,
             passed_over: None,
         };
-        Entry { done, touch, work, untried_since_ms: commit_seq + 100, origin: None }
+        Entry { done, touch, work, untried: Untried::since(commit_seq + 100), origin: None }
     }
 
     fn txn(commit_seq: i64) -> Arc<Transaction> {
@@ -362,7 +363,7 @@ mod tests {
             track: TrackId::Main,
             commit_seq,
             ingest,
-            untried_since_ms: 0,
+            untried: Untried::since(0),
             earlier: Arc::default(),
             choice: Arc::default(),
             peers: None,
