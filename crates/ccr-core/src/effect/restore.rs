@@ -313,6 +313,29 @@ pub(crate) async fn drop_stale(
     Ok(dropped)
 }
 
+/// Drops what is the job's and has the name of something of the other kind in the snapshot: Doris restores no table in
+/// the place of a view, and no view in that of a table. Answers with the names of tables and of views.
+pub(crate) async fn make_room(
+    shell: &Shell,
+    tables: impl Iterator<Item = &TableLink>,
+    views: impl Iterator<Item = &String>,
+    info: &SnapshotInfo,
+) -> Result<(Vec<String>, Vec<String>)> {
+    let is_table = |name: &&String| info.tables.iter().any(|table| table.name == **name);
+    let views = drop_views(shell, views.filter(is_table).cloned().collect()).await?;
+    let mut dropped = Vec::new();
+    if !info.views.is_empty() {
+        let present = shell.retry(async || table_names(shell).await).await?;
+        for link in tables {
+            let name = present.get(&link.target_id);
+            if name.is_some_and(|name| info.views.iter().any(|view| view.name == *name)) {
+                dropped.extend(names::drop_table(shell, link.target_id, &Patience::endless()).await?);
+            }
+        }
+    }
+    Ok((dropped, views))
+}
+
 /// Drops downstream views of the job whose names the new snapshot does not have: their drop, or their new
 /// name, was in the part of the binlog that is gone.
 pub(crate) async fn drop_stale_views(

@@ -77,6 +77,7 @@ async fn put(
         for link in job.state.tables.values().filter(may_have) {
             restore::clear_temporary(&shell, &link.target_name).await?;
         }
+        make_room(job, info).await?;
     }
     let (scope, copied) = (scope(job, info), (info, aside));
     match restore::run(&shell, backup_label, restore_label, copied, &scope, &|| false).await? {
@@ -149,6 +150,20 @@ async fn put(
         restore::Outcome::GaveWay => Ok(()),
         restore::Outcome::Lost(reason) => again(job, full_sync, reason).await,
     }
+}
+
+/// Removes what is the job's and cannot be restored over.
+async fn make_room(job: &mut Job, info: &SnapshotInfo) -> Result<()> {
+    let (shell, state) = (Arc::clone(&job.shell), &job.state);
+    let views = state.views.values().chain(state.crossing.iter().flat_map(|gap| &gap.views));
+    let (tables, views) = restore::make_room(&shell, state.tables.values(), views, info).await?;
+    let (tables, views) = (tables.into_iter().map(|name| ("drop_stale_table", name)), views.into_iter());
+    for (plan, name) in tables.chain(views.map(|name| ("drop_stale_view", name))) {
+        let reason = "something of another kind has its name in the upstream database".to_owned();
+        let seqs = (info.commit_seq, info.commit_seq);
+        job.history(plan, seqs, reason, &format!("dropped {name}"), shell.now_ms()).await;
+    }
+    Ok(())
 }
 
 /// Remembers which database is copied, before it is: one that is created again during the copy is another one.

@@ -11,6 +11,7 @@ mod failpoints;
 mod full_sync;
 mod gaps;
 mod guard;
+mod kinds;
 mod lanes;
 mod late;
 mod options;

@@ -115,6 +115,10 @@ impl Inner {
         if is_part != adds {
             self.violation("a restore that leaves out, or overwrites, partitions".to_owned());
         }
+        if let Some(problem) = self.of_another_kind(&snapshot, &only) {
+            self.restores.jobs[at].state = "CANCELLED";
+            self.restores.jobs[at].status = format!("[COMMON_ERROR, msg: {problem}]");
+        }
         for (table, name) in self.restored(&snapshot, &only) {
             let misfit = if adds { self.misfit(&table, &name) } else { self.unreplaceable(&table, &name) };
             if let Some(problem) = misfit {
@@ -122,6 +126,20 @@ impl Inner {
                 self.restores.jobs[at].status = format!("[COMMON_ERROR, msg: {problem}]");
             }
         }
+    }
+
+    /// A name that is a table's in the snapshot and a view's downstream, or the other way about.
+    fn of_another_kind(&self, snapshot: &str, only: &[RestoreTable]) -> Option<String> {
+        let of_table =
+            self.restored(snapshot, only).into_iter().find(|(_, name)| self.target.views.contains_key(name));
+        if let Some((_, name)) = of_table {
+            return Some(format!("The type of local table should be same as type of remote table: {name}"));
+        }
+        let backup = self.backups.jobs.iter().find(|backup| backup.label == snapshot)?;
+        let mut views = backup.views.keys();
+        let is_restored = |name: &&String| only.is_empty() || only.iter().any(|only| only.name == **name);
+        let name = views.find(|name| is_restored(name) && self.target.table(name).is_some())?;
+        Some(format!("The local table {name} with the same name but a different type of backup meta."))
     }
 
     /// Why a restore cannot take the place of a table.
