@@ -158,3 +158,25 @@ async fn nobody_waits_for_a_copy_that_is_cancelled_again_and_again() {
         run.check();
     }
 }
+
+/// Only so many tables are copied at a time, and those whose restores never end are not always the first of them.
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_is_cancelled_again_and_again_leaves_room_for_others() {
+    let mut run = Run::following(&["t1", "t2"]).await;
+    run.options.max_copies = 1;
+    run.restart().await;
+    run.world.with(|world| {
+        (world.restores.hopeless, world.restores.cancelled_for) = (Some("t1"), Some(BUSY));
+        world.schema_change("t1");
+    });
+    restores_accepted(&mut run, 3).await;
+    run.world.with(|world| {
+        world.schema_change("t2");
+        world.load_all("t2");
+    });
+    run.until_within(Duration::from_secs(600), "the other copy", |world, _| world.restores.finished == 2)
+        .await;
+    run.world.with(|world| world.restores.hopeless = None);
+    run.caught_up().await;
+    run.check();
+}

@@ -168,7 +168,9 @@ impl Stream<'_> {
         waiting.retain(|id| !self.chosen.contains(id));
         // Nobody copies what is only to be dropped.
         waiting.retain(|id| self.is_being_copied(*id));
-        waiting.sort_by_key(|id| (self.since_ms(*id), *id));
+        // Who has lost snapshots lets the others go first.
+        let lost = |id: &i64| self.snapshots_lost.get(id).copied().unwrap_or(0);
+        waiting.sort_by_key(|id| (lost(id), self.since_ms(*id), *id));
         let room = self.shell.ctx.options.max_copies.max(1);
         let room = room.saturating_sub(restoring.len() + self.chosen.len()).min(waiting.len());
         self.chosen.extend(waiting.drain(..room));

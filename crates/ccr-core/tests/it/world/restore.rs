@@ -16,6 +16,8 @@ pub struct Restores {
     pub cancel: u32,
     /// What those that are cancelled say; that somebody has done it, unless a test wants another reason.
     pub cancelled_for: Option<&'static str>,
+    /// No restore over the table of this name comes to its end.
+    pub hopeless: Option<&'static str>,
     /// Restores that run do not end.
     pub is_held: bool,
     pub accepted: u32,
@@ -198,8 +200,10 @@ impl Inner {
             return;
         }
         let job = self.restores.jobs[at].clone();
-        if self.restores.cancel > 0 {
-            self.restores.cancel -= 1;
+        let is_hopeless =
+            self.restores.hopeless.is_some_and(|name| self.restores.jobs[at].replaces.contains_key(name));
+        if self.restores.cancel > 0 || is_hopeless {
+            self.restores.cancel = self.restores.cancel.saturating_sub(1);
             self.restores.jobs[at].state = "CANCELLED";
             let reason = self.restores.cancelled_for.unwrap_or("user cancelled, current state: DOWNLOADING");
             self.restores.jobs[at].status = format!("[COMMON_ERROR, msg: {reason}]");
