@@ -8,7 +8,7 @@ use doris_types::call::{BackupTable, MetaFilter, Snapshot, SnapshotAnswer};
 use doris_types::job_info::JobInfo;
 use doris_types::meta::SnapshotJob;
 
-use super::submit::until_accepted;
+use super::submit::{self, until_accepted};
 use super::{Scope, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{FullSyncReason, SnapshotInfo, SnapshotTable, SnapshotView};
@@ -104,7 +104,7 @@ async fn submit(shell: &Shell, label: &str, scope: &Scope) -> Result<()> {
     shell.set_step(format!("backup {label}: submitting"));
     until_accepted(
         shell,
-        db,
+        (db, label),
         1,
         upstream,
         || shell.ctx.upstream.start_backup(db, label, &tables),
@@ -116,7 +116,8 @@ async fn submit(shell: &Shell, label: &str, scope: &Scope) -> Result<()> {
 /// The backup of that label, if the FE knows it.
 async fn find(shell: &Shell, label: &str) -> Result<Option<SnapshotJob>> {
     let db = shell.source_database();
-    shell.retry(async || shell.ctx.upstream.backup_job(db, label).await.map_err(upstream)).await
+    submit::find(shell, label, async || shell.ctx.upstream.backup_job(db, label).await.map_err(upstream))
+        .await
 }
 
 async fn has_content(shell: &Shell) -> Result<bool> {

@@ -14,7 +14,7 @@ use doris_types::sql::{qualified_name, quote_identifier};
 use super::absence::table_names;
 use super::backup::{Fetched, fetch};
 use super::patience::Patience;
-use super::submit::until_accepted;
+use super::submit::{self, until_accepted};
 use super::{Scope, aside, downstream, names, statement, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::job::{
@@ -134,7 +134,7 @@ async fn submit(
     let db = shell.target_database();
     until_accepted(
         shell,
-        db,
+        (db, restore_label),
         MOST_LOOKS,
         downstream,
         || shell.ctx.downstream.start_restore(&request),
@@ -171,7 +171,8 @@ pub(crate) async fn is_known(shell: &Shell, label: &str) -> Result<bool> {
 /// The restore of that label, if the FE knows it.
 async fn find(shell: &Shell, label: &str) -> Result<Option<SnapshotJob>> {
     let db = shell.target_database();
-    shell.retry(async || shell.ctx.downstream.restore_job(db, label).await.map_err(downstream)).await
+    let look = async || shell.ctx.downstream.restore_job(db, label).await.map_err(downstream);
+    submit::find(shell, label, look).await
 }
 
 fn request(

@@ -381,6 +381,22 @@ impl SnapshotStep {
 impl JobState {
     /// The labels of the snapshots that are being taken or restored.
     pub fn snapshots(&self) -> impl Iterator<Item = &str> {
+        self.snapshot_steps().map(SnapshotStep::backup_label)
+    }
+
+    /// The labels under which backups and restores are, or are about to be, submitted.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.snapshot_steps()
+            .flat_map(|step| match step {
+                SnapshotStep::Backup { label } => [Some(label.as_str()), None],
+                SnapshotStep::Restore { backup_label, restore_label, .. } => {
+                    [Some(backup_label.as_str()), Some(restore_label.as_str())]
+                }
+            })
+            .flatten()
+    }
+
+    fn snapshot_steps(&self) -> impl Iterator<Item = &SnapshotStep> {
         let whole = match &self.phase {
             Phase::FullSync(full_sync) => Some(&full_sync.step),
             Phase::Incremental(_) => None,
@@ -389,7 +405,7 @@ impl JobState {
             ApartWork::PartialSync { step, .. } => Some(step),
             ApartWork::CatchUp { .. } | ApartWork::Blocked(_) => None,
         });
-        whole.into_iter().chain(tables).map(SnapshotStep::backup_label)
+        whole.into_iter().chain(tables)
     }
 
     /// The state of a job that has done nothing yet.

@@ -62,7 +62,7 @@ impl Job {
     pub async fn save(&mut self) -> Result<()> {
         self.position.updated_at_ms = self.certain_at_ms.min(self.shell.now_ms());
         self.note_unpublished();
-        self.shell.keep_turns(&self.state);
+        self.shell.keep_labels(&self.state);
         let ctx = &self.shell.ctx;
         let started_ms = ctx.clock.now_ms();
         self.shell

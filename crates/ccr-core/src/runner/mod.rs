@@ -158,6 +158,7 @@ enum Never {}
 async fn run(shell: Arc<Shell>) -> Result<Never> {
     shell.turns.lock().clear();
     let mut job = Job::load(shell).await?;
+    job.shell.resume_labels(&job.state);
     // Of what ended the run before; it is met again if it is not over.
     job.shell.update_status(|status| status.last_error = None);
     if let Some(blocked) = job.state.any_block().cloned() {

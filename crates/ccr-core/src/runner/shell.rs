@@ -34,6 +34,8 @@ pub(crate) struct Shell {
     pub renaming: tokio::sync::Mutex<()>,
     /// The job's turns at snapshots, by the label of the backup.
     pub turns: Mutex<BTreeMap<String, Turn>>,
+    /// Labels under which a backup or restore may have been submitted, as far as those go that the state names.
+    submitted: Mutex<BTreeSet<String>>,
     status: Arc<Mutex<JobStatus>>,
 }
 
@@ -46,6 +48,7 @@ impl Shell {
             restoring: tokio::sync::Mutex::default(),
             renaming: tokio::sync::Mutex::default(),
             turns: Mutex::default(),
+            submitted: Mutex::default(),
             status,
         }
     }
@@ -119,8 +122,36 @@ impl Shell {
         self.turns.lock().remove(label);
     }
 
-    /// Gives back the turns of snapshots that the state does not name any more.
-    pub fn keep_turns(&self, state: &JobState) {
+    /// Whatever the state names may have been submitted by whoever had the job before: anybody but its first owner.
+    pub fn resume_labels(&self, state: &JobState) {
+        if self.ctx.epoch > 1 {
+            self.submitted.lock().extend(state.labels().map(str::to_owned));
+        }
+    }
+
+    /// Notes that something is being submitted under a label, or that nothing was.
+    pub fn set_submitted(&self, label: &str, is_submitted: bool) {
+        let mut submitted = self.submitted.lock();
+        if is_submitted {
+            submitted.insert(label.to_owned());
+        } else {
+            submitted.remove(label);
+        }
+    }
+
+    /// Whether something may have been submitted under a label.
+    pub fn is_submitted(&self, label: &str) -> bool {
+        self.submitted.lock().contains(label)
+    }
+
+    /// Forgets the labels, and gives back the turns of snapshots, that the state does not name any more.
+    pub fn keep_labels(&self, state: &JobState) {
+        let mut submitted = self.submitted.lock();
+        if !submitted.is_empty() {
+            let named: BTreeSet<&str> = state.labels().collect();
+            submitted.retain(|label| named.contains(label.as_str()));
+        }
+        drop(submitted);
         let mut turns = self.turns.lock();
         if !turns.is_empty() {
             let named: BTreeSet<&str> = state.snapshots().collect();

@@ -17,9 +17,10 @@ pub enum Fault {
     CrashAfter,
     /// The downstream FE hands over to another one before the call.
     MasterChange,
-    /// The answer to a question for metadata lacks every table. Other calls go well.
+    /// The answer to a question for metadata lacks every table, that for backups and restores every job. Other calls go
+    /// well.
     Empty,
-    /// The upstream is asked through a frontend that is some changes behind. Other calls go well.
+    /// The cluster is asked through a frontend that is behind, where such a one answers. Other calls go well.
     Stale,
     /// Another process takes the job over while the call is under way, which does not reach its peer. Whoever made it
     /// knows nothing of this, and goes on.
@@ -75,6 +76,8 @@ pub struct Plan {
     pub random: Option<(Random, usize, usize)>,
     /// Some of them are answers of frontends that are behind.
     pub is_stale: bool,
+    /// How far these are behind.
+    pub lag_ms: i64,
     /// Now and then another process takes the job over, while the one that had it goes on.
     pub is_contended: bool,
     /// The network is cut: so many of the next calls are refused.

@@ -7,6 +7,7 @@
 //! more is a violation.
 
 pub mod alter;
+pub mod behind;
 pub mod catalog;
 pub mod check;
 pub mod demand;
@@ -109,7 +110,11 @@ pub struct Inner {
     pub slow_tables: Vec<i64>,
     /// Answers of `query_ingest` that say that the work goes on, per replica; none: ingest is synchronous.
     pub async_polls: Option<u32>,
-    /// The call under way is answered without any table.
+    /// The target before its newest changes.
+    pub target_past: behind::Past,
+    /// While a frontend answers that is behind: the time up to which it knows the journal.
+    pub seen_ms: Option<i64>,
+    /// The call under way is answered without any table, backup or restore.
     pub answers_empty: bool,
     /// Backends that failed to answer `getMeta` rightly: this many answers lack the tables asked for.
     pub stale_answers: u32,
@@ -139,6 +144,7 @@ impl Inner {
         self.tick_backups();
         self.tick_restores();
         self.tick_transactions();
+        self.note_jobs();
     }
 
     pub fn violation(&mut self, text: String) {
@@ -151,6 +157,7 @@ impl World {
     pub fn new() -> Arc<Self> {
         let mut inner = Inner { last_id: 10_000, now_ms: EPOCH_MS, ..Inner::default() };
         inner.plan.latency_ms = 1;
+        inner.plan.lag_ms = behind::LAG_MS;
         inner.source.database = SOURCE_DB.to_owned();
         inner.source.database_id = inner.id();
         inner.source.backends = catalog::backends(11, 3);
@@ -202,10 +209,6 @@ pub enum Reply<T> {
     /// The work was done.
     Lost,
 }
-
-/// What a frontend that is behind answers by itself.
-const STALE: [&str; 5] =
-    ["source.meta", "source.views", "source.views_by_id", "source.binlogs", "source.lag"];
 
 /// How long ago whoever has lost the job may have looked whether he has it.
 const GRACE_MS: i64 = 50;
@@ -259,7 +262,7 @@ impl Gate {
                     inner.answers_empty = false;
                     Some(done)
                 }
-                Some(Fault::Stale) if STALE.contains(&operation) => {
+                Some(Fault::Stale) if behind::STALE.contains(&operation) => {
                     inner.tick(self.world.now_ms());
                     Some(inner.behind(work))
                 }

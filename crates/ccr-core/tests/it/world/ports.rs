@@ -12,8 +12,6 @@ use doris_types::call::{
 use doris_types::failure::{Cause, Failure, Result};
 use doris_types::meta::{Backend, BinlogList, DatabaseMeta, Frontend, RestoredObjects, SnapshotJob};
 
-use super::restore::Restore;
-use super::snapshot::Backup;
 use super::upstream::view_sql;
 use super::upstream_restore::UpstreamRestore;
 use super::{Gate, Inner, refusal};
@@ -155,7 +153,8 @@ impl Upstream for Source {
 
     async fn backup_job(&self, _database: &str, label: &str) -> Result<Option<SnapshotJob>> {
         let read = self.0.call("source.backup_job", |world| {
-            Ok(world.backups.jobs.iter().rev().find(|job| job.label == label).map(Backup::job))
+            let mut named = world.backups.jobs.iter().rev().filter(|job| job.label == label);
+            Ok(named.find_map(|job| world.told(job.job(), &job.course)))
         });
         read.await
     }
@@ -165,8 +164,10 @@ impl Upstream for Source {
     }
 
     async fn restore_jobs(&self, _database: &str) -> Result<Vec<SnapshotJob>> {
-        let list =
-            |world: &mut Inner| Ok(world.upstream_restores.jobs.iter().map(UpstreamRestore::job).collect());
+        let list = |world: &mut Inner| {
+            let jobs = world.upstream_restores.seen_at(world.seen_ms).map(UpstreamRestore::job);
+            Ok(jobs.filter(|_| !world.answers_empty).collect())
+        };
         self.0.call("source.restore_jobs", list).await
     }
 
@@ -182,7 +183,8 @@ impl Upstream for Source {
 
     async fn restored_objects(&self, _database: &str, job: &SnapshotJob) -> Result<Option<RestoredObjects>> {
         let read = self.0.call("source.restored_objects", |world| {
-            let found = world.upstream_restores.jobs.iter().find(|restore| restore.id == job.id);
+            let mut known = world.upstream_restores.seen_at(world.seen_ms);
+            let found = known.find(|restore| restore.id == job.id && !world.answers_empty);
             Ok(found.map(UpstreamRestore::objects))
         });
         read.await
@@ -298,7 +300,8 @@ impl Downstream for Target {
 
     async fn restore_job(&self, _database: &str, label: &str) -> Result<Option<SnapshotJob>> {
         let read = self.0.call("target.restore_job", |world| {
-            Ok(world.restores.jobs.iter().rev().find(|job| job.label == label).map(Restore::job))
+            let mut named = world.restores.jobs.iter().rev().filter(|job| job.label == label);
+            Ok(named.find_map(|job| world.told(job.job(), &job.course)))
         });
         read.await
     }

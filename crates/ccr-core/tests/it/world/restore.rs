@@ -6,6 +6,7 @@ use doris_types::call::{RestoreRequest, RestoreTable};
 use doris_types::meta::SnapshotJob;
 use serde_json::Value;
 
+use super::behind::Course;
 use super::catalog::{Partition, Table, Tablet, View};
 use super::snapshot::another_is_running;
 use super::{Answer, Inner, status};
@@ -38,6 +39,7 @@ pub struct Restore {
     replaces: BTreeMap<String, Option<i64>>,
     /// It adds partitions to tables that are there, instead of replacing them.
     adds: bool,
+    pub course: Course,
 }
 
 impl Restore {
@@ -94,7 +96,7 @@ impl Inner {
         let replaces =
             names.into_iter().map(|name| (name.clone(), self.target.table(&name).map(|table| table.id)));
         let replaces = replaces.collect();
-        self.restores.jobs.push(Restore {
+        let mut restore = Restore {
             label: request.label.clone(),
             state: "PENDING",
             status: "[OK]".to_owned(),
@@ -103,7 +105,10 @@ impl Inner {
             only: request.tables.clone(),
             replaces,
             adds,
-        });
+            course: Course::default(),
+        };
+        restore.course = Course::new(self.now_ms, restore.job());
+        self.restores.jobs.push(restore);
         self.check_parts(adds);
         Ok(())
     }
@@ -222,6 +227,7 @@ impl Inner {
                 format!("[COMMON_ERROR, msg: Table {name} already exist in db: d2]");
             return;
         }
+        self.keep_target();
         self.finish_restore(&job);
         self.restores.jobs[at].state = "FINISHED";
     }

@@ -6,6 +6,7 @@ use doris_types::call::{BackupTable, Snapshot, SnapshotAnswer};
 use doris_types::meta::SnapshotJob;
 use serde_json::json;
 
+use super::behind::Course;
 use super::catalog::{Table, View};
 use super::{Answer, Inner, SOURCE_DB, refusal};
 
@@ -56,6 +57,7 @@ pub struct Backup {
     /// The tables as they were at their barriers.
     pub tables: Vec<Table>,
     pub views: BTreeMap<String, View>,
+    pub course: Course,
 }
 
 /// How long a job takes until it starts on the tables, and until it ends.
@@ -118,7 +120,7 @@ impl Inner {
             self.backups.accepted += 1;
         }
         let id = self.id();
-        self.backups.jobs.push(Backup {
+        let mut backup = Backup {
             id,
             label: label.to_owned(),
             state: "PENDING",
@@ -131,7 +133,10 @@ impl Inner {
             barriers: BTreeMap::new(),
             tables: Vec::new(),
             views: if tables.is_empty() { self.source.views.clone() } else { BTreeMap::new() },
-        });
+            course: Course::default(),
+        };
+        backup.course = Course::new(self.now_ms, backup.job());
+        self.backups.jobs.push(backup);
         self.work_between_barriers();
         Ok(())
     }

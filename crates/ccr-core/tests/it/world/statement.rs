@@ -30,6 +30,7 @@ impl Inner {
         }
         self.refuse_while_restoring(&ddl)?;
         self.check_rows_to_swap(&ddl);
+        self.keep_target();
         self.apply(ddl)?;
         self.check_some(sql);
         if is_one_of(&self.mute_tables) {

@@ -96,17 +96,6 @@ impl Inner {
         }
     }
 
-    /// Lets a frontend answer that is some changes behind.
-    pub fn behind<T>(&mut self, work: impl FnOnce(&mut Inner) -> T) -> T {
-        let Some((seq, mut catalog)) = self.journal.past.front().cloned() else { return work(self) };
-        std::mem::swap(&mut self.source, &mut catalog);
-        self.journal.seen_to = Some(seq);
-        let done = work(self);
-        self.journal.seen_to = None;
-        self.source = catalog;
-        done
-    }
-
     fn is_seen(&self, entry: &BinlogEntry) -> bool {
         self.journal.seen_to.is_none_or(|seq| entry.commit_seq <= seq)
     }

@@ -24,6 +24,8 @@ pub struct UpstreamRestore {
     pub restored: i64,
     /// The table that is gone for it, without a drop.
     replaced: Option<i64>,
+    /// When it was finished.
+    at_ms: i64,
 }
 
 impl UpstreamRestore {
@@ -84,7 +86,8 @@ impl Inner {
         self.source.views.insert(name.to_owned(), SqlView { id: view_id, of: of.to_owned() });
         let (label, view) = (format!("user_{id}"), Some(name.to_owned()));
         let (table, restored) = (String::new(), 0);
-        let restore = UpstreamRestore { id, label, table, view, restored, replaced: None };
+        let at_ms = self.now_ms;
+        let restore = UpstreamRestore { id, label, table, view, restored, replaced: None, at_ms };
         self.upstream_restores.jobs.push(restore);
     }
 
@@ -92,7 +95,8 @@ impl Inner {
         assert!(!self.backups.is_running(), "a database runs one backup or restore at a time");
         self.trace.push(format!("        upstream: restored {table}"));
         let (label, table) = (format!("user_{id}"), table.to_owned());
-        let restore = UpstreamRestore { id, label, table, view: None, restored, replaced };
+        let at_ms = self.now_ms;
+        let restore = UpstreamRestore { id, label, table, view: None, restored, replaced, at_ms };
         self.upstream_restores.jobs.push(restore);
     }
 
@@ -121,6 +125,11 @@ impl Inner {
 }
 
 impl UpstreamRestores {
+    /// Those that whoever answers knows.
+    pub fn seen_at(&self, seen_ms: Option<i64>) -> impl Iterator<Item = &UpstreamRestore> {
+        self.jobs.iter().filter(move |job| seen_ms.is_none_or(|ms| job.at_ms <= ms))
+    }
+
     /// Whether a table is gone for a restore.
     pub fn has_replaced(&self, id: i64) -> bool {
         self.jobs.iter().any(|job| job.replaced == Some(id))

@@ -1,0 +1,29 @@
+//! Answers of frontends that are behind, to what is asked by SHOW.
+
+use super::run::Run;
+use super::world::World;
+use super::world::faults::Fault;
+
+/// Lets the next calls of an operation, so many of them, meet a fault.
+fn fault(run: &Run, operation: &'static str, calls: usize, fault: Fault) {
+    let faults = std::iter::repeat_n(fault, calls);
+    run.world.with(|world| world.plan.next.entry(operation).or_default().extend(faults));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_submitted_is_submitted_once() {
+    for operation in ["source.backup_job", "target.restore_job"] {
+        let world = World::new();
+        world.with(|world| {
+            world.create("t1", &[1, 2], 2);
+            world.load_all("t1");
+        });
+        let mut run = Run::database(world);
+        fault(&run, operation, 12, Fault::Stale);
+        run.start();
+        run.caught_up().await;
+        run.check();
+        let submitted = run.world.with(|world| (world.backups.accepted, world.restores.accepted));
+        assert_eq!(submitted, (1, 1), "{operation}");
+    }
+}
