@@ -27,3 +27,16 @@ async fn what_is_submitted_is_submitted_once() {
         assert_eq!(submitted, (1, 1), "{operation}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_whose_objects_are_not_known_yet_is_not_passed_over() {
+    let mut run = Run::following(&["t1", "t2"]).await;
+    let table = run.world.with(|world| world.source.table("t1").expect("it exists").clone());
+    run.world.with(|world| world.load_all("t1"));
+    run.caught_up().await;
+    fault(&run, "source.restored_objects", 1, Fault::Empty);
+    run.world.with(|world| world.restore_in_place(&table));
+    run.until("a copy", |world, _| !world.store.partial_syncs.is_empty()).await;
+    run.caught_up().await;
+    run.check();
+}

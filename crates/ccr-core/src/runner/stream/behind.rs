@@ -6,7 +6,7 @@ use std::sync::Arc;
 use doris_types::call::{BinlogPage, BinlogScope, MetaFilter};
 
 use super::{Stream, look, newest};
-use crate::effect::{restore, upstream};
+use crate::effect::{look_for, restore, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{ApartWork, Behind, FullSyncReason, GapCrossed, JobState, Lane, SnapshotStep, TableLink};
 use crate::plan::TrackId;
@@ -187,7 +187,7 @@ async fn restored_since(shell: &Arc<Shell>, state: &JobState, names: &Names) -> 
     let mut restored = BTreeSet::new();
     for job in others.filter(|job| job.id > seen) {
         let read = async || source.restored_objects(db, &job).await.map_err(upstream);
-        let Some(objects) = shell.retry(read).await? else { continue };
+        let Some(objects) = look_for(shell, &job.label, read).await? else { continue };
         let restore = Restore { id: job.id, label: job.label.clone(), objects };
         let is_new = |id: &i64| {
             let link = state.tables.get(id);

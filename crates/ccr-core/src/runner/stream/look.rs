@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use doris_types::call::{BinlogScope, MetaFilter};
 use doris_types::failure::{Failure, Result as CallResult};
-use doris_types::meta::SnapshotJob;
+use doris_types::meta::{RestoredObjects, SnapshotJob};
 use futures::future::BoxFuture;
 
 use super::Stream;
@@ -453,8 +453,7 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
         if job.id <= known.restored_to || known.judged.contains(&job.id) {
             continue;
         }
-        // One that is not kept any more has been looked at, or nobody can tell what it did.
-        if let Some(objects) = source.restored_objects(db, &job).await? {
+        if let Some(objects) = objects(&shell, &job).await? {
             restores.push(Restore { id: job.id, label: job.label, objects });
         }
     }
@@ -509,6 +508,19 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
     let named =
         restores.iter().map(|restore| (restore.id, restored::named(restore, &state, &names))).collect();
     Ok(Seen::Found { finished_to, found: Found { restores, names, views, newest, named, absent } })
+}
+
+/// What a restore brought that has just been listed: a frontend that does not know it is behind, so it is asked for
+/// several times. One that is not kept any more has been looked at, or nobody can tell what it did.
+async fn objects(shell: &Shell, job: &SnapshotJob) -> CallResult<Option<RestoredObjects>> {
+    for look in 0..MISSING_LOOKS {
+        let objects = shell.ctx.upstream.restored_objects(shell.source_database(), job).await?;
+        if objects.is_some() {
+            return Ok(objects);
+        }
+        shell.ctx.clock.sleep(shell.ctx.options.retry_min * 2_u32.pow(look)).await;
+    }
+    Ok(None)
 }
 
 /// Looks again at tables that were found to be there, or to be gone, for no reason that is known; and at the views of

@@ -65,6 +65,22 @@ impl Random {
     }
 }
 
+/// What is asked by SHOW.
+const SHOWN: [&str; 9] = [
+    "source.show_create_table",
+    "source.temporary_partitions",
+    "source.backup_job",
+    "source.restore_jobs",
+    "source.restored_objects",
+    "target.views",
+    "target.show_create_table",
+    "target.temporary_partitions",
+    "target.restore_job",
+];
+
+/// What is missing for so long is gone, as the engine looks at it.
+const LONGEST_LAG_MS: u64 = 1000;
+
 /// The faults of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
@@ -107,6 +123,11 @@ impl Plan {
         if fault.is_none() && self.cut > 0 {
             self.cut -= 1;
             return (Some(Fault::Refused), latencies);
+        }
+        // Such questions are few, and follow each other.
+        if fault.is_none() && *left > 0 && self.is_stale && SHOWN.contains(&operation) && random.chance(15) {
+            self.lag_ms = i64::try_from(random.number(LONGEST_LAG_MS)).expect("lags are short");
+            return (Some(Fault::Stale), latencies);
         }
         if fault.is_none() && *left > 0 && random.chance(*percent) {
             *left -= 1;
