@@ -15,7 +15,7 @@ use super::absence::table_names;
 use super::backup::{Fetched, fetch};
 use super::patience::Patience;
 use super::submit::{self, until_accepted};
-use super::{Scope, aside, downstream, names, statement, upstream};
+use super::{Scope, aside, downstream, names, statement, upstream, view};
 use crate::error::{Error, Origin, Result};
 use crate::job::{
     ApartWork, FullSyncReason, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink,
@@ -351,25 +351,19 @@ pub(crate) async fn drop_stale_views(
     drop_views(shell, before.filter(|name| !is_used(name)).cloned().collect()).await
 }
 
-/// Drops those of the downstream views that are there, and says which.
-async fn drop_views(shell: &Shell, mut stale: Vec<String>) -> Result<Vec<String>> {
-    if stale.is_empty() {
-        return Ok(stale);
+/// Drops those of the downstream views that are there, and says which were listed.
+async fn drop_views(shell: &Shell, stale: Vec<String>) -> Result<Vec<String>> {
+    let mut dropped = Vec::new();
+    for (name, is_listed) in views_to_drop(shell, stale).await? {
+        drop_view(shell, &name, &Patience::endless()).await?;
+        dropped.extend(is_listed.then_some(name));
     }
-    stale = present_views(shell, stale).await?;
-    for name in &stale {
-        drop_view(shell, name, &Patience::endless()).await?;
-    }
-    Ok(stale)
+    Ok(dropped)
 }
 
-/// Those of the views that are there downstream.
-pub(crate) async fn present_views(shell: &Shell, mut names: Vec<String>) -> Result<Vec<String>> {
-    if !names.is_empty() {
-        let present = shell.retry(async || statement::views(shell).await).await?;
-        names.retain(|name| present.contains(name));
-    }
-    Ok(names)
+/// Under which of these names views may be there downstream, and whether they are listed.
+pub(crate) async fn views_to_drop(shell: &Shell, names: Vec<String>) -> Result<Vec<(String, bool)>> {
+    shell.retry(async || view::removable(shell, &names).await).await
 }
 
 pub(crate) async fn drop_view(shell: &Shell, name: &str, patience: &Patience) -> Result<()> {

@@ -8,7 +8,8 @@
 use doris_types::failure::{Cause, Failure};
 use doris_types::sql::{CreateRewrite, qualified_name, rewrite_create_table};
 
-use super::statement::{in_the_way, table_id};
+use super::absence::table_names;
+use super::statement::{in_the_way, table_id, views};
 use super::{downstream, upstream};
 use crate::error::{Error, Origin, Result};
 use crate::runner::shell::Shell;
@@ -48,6 +49,9 @@ pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Ou
         execute(shell, &format!("DROP VIEW IF EXISTS {target}")).await?.map_err(downstream)?;
     } else if table_id(shell, name).await?.is_some() {
         return Ok(Outcome::Refused(in_the_way(name)));
+    } else {
+        // One that a frontend has not listed yet would be left as it is.
+        execute(shell, &format!("DROP VIEW IF EXISTS {target}")).await?.map_err(downstream)?;
     }
     match execute(shell, &rewritten(shell, &text, name)?).await? {
         Ok(()) => Ok(Outcome::Copied),
@@ -60,15 +64,30 @@ pub(crate) async fn remove(shell: &Shell, names: &[String]) -> Result<Outcome> {
     if names.is_empty() {
         return Ok(Outcome::Copied);
     }
-    let db = shell.target_database();
-    let present = shell.ctx.downstream.views(db).await.map_err(downstream)?;
-    for name in names.iter().filter(|name| present.contains(name)) {
-        let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(db, name));
+    for (name, _) in removable(shell, names).await? {
+        let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), &name));
         if let Err(refusal) = execute(shell, &drop).await? {
             return Ok(Outcome::Refused(refusal.text()));
         }
     }
     Ok(Outcome::Copied)
+}
+
+/// Those of the names that are to be dropped if views are to have none of them, and whether a view is listed under
+/// each. The list may come from a frontend that is behind, so one that it lacks is dropped too, which does nothing if
+/// there is none; but not under the name of a table, which the master tells.
+pub(super) async fn removable(shell: &Shell, names: &[String]) -> Result<Vec<(String, bool)>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed = views(shell).await?;
+    let with_list = names.iter().map(|name| (name.clone(), listed.contains(name)));
+    let mut removable: Vec<(String, bool)> = with_list.collect();
+    if removable.iter().any(|(_, is_listed)| !is_listed) {
+        let tables = table_names(shell).await?;
+        removable.retain(|(name, is_listed)| *is_listed || tables.values().all(|table| table != name));
+    }
+    Ok(removable)
 }
 
 /// Whether the target has the definition of the source.

@@ -40,3 +40,42 @@ async fn a_restore_whose_objects_are_not_known_yet_is_not_passed_over() {
     run.caught_up().await;
     run.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_is_not_listed_yet_is_dropped_behind_a_gap() {
+    let mut run = Run::following(&["t1", "t2"]).await;
+    run.world.with(|world| world.create_view("v1", "t1"));
+    run.caught_up().await;
+    run.stop().await;
+    run.world.with(|world| {
+        world.drop_view("v1");
+        world.load_all("t1");
+        world.expire_binlogs();
+        world.load_all("t2");
+        world.plan.lag_ms = 3_600_000;
+    });
+    fault(&run, "target.views", 1, Fault::Stale);
+    run.start();
+    run.caught_up().await;
+    run.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_is_not_listed_yet_gets_its_new_definition() {
+    let mut run = Run::following(&["t1", "t2"]).await;
+    run.world.with(|world| world.create_view("v1", "t1"));
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.busy_tables = vec!["v1".to_owned()];
+        world.alter_view("v1", "t2");
+        world.plan.lag_ms = 3_600_000;
+    });
+    run.until("a view apart", |world, _| {
+        world.store.state.as_ref().is_some_and(|state| !state.views_apart.is_empty())
+    })
+    .await;
+    fault(&run, "target.views", 1, Fault::Stale);
+    run.world.with(|world| world.busy_tables.clear());
+    run.caught_up().await;
+    run.check();
+}

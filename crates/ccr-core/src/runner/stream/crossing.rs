@@ -52,9 +52,10 @@ pub(super) async fn settle(job: &mut Job) -> Result<()> {
             Err(error) => leave(&shell, &mut left, name, false, crossing.expired_to, &error),
         }
     }
-    for name in restore::present_views(&shell, crossing.views.into_iter().collect()).await? {
+    for (name, is_listed) in restore::views_to_drop(&shell, crossing.views.into_iter().collect()).await? {
         match restore::drop_view(&shell, &name, &patience.rest(&shell)).await {
-            Ok(()) => dropped.push(("drop_stale_view", name)),
+            Ok(()) if is_listed => dropped.push(("drop_stale_view", name)),
+            Ok(()) => {}
             Err(error) if error.disposition == Disposition::Stop => return Err(error),
             Err(error) => leave(&shell, &mut left, name, true, crossing.expired_to, &error),
         }
@@ -145,11 +146,12 @@ async fn drop_stale(shell: &Shell, name: &str, is_view: bool, kept: &BTreeSet<i6
     if !is_view {
         return names::drop_named(shell, name, kept, &patience).await;
     }
-    let is_there = !restore::present_views(shell, vec![name.to_owned()]).await?.is_empty();
-    if is_there {
-        restore::drop_view(shell, name, &patience).await?;
+    let mut is_dropped = false;
+    for (name, is_listed) in restore::views_to_drop(shell, vec![name.to_owned()]).await? {
+        restore::drop_view(shell, &name, &patience).await?;
+        is_dropped |= is_listed;
     }
-    Ok(is_there)
+    Ok(is_dropped)
 }
 
 fn targets(state: &JobState) -> BTreeSet<i64> {
