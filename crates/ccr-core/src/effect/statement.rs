@@ -232,6 +232,7 @@ async fn create_table(
     let link = TableLink {
         // Ids of tables and jobs are counted together: restores before it did not find it.
         restored_to: Some(source_id),
+        was_created: true,
         ..TableLink::new(name, target_id, commit_seq)
     };
     Ok(LinkEffect::Created { source_id, link: Box::new(link) })

@@ -93,7 +93,9 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         Event::TableTakenOver { source_id, by_id, name, cursor, reason, at_ms } => {
             let link = next.tables.remove(&source_id).ok_or(refused)?;
             let (ahead, lane) = (None, Lane::Flowing);
-            let link = TableLink { source_name: name, synced_to: 0, named_to: None, ahead, lane, ..link };
+            let (synced_to, named_to, was_created) = (0, None, false);
+            let source_name = name;
+            let link = TableLink { source_name, synced_to, named_to, ahead, lane, was_created, ..link };
             next.tables.insert(by_id, link);
             let why = Leaving::PartialSync(reason);
             step(job_id, next, Event::TableLeft { source_id: by_id, cursor, why, at_ms })?;
@@ -133,6 +135,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             // The copy took the place of the table, under the name it has in the order of the job's list.
             link.named_to = Some(old.named_to.unwrap_or(old.synced_to));
             link.source_name.clone_from(&old.source_name);
+            link.was_created = old.was_created || old.restored_to == Some(source_id);
             let since_ms = old.lane.apart().map_or(0, |apart| apart.since_ms);
             let work = ApartWork::CatchUp { statement_in_doubt: None, trails: false, failed: None };
             let cursor = link.synced_to;

@@ -137,6 +137,9 @@ pub struct TableLink {
     /// copied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lacks_changes: bool,
+    /// The binlog told of its creation, so no restore has made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_created: bool,
 }
 
 /// A partition that was copied by itself.
@@ -328,6 +331,7 @@ impl TableLink {
             lane: Lane::Flowing,
             temporary: BTreeMap::new(),
             lacks_changes: false,
+            was_created: false,
         }
     }
 

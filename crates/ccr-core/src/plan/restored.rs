@@ -92,7 +92,10 @@ pub(crate) fn named(restore: &Restore, state: &JobState, names: &Names) -> BTree
 /// binlog had created was linked.
 pub(crate) fn overwrites(restore: &Restore, next_id: Option<i64>, state: &JobState, names: &Names) -> bool {
     let is_between = |id: i64| id > restore.id && next_id.is_none_or(|next| id < next);
-    let is_created = |id: i64| state.tables.get(&id).is_some_and(|link| link.restored_to == Some(id));
+    let is_created = |id: i64| {
+        let link = state.tables.get(&id);
+        link.is_some_and(|link| link.was_created || link.restored_to == Some(id))
+    };
     let appeared = names.keys().filter(|id| is_between(**id) && !is_created(**id)).count();
     appeared < restore.objects.tables.len()
 }

@@ -51,6 +51,19 @@ async fn settled(run: &mut Run, expected: &[&str]) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_table_that_the_binlog_brought_and_that_was_copied_since_is_not_the_one_that_a_restore_made() {
+    let (mut run, table) = following().await;
+    looks(&mut run).await;
+    run.world.with(|world| {
+        world.restore_in_place(&table);
+        world.create("t3", &[1], 1);
+        world.schema_change("t3");
+        world.load_all("t3");
+    });
+    settled(&mut run, &["t3", "t1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_table_that_is_overwritten_is_copied_once_though_nothing_is_written_to_it() {
     let (mut run, table) = following().await;
     run.world.with(|world| world.restore_in_place(&table));
