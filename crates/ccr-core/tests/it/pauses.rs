@@ -7,6 +7,7 @@ use ccr_core::control::Request;
 use super::run::Run;
 use super::world::World;
 use super::world::faults::Fault;
+use super::world::master::Side;
 
 const THIRTEEN_HOURS: Duration = Duration::from_secs(13 * 3600);
 
@@ -190,7 +191,7 @@ async fn versions_tell_nothing_of_a_table_that_lacks_a_load() {
             run.world.with(|world| {
                 assert!(!world.plan.next["target.commit"].is_empty(), "the outage has lasted until now");
                 world.plan.next.clear();
-                world.change_master();
+                world.change_master(Side::Target);
             });
         }
         let blocked = run.blocked().await;

@@ -78,6 +78,12 @@ async fn play(seed: u64) -> BTreeSet<i32> {
         world.restores.cancel = u32::from(random.chance(5));
         world.async_polls = random.chance(30).then_some(2);
         world.transactions.publish_late = u32::from(random.chance(20));
+        world.plan.loses_snapshots = random.chance(30);
+        world.plan.election_ms = if random.chance(30) {
+            0
+        } else {
+            i64::try_from(random.number(3000)).expect("elections are short")
+        };
         world.hides_drops = random.chance(10);
         world.hides_old_names = random.chance(30);
         if random.chance(25) {

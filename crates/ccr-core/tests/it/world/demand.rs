@@ -89,7 +89,12 @@ impl Inner {
             || self.hides_views && !self.source.views.is_empty()
             || present.all(|(id, link)| match &link.lane {
                 Lane::Flowing => self.may_be_copied(*id, position.max(link.synced_to), link),
-                Lane::Apart(apart) => apart.is_trailing() && self.may_be_copied(*id, apart.cursor, link),
+                Lane::Apart(apart) => match &apart.work {
+                    ApartWork::CatchUp { trails, .. } => {
+                        *trails && self.has_lost(*id, apart.cursor, link) || self.restores_naming(*id) > 0
+                    }
+                    ApartWork::PartialSync { .. } | ApartWork::Blocked(_) => false,
+                },
             })
     }
 

@@ -15,8 +15,10 @@ pub enum Fault {
     CrashBefore,
     /// The syncer crashes before the answer arrives.
     CrashAfter,
-    /// The downstream FE hands over to another one before the call.
+    /// The downstream has another master before the call, which is lost if it goes there.
     MasterChange,
+    /// The same upstream.
+    SourceMasterChange,
     /// The answer to a question for metadata lacks every table, that for backups and restores every job. Other calls go
     /// well.
     Empty,
@@ -92,6 +94,10 @@ pub struct Plan {
     pub random: Option<(Random, usize, usize)>,
     /// Some of them are answers of frontends that are behind.
     pub is_stale: bool,
+    /// How long it takes until a master is elected; none stands for a call that the new one takes over.
+    pub election_ms: i64,
+    /// A new master does not know the local snapshots of the one before.
+    pub loses_snapshots: bool,
     /// How far these are behind.
     pub lag_ms: i64,
     /// Now and then another process takes the job over, while the one that had it goes on.
@@ -143,6 +149,7 @@ impl Plan {
                 Fault::CrashAfter,
                 Fault::CrashAfter,
                 Fault::MasterChange,
+                Fault::SourceMasterChange,
                 Fault::Empty,
             ]));
             if self.is_stale && random.chance(20) {

@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod check;
 pub mod demand;
 pub mod faults;
+pub mod master;
 pub mod ports;
 pub mod refusals;
 pub mod restore;
@@ -36,6 +37,7 @@ use tokio::time::Instant;
 
 use self::catalog::Catalog;
 use self::faults::{Fault, Plan};
+use self::master::{Reign, Side};
 use self::restore::Restores;
 use self::snapshot::Backups;
 use self::store::StoreState;
@@ -72,6 +74,8 @@ pub struct Inner {
     pub target: Catalog,
     pub transactions: Transactions,
     pub restores: Restores,
+    /// Of both clusters.
+    pub reigns: [Reign; 2],
     pub store: StoreState,
     pub plan: Plan,
     pub generation: u64,
@@ -158,6 +162,8 @@ impl World {
         let mut inner = Inner { last_id: 10_000, now_ms: EPOCH_MS, ..Inner::default() };
         inner.plan.latency_ms = 1;
         inner.plan.lag_ms = behind::LAG_MS;
+        inner.plan.election_ms = master::ELECTION_MS;
+        inner.plan.loses_snapshots = true;
         inner.source.database = SOURCE_DB.to_owned();
         inner.source.database_id = inner.id();
         inner.source.backends = catalog::backends(11, 3);
@@ -218,7 +224,7 @@ const OWNERS: [&str; 3] = ["target.execute", "source.start_backup", "target.star
 
 impl Gate {
     pub async fn pass<T>(&self, operation: &'static str, work: impl FnOnce(&mut Inner) -> T) -> Reply<T> {
-        let (fault, [before, after]) = {
+        let (fault, reign, [before, after]) = {
             let mut inner = self.alive().await;
             inner.calls += 1;
             *inner.counts.entry(operation).or_default() += 1;
@@ -232,11 +238,17 @@ impl Gate {
             if is_former && OWNERS.contains(&operation) && since_ms > GRACE_MS {
                 inner.violation(format!("{operation} is called by one who has lost the job"));
             }
-            (fault, latencies)
+            (fault, inner.reign_number(operation), latencies)
         };
         tokio::time::sleep(Duration::from_millis(before)).await;
         let done = {
             let mut inner = self.alive().await;
+            if fault.is_none() && inner.reign_number(operation) != reign {
+                return Reply::Lost;
+            }
+            if fault.is_none() && inner.is_masterless(operation, self.world.now_ms()) {
+                return Reply::Busy;
+            }
             match fault {
                 Some(Fault::CrashBefore) => {
                     self.crash(&mut inner);
@@ -252,8 +264,13 @@ impl Gate {
                     self.take(&mut inner);
                     Some(done)
                 }
-                Some(Fault::MasterChange) => {
-                    inner.change_master();
+                Some(Fault::MasterChange | Fault::SourceMasterChange) => {
+                    inner.tick(self.world.now_ms());
+                    let is_target = fault == Some(Fault::MasterChange);
+                    inner.change_master(if is_target { Side::Target } else { Side::Source });
+                    if inner.is_masterless(operation, self.world.now_ms()) {
+                        return Reply::Lost;
+                    }
                     Some(inner.step(&self.world, work))
                 }
                 Some(Fault::Empty) => {
@@ -275,8 +292,9 @@ impl Gate {
             }
         };
         tokio::time::sleep(Duration::from_millis(after)).await;
-        drop(self.alive().await);
+        let is_cut = self.alive().await.reign_number(operation) != reign && fault.is_none();
         match (fault, done) {
+            (None, Some(_)) if is_cut => Reply::Lost,
             (Some(Fault::Lost), _) => Reply::Lost,
             (Some(Fault::Busy), _) => Reply::Busy,
             (_, Some(done)) => Reply::Answered(done),

@@ -194,6 +194,13 @@ impl Inner {
         None
     }
 
+    /// A new master goes on with what was journalled.
+    pub fn resume_restore(&mut self, since_ms: i64) {
+        for job in self.restores.jobs.iter_mut().filter(|job| job.is_running()) {
+            (job.state, job.started_ms) = ("PENDING", since_ms);
+        }
+    }
+
     pub fn tick_restores(&mut self) {
         let now = self.now_ms;
         let Some(at) = self.restores.jobs.iter().position(Restore::is_running) else { return };

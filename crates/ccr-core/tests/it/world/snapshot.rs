@@ -48,6 +48,10 @@ pub struct Backup {
     pub commit_seq: i64,
     /// Tables that were listed; who has the name when the work begins is backed up.
     listed: Vec<BackupTable>,
+    /// What was asked for: tables by their names, or all of those that there were.
+    asked: (Vec<BackupTable>, VecDeque<(i64, Vec<String>)>),
+    /// The frontend that kept it is not the master any more.
+    is_lost: bool,
     /// Tables still without a barrier, and the partitions that are wanted of them; none stands for all.
     waiting: VecDeque<(i64, Vec<String>)>,
     /// It was asked for some partitions only.
@@ -60,8 +64,9 @@ pub struct Backup {
     pub course: Course,
 }
 
-/// How long a job takes until it starts on the tables, and until it ends.
+/// How long a job takes until it starts on the tables, until that is journalled, and until it ends.
 const START_MS: i64 = 200;
+const JOURNALLED_MS: i64 = 300;
 const END_MS: i64 = 400;
 
 impl Backups {
@@ -128,6 +133,8 @@ impl Inner {
             started_ms: self.now_ms,
             commit_seq,
             is_part: tables.iter().any(|table| !table.partitions.is_empty()),
+            asked: (tables.to_vec(), waiting.clone()),
+            is_lost: false,
             listed: tables.to_vec(),
             waiting,
             barriers: BTreeMap::new(),
@@ -189,6 +196,29 @@ impl Inner {
         }
     }
 
+    /// A new master goes on with what was journalled.
+    pub fn resume_backup(&mut self, since_ms: i64) {
+        let now = self.now_ms;
+        let Some(job) = self.backups.jobs.iter_mut().find(|job| job.is_running()) else { return };
+        if now - job.started_ms < JOURNALLED_MS {
+            (job.state, job.started_ms) = ("PENDING", since_ms);
+            (job.listed, job.waiting) = job.asked.clone();
+            job.barriers.clear();
+            job.tables.clear();
+        } else {
+            job.started_ms = since_ms - JOURNALLED_MS;
+        }
+    }
+
+    /// A new master has not made the snapshots of the one before.
+    pub fn lose_snapshots(&mut self) {
+        if self.plan.loses_snapshots {
+            for job in self.backups.jobs.iter_mut().filter(|job| job.state == "FINISHED") {
+                job.is_lost = true;
+            }
+        }
+    }
+
     pub fn snapshot(&mut self, label: &str) -> SnapshotAnswer {
         if self.backups.forget > 0 {
             self.backups.forget -= 1;
@@ -197,6 +227,10 @@ impl Inner {
         }
         let found = self.backups.jobs.iter().find(|job| job.label == label && job.state == "FINISHED");
         let Some(job) = found else { return SnapshotAnswer::NotExist };
+        if job.is_lost {
+            self.backups.forgotten += 1;
+            return SnapshotAnswer::NotExist;
+        }
         SnapshotAnswer::Ready(Snapshot {
             meta: b"meta".to_vec(),
             job_info: self.job_info(job).into_bytes(),

@@ -90,8 +90,8 @@ impl Transactions {
 }
 
 impl Inner {
-    /// A new master knows nothing of open transactions.
-    pub fn change_master(&mut self) {
+    /// A new master knows nothing of them.
+    pub fn forget_open_transactions(&mut self) {
         self.transactions.all.retain(|_, txn| txn.state != TxnState::Prepare);
     }
 

@@ -33,6 +33,8 @@ pub struct Journal {
     /// Tables, partitions and rollups dropped ever, also when the binlog no longer knows of it.
     pub gone: BTreeSet<i64>,
     pub last_txn: i64,
+    /// The indexes that a load has written, by its commit seq and the table.
+    pub written_indexes: BTreeMap<(i64, i64), Vec<i64>>,
     /// Labels of loads to their commit seqs; the newest where one was used again.
     pub labels: BTreeMap<String, i64>,
     /// Changes that only a copy of their table can bring over.
@@ -308,10 +310,10 @@ impl Inner {
             for (name, partitions) in *what {
                 let table = self.source.table_mut(name).expect("the table to load exists");
                 let rollups = table.traits.rollups.values().copied();
-                let index_ids =
-                    (seq % 2 == 0).then(|| std::iter::once(table.index_id).chain(rollups).collect());
+                let all: Vec<i64> = std::iter::once(table.index_id).chain(rollups).collect();
+                self.journal.written_indexes.insert((seq, table.id), all.clone());
                 let written = table_records.entry(table.id).or_default();
-                written.index_ids = index_ids;
+                written.index_ids = (seq % 2 == 0).then_some(all);
                 for partition in *partitions {
                     let partition = table.partition_mut(partition);
                     partition.version += 1;
