@@ -16,7 +16,8 @@ use crate::runner::shell::Shell;
 
 /// How a try ended.
 pub(crate) enum Outcome {
-    Copied,
+    /// The target has this definition.
+    Copied(String),
     /// There is no such view upstream: its drop or its new name follows in the binlog.
     NotThere,
     /// The downstream does not accept the definition, with its answer.
@@ -37,7 +38,7 @@ pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Ou
     if ctx.downstream.views(target_db).await.map_err(downstream)?.iter().any(|view| view == name) {
         let present = ctx.downstream.show_create_table(target_db, name).await.map_err(downstream)?;
         if present.is_some_and(|present| is_same(&present, &text, source_db, target_db)) {
-            return Ok(Outcome::Copied);
+            return Ok(Outcome::Copied(text));
         }
         let probe_name = format!("__ccr_view_{source_id}");
         let probe = qualified_name(target_db, &probe_name);
@@ -54,23 +55,20 @@ pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Ou
         execute(shell, &format!("DROP VIEW IF EXISTS {target}")).await?.map_err(downstream)?;
     }
     match execute(shell, &rewritten(shell, &text, name)?).await? {
-        Ok(()) => Ok(Outcome::Copied),
+        Ok(()) => Ok(Outcome::Copied(text)),
         Err(refusal) => Ok(Outcome::Refused(refusal.text())),
     }
 }
 
-/// Tries once to drop what the target still has of a view under these names.
-pub(crate) async fn remove(shell: &Shell, names: &[String]) -> Result<Outcome> {
-    if names.is_empty() {
-        return Ok(Outcome::Copied);
-    }
+/// Tries once to drop what the target still has of a view under these names. Answers with a refusal.
+pub(crate) async fn remove(shell: &Shell, names: &[String]) -> Result<Option<String>> {
     for (name, _) in removable(shell, names).await? {
         let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), &name));
         if let Err(refusal) = execute(shell, &drop).await? {
-            return Ok(Outcome::Refused(refusal.text()));
+            return Ok(Some(refusal.text()));
         }
     }
-    Ok(Outcome::Copied)
+    Ok(None)
 }
 
 /// Those of the names that are to be dropped if views are to have none of them, and whether a view is listed under

@@ -79,3 +79,25 @@ async fn a_view_that_is_not_listed_yet_gets_its_new_definition() {
     run.caught_up().await;
     run.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_view_gets_the_definition_for_which_it_is_apart() {
+    let mut run = Run::following(&["t1", "t2"]).await;
+    run.world.with(|world| world.create_view("v1", "t1"));
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.busy_tables = vec!["v1".to_owned()];
+        world.database_property();
+        world.database_property();
+        world.alter_view("v1", "t2");
+        world.plan.lag_ms = 3_600_000;
+    });
+    fault(&run, "source.show_create_table", 1, Fault::Stale);
+    run.until("a view apart", |world, _| {
+        world.store.state.as_ref().is_some_and(|state| !state.views_apart.is_empty())
+    })
+    .await;
+    run.world.with(|world| world.busy_tables.clear());
+    run.caught_up().await;
+    run.check();
+}

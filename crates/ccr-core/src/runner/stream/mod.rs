@@ -129,6 +129,8 @@ struct Stream<'a> {
     views_due_ms: i64,
     /// Views of which it was told that they are refused as they are.
     views_refused: BTreeSet<i64>,
+    /// The definitions of views apart that were copied at the last try.
+    views_seen: BTreeMap<i64, String>,
     look: Look,
     publish: Asking,
 }
@@ -185,6 +187,7 @@ impl<'a> Stream<'a> {
             recorded_at_ms: now,
             views_due_ms: now,
             views_refused: BTreeSet::new(),
+            views_seen: BTreeMap::new(),
             look: Look::default(),
             publish: Asking::default(),
             job,

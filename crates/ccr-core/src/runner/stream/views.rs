@@ -3,6 +3,9 @@
 //! A view may name a column of a table that is apart, or one that a snapshot has dropped already. Neither
 //! stops the stream. The view is tried again, with its present definition, whenever tables have moved,
 //! and now and then in any case, for what it misses may be a function or a table of another database.
+//!
+//! SHOW CREATE is answered by any frontend, also by one that has not come to the change for which the view is apart. So
+//! a copy counts when the definition was the same at the try before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +57,7 @@ impl Stream<'_> {
         // It may have been about tables that have other names by now, or that are apart.
         tracing::info!(code = REFUSED, view = name, commit_seq, message = %error.message,
             "the target does not accept the view yet; it is tried as it is now");
+        self.views_seen.remove(&source_id);
         let refusal = error.message.clone();
         let reason = format!("view {name}: {refusal}");
         let event = Event::ViewLeft { source_id, name, commit_seq, refusal, leftover, is_dropped, at_ms };
@@ -141,18 +145,29 @@ impl Stream<'_> {
             }
             leftovers.retain(|name| !is_known(name));
             let copied = if apart.is_dropped {
-                Ok(Outcome::Copied)
+                Ok(Outcome::Copied(String::new()))
             } else {
                 view::copy(&shell, source_id, &apart.name).await
             };
             let outcome = match copied {
-                Ok(Outcome::Copied) => view::remove(&shell, &leftovers).await,
+                Ok(Outcome::Copied(text)) => match view::remove(&shell, &leftovers).await {
+                    Ok(None) => Ok(Outcome::Copied(text)),
+                    Ok(Some(refusal)) => Ok(Outcome::Refused(refusal)),
+                    Err(error) => Err(error),
+                },
                 Ok(outcome @ (Outcome::NotThere | Outcome::Refused(_))) => Ok(outcome),
                 Err(error) => Err(error),
             };
             match outcome {
-                Ok(Outcome::Copied) => {
+                Ok(Outcome::Copied(text))
+                    if !apart.is_dropped && self.views_seen.get(&source_id) != Some(&text) =>
+                {
+                    self.views_seen.insert(source_id, text);
+                    self.tables_moved();
+                }
+                Ok(Outcome::Copied(_)) => {
                     self.views_refused.remove(&source_id);
+                    self.views_seen.remove(&source_id);
                     self.settle_recording().await?;
                     self.job.apply(Event::ViewCopied { source_id }).await?;
                     let (seqs, since) = ((apart.commit_seq, apart.commit_seq), apart.since_ms);

@@ -61,10 +61,15 @@ impl Course {
 }
 
 impl Inner {
-    /// Lets a frontend answer that is behind: upstream some changes, of everything else some time.
-    pub fn behind<T>(&mut self, work: impl FnOnce(&mut Inner) -> T) -> T {
+    /// Lets a frontend answer that is behind: a master that was cut off some changes, one that is asked by SHOW some
+    /// time.
+    pub fn behind<T>(&mut self, is_shown: bool, work: impl FnOnce(&mut Inner) -> T) -> T {
         let seen_ms = self.now_ms - self.plan.lag_ms;
-        let source = self.journal.past.front().cloned();
+        let past = &self.journal.past;
+        let replayed = past.iter().rposition(|(_, at_ms, _)| is_shown && *at_ms <= seen_ms).unwrap_or(0);
+        // The newest is what the upstream is.
+        let is_past = !is_shown || replayed + 1 < past.len();
+        let source = past.get(replayed).filter(|_| is_past).map(|(seq, _, catalog)| (*seq, catalog.clone()));
         let target = self.target_past.iter().find(|(until_ms, _)| *until_ms > seen_ms);
         let target = target.map(|(_, catalog)| catalog.clone());
         self.journal.seen_to = source.as_ref().map(|(seq, _)| *seq);

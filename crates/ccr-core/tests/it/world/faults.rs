@@ -68,7 +68,7 @@ impl Random {
 }
 
 /// What is asked by SHOW.
-const SHOWN: [&str; 9] = [
+pub const SHOWN: [&str; 9] = [
     "source.show_create_table",
     "source.temporary_partitions",
     "source.backup_job",

@@ -281,7 +281,7 @@ impl Gate {
                 }
                 Some(Fault::Stale) if behind::STALE.contains(&operation) => {
                     inner.tick(self.world.now_ms());
-                    Some(inner.behind(work))
+                    Some(inner.behind(faults::SHOWN.contains(&operation), work))
                 }
                 Some(Fault::Lost | Fault::Stale) | None => Some(inner.step(&self.world, work)),
                 Some(Fault::CrashAfter) => {

@@ -24,8 +24,8 @@ pub struct Journal {
     pub expired_to: Option<i64>,
     /// The entries of each table's list that are gone.
     pub expired_of: BTreeMap<i64, BTreeSet<i64>>,
-    /// What the upstream was after the newest changes, oldest first.
-    pub past: VecDeque<(i64, Catalog)>,
+    /// What the upstream was after the newest changes, and when they were made, oldest first.
+    pub past: VecDeque<(i64, i64, Catalog)>,
     /// While a frontend answers that is behind: the newest change that it knows.
     pub seen_to: Option<i64>,
     /// What the database held after each commit seq that changed it.
@@ -92,7 +92,7 @@ impl Inner {
         });
         let view = View::of(&self.source);
         self.journal.history.push((seq, view));
-        self.journal.past.push_back((seq, self.source.clone()));
+        self.journal.past.push_back((seq, self.now_ms, self.source.clone()));
         if self.journal.past.len() > BEHIND {
             self.journal.past.pop_front();
         }
