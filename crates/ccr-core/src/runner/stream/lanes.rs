@@ -26,6 +26,9 @@ const LOOKS: u32 = 3;
 /// Those before it is known to lack what the job's list holds.
 const MOST_LOOKS: u32 = 30;
 
+/// A copy whose name is that of something which is to go waits as if it had failed so often.
+const STALE_TRIES: u32 = 5;
+
 impl Stream<'_> {
     pub(super) async fn handle_lane(&mut self, source_id: i64, event: TrackEvent) -> Result<()> {
         match event {
@@ -302,7 +305,7 @@ impl Stream<'_> {
             }
             Err(error) if error.code == NAME_TAKEN && self.waits_for_stale(source_id) => {
                 self.start_lane(source_id, EarlierCommits::default());
-                self.delay_copy(source_id, error);
+                self.delay_copy(source_id, error, STALE_TRIES);
             }
             Err(error) if error.code == NAME_TAKEN && self.has_free_name(source_id).await? => {
                 // What had the name has gone while it was looked for.
