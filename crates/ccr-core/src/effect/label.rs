@@ -95,7 +95,7 @@ pub(super) async fn begin(
     loop {
         let at = txn.choice.position(&labels);
         // An earlier task may have come to a later label, of which this one does not know.
-        if txn.earlier.since_ms().is_some() {
+        if txn.earlier.since_ms_of(txn.commit_seq).is_some() {
             for later in &labels[at + 1..] {
                 let is_second = *later == labels[labels.len() - 1];
                 if is_second && !txn.ingest.is_shared {
@@ -116,7 +116,7 @@ pub(super) async fn begin(
         match (opened?, label.owner) {
             (BeginAnswer::Opened { txn_id, sub_txn_ids }, owner) => {
                 if trusts_label {
-                    txn.earlier.settle();
+                    txn.earlier.settle_from(txn.commit_seq);
                 }
                 let request_id = label.request_id;
                 return Ok(Begun::Open(Open { txn_id, sub_txn_ids, request_id, owner }));

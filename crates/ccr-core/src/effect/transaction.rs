@@ -233,7 +233,7 @@ async fn try_prepare(
         match is_already_applied(shell, routes, txn).await? {
             Some(true) => return Ok(Prepared::Committed),
             Some(false) => {
-                txn.earlier.settle();
+                txn.earlier.settle_from(txn.commit_seq);
                 txn.untried.not_at(now_ms);
             }
             None => {}

@@ -244,10 +244,11 @@ impl Stream<'_> {
                 }
                 if let Some(found) = self.look.found.take()
                     && self.agrees(&found, &present, &dropped)
+                    && self.views_agree(found.views.as_ref(), views.as_ref())
                 {
-                    if let (Some(first), Some(again)) = (&found.views, &views) {
+                    if let (Some(_), Some(listed)) = (&found.views, &views) {
                         self.settle_recording().await?;
-                        self.settle_views(first, again).await?;
+                        self.settle_views(listed).await?;
                     }
                     self.settle(found, names, &dropped).await?;
                     self.copy_overwritten().await?;
@@ -484,7 +485,9 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
             shell.followed.doubt();
             return Ok(restores_only);
         }
-        views = look_views::list(&shell, meta.id).await?.filter(|views| look_views::differ(&state, views));
+        let brings_views = restores.iter().any(|restore| !restore.objects.views.is_empty());
+        let listed = look_views::list_after(&shell, meta.id, brings_views).await?;
+        views = listed.filter(|views| look_views::differ(&state, views));
         let names = restored::names(&meta);
         if names.is_empty() && !state.tables.is_empty() && known.empty_lists < EMPTY_LISTS {
             return Ok(Seen::NoTables);

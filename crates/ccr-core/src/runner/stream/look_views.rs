@@ -29,6 +29,18 @@ pub(super) async fn list(shell: &Shell, database_id: i64) -> CallResult<Option<V
     }
 }
 
+/// The same; after a restore that names views, whoever lists them may be behind it, so it is given time.
+pub(super) async fn list_after(
+    shell: &Shell,
+    database_id: i64,
+    is_restored: bool,
+) -> CallResult<Option<Views>> {
+    if is_restored {
+        shell.ctx.clock.sleep(shell.ctx.options.retry_min * 2_u32.pow(MISSING_LOOKS)).await;
+    }
+    list(shell, database_id).await
+}
+
 /// Views upstream that the job does not know, by what it calls them here; an operator may have left some out.
 fn unknown<'a>(state: &JobState, listed: &'a Views) -> impl Iterator<Item = (&'a i64, &'a String)> {
     listed.iter().filter(|(id, _)| !state.views.contains_key(*id) && !state.left_out.contains(*id))
@@ -46,15 +58,19 @@ pub(super) fn differ(state: &JobState, listed: &Views) -> bool {
 }
 
 impl Stream<'_> {
+    /// Whether two looks have shown the same of what the job knows otherwise; or another look is needed.
+    pub(super) fn views_agree(&self, first: Option<&Views>, again: Option<&Views>) -> bool {
+        let (Some(first), Some(again)) = (first, again) else { return true };
+        let state = &self.job.state;
+        unknown(state, first).eq(unknown(state, again)) && absent(state, first) == absent(state, again)
+    }
+
     /// Decides about views that two looks have shown, now that all that the binlog told at the first is applied.
-    pub(super) async fn settle_views(&mut self, first: &Views, again: &Views) -> Result<()> {
+    pub(super) async fn settle_views(&mut self, listed: &Views) -> Result<()> {
         let Some(database_id) = self.job.state.source_db else { return Ok(()) };
         let state = &self.job.state;
-        let brought: Views = unknown(state, again)
-            .filter(|(id, _)| first.contains_key(*id))
-            .map(|(id, name)| (*id, name.clone()))
-            .collect();
-        let mut gone: BTreeSet<i64> = &absent(state, first) & &absent(state, again);
+        let brought: Views = unknown(state, listed).map(|(id, name)| (*id, name.clone())).collect();
+        let mut gone = absent(state, listed);
         let shell = Arc::clone(&self.shell);
         for look in 0..MISSING_LOOKS {
             if gone.is_empty() {

@@ -147,7 +147,9 @@ impl Track {
                     track: self.labels,
                     commit_seq,
                     ingest,
-                    untried: Untried::since(earlier.since_ms().unwrap_or_else(|| self.shell.now_ms())),
+                    untried: Untried::since(
+                        earlier.since_ms_of(commit_seq).unwrap_or_else(|| self.shell.now_ms()),
+                    ),
                     earlier,
                     choice: Arc::default(),
                     peers: self.peers.clone(),
