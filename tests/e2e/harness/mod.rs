@@ -4,6 +4,7 @@ mod api;
 pub mod compare;
 pub mod log;
 pub mod pair;
+pub mod reader;
 mod syncer;
 
 use std::future::Future;

@@ -1,35 +1,71 @@
-//! While a table is copied again it stays readable, and the others go on.
+//! While something is copied again it stays readable as it was, until all of it is as it is upstream.
+//!
+//! A [`Reader`] compares whole answers, rows and schema. Every copy is held back until it has read it many times,
+//! and may not have seen anything new by then.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-use minidoris::NodeId;
 use minidoris::fault::DebugPoint;
+use minidoris::fault::debug_points::STOP_PUBLISH;
+use minidoris::{Fault, FaultKind, NodeId, Release};
 
-use super::run::{HOLD_RESTORES, assert_one_full_backup, settle, slow_pair};
-use super::same::assert_same_database;
-use crate::harness::{BOUND, DB, Syncer, Target, wait_until};
+use super::run::{HOLD_RESTORES, Shape, assert_one_full_backup, settle, slow_pair};
+use super::same::{assert_same_database, assert_same_table};
+use crate::harness::compare::Place;
+use crate::harness::reader::{Answer, Reader, Seen, look};
+use crate::harness::{BOUND, DB, Pair, Syncer, Target, wait_until};
 
 const JOB: &str = "readable";
 
-/// Counts the rows downstream over and over; fails on a failed read and on vanished rows.
-async fn read_in_a_loop(
-    down: minidoris::Cluster,
-    at_least: usize,
-    stop: Arc<AtomicBool>,
-) -> Result<u64, String> {
-    let mut reads = 0;
-    while !stop.load(Ordering::Acquire) {
-        let result = down.sql_in(DB, "SELECT k FROM changing").await;
-        let rows = result.map_err(|error| format!("read {reads} failed: {error}"))?.rows.len();
-        if rows < at_least {
-            return Err(format!("read {reads} saw {rows} of {at_least} rows"));
-        }
-        reads += 1;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    Ok(reads)
+/// What copies a table again.
+const KEY_COLUMN: &str = "ALTER TABLE changing ADD COLUMN k2 INT KEY DEFAULT \"3\" AFTER k";
+
+async fn now(place: Place<'_>, name: &str) -> (Answer, Answer) {
+    look(place, name).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Fails the test unless `seen` is a part of the `expected` answers, in their order, from the first to the last.
+fn assert_in_order(what: &str, seen: &[Answer], expected: &[&Answer]) {
+    let mut expected = expected.to_vec();
+    expected.dedup();
+    let mut rest = expected.iter();
+    let unexpected = seen.iter().find(|answer| !rest.any(|wanted| wanted == answer));
+    assert_eq!(
+        unexpected, None,
+        "this answer may not be seen, or not any more; {what} expected: {expected:#?}"
+    );
+    assert_eq!(seen.first(), expected.first().copied(), "the first {what}");
+    assert_eq!(seen.last(), expected.last().copied(), "the last {what}");
+}
+
+/// `before` and the present answer were seen of rows and schema; of rows, between them, `also`.
+async fn assert_only(seen: &Seen, place: Place<'_>, name: &str, before: &(Answer, Answer), also: &[Answer]) {
+    let after = now(place, name).await;
+    assert_ne!(before.0, after.0, "something has changed");
+    let rows: Vec<&Answer> = std::iter::once(&before.0).chain(also).chain([&after.0]).collect();
+    assert_in_order("rows", &seen.rows, &rows);
+    assert_in_order("schema", &seen.schema, &[&before.1, &after.1]);
+}
+
+fn hold_restores(pair: &Pair) {
+    pair.down.inner().debug_points.add(NodeId::Fe(0), HOLD_RESTORES, DebugPoint::default());
+}
+
+fn release_restores(pair: &Pair) {
+    pair.down.inner().debug_points.remove(NodeId::Fe(0), HOLD_RESTORES);
+}
+
+/// Whether a restore has begun to change the catalogue and has not ended.
+async fn restore_is_under_way(place: Place<'_>) -> Result<(), String> {
+    let shown = place.cluster.sql_in(place.db, "SHOW RESTORE").await.map_err(|error| error.to_string())?;
+    let state = shown.columns.iter().position(|column| column == "State").expect("it is shown");
+    let state = shown.rows.last().and_then(|row| row[state].clone()).unwrap_or_default();
+    if matches!(state.as_str(), "" | "PENDING" | "FINISHED" | "CANCELLED") { Err(state) } else { Ok(()) }
+}
+
+/// A reader's many reads while a restore is under way, from here to there.
+async fn reads_beside_a_restore(reader: &Reader, place: Place<'_>) {
+    wait_until("the copy is being put in place", BOUND, || restore_is_under_way(place)).await;
+    reader.reads_on().await;
+    restore_is_under_way(place).await.expect("the copy is still being put in place");
 }
 
 /// `statement` copies the table `changing` again; `load` is one into it afterwards.
@@ -43,13 +79,15 @@ async fn stays_readable(statement: &str, load: &str) {
     syncer.create(&pair.database_job(JOB)).await;
     syncer.wait_for(JOB, Target::InSync).await;
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_in_a_loop(pair.down.clone(), 100, Arc::clone(&stop)));
+    let before = now(pair.target(), "changing").await;
+    let reader = Reader::start(pair.target(), "changing");
     // The copy is held back, so that there is something to see beside it.
-    pair.down.inner().debug_points.add(NodeId::Fe(0), HOLD_RESTORES, DebugPoint::default());
+    hold_restores(&pair);
     let restores = pair.calls("restoreSnapshot");
     pair.run(statement).await;
     settle(&pair).await;
+    wait_until("the copy is being put in place", BOUND, || restore_is_under_way(pair.target())).await;
+    let copied = now(pair.source(), "changing").await;
     pair.run(load).await;
     pair.insert("other", 100..110).await;
     wait_until("the other table goes on", BOUND, || async {
@@ -57,18 +95,12 @@ async fn stays_readable(statement: &str, load: &str) {
         if rows == 110 { Ok(()) } else { Err(format!("{rows} rows")) }
     })
     .await;
-    wait_until("the copy is being put in place", BOUND, || async {
-        let calls = pair.calls("restoreSnapshot");
-        if calls > restores { Ok(()) } else { Err(format!("{calls} restores")) }
-    })
-    .await;
-    let changed = pair.downstream_rows("changing").await;
-    assert_eq!(changed, 100, "the changed table still waits for its copy");
-    pair.down.inner().debug_points.remove(NodeId::Fe(0), HOLD_RESTORES);
+    reads_beside_a_restore(&reader, pair.target()).await;
+    assert_eq!(now(pair.target(), "changing").await, before, "the changed table still waits for its copy");
+    release_restores(&pair);
     syncer.wait_for(JOB, Target::InSync).await;
-    stop.store(true, Ordering::Release);
-    let reads = reader.await.expect("the reader does not panic").expect("every read sees all rows");
-    assert!(reads > 0, "the table was read");
+    let seen = reader.finish().await;
+    assert_only(&seen, pair.target(), "changing", &before, &[copied.0]).await;
     assert_same_database(&pair).await;
     assert_eq!(pair.calls("restoreSnapshot"), restores + 1);
     assert_eq!(pair.up.counters().get("sql:BACKUP"), 2, "one backup of the database, one of the table");
@@ -78,8 +110,7 @@ async fn stays_readable(statement: &str, load: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_copied_again_stays_readable_and_the_others_go_on() {
-    let key_column = "ALTER TABLE changing ADD COLUMN k2 INT KEY DEFAULT \"3\" AFTER k";
-    stays_readable(key_column, "INSERT INTO changing VALUES (200, 1, 'after')").await;
+    stays_readable(KEY_COLUMN, "INSERT INTO changing VALUES (200, 1, 'after')").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,4 +120,140 @@ async fn a_table_that_gets_a_rollup_or_an_index_stays_readable() {
     {
         stays_readable(statement, "INSERT INTO changing VALUES (200, 'after')").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_target_of_a_table_job_stays_readable_under_its_own_name() {
+    let pair = slow_pair(|_| {}).await;
+    pair.create_table("changing", 2).await;
+    pair.insert("changing", 0..20).await;
+    let syncer = Syncer::start().await;
+    let shape = Shape::OTHER_TABLE_AND_DATABASE;
+    syncer.create(&shape.job(&pair, JOB, "changing", "changing_target")).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+
+    let place = shape.place(&pair);
+    let before = now(place, "changing_target").await;
+    let reader = Reader::start(place, "changing_target");
+    hold_restores(&pair);
+    pair.run(KEY_COLUMN).await;
+    settle(&pair).await;
+    reads_beside_a_restore(&reader, place).await;
+    assert_eq!(now(place, "changing_target").await, before, "it still waits for its copy");
+    release_restores(&pair);
+    syncer.wait_for(JOB, Target::InSync).await;
+    let seen = reader.finish().await;
+    assert_only(&seen, place, "changing_target", &before, &[]).await;
+    assert_same_table(pair.source(), "changing", place, "changing_target").await;
+    syncer.finish().await;
+}
+
+/// The frontend lets no restore replace a table of another schema, so the copy is put in place by a statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_copied_beside_stays_readable() {
+    let pair = slow_pair(|options| {
+        if options.name == "down" {
+            options.release = Release::V2_1;
+        }
+    })
+    .await;
+    pair.create_table("changing", 2).await;
+    pair.insert("changing", 0..20).await;
+    let mut syncer = Syncer::start().await;
+    syncer.allow("was cancelled");
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+
+    let before = now(pair.target(), "changing").await;
+    let reader = Reader::start(pair.target(), "changing");
+    let in_place = Fault::new(FaultKind::CutBefore).call("sql:ALTER TABLE").containing("REPLACE WITH TABLE");
+    pair.down.faults().add(in_place);
+    pair.run(KEY_COLUMN).await;
+    settle(&pair).await;
+    wait_until("the copy beside the table", BOUND, || async {
+        let tables = pair.downstream_tables().await;
+        let is_there = tables.iter().any(|name| name.starts_with("__ccr_"));
+        let restored = restore_is_under_way(pair.target()).await.is_err();
+        if is_there && restored { Ok(()) } else { Err(format!("{tables:?}")) }
+    })
+    .await;
+    reader.reads_on().await;
+    assert_eq!(now(pair.target(), "changing").await, before, "the copy is not in place yet");
+    pair.down.faults().clear();
+    syncer.wait_for(JOB, Target::InSync).await;
+    let seen = reader.finish().await;
+    assert_only(&seen, pair.target(), "changing", &before, &[]).await;
+    assert_same_database(&pair).await;
+    syncer.finish().await;
+}
+
+/// A job in sync on a table whose partitions are about to be replaced.
+async fn partitioned() -> (Pair, Syncer) {
+    let pair = slow_pair(|_| {}).await;
+    pair.run(
+        "CREATE TABLE changing (k INT NOT NULL, v VARCHAR(64)) DUPLICATE KEY(k) \
+         PARTITION BY RANGE(k) (PARTITION p1 VALUES LESS THAN (\"10\"), PARTITION p2 VALUES LESS THAN (\"20\")) \
+         DISTRIBUTED BY HASH(k) BUCKETS 2",
+    )
+    .await;
+    pair.run("INSERT INTO changing VALUES (1, 'a'), (2, 'b'), (11, 'c'), (12, 'd')").await;
+    let syncer = Syncer::start().await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    (pair, syncer)
+}
+
+/// The rows of the temporary partitions are committed and not visible for long: nobody may read the partitions
+/// without them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_stays_readable_while_its_partitions_are_replaced() {
+    for overwrite in [
+        "INSERT OVERWRITE TABLE changing VALUES (3, 'x'), (13, 'y')",
+        "INSERT OVERWRITE TABLE changing PARTITION (p1) VALUES (3, 'x')",
+    ] {
+        let (pair, syncer) = partitioned().await;
+        let before = now(pair.target(), "changing").await;
+        let reader = Reader::start(pair.target(), "changing");
+        pair.reset_counters();
+        pair.down.inner().debug_points.add(NodeId::Fe(0), STOP_PUBLISH, DebugPoint::default());
+        pair.run(overwrite).await;
+        wait_until("the rows are committed", BOUND, || async {
+            let commits = pair.down.counters().get("commitTxn");
+            if commits == 1 { Ok(()) } else { Err(format!("{commits} commits")) }
+        })
+        .await;
+        reader.reads_on().await;
+        assert_eq!(now(pair.target(), "changing").await, before, "nothing is replaced yet");
+        pair.down.inner().debug_points.clear(NodeId::Fe(0));
+        syncer.wait_for(JOB, Target::InSync).await;
+        let seen = reader.finish().await;
+        assert_only(&seen, pair.target(), "changing", &before, &[]).await;
+        assert_same_database(&pair).await;
+        assert_eq!(pair.calls("sql:BACKUP"), 0, "no copy was needed");
+        syncer.finish().await;
+    }
+}
+
+/// Somebody has dropped the temporary partition downstream, so the table is copied instead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_stays_readable_while_it_is_copied_for_a_partition() {
+    let (pair, syncer) = partitioned().await;
+    pair.run("ALTER TABLE changing ADD TEMPORARY PARTITION tp1 VALUES LESS THAN (\"10\")").await;
+    pair.run("INSERT INTO changing TEMPORARY PARTITION (tp1) VALUES (3, 'x')").await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    pair.down.sql_in(DB, "ALTER TABLE changing DROP TEMPORARY PARTITION tp1").await.expect("it is dropped");
+
+    let before = now(pair.target(), "changing").await;
+    let reader = Reader::start(pair.target(), "changing");
+    hold_restores(&pair);
+    pair.run("ALTER TABLE changing REPLACE PARTITION (p1) WITH TEMPORARY PARTITION (tp1)").await;
+    reads_beside_a_restore(&reader, pair.target()).await;
+    assert_eq!(now(pair.target(), "changing").await, before, "it still waits for its copy");
+    release_restores(&pair);
+    syncer.wait_for(JOB, Target::InSync).await;
+    let seen = reader.finish().await;
+    assert_only(&seen, pair.target(), "changing", &before, &[]).await;
+    assert_same_database(&pair).await;
+    assert_eq!(pair.up.counters().get("sql:BACKUP"), 2, "one backup of the database, one of the table");
+    syncer.finish().await;
 }

@@ -36,7 +36,7 @@ impl Shape {
     pub const OTHER_DATABASE: Self = Self { db: "d2", suffix: "" };
     pub const OTHER_TABLE_AND_DATABASE: Self = Self { db: "d2", suffix: "_target" };
 
-    fn place(self, pair: &Pair) -> Place<'_> {
+    pub fn place(self, pair: &Pair) -> Place<'_> {
         Place { cluster: &pair.down, db: self.db }
     }
 
@@ -46,7 +46,7 @@ impl Shape {
     }
 
     /// The body of a job's `/create_ccr`; the tables are empty for a database job.
-    fn job(self, pair: &Pair, name: &str, source: &str, target: &str) -> Value {
+    pub fn job(self, pair: &Pair, name: &str, source: &str, target: &str) -> Value {
         json!({
             "name": name, "src": side(&pair.up, 0, DB, source), "dest": side(&pair.down, 0, self.db, target)
         })
