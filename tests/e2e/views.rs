@@ -108,3 +108,26 @@ async fn a_full_sync_meets_tables_that_were_views_and_views_that_were_tables() {
     assert_eq!(pair.downstream_rows("b").await, 5);
     syncer.finish().await;
 }
+
+/// A frontend that does not know how to change the comment of a view has it made anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_whose_comment_cannot_be_changed_is_made_anew() {
+    let pair = Pair::start().await;
+    pair.create_database().await;
+    pair.create_table("t", 1).await;
+    pair.insert("t", 0..3).await;
+    pair.run("CREATE VIEW v COMMENT 'old' AS SELECT k FROM t").await;
+    let syncer = Syncer::start().await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+
+    let refusal = || FaultKind::Status { code: 1105, text: "mismatched input 'COMMENT'".to_owned() };
+    let alter = |text: &str| Fault::new(refusal()).call("sql:ALTER VIEW").containing(text);
+    pair.down.faults().add(alter("AS SELECT").times(1));
+    pair.down.faults().add(alter("MODIFY COMMENT"));
+    pair.run("ALTER VIEW v (k, `the text`) COMMENT 'new' AS SELECT k, v FROM t").await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    assert_eq!(pair.calls("sql:DROP VIEW"), 1);
+    syncer.finish().await;
+}

@@ -257,3 +257,75 @@ async fn a_table_stays_readable_while_it_is_copied_for_a_partition() {
     assert_eq!(pair.up.counters().get("sql:BACKUP"), 2, "one backup of the database, one of the table");
     syncer.finish().await;
 }
+
+/// A view whose new statement the target refused, as its table is apart, is brought over as it is then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_copied_stays_readable() {
+    let pair = slow_pair(|_| {}).await;
+    pair.create_table("changing", 2).await;
+    pair.insert("changing", 0..20).await;
+    pair.run("CREATE VIEW plain AS SELECT k FROM changing").await;
+    pair.run("CREATE VIEW described (k COMMENT 'a key') COMMENT 'old' AS SELECT k FROM changing").await;
+    let syncer = Syncer::start().await;
+    syncer.create(&pair.database_job(JOB)).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+
+    let views = ["plain", "described"];
+    let mut before = Vec::new();
+    let mut readers = Vec::new();
+    for view in views {
+        before.push(now(pair.target(), view).await);
+        readers.push(Reader::start(pair.target(), view));
+    }
+    hold_restores(&pair);
+    pair.run("ALTER TABLE changing MODIFY COLUMN v STRING").await;
+    settle(&pair).await;
+    wait_until("the copy is being put in place", BOUND, || restore_is_under_way(pair.target())).await;
+    pair.run("ALTER TABLE changing ADD COLUMN late INT DEFAULT '7'").await;
+    pair.reset_counters();
+    pair.run("ALTER VIEW plain AS SELECT k, late FROM changing").await;
+    pair.run(
+        "ALTER VIEW described (k COMMENT 'it''s a key', `the late`) COMMENT 'a \"new\" one' \
+         AS SELECT k, late FROM changing",
+    )
+    .await;
+    wait_until("the views are apart", BOUND, || async {
+        let apart = syncer.progress(JOB).await["apart"].to_string();
+        if views.iter().all(|view| apart.contains(&format!("\"{view}\""))) { Ok(()) } else { Err(apart) }
+    })
+    .await;
+    for (reader, (view, before)) in readers.iter().zip(views.iter().zip(&before)) {
+        reads_beside_a_restore(reader, pair.target()).await;
+        assert_eq!(&now(pair.target(), view).await, before, "{view} waits for its table");
+    }
+    // Whoever drops a view to create it anew is seen.
+    pair.down.faults().add(Fault::new(FaultKind::Delay(200)).call("sql:CREATE VIEW"));
+    release_restores(&pair);
+    syncer.wait_for(JOB, Target::InSync).await;
+    for (reader, (view, before)) in readers.into_iter().zip(views.iter().zip(&before)) {
+        let seen = reader.finish().await;
+        let after = now(pair.target(), view).await;
+        assert_in_order("rows", &seen.rows, &[&before.0, &after.0]);
+        // The comment is a statement of its own.
+        let between = with_comment_of(&after.1, &before.1);
+        assert_in_order("schema", &seen.schema, &[&before.1, &between, &after.1]);
+    }
+    assert_eq!(pair.calls("sql:DROP VIEW"), 0, "no view is dropped");
+    assert_same_database(&pair).await;
+    syncer.finish().await;
+}
+
+/// A view's schema with the comment of another one.
+fn with_comment_of((columns, rows): &Answer, (_, others): &Answer) -> Answer {
+    let text = |rows: &[Vec<Option<String>>]| rows[0][1].clone().expect("the statement is a text");
+    let parts = |text: &str| {
+        let (head, query) = text.split_once(" AS SELECT").expect("it is a view");
+        let (columns, comment) = head.split_once(" COMMENT ").unwrap_or((head, ""));
+        (columns.to_owned(), comment.to_owned(), query.to_owned())
+    };
+    let ((head, _, query), (_, comment, _)) = (parts(&text(rows)), parts(&text(others)));
+    let comment = if comment.is_empty() { comment } else { format!(" COMMENT {comment}") };
+    let mut rows = rows.clone();
+    rows[0][1] = Some(format!("{head}{comment} AS SELECT{query}"));
+    (columns.clone(), rows)
+}

@@ -2,11 +2,14 @@
 //!
 //! A view has no data, so its copy is its definition. It is wanted when the binlog's own statement was
 //! refused: the definition names a column or a table that the target does not have yet, or has no more.
-//! A definition that is in place stays until it is known that the new one will be accepted: it is first
-//! created under a name that nobody uses. Everything here can be repeated after a crash.
+//! A view that is in place is altered, so that it can be read all the time: a refusal leaves it as it was.
+//! Its comment takes a statement of its own, which oldest frontends do not know; there it is made anew, when
+//! its definition has been accepted. Everything here can be repeated after a crash.
 
 use doris_types::failure::{Cause, Failure};
-use doris_types::sql::{CreateRewrite, qualified_name, rewrite_create_table};
+use doris_types::sql::{
+    CreateRewrite, RewriteError, ViewChange, qualified_name, rewrite_create_table, view_comment,
+};
 
 use super::absence::table_names;
 use super::statement::{in_the_way, table_id, views};
@@ -25,9 +28,9 @@ pub(crate) enum Outcome {
 }
 
 /// Tries once to give the target the view's present definition.
-pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Outcome> {
+pub(crate) async fn copy(shell: &Shell, name: &str) -> Result<Outcome> {
     let (source_db, target_db) = (shell.source_database(), shell.target_database());
-    let (target, ctx) = (qualified_name(target_db, name), &shell.ctx);
+    let ctx = &shell.ctx;
     let Some(text) = ctx.upstream.show_create_table(source_db, name).await.map_err(upstream)? else {
         return Ok(Outcome::NotThere);
     };
@@ -40,20 +43,42 @@ pub(crate) async fn copy(shell: &Shell, source_id: i64, name: &str) -> Result<Ou
         if present.is_some_and(|present| is_same(&present, &text, source_db, target_db)) {
             return Ok(Outcome::Copied(text));
         }
-        let probe_name = format!("__ccr_view_{source_id}");
-        let probe = qualified_name(target_db, &probe_name);
-        execute(shell, &format!("DROP VIEW IF EXISTS {probe}")).await?.map_err(downstream)?;
-        if let Err(refusal) = execute(shell, &rewritten(shell, &text, &probe_name)?).await? {
-            return Ok(Outcome::Refused(refusal.text()));
-        }
-        execute(shell, &format!("DROP VIEW IF EXISTS {probe}")).await?.map_err(downstream)?;
-        execute(shell, &format!("DROP VIEW IF EXISTS {target}")).await?.map_err(downstream)?;
-    } else if table_id(shell, name).await?.is_some() {
-        return Ok(Outcome::Refused(in_the_way(name)));
-    } else {
-        // One that a frontend has not listed yet would be left as it is.
-        execute(shell, &format!("DROP VIEW IF EXISTS {target}")).await?.map_err(downstream)?;
+        return alter(shell, name, text).await;
     }
+    if table_id(shell, name).await?.is_some() {
+        return Ok(Outcome::Refused(in_the_way(name)));
+    }
+    // One that a frontend has not listed yet would be left as it is.
+    drop(shell, name).await?;
+    create(shell, name, text).await
+}
+
+/// Makes a view that is there what the text says.
+async fn alter(shell: &Shell, name: &str, text: String) -> Result<Outcome> {
+    let (source_db, target_db) = (shell.source_database(), shell.target_database());
+    let change =
+        ViewChange::new(&text, source_db, target_db, name).map_err(|error| unreadable(name, &error))?;
+    if let Err(refusal) = execute(shell, &change.definition).await? {
+        return Ok(Outcome::Refused(refusal.text()));
+    }
+    let present = shell.ctx.downstream.show_create_table(target_db, name).await.map_err(downstream)?;
+    let comment = view_comment(&text).map_err(|error| unreadable(name, &error))?;
+    if present.is_some_and(|present| view_comment(&present) == Ok(comment)) {
+        return Ok(Outcome::Copied(text));
+    }
+    if execute(shell, &change.comment).await?.is_ok() {
+        return Ok(Outcome::Copied(text));
+    }
+    drop(shell, name).await?;
+    create(shell, name, text).await
+}
+
+async fn drop(shell: &Shell, name: &str) -> Result<()> {
+    let sql = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name));
+    execute(shell, &sql).await?.map_err(downstream)
+}
+
+async fn create(shell: &Shell, name: &str, text: String) -> Result<Outcome> {
     match execute(shell, &rewritten(shell, &text, name)?).await? {
         Ok(()) => Ok(Outcome::Copied(text)),
         Err(refusal) => Ok(Outcome::Refused(refusal.text())),
@@ -105,14 +130,16 @@ fn rewritten(shell: &Shell, text: &str, name: &str) -> Result<String> {
         target_table: Some(name.to_owned()),
         ..CreateRewrite::new(shell.source_database())
     };
-    rewrite_create_table(text, &rewrite).map_err(|error| {
-        Error::blocked(
-            Origin::UpstreamFe,
-            "CCR0206",
-            format!("the definition of view {name} cannot be rewritten for the target: {error}"),
-            "report the statement with this message, or skip the binlog",
-        )
-    })
+    rewrite_create_table(text, &rewrite).map_err(|error| unreadable(name, &error))
+}
+
+fn unreadable(name: &str, error: &RewriteError) -> Error {
+    Error::blocked(
+        Origin::UpstreamFe,
+        "CCR0206",
+        format!("the definition of view {name} cannot be rewritten for the target: {error}"),
+        "report the statement with this message, or skip the binlog",
+    )
 }
 
 /// Runs a statement; the inner result is what the frontend said of it.

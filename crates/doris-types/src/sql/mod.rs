@@ -15,8 +15,8 @@ pub use quote::{
     qualified_name, quote_identifier, quote_identifiers, quote_string, unquote_identifier, unquote_string,
 };
 pub use rewrite::{
-    CreateRewrite, RewriteError, STORAGE_MEDIUM, add_partition_range, add_partition_sql,
+    CreateRewrite, RewriteError, STORAGE_MEDIUM, ViewChange, add_partition_range, add_partition_sql,
     add_partition_sql_with, drop_partition_sql, retarget_alter_table, rewrite_create_table,
-    rewrite_view_query, set_properties_sql, truncate_sql_tail,
+    rewrite_view_query, set_properties_sql, truncate_sql_tail, view_comment,
 };
 pub use tokens::{Token, TokenError, TokenKind, significant_tokens, tokenize};

@@ -147,7 +147,7 @@ impl Stream<'_> {
             let copied = if apart.is_dropped {
                 Ok(Outcome::Copied(String::new()))
             } else {
-                view::copy(&shell, source_id, &apart.name).await
+                view::copy(&shell, &apart.name).await
             };
             let outcome = match copied {
                 Ok(Outcome::Copied(text)) => match view::remove(&shell, &leftovers).await {

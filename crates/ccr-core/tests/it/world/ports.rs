@@ -240,6 +240,11 @@ impl Cluster for Target {
     async fn show_create_table(&self, _database: &str, table: &str) -> Result<Option<String>> {
         self.0
             .call("target.show_create_table", |world| {
+                if let Some(view) = world.target.views.get(table) {
+                    let (source, target) =
+                        (format!("`{}`", super::SOURCE_DB), format!("`{}`", super::TARGET_DB));
+                    return Ok(Some(view_sql(table, &view.of).replace(&source, &target)));
+                }
                 Ok(world.target.table(table).map(|found| {
                     let columns: Vec<String> =
                         found.columns.iter().map(|name| format!("`{name}` int")).collect();

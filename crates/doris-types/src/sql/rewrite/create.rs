@@ -73,14 +73,14 @@ pub fn rewrite_create_table(sql: &str, rewrite: &CreateRewrite) -> Result<String
 }
 
 /// `CREATE [OR REPLACE] [EXTERNAL | TEMPORARY] TABLE | VIEW [IF NOT EXISTS] name`.
-struct Head {
-    is_view: bool,
+pub(super) struct Head {
+    pub is_view: bool,
     has_condition: bool,
-    name: DottedName,
+    pub name: DottedName,
 }
 
 impl Head {
-    fn parse(statement: &Statement<'_>) -> Result<Self, RewriteError> {
+    pub fn parse(statement: &Statement<'_>) -> Result<Self, RewriteError> {
         let mut at = statement.expect_word(0, "CREATE")?;
         let or_replace = statement.are_words(at, &["OR", "REPLACE"]);
         if or_replace {

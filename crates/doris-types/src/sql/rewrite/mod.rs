@@ -6,6 +6,7 @@
 
 mod add_partition;
 mod alter;
+mod alter_view;
 mod create;
 mod edit;
 mod error;
@@ -15,6 +16,7 @@ mod view;
 
 pub use add_partition::{add_partition_range, add_partition_sql, add_partition_sql_with};
 pub use alter::retarget_alter_table;
+pub use alter_view::{ViewChange, view_comment};
 pub use create::{CreateRewrite, REMOVED_PROPERTIES, STORAGE_MEDIUM, rewrite_create_table};
 pub use error::RewriteError;
 pub use partition::{drop_partition_sql, truncate_sql_tail};
