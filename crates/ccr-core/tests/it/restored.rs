@@ -367,3 +367,24 @@ async fn views_that_cannot_be_listed_with_their_ids_are_left_as_they_are() {
     });
     settled(&mut run, &[]).await;
 }
+
+/// The one that a restore has made is linked by the copy of the one that is gone, while its rows wait for others' to be
+/// committed: planned without the link, they must not make another.
+#[tokio::test(start_paused = true)]
+async fn a_restored_table_is_linked_once_though_its_rows_were_met_before() {
+    let (mut run, table) = following().await;
+    run.stop().await;
+    let gone = run.world.with(|world| {
+        let gone = world.source_id("t1");
+        world.load_all("t1");
+        world.restore_atomically("t1", &table);
+        world.load_all("t2");
+        world.load_all("t1");
+        world.plan.slow.insert("target.ingest", [1_000, 1_000]);
+        gone.to_string()
+    });
+    run.start();
+    // The copy of the one that is gone takes no snapshot.
+    settled(&mut run, &[&gone, "t1"]).await;
+    run.world.with(|world| assert_eq!(world.backups.accepted, 2, "one is that of the new job"));
+}

@@ -126,10 +126,16 @@ impl Stream<'_> {
     }
 
     /// Links the tables of a transaction that no binlog has created, and copies them. Those that are gone
-    /// again need nothing.
+    /// again need nothing, nor do those that a copy has linked since the transaction was planned: a second link would
+    /// not know the target.
     pub(super) async fn adopt_unlinked(&mut self, unlinked: &[i64], commit_seq: i64) -> Result<()> {
         let shell = Arc::clone(&self.shell);
-        let filter = MetaFilter::Tables(unlinked.to_vec());
+        let unlinked = unlinked.iter().filter(|id| !self.job.state.tables.contains_key(*id));
+        let unlinked: Vec<i64> = unlinked.copied().collect();
+        if unlinked.is_empty() {
+            return Ok(());
+        }
+        let filter = MetaFilter::Tables(unlinked);
         let db = shell
             .retry(async || {
                 shell.ctx.upstream.meta(shell.source_database(), filter.clone()).await.map_err(upstream)

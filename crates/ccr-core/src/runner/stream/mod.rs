@@ -350,6 +350,10 @@ impl<'a> Stream<'a> {
             self.held = Some(Held::Replan);
             return Ok(Flow::GoOn);
         }
+        if self.is_linked_since(&barrier) {
+            self.main.rewind();
+            return Ok(Flow::GoOn);
+        }
         match barrier {
             Barrier::Statement(change, statement) => self.start_on_main(change, statement).await?,
             Barrier::FullSync(reason) => return self.meet_gap(reason).await,

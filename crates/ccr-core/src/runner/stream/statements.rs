@@ -224,6 +224,22 @@ impl Stream<'_> {
         }
     }
 
+    /// Whether the table that this would link has got its link since it was planned: a copy that finds it in the place
+    /// of another lets it take over the target of that.
+    pub(super) fn is_linked_since(&self, barrier: &Barrier) -> bool {
+        match barrier {
+            Barrier::AdoptTable { source_id, .. }
+            | Barrier::Statement(_, Statement::CreateTable { source_id, .. }) => {
+                self.job.state.tables.contains_key(source_id)
+            }
+            Barrier::Statement(..)
+            | Barrier::PartialSync { .. }
+            | Barrier::FullSync(_)
+            | Barrier::Shared { .. }
+            | Barrier::Block { .. } => false,
+        }
+    }
+
     /// Tries what is held again, now that something has happened on another track.
     pub(super) async fn release_held(&mut self) -> Result<()> {
         match self.held.take() {
