@@ -17,9 +17,10 @@ pub enum Ddl {
         name: String,
         of: String,
     },
+    /// `of` is none when it is about the comment, which views have none of here.
     AlterView {
         name: String,
-        of: String,
+        of: Option<String>,
     },
     Alter {
         table: String,
@@ -122,7 +123,9 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
         return Some(Ddl::CreateView { name: words.qualified()?, of: words.selected_table()? });
     }
     if words.take("ALTER VIEW") {
-        return Some(Ddl::AlterView { name: words.qualified()?, of: words.selected_table()? });
+        let name = words.qualified()?;
+        let of = if words.take("MODIFY COMMENT") { None } else { Some(words.selected_table()?) };
+        return Some(Ddl::AlterView { name, of });
     }
     if words.take("DROP TABLE IF EXISTS") {
         return Some(Ddl::DropTable { name: words.qualified()? });
@@ -342,7 +345,7 @@ fn knows_its_statements() {
     assert_eq!(recognise(replace), Some(Ddl::ReplaceTable { table, with, swap: true }));
     assert_eq!(
         recognise("ALTER VIEW `d2`.`v` (`k`) AS SELECT `k` FROM `internal`.`d2`.`t`"),
-        Some(Ddl::AlterView { name: "v".to_owned(), of: "t".to_owned() })
+        Some(Ddl::AlterView { name: "v".to_owned(), of: Some("t".to_owned()) })
     );
     assert_eq!(recognise("DROP DATABASE d2"), None);
 }

@@ -123,7 +123,8 @@ impl Inner {
                 self.target.views.entry(name).or_insert(View { id, of });
             }
             Ddl::AlterView { name, of } => {
-                self.target.views.get_mut(&name).ok_or_else(|| unknown(&name))?.of = of;
+                let view = self.target.views.get_mut(&name).ok_or_else(|| unknown(&name))?;
+                view.of = of.unwrap_or_else(|| view.of.clone());
             }
             Ddl::Alter { table, what } => {
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;

@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(
             change(create),
             ViewChange {
-                definition: "ALTER VIEW `d2`.`v`\n(k,`a b` comment 'it\\'s (a) COMMENT')\n AS \
+                definition: "ALTER VIEW `d2`.`v`\n(k,`a b` comment 'it\\'s (a) COMMENT') AS \
                              SELECT `internal`.`d2`.`t`.`k` AS `k`, 'd1' FROM `internal`.`d2`.`t`;"
                     .to_owned(),
                 comment: "ALTER VIEW `d2`.`v` MODIFY COMMENT 'a \\\"view\\\" AS'".to_owned(),
