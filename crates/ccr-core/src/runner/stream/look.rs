@@ -79,6 +79,7 @@ pub(super) enum Seen {
     NoTables,
     /// Tables that were found are looked at again: those that are there, and those that were dropped.
     Again {
+        asked: BTreeSet<i64>,
         present: BTreeSet<i64>,
         names: Names,
         dropped: BTreeSet<i64>,
@@ -149,7 +150,7 @@ impl Stream<'_> {
         if let Some(found) = &self.look.found {
             if self.has_come_to(found) {
                 let mut ids = restored::unknown(&self.job.state, &found.names);
-                ids.extend(&found.absent);
+                ids.extend(restored::absent(&self.job.state, &found.names));
                 let views_of = self.job.state.source_db.filter(|_| found.views.is_some());
                 self.look.running = Some(Box::pin(look_again(shell, ids, views_of)));
             }
@@ -236,7 +237,7 @@ impl Stream<'_> {
                 self.look.due_ms = after(soon);
                 self.look.empty_lists += 1;
             }
-            Ok(Seen::Again { present, names, dropped, views }) => {
+            Ok(Seen::Again { asked, present, names, dropped, views }) => {
                 self.look.due_ms = after(soon);
                 self.look.failures = 0;
                 if !self.is_quiet() {
@@ -250,7 +251,8 @@ impl Stream<'_> {
                         self.settle_recording().await?;
                         self.settle_views(listed).await?;
                     }
-                    self.settle(found, names, &dropped).await?;
+                    let absent = self.absent(&found, asked.difference(&present));
+                    self.settle(found, names, &dropped, absent).await?;
                     self.copy_overwritten().await?;
                 }
             }
@@ -313,9 +315,24 @@ impl Stream<'_> {
             && unknown.iter().all(|id| present.contains(id) || dropped.contains(id))
     }
 
+    /// The tables that neither the list nor the second look has. What was linked only after the list was read, because
+    /// the binlog came to its creation then, counts where a restore that was listed is younger than it.
+    fn absent<'a>(&self, found: &Found, missing: impl Iterator<Item = &'a i64>) -> BTreeSet<i64> {
+        let absent = restored::absent(&self.job.state, &found.names);
+        let is_older = |id: &i64| found.restores.iter().any(|restore| restore.id > *id);
+        let is_meant = |id: &&i64| absent.contains(*id) && (found.absent.contains(*id) || is_older(id));
+        missing.filter(is_meant).copied().collect()
+    }
+
     /// Decides about what was found, now that all that the binlog told then is applied. `names` are those of the
-    /// tables in question that are there now.
-    async fn settle(&mut self, found: Found, names: Names, dropped: &BTreeSet<i64>) -> Result<()> {
+    /// tables in question that are there now, `absent` those of the job that are not.
+    async fn settle(
+        &mut self,
+        found: Found,
+        names: Names,
+        dropped: &BTreeSet<i64>,
+        absent: BTreeSet<i64>,
+    ) -> Result<()> {
         // A write under way would bring an older position after the newer one.
         self.settle_recording().await?;
         for (at, restore) in found.restores.iter().enumerate() {
@@ -335,7 +352,7 @@ impl Stream<'_> {
         self.look.listed_to = Some(self.look.listed_to.unwrap_or(0));
         let done_to = self.main.done_to;
         let may_be_gone = |id: &i64| self.job.state.tables.get(id).is_some_and(restored::may_be_gone);
-        let candidates = found.absent.iter().filter(|id| !dropped.contains(id) && may_be_gone(id));
+        let candidates = absent.iter().filter(|id| !dropped.contains(id) && may_be_gone(id));
         let candidates = candidates.copied().collect();
         let mut gone = missing(Arc::clone(&self.shell), candidates).await?;
         let mut has_moved = false;
@@ -535,13 +552,14 @@ async fn look_again(shell: Arc<Shell>, ids: Vec<i64>, views_of: Option<i64>) -> 
     };
     if ids.is_empty() {
         let (present, names, dropped) = (BTreeSet::new(), Names::new(), BTreeSet::new());
-        return Ok(Seen::Again { present, names, dropped, views });
+        return Ok(Seen::Again { asked: BTreeSet::new(), present, names, dropped, views });
     }
+    let asked = ids.iter().copied().collect();
     let meta = shell.ctx.upstream.meta(shell.source_database(), MetaFilter::Tables(ids)).await?;
     let meta = meta.unwrap_or_default();
     let dropped = meta.dropped_tables.keys().copied().collect();
     let present = meta.tables.iter().map(|table| table.id).collect();
-    Ok(Seen::Again { present, names: restored::names(&meta), dropped, views })
+    Ok(Seen::Again { asked, present, names: restored::names(&meta), dropped, views })
 }
 
 /// Those of the tables that are missing each time, and of whose drop nothing is known.
