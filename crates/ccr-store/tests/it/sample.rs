@@ -1,10 +1,9 @@
 //! Values to store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ccr_core::job::{
-    ClusterSpec, DesiredState, FrontendSpec, JobOptions, JobRecord, JobSpec, JobState, Lane, Position,
-    TableLink,
+    ClusterSpec, DesiredState, FrontendSpec, JobOptions, JobRecord, JobSpec, JobState, Position, TableLink,
 };
 use ccr_core::store::HistoryEntry;
 
@@ -39,19 +38,7 @@ pub fn state(job: &JobRecord) -> JobState {
 pub fn linked(job: &JobRecord, tables: i64) -> JobState {
     let mut state = state(job);
     for id in 0..tables {
-        let link = TableLink {
-            source_name: format!("t{id}"),
-            target_name: format!("t{id}"),
-            target_id: id + 1000,
-            synced_to: id,
-            named_to: None,
-            ahead: None,
-            former_names: BTreeSet::new(),
-            restored_to: None,
-            lane: Lane::default(),
-            temporary: BTreeMap::new(),
-            lacks_changes: false,
-        };
+        let link = TableLink::new(&format!("t{id}"), id + 1000, id);
         state.tables.insert(id, link);
     }
     state
