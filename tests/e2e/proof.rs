@@ -11,7 +11,7 @@ async fn first_zero_is_true(pair: &Pair, syncer: &Syncer, table: &str, target: &
     wait_until("a lag of zero", BOUND, || async {
         match syncer.lag(JOB).await {
             0 => Ok(()),
-            lag => Err(format!("lag {lag}")),
+            lag => Err(format!("lag {lag}: {}", syncer.progress(JOB).await)),
         }
     })
     .await;

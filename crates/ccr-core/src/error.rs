@@ -12,6 +12,9 @@ use doris_types::failure::{Cause, Failure};
 use crate::answers::{self, says_any};
 use crate::store::StoreError;
 
+/// The code of a database that a frontend does not know.
+pub(crate) const NO_DATABASE: &str = "CCR0109";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     UpstreamFe,
@@ -136,7 +139,7 @@ fn by_status(code: i32, text: &str) -> (Disposition, &'static str, String) {
             "set enable_feature_binlog = true in be.conf of every backend and restart it".to_owned(),
         ),
         status::ANALYSIS_ERROR if says_any(text, answers::UNKNOWN_DATABASE) => {
-            (Disposition::Block, "CCR0109", "create the database again, or delete the job".to_owned())
+            (Disposition::Block, NO_DATABASE, "create the database again, or delete the job".to_owned())
         }
         _ => (Disposition::Retry, "CCR0110", String::new()),
     }

@@ -10,7 +10,7 @@ use super::lane::{self, Presence};
 use super::shell::Shell;
 use crate::effect::routes::is_proven_gone;
 use crate::effect::{look_for, upstream};
-use crate::error::{Error, Origin, Result};
+use crate::error::{Error, NO_DATABASE, Origin, Result};
 use crate::job::{FullSyncReason, SyncType};
 
 /// How often an idle job makes sure that what it replicates still exists. A table's own list never tells
@@ -55,28 +55,36 @@ impl Source {
             shell.ctx.clock.sleep(delay).await;
         }
         let limit = shell.ctx.options.binlog_batch_size;
-        let page = shell
-            .retry(async || shell.ctx.upstream.binlogs(&self.scope, after, limit).await.map_err(upstream))
-            .await;
-        let idle = matches!(page, Ok(BinlogPage::CaughtUp | BinlogPage::NotFound | BinlogPage::Disabled));
-        if !idle || !is_quiet {
-            self.successor = None;
-        }
-        let is_due = shell.now_ms() - self.checked_at_ms >= IDENTITY_CHECK_MS || self.successor.is_some();
-        if self.has_hint(&shell, &page, idle) || idle && is_due {
-            self.checked_at_ms = shell.now_ms();
-            match self.check_until_answered(&shell, is_quiet).await {
-                Ok(None) => {}
-                Ok(Some(reason)) => return (self, Ok(Fetched::Replaced(reason))),
+        for tries in 1.. {
+            let ask = async || shell.ctx.upstream.binlogs(&self.scope, after, limit).await.map_err(upstream);
+            let page = shell.retry(ask).await;
+            let idle = matches!(page, Ok(BinlogPage::CaughtUp | BinlogPage::NotFound | BinlogPage::Disabled));
+            if !idle || !is_quiet {
+                self.successor = None;
+            }
+            // Somebody may be about to create it again.
+            let is_unknown = page.as_ref().is_err_and(|error| error.code == NO_DATABASE);
+            let is_due = shell.now_ms() - self.checked_at_ms >= IDENTITY_CHECK_MS || self.successor.is_some();
+            if self.has_hint(&shell, &page, idle) || is_unknown || idle && is_due {
+                self.checked_at_ms = shell.now_ms();
+                match self.check_until_answered(&shell, is_quiet).await {
+                    Ok(None) => {}
+                    Ok(Some(reason)) => return (self, Ok(Fetched::Replaced(reason))),
+                    Err(error) => return (self, Err(error)),
+                }
+            }
+            match page {
+                Ok(BinlogPage::Disabled) => {
+                    let error = disabled(&self.scope);
+                    return (self, Err(error));
+                }
+                Ok(page) => return (self, Ok(Fetched::Page(page))),
+                // It is there, and will be for whoever is asked next.
+                Err(error) if is_unknown => shell.pause(&error, tries).await,
                 Err(error) => return (self, Err(error)),
             }
         }
-        let result = match page {
-            Ok(BinlogPage::Disabled) => Err(disabled(&self.scope)),
-            Ok(page) => Ok(Fetched::Page(page)),
-            Err(error) => Err(error),
-        };
-        (self, result)
+        (self, Ok(Fetched::Page(BinlogPage::CaughtUp)))
     }
 
     /// Whether something hints at a change of what is followed, so that it is looked for at once.

@@ -323,6 +323,51 @@ async fn a_database_that_is_created_again_is_copied_and_has_a_lag_at_once() {
     }
 }
 
+/// Between its drop and its creation there is none, and whoever reads its binlog then is told so.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_gone_for_a_moment_blocks_nobody() {
+    for is_another in [false, true] {
+        let mut run = following().await;
+        let (old_id, looks) = run.world.with(|world| {
+            world.knows_no_database = true;
+            (world.source.database_id, world.counts.get("source.meta").copied().unwrap_or(0))
+        });
+        run.until("looks for it", |world, _| world.counts["source.meta"] >= looks + 3).await;
+        assert_eq!(run.status().blocked, None);
+        run.world.with(|world| {
+            world.knows_no_database = false;
+            if is_another {
+                world.recreate_database();
+                world.create("t1", &[1, 2], 2);
+            }
+            world.load_all("t1");
+        });
+        if is_another {
+            copied_again(&mut run).await;
+            let new_id = run.world.with(|world| world.source.database_id);
+            assert_eq!(reason(&run), FullSyncReason::SourceDatabaseReplaced { old_id, new_id });
+        } else {
+            run.caught_up().await;
+            run.check();
+            assert_eq!(run.world.with(|world| world.backups.accepted), 1, "nothing is copied");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_stays_away_blocks() {
+    let mut run = following().await;
+    run.world.with(|world| world.knows_no_database = true);
+    assert_eq!(run.blocked().await.code, "CCR0505");
+    run.world.with(|world| {
+        world.knows_no_database = false;
+        world.load_all("t1");
+    });
+    run.restart().await;
+    run.caught_up().await;
+    run.check();
+}
+
 /// Another database of a lower id may take the name.
 #[tokio::test(start_paused = true)]
 async fn an_older_database_that_takes_the_name_is_copied() {

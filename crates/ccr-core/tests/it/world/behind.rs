@@ -12,12 +12,14 @@ use super::Inner;
 use super::catalog::Catalog;
 
 /// What a frontend that is behind answers by itself.
-pub const STALE: [&str; 14] = [
-    "source.meta",
-    "source.views",
-    "source.views_by_id",
-    "source.binlogs",
-    "source.lag",
+pub fn is_answered(operation: &str) -> bool {
+    const OTHERS: [&str; 5] =
+        ["source.meta", "source.views", "source.views_by_id", "source.binlogs", "source.lag"];
+    OTHERS.contains(&operation) || SHOWN.contains(&operation)
+}
+
+/// What of it is asked by SHOW.
+pub const SHOWN: [&str; 9] = [
     "source.show_create_table",
     "source.temporary_partitions",
     "source.backup_job",

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::behind;
+
 /// What happens to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -67,22 +69,6 @@ impl Random {
     }
 }
 
-/// What is asked by SHOW.
-pub const SHOWN: [&str; 9] = [
-    "source.show_create_table",
-    "source.temporary_partitions",
-    "source.backup_job",
-    "source.restore_jobs",
-    "source.restored_objects",
-    "target.views",
-    "target.show_create_table",
-    "target.temporary_partitions",
-    "target.restore_job",
-];
-
-/// What is missing for so long is gone, as the engine looks at it.
-const LONGEST_LAG_MS: u64 = 1000;
-
 /// The faults of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
@@ -131,8 +117,14 @@ impl Plan {
             return (Some(Fault::Refused), latencies);
         }
         // Such questions are few, and follow each other.
-        if fault.is_none() && *left > 0 && self.is_stale && SHOWN.contains(&operation) && random.chance(15) {
-            self.lag_ms = i64::try_from(random.number(LONGEST_LAG_MS)).expect("lags are short");
+        if fault.is_none()
+            && *left > 0
+            && self.is_stale
+            && behind::SHOWN.contains(&operation)
+            && random.chance(15)
+        {
+            self.lag_ms =
+                i64::try_from(random.number(behind::LAG_MS.unsigned_abs())).expect("lags are short");
             return (Some(Fault::Stale), latencies);
         }
         if fault.is_none() && *left > 0 && random.chance(*percent) {

@@ -88,6 +88,8 @@ pub struct Inner {
     pub violations: Vec<String>,
     /// So many answers know nothing of the upstream database, as of a frontend that has just started.
     pub answers_without_database: u32,
+    /// Somebody has dropped the upstream database, and may be about to create it again.
+    pub knows_no_database: bool,
     /// Upstream backends that refuse every download.
     pub sick_sources: Vec<i64>,
     /// Upstream backends that are down: nobody can download from them.
@@ -279,9 +281,9 @@ impl Gate {
                     inner.answers_empty = false;
                     Some(done)
                 }
-                Some(Fault::Stale) if behind::STALE.contains(&operation) => {
+                Some(Fault::Stale) if behind::is_answered(operation) => {
                     inner.tick(self.world.now_ms());
-                    Some(inner.behind(faults::SHOWN.contains(&operation), work))
+                    Some(inner.behind(behind::SHOWN.contains(&operation), work))
                 }
                 Some(Fault::Lost | Fault::Stale) | None => Some(inner.step(&self.world, work)),
                 Some(Fault::CrashAfter) => {

@@ -14,7 +14,7 @@ use doris_types::meta::{Backend, BinlogList, DatabaseMeta, Frontend, RestoredObj
 
 use super::upstream::view_sql;
 use super::upstream_restore::UpstreamRestore;
-use super::{Gate, Inner, refusal};
+use super::{Gate, Inner, SOURCE_DB, TARGET_DB, refusal, status};
 
 #[derive(Debug)]
 pub struct Source(pub Gate);
@@ -44,6 +44,9 @@ impl Cluster for Source {
 
     async fn meta(&self, _database: &str, filter: MetaFilter) -> Result<Option<DatabaseMeta>> {
         let read = self.0.call("source.meta", |world| {
+            if world.knows_no_database {
+                return Ok(None);
+            }
             if world.answers_without_database > 0 {
                 world.answers_without_database -= 1;
                 return Ok(None);
@@ -122,11 +125,17 @@ impl Cluster for Source {
 #[async_trait]
 impl Upstream for Source {
     async fn databases(&self) -> Result<Vec<String>> {
-        Ok(vec![super::SOURCE_DB.to_owned()])
+        Ok(vec![SOURCE_DB.to_owned()])
     }
 
     async fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> Result<BinlogPage> {
-        self.0.call("source.binlogs", |world| Ok(world.binlogs(scope, after, limit))).await
+        let read = self.0.call("source.binlogs", |world| {
+            if world.knows_no_database {
+                return Err(status(2, format!("unknown database, database={SOURCE_DB}")));
+            }
+            Ok(world.binlogs(scope, after, limit))
+        });
+        read.await
     }
 
     async fn binlog_lag(&self, scope: &BinlogScope, _after: i64) -> Result<Option<BinlogLag>> {
@@ -241,8 +250,7 @@ impl Cluster for Target {
         self.0
             .call("target.show_create_table", |world| {
                 if let Some(view) = world.target.views.get(table) {
-                    let (source, target) =
-                        (format!("`{}`", super::SOURCE_DB), format!("`{}`", super::TARGET_DB));
+                    let (source, target) = (format!("`{}`", SOURCE_DB), format!("`{}`", TARGET_DB));
                     return Ok(Some(view_sql(table, &view.of).replace(&source, &target)));
                 }
                 Ok(world.target.table(table).map(|found| {
