@@ -123,7 +123,7 @@ pub(crate) async fn rename_tables(
 /// Exchanges the names of two tables, while they have these.
 async fn exchange(shell: &Shell, sides: &[(i64, String); 2], patience: &Patience) -> Result<()> {
     let [(first_id, first), (second_id, second)] = sides;
-    publishing::settle(shell, &[*first_id, *second_id]).await;
+    publishing::until_visible(shell, &[*first_id, *second_id]).await;
     until_done(shell, patience, |names| {
         let is_open = sides.iter().all(|(id, name)| names.get(id) == Some(name));
         Ok(is_open.then(|| replace_sql(shell, first, second, true)))

@@ -318,7 +318,8 @@ pub(crate) async fn drop_stale(
 /// the place of a view, and no view in that of a table. Answers with the names of tables and of views.
 pub(crate) async fn make_room(
     shell: &Shell,
-    tables: impl Iterator<Item = &TableLink>,
+    links: &BTreeMap<i64, TableLink>,
+    half_made: impl Iterator<Item = &String>,
     views: impl Iterator<Item = &String>,
     info: &SnapshotInfo,
 ) -> Result<(Vec<String>, Vec<String>)> {
@@ -327,10 +328,14 @@ pub(crate) async fn make_room(
     let mut dropped = Vec::new();
     if !info.views.is_empty() {
         let present = shell.retry(async || table_names(shell).await).await?;
-        for link in tables {
-            let name = present.get(&link.target_id);
-            if name.is_some_and(|name| info.views.iter().any(|view| view.name == *name)) {
-                dropped.extend(names::drop_table(shell, link.target_id, &Patience::endless()).await?);
+        let is_view = |name: &String| info.views.iter().any(|view| view.name == *name);
+        for link in links.values().filter(|link| present.get(&link.target_id).is_some_and(is_view)) {
+            dropped.extend(names::drop_table(shell, link.target_id, &Patience::endless()).await?);
+        }
+        let kept = links.values().map(|link| link.target_id).collect();
+        for name in half_made.filter(|name| is_view(name)) {
+            if names::drop_named(shell, name, &kept, &Patience::endless()).await? {
+                dropped.push(name.clone());
             }
         }
     }
@@ -367,8 +372,7 @@ pub(crate) async fn views_to_drop(shell: &Shell, names: Vec<String>) -> Result<V
 }
 
 pub(crate) async fn drop_view(shell: &Shell, name: &str, patience: &Patience) -> Result<()> {
-    let sql = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name));
-    statement::execute(shell, &sql, false, &Repeated::Accepted, patience).await
+    statement::execute(shell, &view::drop_sql(shell, name), false, &Repeated::Accepted, patience).await
 }
 
 /// Names under which copies of single tables were put in place that the job has no use for any more: it did

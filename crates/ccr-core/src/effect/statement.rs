@@ -8,12 +8,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use doris_types::failure::{Cause, Failure};
-use doris_types::sql::{column_names, qualified_name, quote_identifier};
+use doris_types::sql::{column_names, quote_identifier};
 
 use super::absence::table_names;
 use super::patience::Patience;
 use super::routes::Routes;
-use super::{downstream, medium, names, partition};
+use super::{downstream, medium, names, partition, view};
 use crate::answers;
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::job::{LinkEffect, TableLink};
@@ -73,7 +73,6 @@ pub(crate) async fn run(
     in_doubt: bool,
     patience: &Patience,
 ) -> Result<LinkEffect> {
-    let db = shell.target_database();
     match statement {
         Statement::CreateTable { source_id, name, sql } => {
             create_table(shell, commit_seq, (*source_id, name), sql, in_doubt, patience).await
@@ -81,7 +80,7 @@ pub(crate) async fn run(
         Statement::CreateView { source_id, name, sql } => {
             if shell.retry(async || views(shell).await).await?.contains(name) {
                 // Views carry no id to tell ours from another, but they hold no rows either.
-                let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(db, name));
+                let drop = view::drop_sql(shell, name);
                 execute(shell, &drop, in_doubt, &Repeated::Accepted, patience).await?;
             } else if shell.retry(async || table_id(shell, name).await).await?.is_some() {
                 return Err(Error::blocked(
@@ -99,7 +98,7 @@ pub(crate) async fn run(
             Ok(LinkEffect::Dropped { source_id: *source_id })
         }
         Statement::DropView { source_id, name } => {
-            let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(db, name));
+            let drop = view::drop_sql(shell, name);
             execute(shell, &drop, in_doubt, &Repeated::Accepted, patience).await?;
             Ok(LinkEffect::ViewDropped { source_id: *source_id })
         }
@@ -121,12 +120,12 @@ pub(crate) async fn run(
             swap,
         } => {
             if *swap {
-                publishing::settle(shell, &[*old_target_id, *new_target_id]).await;
+                publishing::until_visible(shell, &[*old_target_id, *new_target_id]).await;
                 let (old, new) = ((*old_target_id, old_name.as_str()), (*new_target_id, new_name.as_str()));
                 names::swap_tables(shell, old, new, patience).await?;
                 Ok(LinkEffect::Swapped { first_id: *old_id, second_id: *new_id })
             } else {
-                publishing::settle(shell, &[*new_target_id]).await;
+                publishing::until_visible(shell, &[*new_target_id]).await;
                 names::replace_table(shell, *old_target_id, *new_target_id, old_name, patience).await?;
                 Ok(LinkEffect::Replaced { gone_id: *old_id, by_id: *new_id, name: old_name.clone() })
             }
@@ -149,7 +148,7 @@ pub(crate) async fn run(
         Statement::Partitions { source_id, target_id, change } => {
             let (doubt, ids) = ((commit_seq, in_doubt), (*source_id, *target_id));
             if matches!(change, PartitionChange::Replace(_)) {
-                publishing::settle(shell, &[*target_id]).await;
+                publishing::until_visible(shell, &[*target_id]).await;
             }
             partition::change(shell, routes, doubt, ids, change, patience).await
         }

@@ -74,8 +74,12 @@ async fn alter(shell: &Shell, name: &str, text: String) -> Result<Outcome> {
 }
 
 async fn drop(shell: &Shell, name: &str) -> Result<()> {
-    let sql = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name));
-    execute(shell, &sql).await?.map_err(downstream)
+    execute(shell, &drop_sql(shell, name)).await?.map_err(downstream)
+}
+
+/// Drops a view that may be there.
+pub(super) fn drop_sql(shell: &Shell, name: &str) -> String {
+    format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), name))
 }
 
 async fn create(shell: &Shell, name: &str, text: String) -> Result<Outcome> {
@@ -88,8 +92,7 @@ async fn create(shell: &Shell, name: &str, text: String) -> Result<Outcome> {
 /// Tries once to drop what the target still has of a view under these names. Answers with a refusal.
 pub(crate) async fn remove(shell: &Shell, names: &[String]) -> Result<Option<String>> {
     for (name, _) in removable(shell, names).await? {
-        let drop = format!("DROP VIEW IF EXISTS {}", qualified_name(shell.target_database(), &name));
-        if let Err(refusal) = execute(shell, &drop).await? {
+        if let Err(refusal) = execute(shell, &drop_sql(shell, &name)).await? {
             return Ok(Some(refusal.text()));
         }
     }

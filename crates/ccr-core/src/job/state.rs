@@ -383,6 +383,14 @@ impl SnapshotStep {
 }
 
 impl JobState {
+    /// Names under which something is to go downstream: a table, or a view.
+    pub fn names_to_go(&self, is_view: bool) -> impl Iterator<Item = &String> {
+        let stale = self.stale.iter().filter(move |(_, stale)| stale.is_view == is_view);
+        let crossing = self.crossing.iter();
+        let names = crossing.flat_map(move |gap| if is_view { &gap.views } else { &gap.created });
+        names.chain(stale.map(|(name, _)| name))
+    }
+
     /// The labels of the snapshots that are being taken or restored.
     pub fn snapshots(&self) -> impl Iterator<Item = &str> {
         self.snapshot_steps().map(SnapshotStep::backup_label)

@@ -241,7 +241,7 @@ pub(super) async fn ask(shell: &Shell) {
 /// Waits until what was committed to these downstream tables is visible. Rows that are about to take the place of others
 /// would be missed between the two, as an INSERT OVERWRITE upstream waits for them too. It does so for so long, and a
 /// table that cannot be published keeps nobody longer.
-pub(crate) async fn settle(shell: &Shell, tables: &[i64]) {
+pub(crate) async fn until_visible(shell: &Shell, tables: &[i64]) {
     for tries in 0.. {
         let txn_ids = shell.publishing.of_late(tables, shell.now_ms());
         if txn_ids.is_empty() {

@@ -84,26 +84,15 @@ async fn put(
         restore::Outcome::Restored(links) => {
             let mut tables = restore::drop_stale(&shell, &job.state.tables, &links).await?;
             // What was left to be done when a gap was crossed by table, or is of a statement that was in doubt.
-            let stale = |is_view| {
-                let stale = job.state.stale.iter().filter(move |(_, stale)| stale.is_view == is_view);
-                stale.map(|(name, _)| name)
-            };
-            let crossing = job.state.crossing.as_ref();
             let kept = links.values().map(|link| link.target_id).collect();
-            for name in crossing.iter().flat_map(|crossing| &crossing.created).chain(stale(false)) {
+            for name in job.state.names_to_go(false) {
                 if names::drop_named(&shell, name, &kept, &Patience::endless()).await? {
                     tables.push(name.clone());
                 }
             }
-            let views = crossing.iter().flat_map(|crossing| &crossing.views).chain(stale(true));
-            let views = views.chain(job.state.views.values());
+            let views = job.state.names_to_go(true).chain(job.state.views.values());
             let views = restore::drop_stale_views(&shell, views, info).await?;
-            let tables = tables.into_iter().map(|name| ("drop_stale_table", name));
-            for (plan, name) in tables.chain(views.into_iter().map(|name| ("drop_stale_view", name))) {
-                let reason = "it is no longer in the upstream database".to_owned();
-                let seqs = (info.commit_seq, info.commit_seq);
-                job.history(plan, seqs, reason, &format!("dropped {name}"), shell.now_ms()).await;
-            }
+            record_dropped(job, info, (tables, views), "it is no longer in the upstream database").await;
             let before = job.position.commit_seq;
             job.position.commit_seq = info.commit_seq;
             // Whatever was tried before went into tables that have been replaced.
@@ -155,15 +144,25 @@ async fn put(
 /// Removes what is the job's and cannot be restored over.
 async fn make_room(job: &mut Job, info: &SnapshotInfo) -> Result<()> {
     let (shell, state) = (Arc::clone(&job.shell), &job.state);
-    let views = state.views.values().chain(state.crossing.iter().flat_map(|gap| &gap.views));
-    let (tables, views) = restore::make_room(&shell, state.tables.values(), views, info).await?;
-    let (tables, views) = (tables.into_iter().map(|name| ("drop_stale_table", name)), views.into_iter());
-    for (plan, name) in tables.chain(views.map(|name| ("drop_stale_view", name))) {
-        let reason = "something of another kind has its name in the upstream database".to_owned();
-        let seqs = (info.commit_seq, info.commit_seq);
-        job.history(plan, seqs, reason, &format!("dropped {name}"), shell.now_ms()).await;
-    }
+    let views = state.names_to_go(true).chain(state.views.values());
+    let dropped = restore::make_room(&shell, &state.tables, state.names_to_go(false), views, info).await?;
+    let reason = "something of another kind has its name in the upstream database";
+    record_dropped(job, info, dropped, reason).await;
     Ok(())
+}
+
+/// Records which tables and views of the target were dropped for a snapshot.
+async fn record_dropped(
+    job: &mut Job,
+    info: &SnapshotInfo,
+    (tables, views): (Vec<String>, Vec<String>),
+    reason: &str,
+) {
+    let tables = tables.into_iter().map(|name| ("drop_stale_table", name));
+    for (plan, name) in tables.chain(views.into_iter().map(|name| ("drop_stale_view", name))) {
+        let (seqs, at_ms) = ((info.commit_seq, info.commit_seq), job.shell.now_ms());
+        job.history(plan, seqs, reason.to_owned(), &format!("dropped {name}"), at_ms).await;
+    }
 }
 
 /// Remembers which database is copied, before it is: one that is created again during the copy is another one.

@@ -75,3 +75,33 @@ async fn what_is_not_the_jobs_is_left_alone() {
     run.caught_up().await;
     run.check();
 }
+
+/// A view that could not be dropped behind a gap is the job's to remove.
+#[tokio::test(start_paused = true)]
+async fn what_is_still_to_be_dropped_makes_room_too() {
+    let mut run = Run::following(&["kept"]).await;
+    run.world.with(|world| world.create_view("v", "kept"));
+    run.caught_up().await;
+    run.stop().await;
+    let newest = run.world.with(|world| {
+        world.drop_view("v");
+        world.expire_binlogs();
+        world.load_all("kept");
+        world.busy_tables.push("v".to_owned());
+        world.newest()
+    });
+    run.start();
+    run.until("the gap", |world, _| world.store.position.commit_seq >= newest).await;
+    run.stop().await;
+    run.world.with(|world| {
+        let stale = world.store.state.iter().flat_map(|state| state.stale.keys());
+        assert_eq!(stale.collect::<Vec<_>>(), ["v"]);
+        world.busy_tables.clear();
+        world.create("v", &[1], 1);
+        world.load_all("v");
+    });
+    run.request(force()).await;
+    run.caught_up().await;
+    run.check();
+    assert_eq!(run.world.with(|world| world.restores.accepted), 2, "none was refused");
+}
