@@ -104,6 +104,23 @@ const LASTING_REFUSALS: &[&str] = &[
     OTHER_SCHEMA,
 ];
 
+/// Texts around the name of the table or view that a restore is refused for.
+const REFUSED_OBJECTS: &[(&str, &str)] = &[
+    ("should be same as type of remote table: ", "]"),
+    ("The local table ", " with the same name but a different type of backup meta"),
+    ("restore to local table ", " with colocate group"),
+    (" in table ", " has different replication num"),
+    (" in table ", " has different partition item"),
+    (" in table ", " has conflict partition item"),
+    ("in single partitioned table ", "]"),
+    ("partition type is different. local table: ", "]"),
+    ("msg: Table ", OTHER_SCHEMA),
+    ("msg: View ", OTHER_SCHEMA),
+];
+
+/// In the status of a backup, before the id of a tablet of which no replica could be used.
+const LOST_TABLET: &[&str] = &["make snapshot for tablet ", "make snapshot failed, tablet "];
+
 /// In the status of a restore: a partition cannot be added to its table.
 pub(crate) const MISFITS: &[&str] =
     &["different schema", "partition item", "partition type", "replication num", "temp partitions"];
@@ -144,6 +161,31 @@ pub(crate) fn mismatched_view(status: &str) -> Option<&str> {
     rest.split_once(OTHER_SCHEMA).map(|(name, _)| name.trim_end())
 }
 
+/// The table or view that a restore was cancelled for.
+pub(crate) fn refused_object(status: &str) -> Option<&str> {
+    let mut found = REFUSED_OBJECTS.iter().filter_map(|(before, after)| {
+        let (_, rest) = status.split_once(before)?;
+        rest.rsplit_once(after).map(|(name, _)| name.trim_end())
+    });
+    found.find(|name| !name.is_empty())
+}
+
+/// The table whose temporary partitions keep the whole database from being backed up.
+pub(crate) fn unfit_for_backup(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("not support backup table ")?;
+    rest.split_once(TEMPORARY_PARTITIONS).map(|(name, _)| name.trim_end())
+}
+
+/// The tablet that a backup was cancelled for.
+pub(crate) fn lost_tablet(status: &str) -> Option<i64> {
+    LOST_TABLET.iter().find_map(|before| leading_number(status.split_once(before)?.1))
+}
+
+fn leading_number(text: &str) -> Option<i64> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    text[..digits].parse().ok()
+}
+
 /// Whether an upstream replica does not have what was to be downloaded (HTTP 404).
 pub(crate) fn is_not_stored(text: &str) -> bool {
     text.contains(NOT_STORED)
@@ -151,9 +193,7 @@ pub(crate) fn is_not_stored(text: &str) -> bool {
 
 /// The downstream table that a frontend misses.
 pub(crate) fn missed_table(text: &str) -> Option<i64> {
-    let (_, rest) = text.split_once(MISSED_TABLE)?;
-    let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
-    rest[..digits].parse().ok()
+    leading_number(text.split_once(MISSED_TABLE)?.1)
 }
 
 #[cfg(test)]
@@ -203,6 +243,42 @@ mod tests {
             assert!(!is_lasting(text), "{text}");
         }
         assert!(!is_lasting_refusal("[TIMEOUT, msg: restore job with label: l  timeout.]"));
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_read_from_answers() {
+        let refused = |text: &str| refused_object(&format!("[COMMON_ERROR, msg: {text}]")).map(str::to_owned);
+        let odd = "a table: with local table ] in its name";
+        for name in ["t", odd] {
+            for text in [
+                format!("The type of local table should be same as type of remote table: {name}"),
+                format!("The local table {name} with the same name but a different type of backup meta."),
+                format!("Not support to restore to local table {name} with colocate group."),
+                format!(
+                    "Partition p in table {name} has different replication num '1' with partition in repository, which is 3"
+                ),
+                format!(
+                    "Partition p in table {name} has different partition item with partition in repository"
+                ),
+                format!("Partition p in table {name} has conflict partition item with existing items"),
+                format!("No partition exist in single partitioned table {name}"),
+                format!("Table's partition type is different. local table: {name}"),
+                format!("Table {name} already exist but with different schema"),
+                format!("View {name} already exist but with different schema"),
+            ] {
+                assert_eq!(refused(&text).as_deref(), Some(name), "{text}");
+                assert!(is_lasting_refusal(&text), "{text}");
+            }
+        }
+        assert_eq!(refused("Do not support restoring table with temp partitions"), None);
+        assert_eq!(refused("user cancelled, current state: DOWNLOADING"), None);
+        let text = "errCode = 2, detailMessage = Do not support backup table a b with temp partitions";
+        assert_eq!(unfit_for_backup(text), Some("a b"));
+        assert_eq!(unfit_for_backup("Do not support restoring table with temp partitions"), None);
+        let text = "[COMMON_ERROR, msg: failed to choose replica to make snapshot for tablet 10040. visible version: 3]";
+        assert_eq!(lost_tablet(text), Some(10040));
+        assert_eq!(lost_tablet("[COMMON_ERROR, msg: make snapshot failed, tablet 7: x]"), Some(7));
+        assert_eq!(lost_tablet("[COMMON_ERROR, msg: user cancelled]"), None);
     }
 
     #[test]

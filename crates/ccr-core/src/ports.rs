@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doris_types::call::{
-    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    BackupObjects, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::Result;
@@ -72,8 +72,8 @@ pub trait Upstream: Cluster {
     /// Tells the FE that entries below `commit_seq` are no longer needed by this job.
     async fn lock_binlogs(&self, scope: &BinlogScope, job: &str, commit_seq: i64) -> Result<()>;
 
-    /// BACKUP to the local repository; without tables the whole database. Returns at once.
-    async fn start_backup(&self, database: &str, label: &str, tables: &[BackupTable]) -> Result<()>;
+    /// BACKUP to the local repository. Returns at once.
+    async fn start_backup(&self, database: &str, label: &str, objects: &BackupObjects) -> Result<()>;
 
     /// The backup job of that label, if it is still known.
     async fn backup_job(&self, database: &str, label: &str) -> Result<Option<SnapshotJob>>;

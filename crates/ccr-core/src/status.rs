@@ -73,6 +73,9 @@ impl PublishStatus {
     }
 }
 
+/// The work of what a running full sync goes on without.
+pub const SET_APART: &str = "set_apart";
+
 /// A table that has left the stream.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TableStatus {
@@ -82,8 +85,8 @@ pub struct TableStatus {
     /// Everything of the table at or below this commit seq is in the target.
     pub cursor: i64,
     pub since_ms: i64,
-    /// `partial_sync`, `catch_up`, `quarantined`, `blocked`, `view` for a view whose definition was refused, or
-    /// `stale` for what is gone upstream and could not be dropped downstream yet.
+    /// `partial_sync`, `catch_up`, `quarantined`, `blocked`, `set_apart` for what a running full sync goes on without,
+    /// `view` for a view whose definition was refused, or `stale` for what is gone upstream and could not be dropped downstream yet.
     pub work: &'static str,
     pub detail: String,
 }
@@ -119,7 +122,21 @@ impl TableStatus {
                 work: "stale",
                 detail: stale.refusal.clone(),
             }))
+            .chain(Self::set_apart(state))
             .collect()
+    }
+
+    fn set_apart(state: &JobState) -> Vec<Self> {
+        let Phase::FullSync(full_sync) = &state.phase else { return Vec::new() };
+        let left_out = full_sync.set_apart.iter().map(|(source_id, apart)| Self {
+            source_id: *source_id,
+            table: apart.name.clone(),
+            cursor: 0,
+            since_ms: full_sync.started_at_ms,
+            work: SET_APART,
+            detail: apart.why.clone(),
+        });
+        left_out.collect()
     }
 }
 

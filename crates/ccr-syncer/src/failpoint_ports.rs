@@ -13,7 +13,7 @@ use ccr_core::job::{ClusterSpec, DesiredState, JobOptions, JobRecord, JobState, 
 use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
 use ccr_core::store::{HistoryEntry, Store, StoreError, StoreResult, StoredJob};
 use doris_types::call::{
-    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    BackupObjects, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
@@ -163,8 +163,8 @@ impl Upstream for Side<dyn Upstream> {
         self.inner.lock_binlogs(scope, job, commit_seq).await
     }
 
-    async fn start_backup(&self, database: &str, label: &str, tables: &[BackupTable]) -> Result<()> {
-        let call = self.inner.start_backup(database, label, tables);
+    async fn start_backup(&self, database: &str, label: &str, objects: &BackupObjects) -> Result<()> {
+        let call = self.inner.start_backup(database, label, objects);
         cluster_effect(&self.failpoints, Effect::StartBackup, "start_backup", call).await
     }
 

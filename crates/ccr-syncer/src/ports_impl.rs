@@ -13,7 +13,7 @@ use ccr_core::job::ClusterSpec;
 use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
 use doris_client::{ClientOptions, Clients, ClusterConfig, DorisCluster, Seed};
 use doris_types::call::{
-    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    BackupObjects, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::Result;
@@ -204,8 +204,8 @@ impl Upstream for Port {
         self.thrift("lockBinlog", self.cluster.lock_binlogs(scope, job, commit_seq)).await
     }
 
-    async fn start_backup(&self, database: &str, label: &str, tables: &[BackupTable]) -> Result<()> {
-        self.sql(database, self.cluster.start_backup(database, label, tables)).await
+    async fn start_backup(&self, database: &str, label: &str, objects: &BackupObjects) -> Result<()> {
+        self.sql(database, self.cluster.start_backup(database, label, objects)).await
     }
 
     async fn backup_job(&self, database: &str, label: &str) -> Result<Option<SnapshotJob>> {

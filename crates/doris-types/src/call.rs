@@ -101,6 +101,15 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
+/// What of a database a BACKUP is to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackupObjects {
+    /// All tables and views but those of these names. A name that nothing has is no error.
+    All { except: Vec<String> },
+    /// These tables.
+    Listed(Vec<BackupTable>),
+}
+
 /// A table that a BACKUP names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupTable {

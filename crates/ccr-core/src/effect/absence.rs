@@ -37,7 +37,7 @@ where
 }
 
 /// The names of the downstream tables by id. That there are none at all is looked for again.
-pub(super) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> {
+pub(crate) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> {
     let look = async || {
         let db = shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await;
         let tables = db.map_err(downstream)?.into_iter().flat_map(|db| db.tables);

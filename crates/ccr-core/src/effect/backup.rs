@@ -4,12 +4,15 @@
 //! running, it is waited for; finished, its snapshot is fetched; unknown, it is submitted. A database
 //! runs one backup or restore at a time, whoever started it, so being refused means waiting.
 
-use doris_types::call::{BackupTable, MetaFilter, Snapshot, SnapshotAnswer};
+use std::time::Duration;
+
+use doris_types::call::{BackupObjects, BackupTable, MetaFilter, Snapshot, SnapshotAnswer};
 use doris_types::job_info::JobInfo;
 use doris_types::meta::SnapshotJob;
 
 use super::submit::{self, until_accepted};
 use super::{Scope, upstream};
+use crate::answers;
 use crate::error::{Error, Origin, Result};
 use crate::job::{FullSyncReason, SnapshotInfo, SnapshotTable, SnapshotView};
 use crate::runner::shell::Shell;
@@ -28,6 +31,10 @@ pub(crate) enum Fetched {
 }
 
 /// Submits the backup unless it is there, waits for its end, and reads what the snapshot holds.
+///
+/// # Errors
+/// Also when a backup of a database is refused again and again because of one of its tables; see
+/// [`answers::unfit_for_backup`].
 pub(crate) async fn run(shell: &Shell, label: &str, scope: &Scope) -> Result<Outcome> {
     let job_id = loop {
         let found = find(shell, label).await?;
@@ -60,7 +67,7 @@ pub(crate) async fn run(shell: &Shell, label: &str, scope: &Scope) -> Result<Out
     match fetch(shell, label).await? {
         Fetched::Snapshot(snapshot) => {
             let info = SnapshotInfo { job_id, ..describe(scope, &snapshot)? };
-            if *scope != Scope::Database && info.tables.is_empty() {
+            if !matches!(scope, Scope::Database { .. }) && info.tables.is_empty() {
                 let detail = "it does not hold the table, which was renamed or dropped meanwhile".to_owned();
                 let reason = FullSyncReason::SnapshotLost { label: label.to_owned(), detail };
                 return Ok(Outcome::Lost(reason));
@@ -87,30 +94,55 @@ pub(crate) async fn fetch(shell: &Shell, label: &str) -> Result<Fetched> {
 /// Sends BACKUP once, after making sure that there is something to back up.
 async fn submit(shell: &Shell, label: &str, scope: &Scope) -> Result<()> {
     let db = shell.source_database();
-    let tables = match scope {
-        Scope::Table { source_name, .. } => vec![BackupTable::whole(source_name)],
+    let objects = match scope {
+        Scope::Table { source_name, .. } => BackupObjects::Listed(vec![BackupTable::whole(source_name)]),
         Scope::Partition { table, partition, .. } => {
-            vec![BackupTable { name: table.clone(), partitions: vec![partition.clone()] }]
+            let partitions = vec![partition.clone()];
+            BackupObjects::Listed(vec![BackupTable { name: table.clone(), partitions }])
         }
-        Scope::Database => {
+        Scope::Database { without } => {
             if !shell.retry(async || has_content(shell).await).await? {
                 shell.set_step(format!("waiting for the first table in database {db}"));
                 shell.ctx.clock.sleep(shell.ctx.options.poll_max).await;
                 return Ok(());
             }
-            Vec::new()
+            BackupObjects::All { except: without.clone() }
         }
     };
     shell.set_step(format!("backup {label}: submitting"));
+    let mut refusal = Refusal::default();
     until_accepted(
         shell,
         (db, label),
         1,
         upstream,
-        || shell.ctx.upstream.start_backup(db, label, &tables),
+        |error| matches!(scope, Scope::Database { .. }) && refusal.has_lasted(shell, error),
+        || shell.ctx.upstream.start_backup(db, label, &objects),
         || async { Ok(find(shell, label).await?.is_some()) },
     )
     .await
+}
+
+/// The refusal to back up a database because of one of its tables.
+#[derive(Default)]
+struct Refusal {
+    /// What was said, and since when.
+    since: Option<(String, i64)>,
+}
+
+impl Refusal {
+    /// Whether the same has been said for so long that it may never pass.
+    fn has_lasted(&mut self, shell: &Shell, error: &Error) -> bool {
+        if answers::unfit_for_backup(&error.message).is_none() {
+            return false;
+        }
+        let now_ms = shell.now_ms();
+        let since_ms = match &self.since {
+            Some((said, since_ms)) if *said == error.message => *since_ms,
+            Some(_) | None => self.since.insert((error.message.clone(), now_ms)).1,
+        };
+        Duration::from_millis(now_ms.abs_diff(since_ms)) >= shell.ctx.options.quarantine_after
+    }
 }
 
 /// The backup of that label, if the FE knows it.
@@ -143,7 +175,7 @@ fn describe(scope: &Scope, snapshot: &Snapshot) -> Result<SnapshotInfo> {
             Scope::Partition { partition_id, .. } => {
                 table.partitions.iter().find(|(_, one)| one.id == *partition_id).map(|(name, _)| name.clone())
             }
-            Scope::Database | Scope::Table { .. } => None,
+            Scope::Database { .. } | Scope::Table { .. } => None,
         };
         tables.push(SnapshotTable { id: table.id, name: name.clone(), commit_seq, partition });
     }
@@ -159,7 +191,7 @@ fn describe(scope: &Scope, snapshot: &Snapshot) -> Result<SnapshotInfo> {
         Scope::Table { .. } | Scope::Partition { .. } => lowest.or(snapshot.commit_seq),
         // The barrier of the database lies before those of the tables. What was created in between is
         // found in the binlog only if replay starts there.
-        Scope::Database => snapshot.commit_seq.filter(|seq| *seq > 0).or(lowest),
+        Scope::Database { .. } => snapshot.commit_seq.filter(|seq| *seq > 0).or(lowest),
     };
     let commit_seq = commit_seq.ok_or_else(|| unreadable("it says no commit seq"))?;
     Ok(SnapshotInfo { commit_seq, job_id: 0, tables, views })

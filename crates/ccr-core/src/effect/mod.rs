@@ -3,7 +3,7 @@
 //! Every effect can be cut at any point and run again: a transaction finds itself by its label, a backup
 //! and a restore by theirs, a statement by what it would have changed. Each file says how.
 
-mod absence;
+pub(crate) mod absence;
 pub(crate) mod aside;
 pub(crate) mod backup;
 pub(crate) mod ingest;
@@ -30,7 +30,10 @@ use crate::error::{Error, Origin};
 /// What a snapshot covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scope {
-    Database,
+    /// All tables and views, but for those of these names.
+    Database {
+        without: Vec<String>,
+    },
     Table {
         source_name: String,
         target_name: String,

@@ -18,7 +18,7 @@ use super::submit::{self, until_accepted};
 use super::{Scope, aside, downstream, names, statement, upstream, view};
 use crate::error::{Error, Origin, Result};
 use crate::job::{
-    ApartWork, FullSyncReason, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink,
+    ApartWork, FullSyncReason, NO_TARGET, SnapshotInfo, SnapshotStep, SnapshotTable, SnapshotView, TableLink,
 };
 use crate::plan::Repeated;
 use crate::runner::shell::Shell;
@@ -137,6 +137,7 @@ async fn submit(
         (db, restore_label),
         MOST_LOOKS,
         downstream,
+        |_| false,
         || shell.ctx.downstream.start_restore(&request),
         || async { Ok(gives_way() || find(shell, restore_label).await?.is_some()) },
     )
@@ -187,15 +188,17 @@ fn request(
         let alias = Some(aside::name(shell, table.id));
         RestoreTable { name: table.name.clone(), alias }
     };
+    let table = |table: &SnapshotTable| RestoreTable { name: table.name.clone(), alias: None };
     let view = |view: &SnapshotView| RestoreTable { name: view.name.clone(), alias: None };
     let tables = match scope {
-        Scope::Database if aside => {
+        Scope::Database { .. } if aside => {
             info.tables.iter().map(beside).chain(info.views.iter().map(view)).collect()
         }
         Scope::Table { source_name, .. } if aside => {
             info.tables.iter().filter(|table| table.name == *source_name).map(beside).collect()
         }
-        Scope::Database => Vec::new(),
+        Scope::Database { without } if without.is_empty() => Vec::new(),
+        Scope::Database { .. } => info.tables.iter().map(table).chain(info.views.iter().map(view)).collect(),
         Scope::Table { source_name, target_name } => {
             let alias = (source_name != target_name).then(|| target_name.clone());
             vec![RestoreTable { name: source_name.clone(), alias }]
@@ -204,14 +207,15 @@ fn request(
     };
     // A table that is swapped in would hold nothing but that partition.
     let is_partition = matches!(scope, Scope::Partition { .. });
+    let is_whole = matches!(scope, Scope::Database { without } if without.is_empty());
     RestoreRequest {
         database: shell.target_database().to_owned(),
         label: label.to_owned(),
         snapshot,
         tables,
         properties: replicas(shell.ctx.record.spec.options.replication_num),
-        // Compares names in the snapshot, not aliases, and drops views: only for a whole database.
-        clean_tables: options.clean_tables && *scope == Scope::Database && !aside,
+        // Compares names in what is restored, not aliases, and drops views: only for a whole database.
+        clean_tables: options.clean_tables && is_whole && !aside,
         clean_partitions: false,
         atomic_restore: options.atomic_restore && !is_partition,
         force_replace: options.force_replace && !is_partition,
@@ -244,7 +248,7 @@ async fn extra_info(shell: &Shell) -> Result<ExtraInfo> {
 /// The name that a table of the snapshot gets downstream.
 fn target_name(scope: &Scope, name: &str) -> String {
     match scope {
-        Scope::Database => name.to_owned(),
+        Scope::Database { .. } => name.to_owned(),
         Scope::Table { target_name, .. } => target_name.clone(),
         Scope::Partition { table, .. } => table.clone(),
     }
@@ -383,6 +387,8 @@ async fn copied_in_vain(
     after: &BTreeMap<i64, TableLink>,
 ) -> Result<Vec<String>> {
     let mut names = Vec::new();
+    let is_used =
+        |name: &String| after.values().any(|used| used.target_id != NO_TARGET && used.target_name == *name);
     for (source_id, link) in before {
         let work = link.lane.apart().map(|apart| &apart.work);
         let Some(ApartWork::PartialSync { step: SnapshotStep::Restore { restore_label, aside, .. }, .. }) =
@@ -393,8 +399,9 @@ async fn copied_in_vain(
         if *aside {
             names.push(aside::name(shell, *source_id));
         }
-        let is_used = after.values().any(|used| used.target_name == link.target_name);
-        if !is_used && find(shell, restore_label).await?.is_some_and(|job| job.is_finished()) {
+        if !is_used(&link.target_name)
+            && find(shell, restore_label).await?.is_some_and(|job| job.is_finished())
+        {
             names.push(link.target_name.clone());
         }
     }

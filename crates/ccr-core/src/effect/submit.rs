@@ -38,12 +38,13 @@ where
 /// often, at most, before it is called again.
 ///
 /// # Errors
-/// When repeating cannot help.
+/// When repeating cannot help, or is to be `given_up`.
 pub(crate) async fn until_accepted<S, P>(
     shell: &Shell,
     (database, label): (&str, &str),
     most_looks: u32,
     classify: fn(Failure) -> Error,
+    mut given_up: impl FnMut(&Error) -> bool,
     mut start: impl FnMut() -> S,
     mut present: impl FnMut() -> P,
 ) -> Result<()>
@@ -68,7 +69,7 @@ where
                 classify(failure)
             }
         };
-        if matches!(error.disposition, Disposition::Block | Disposition::Stop) {
+        if matches!(error.disposition, Disposition::Block | Disposition::Stop) || given_up(&error) {
             return Err(error);
         }
         if error.message.contains(OCCUPIED) {

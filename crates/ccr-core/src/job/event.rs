@@ -1,11 +1,11 @@
 //! What can happen to a job. Each event says what was seen of the world, or done to it; what becomes of the job's
 //! state is for [`super::transition`] to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Blocked, Creating, FullSyncReason, GapCrossed, HeldBy, PartialSyncReason, Renaming, SnapshotInfo, Stale,
-    TableLink,
+    Blocked, Creating, FullSyncReason, GapCrossed, HeldBy, PartialSyncReason, Renaming, SetApart,
+    SnapshotInfo, Stale, TableLink,
 };
 
 /// What happened.
@@ -32,6 +32,11 @@ pub enum Event {
     SourceTableFound {
         source_id: i64,
     },
+    /// No backup holds this table now: another one is taken without it.
+    BackupRefused {
+        source_id: i64,
+        set_apart: SetApart,
+    },
     /// The snapshot is there and has been read.
     SnapshotReady {
         info: SnapshotInfo,
@@ -40,10 +45,14 @@ pub enum Event {
     RestoreCancelled {
         /// The next try restores tables under other names.
         aside: bool,
+        /// The next try leaves out this table or view.
+        set_apart: Option<(i64, SetApart)>,
     },
     /// The restore is done; the tables are linked.
     Restored {
         links: BTreeMap<i64, TableLink>,
+        /// Of the tables that were left out, those whose targets are there as they were.
+        untouched: BTreeSet<i64>,
         at_ms: i64,
     },
     /// A statement for this commit seq is about to be sent.
@@ -280,6 +289,7 @@ impl Event {
             Event::FullSyncHeld { .. } => "FullSyncHeld",
             Event::SourceTableFound { .. } => "SourceTableFound",
             Event::SourceDatabaseFound { .. } => "SourceDatabaseFound",
+            Event::BackupRefused { .. } => "BackupRefused",
             Event::SnapshotReady { .. } => "SnapshotReady",
             Event::RestoreCancelled { .. } => "RestoreCancelled",
             Event::Restored { .. } => "Restored",

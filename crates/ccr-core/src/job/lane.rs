@@ -84,6 +84,8 @@ pub enum PartialSyncReason {
     SnapshotLost { label: String, detail: String },
     /// A restore upstream has changed it, of which no binlog tells.
     Restored { label: String },
+    /// The full sync went on without it, for this reason.
+    SetApart { why: String },
     /// An operator asked for it.
     Requested { detail: String },
     /// A partition was recovered: only that one is copied.
@@ -148,6 +150,7 @@ impl PartialSyncReason {
             PartialSyncReason::Restored { label } => {
                 format!("{RESTORED}: restore {label} upstream has changed the table")
             }
+            PartialSyncReason::SetApart { why } => format!("the full sync went on without it: {why}"),
             PartialSyncReason::Requested { detail } => format!("requested by an operator: {detail}"),
             PartialSyncReason::Recovered(Recovered { partition, commit_seq, .. }) => {
                 format!("partition {partition}, recovered at commit seq {commit_seq}, needs a copy of it")
@@ -171,6 +174,7 @@ impl PartialSyncReason {
             | PartialSyncReason::NameTaken { .. }
             | PartialSyncReason::BinlogExpired { .. }
             | PartialSyncReason::SnapshotLost { .. }
+            | PartialSyncReason::SetApart { .. }
             | PartialSyncReason::Requested { .. }
             | PartialSyncReason::Restored { .. }
             | PartialSyncReason::NotAlone { .. } => None,

@@ -229,6 +229,7 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
         | Event::ChangeLeftOut { .. }
         | Event::FormerNamesForgotten { .. }
         | Event::FullSyncHeld { .. }
+        | Event::BackupRefused { .. }
         | Event::SnapshotReady { .. }
         | Event::RestoreCancelled { .. }
         | Event::Restored { .. }

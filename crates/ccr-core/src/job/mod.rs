@@ -5,6 +5,7 @@ mod gap;
 mod guard;
 mod lane;
 mod lanes;
+mod set_apart;
 mod spec;
 mod state;
 mod transition;
@@ -13,6 +14,7 @@ pub use event::{Event, Leaving, LinkEffect};
 pub use gap::{Behind, Crossing, GapCrossed};
 pub use guard::{HELD_CODE, HeldBy, HeldFullSync, holds};
 pub use lane::{Apart, ApartWork, Lane, PartialSyncReason, Recovered, Renaming};
+pub use set_apart::{SetApart, links_apart};
 pub use spec::{
     ClusterSpec, FrontendSpec, FullSyncGuard, JobOptions, JobOrdering, JobSpec, MAX_FULL_SYNCS_PER_DAY,
     MAX_REPLICATION_NUM, MediumPolicy, SpecError, SyncType,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Apart, ApartWork, Crossing, HeldFullSync, JobSpec, Lane, Renaming, SyncType};
+use super::{Apart, ApartWork, Crossing, HeldFullSync, JobSpec, Lane, Renaming, SetApart, SyncType};
 
 /// The id of a target that is not there yet: its table is to be copied for the first time.
 pub const NO_TARGET: i64 = 0;
@@ -191,6 +191,9 @@ pub enum Phase {
 pub struct FullSync {
     pub reason: FullSyncReason,
     pub started_at_ms: i64,
+    /// What it goes on without, by upstream id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "super::set_apart::listed")]
+    pub set_apart: BTreeMap<i64, SetApart>,
     pub step: SnapshotStep,
 }
 
@@ -429,6 +432,7 @@ impl JobState {
             phase: Phase::FullSync(FullSync {
                 reason: reason.clone(),
                 started_at_ms: now_ms,
+                set_apart: BTreeMap::new(),
                 step: SnapshotStep::Backup { label: backup_label(job_id, 1) },
             }),
             tables: BTreeMap::new(),

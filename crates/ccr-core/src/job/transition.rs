@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::state::{backup_label, restore_label};
 use super::{Event, FullSync, FullSyncRecord, HeldFullSync, Incremental, JobState, Phase, SnapshotStep};
-use super::{gap, lanes};
+use super::{gap, lanes, set_apart};
 
 /// An event that cannot happen in that state: a bug, or a store that was changed by hand.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -30,7 +30,9 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             next.snapshots_taken += 1;
             next.unpublished.clear();
             let step = SnapshotStep::Backup { label: backup_label(job_id, next.snapshots_taken) };
-            next.phase = Phase::FullSync(FullSync { reason: reason.clone(), started_at_ms: at_ms, step });
+            let set_apart = set_apart::kept(&next.phase, &reason);
+            let full_sync = FullSync { reason: reason.clone(), started_at_ms: at_ms, set_apart, step };
+            next.phase = Phase::FullSync(full_sync);
             next.last_full_sync =
                 Some(FullSyncRecord { reason, started_at_ms: at_ms, finished_at_ms: None, from_commit_seq });
         }
@@ -38,6 +40,15 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             let held = HeldFullSync { reason, by, from_commit_seq, since_ms: at_ms };
             next.blocked = Some(held.blocked());
             next.held_full_sync = Some(held);
+        }
+        (
+            Phase::FullSync(FullSync { step: SnapshotStep::Backup { label }, set_apart: left_out, .. }),
+            Event::BackupRefused { source_id, set_apart },
+        ) => {
+            left_out.insert(source_id, set_apart);
+            // The one that was refused may have been sent twice, and accepted once.
+            next.snapshots_taken += 1;
+            *label = backup_label(job_id, next.snapshots_taken);
         }
         (
             Phase::FullSync(FullSync { step: step @ SnapshotStep::Backup { .. }, .. }),
@@ -58,17 +69,19 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             Phase::FullSync(FullSync {
                 step:
                     SnapshotStep::Restore { backup_label, restore_label: label, attempt, aside: is_aside, .. },
+                set_apart: left_out,
                 ..
             }),
-            Event::RestoreCancelled { aside },
+            Event::RestoreCancelled { aside, set_apart },
         ) => {
+            left_out.extend(set_apart);
             *is_aside |= aside;
             *attempt += 1;
             *label = restore_label(backup_label, *attempt);
         }
         (
             Phase::FullSync(FullSync { step: SnapshotStep::Restore { info, .. }, .. }),
-            Event::Restored { links, at_ms },
+            Event::Restored { links, untouched, at_ms },
         ) => {
             next.views = info.views.iter().map(|view| (view.id, view.name.clone())).collect();
             next.views_apart.clear();
@@ -80,6 +93,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
             if let Some(record) = &mut next.last_full_sync {
                 record.finished_at_ms = Some(at_ms);
             }
+            set_apart::leave(job_id, &mut next, state, &untouched, at_ms)?;
         }
         (Phase::Incremental(incremental), Event::StatementStarted { commit_seq, creating }) => {
             incremental.statement_in_doubt = Some(commit_seq);
@@ -167,6 +181,7 @@ pub fn transition(job_id: &str, state: &JobState, event: Event) -> Result<JobSta
         (
             Phase::FullSync(_) | Phase::Incremental(_),
             event @ (Event::FullSyncHeld { .. }
+            | Event::BackupRefused { .. }
             | Event::SnapshotReady { .. }
             | Event::RestoreCancelled { .. }
             | Event::Restored { .. }
@@ -217,7 +232,7 @@ impl Phase {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::super::{Blocked, FullSyncReason, HeldBy, LinkEffect, SnapshotInfo, TableLink};
     use super::*;
@@ -226,6 +241,10 @@ mod tests {
 
     fn info() -> SnapshotInfo {
         SnapshotInfo { commit_seq: 10, ..SnapshotInfo::default() }
+    }
+
+    fn restored(at_ms: i64) -> Event {
+        Event::Restored { links: BTreeMap::new(), untouched: BTreeSet::new(), at_ms }
     }
 
     fn step(state: &JobState, event: Event) -> JobState {
@@ -240,14 +259,14 @@ mod tests {
         };
         assert_eq!(label, "ccrs_0011223344556677_1");
         let restoring = step(&new, Event::SnapshotReady { info: info() });
-        let retried = step(&restoring, Event::RestoreCancelled { aside: false });
+        let retried = step(&restoring, Event::RestoreCancelled { aside: false, set_apart: None });
         let Phase::FullSync(FullSync { step: SnapshotStep::Restore { restore_label, attempt, .. }, .. }) =
             &retried.phase
         else {
             panic!("still restoring: {retried:?}");
         };
         assert_eq!((restore_label.as_str(), *attempt), ("ccrs_0011223344556677_1_r2", 2));
-        let done = step(&retried, Event::Restored { links: BTreeMap::new(), at_ms: 5 });
+        let done = step(&retried, restored(5));
         assert!(matches!(done.phase, Phase::Incremental(_)));
         assert_eq!(done.last_full_sync.expect("recorded").finished_at_ms, Some(5));
     }
@@ -269,7 +288,7 @@ mod tests {
 
     fn flowing() -> JobState {
         let restoring = step(&JobState::new(JOB, 1), Event::SnapshotReady { info: info() });
-        step(&restoring, Event::Restored { links: BTreeMap::new(), at_ms: 1 })
+        step(&restoring, restored(1))
     }
 
     fn gap() -> FullSyncReason {
@@ -315,11 +334,11 @@ mod tests {
         let mut state = step(&flowing(), event(5));
         assert_eq!(state.own_full_syncs_ms, [5]);
         state = step(&state, Event::SnapshotReady { info: info() });
-        state = step(&state, Event::Restored { links: BTreeMap::new(), at_ms: 9 });
+        state = step(&state, restored(9));
         state = step(&state, event(DAY_MS + 4));
         assert_eq!(state.own_full_syncs_ms, [5, DAY_MS + 4]);
         state = step(&state, Event::SnapshotReady { info: info() });
-        state = step(&state, Event::Restored { links: BTreeMap::new(), at_ms: DAY_MS + 5 });
+        state = step(&state, restored(DAY_MS + 5));
         assert_eq!(step(&state, event(DAY_MS + 6)).own_full_syncs_ms, [DAY_MS + 4, DAY_MS + 6]);
     }
 
@@ -334,8 +353,8 @@ mod tests {
         let new = JobState::new(JOB, 1);
         for event in [
             Event::FullSyncHeld { reason: gap(), by: HeldBy::Ask, from_commit_seq: 1, at_ms: 1 },
-            Event::RestoreCancelled { aside: false },
-            Event::Restored { links: BTreeMap::new(), at_ms: 1 },
+            Event::RestoreCancelled { aside: false, set_apart: None },
+            restored(1),
             Event::StatementStarted { commit_seq: 1, creating: None },
             Event::StatementDone { commit_seq: 1, effect: LinkEffect::None, reached_by: Vec::new() },
         ] {
@@ -348,7 +367,7 @@ mod tests {
     #[test]
     fn a_statement_in_doubt_is_settled_by_its_own_outcome_only() {
         let restoring = step(&JobState::new(JOB, 1), Event::SnapshotReady { info: info() });
-        let flowing = step(&restoring, Event::Restored { links: BTreeMap::new(), at_ms: 1 });
+        let flowing = step(&restoring, restored(1));
         let doubt = step(&flowing, Event::StatementStarted { commit_seq: 20, creating: None });
         assert!(
             transition(
@@ -399,5 +418,11 @@ mod tests {
         let text = r#"{"version":1,"snapshots_taken":2,"phase":{"phase":"full_sync","reason":{"kind":"binlog_expired","position":7,"expired_to":9},"started_at_ms":3,"step":{"step":"restore","backup_label":"b","restore_label":"b_r1","attempt":1,"info":{"commit_seq":10,"tables":[{"id":1,"name":"t","commit_seq":11}],"views":[{"id":2,"name":"v"}]}}},"tables":{"1":{"source_name":"t","target_name":"t","target_id":9,"synced_to":11}},"blocked":null,"last_full_sync":null}"#;
         let state: JobState = serde_json::from_str(text).expect("version 1 is read for ever");
         assert_eq!(serde_json::to_string(&state).expect("writes"), text);
+        let with = text.replace(
+            r#""step":{"step":"restore""#,
+            r#""set_apart":[{"source_id":1,"name":"t","why":"w"}],"step":{"step":"restore""#,
+        );
+        let state: JobState = serde_json::from_str(&with).expect("is read for ever");
+        assert_eq!(serde_json::to_string(&state).expect("writes"), with);
     }
 }

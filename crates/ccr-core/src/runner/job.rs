@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::set_apart::Unreadable;
 use super::shell::Shell;
 use crate::error::{Error, Origin, Result};
 use crate::job::{Event, JobState, Phase, Position, transition};
@@ -19,6 +20,8 @@ pub(crate) struct Job {
     pub certain_at_ms: i64,
     /// Tables to be copied that wait until fewer copies are under way.
     pub copies_waiting: BTreeSet<i64>,
+    /// What backups of the database were cancelled for.
+    pub unreadable: Option<Unreadable>,
     /// Some table is ahead of the position up to here; of the state as it was last moved.
     catch_up_to: i64,
 }
@@ -39,6 +42,7 @@ impl Job {
             handling: None,
             certain_at_ms,
             copies_waiting: BTreeSet::new(),
+            unreadable: None,
             catch_up_to,
         })
     }

@@ -11,6 +11,7 @@ mod lane;
 mod options;
 mod partition;
 pub(crate) mod publishing;
+mod set_apart;
 pub(crate) mod shell;
 mod snapshot;
 mod source;

@@ -1,5 +1,6 @@
 //! The full sync phase: backup, restore, and over to the stream.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use doris_types::call::MetaFilter;
@@ -7,12 +8,16 @@ use doris_types::call::MetaFilter;
 use super::cancelled::{self, Verdict};
 use super::job::Job;
 use super::lane::{self, Presence};
+use super::set_apart;
 use super::source::is_lasting;
 use crate::answers;
+use crate::effect::absence::table_names;
 use crate::effect::patience::Patience;
 use crate::effect::{Scope, backup, names, restore, upstream};
 use crate::error::{Error, Origin, Result};
-use crate::job::{Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType, TableLink};
+use crate::job::{
+    Event, FullSync, FullSyncReason, Phase, SnapshotInfo, SnapshotStep, SyncType, TableLink, links_apart,
+};
 
 /// Does the next step of a full sync, and returns when the state has moved.
 pub(super) async fn run(job: &mut Job) -> Result<()> {
@@ -32,9 +37,10 @@ async fn take(job: &mut Job, full_sync: &FullSync, label: &str) -> Result<()> {
     tracing::info!(label, reason = %full_sync.reason.describe(), "full sync: backup");
     note_database(job).await?;
     let outcome = match shell.ctx.record.spec.sync_type() {
-        SyncType::Database => backup::run(&shell, label, &Scope::Database).await?,
-        SyncType::Table => back_up_table(job, label).await?,
+        SyncType::Database => set_apart::back_up(job, full_sync, label).await?,
+        SyncType::Table => Some(back_up_table(job, label).await?),
     };
+    let Some(outcome) = outcome else { return Ok(()) };
     match outcome {
         backup::Outcome::Ready(info) if info.commit_seq < job.position.commit_seq => {
             // Labels are made of commit seqs, so what the new upstream does would be taken for what the old one did.
@@ -67,9 +73,10 @@ async fn put(
     full_sync: &FullSync,
     (backup_label, restore_label): (&str, &str),
     attempt: u32,
-    (info, aside): (&SnapshotInfo, bool),
+    (snapshot, aside): (&SnapshotInfo, bool),
 ) -> Result<()> {
     let shell = Arc::clone(&job.shell);
+    let info = &snapshot.without(&full_sync.set_apart);
     tracing::info!(label = restore_label, "full sync: restore");
     if !restore::is_known(&shell, restore_label).await? {
         // After a refusal also of those that are not known to have any: a statement that makes one may be in doubt.
@@ -77,27 +84,30 @@ async fn put(
         for link in job.state.tables.values().filter(may_have) {
             restore::clear_temporary(&shell, &link.target_name).await?;
         }
-        make_room(job, info).await?;
+        make_room(job, snapshot).await?;
     }
-    let (scope, copied) = (scope(job, info), (info, aside));
+    let (scope, copied) = (scope(job, full_sync, info), (info, aside));
     match restore::run(&shell, backup_label, restore_label, copied, &scope, &|| false).await? {
         restore::Outcome::Restored(links) => {
-            let mut tables = restore::drop_stale(&shell, &job.state.tables, &links).await?;
+            let untouched = untouched(job, full_sync, &links).await?;
+            let mut after = links_apart(&job.state, &untouched);
+            after.extend(links.clone());
+            let mut tables = restore::drop_stale(&shell, &job.state.tables, &after).await?;
             // What was left to be done when a gap was crossed by table, or is of a statement that was in doubt.
-            let kept = links.values().map(|link| link.target_id).collect();
+            let kept = after.values().map(|link| link.target_id).collect();
             for name in job.state.names_to_go(false) {
                 if names::drop_named(&shell, name, &kept, &Patience::endless()).await? {
                     tables.push(name.clone());
                 }
             }
             let views = job.state.names_to_go(true).chain(job.state.views.values());
-            let views = restore::drop_stale_views(&shell, views, info).await?;
+            let views = restore::drop_stale_views(&shell, views, snapshot).await?;
             record_dropped(job, info, (tables, views), "it is no longer in the upstream database").await;
             let before = job.position.commit_seq;
             job.position.commit_seq = info.commit_seq;
             // Whatever was tried before went into tables that have been replaced.
             job.certain_at_ms = i64::MAX;
-            job.apply(Event::Restored { links, at_ms: shell.now_ms() }).await?;
+            job.apply(Event::Restored { links, untouched, at_ms: shell.now_ms() }).await?;
             let (reason, since) = (full_sync.reason.describe(), full_sync.started_at_ms);
             job.history("full_sync", (before, info.commit_seq), reason, "restored", since).await;
             Ok(())
@@ -109,7 +119,7 @@ async fn put(
             }
             if let Some(view) = answers::mismatched_view(&status) {
                 restore::drop_view(&shell, view, &Patience::endless()).await?;
-                return job.apply(Event::RestoreCancelled { aside }).await;
+                return job.apply(Event::RestoreCancelled { aside, set_apart: None }).await;
             }
             if !aside && answers::is_mismatch(&status) {
                 tracing::info!(
@@ -117,21 +127,30 @@ async fn put(
                     status,
                     "the tables are restored beside those that are there"
                 );
-                return job.apply(Event::RestoreCancelled { aside: true }).await;
+                return job.apply(Event::RestoreCancelled { aside: true, set_apart: None }).await;
             }
-            match cancelled::judge(restore_label, attempt, &status) {
+            // Each of those that are left out has taken a try.
+            let left_out =
+                snapshot.tables.len() + snapshot.views.len() - info.tables.len() - info.views.len();
+            let tries = attempt.saturating_sub(u32::try_from(left_out).unwrap_or(0));
+            match cancelled::judge(restore_label, tries, &status) {
                 Verdict::Again(error) => {
-                    shell.pause(&error, attempt).await;
-                    job.apply(Event::RestoreCancelled { aside }).await
+                    shell.pause(&error, tries).await;
+                    job.apply(Event::RestoreCancelled { aside, set_apart: None }).await
                 }
                 Verdict::AnotherSnapshot(detail) => {
                     let label = backup_label.to_owned();
                     again(job, full_sync, FullSyncReason::SnapshotLost { label, detail }).await
                 }
                 Verdict::Blocked(error) => {
+                    let set_apart = set_apart::refused(job, full_sync, info, &status);
+                    if let Some((_, refused)) = &set_apart {
+                        set_apart::tell(job, full_sync, refused).await;
+                    }
+                    let is_blocked = set_apart.is_none();
                     // Under a new label, for the cancelled one would be found again when the job is resumed.
-                    job.apply(Event::RestoreCancelled { aside }).await?;
-                    Err(error)
+                    job.apply(Event::RestoreCancelled { aside, set_apart }).await?;
+                    if is_blocked { Err(error) } else { Ok(()) }
                 }
             }
         }
@@ -139,6 +158,27 @@ async fn put(
         restore::Outcome::GaveWay => Ok(()),
         restore::Outcome::Lost(reason) => again(job, full_sync, reason).await,
     }
+}
+
+/// The old targets of tables that were left out which are there as they were: no table of the snapshot has taken
+/// their place.
+async fn untouched(
+    job: &Job,
+    full_sync: &FullSync,
+    links: &BTreeMap<i64, TableLink>,
+) -> Result<BTreeSet<i64>> {
+    let mut untouched: BTreeSet<i64> = full_sync
+        .set_apart
+        .keys()
+        .filter_map(|id| job.state.tables.get(id))
+        .map(|link| link.target_id)
+        .filter(|id| links.values().all(|link| link.target_id != *id))
+        .collect();
+    if !untouched.is_empty() {
+        let present = job.shell.retry(async || table_names(&job.shell).await).await?;
+        untouched.retain(|id| present.contains_key(id));
+    }
+    Ok(untouched)
 }
 
 /// Removes what is the job's and cannot be restored over.
@@ -241,10 +281,10 @@ fn table_name(job: &Job) -> &str {
 }
 
 /// What of the snapshot is restored. The table of a table job has the name there that it had upstream then.
-fn scope(job: &Job, info: &SnapshotInfo) -> Scope {
+fn scope(job: &Job, full_sync: &FullSync, info: &SnapshotInfo) -> Scope {
     let spec = &job.shell.ctx.record.spec;
     match spec.sync_type() {
-        SyncType::Database => Scope::Database,
+        SyncType::Database => Scope::Database { without: set_apart::names(full_sync) },
         SyncType::Table => {
             let source_name = info.tables.first().map_or(&spec.src.table, |table| &table.name).clone();
             Scope::Table { source_name, target_name: spec.dest.table.clone() }

@@ -1,6 +1,7 @@
 //! When everything is copied again, and what stands in the way of a copy.
 
 use ccr_core::job::FullSyncReason;
+use doris_types::call::BackupObjects;
 
 use super::run::Run;
 use super::world::World;
@@ -81,7 +82,7 @@ async fn another_backup_is_waited_for_by_name() {
     world.with(|world| {
         world.create("t1", &[], 1);
         world.load_all("t1");
-        world.start_backup("nightly", &[]).expect("nothing else runs");
+        world.start_backup("nightly", &BackupObjects::All { except: Vec::new() }).expect("nothing else runs");
     });
     let mut run = Run::database(world);
     run.start();

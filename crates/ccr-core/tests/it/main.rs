@@ -26,6 +26,7 @@ mod replicas;
 mod restored;
 mod run;
 mod scenario;
+mod set_apart;
 mod stale;
 mod statements;
 mod support_matrix;

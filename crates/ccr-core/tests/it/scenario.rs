@@ -11,7 +11,7 @@ use super::options;
 use super::run::Run;
 use super::world::snapshot::Work;
 use super::world::{Inner, World};
-use super::{aside, recover, statements, swaps};
+use super::{aside, recover, set_apart, statements, swaps};
 
 /// One course of events.
 pub struct Scenario {
@@ -130,6 +130,8 @@ pub const SCENARIOS: &[Scenario] = &[
     database("restored_in_place", 2, |run| restored_in_place(run).boxed_local()),
     database("restored_anew", 2, |run| restored_anew(run, "t1").boxed_local()),
     database("restored_and_renamed", 2, |run| restored_anew(run, "t9").boxed_local()),
+    Scenario { given_up: 3, ..database("set_apart", 3, |run| set_apart::colocated(run).boxed_local()) },
+    database("set_apart_upstream", 3, |run| set_apart::temporary(run).boxed_local()),
     database("requested_copies", 3, |run| requested_copies(run).boxed_local()),
     Scenario {
         table: Some(("t1", "t1")),

@@ -2,7 +2,7 @@
 
 use ccr_core::job::SyncType;
 use ccr_core::proof;
-use ccr_core::status::{JobStatus, ProgressState, TableStatus};
+use ccr_core::status::{JobStatus, ProgressState, SET_APART, TableStatus};
 use doris_types::call::{BinlogLag, BinlogScope, MetaFilter};
 use doris_types::failure::Failure;
 
@@ -91,7 +91,8 @@ impl Manager {
         let mut answer = answer.unwrap_or_default();
         let mut next_of = NextOf::Job;
         // Tables apart have positions of their own, and lists of their own.
-        let mut apart: Vec<&TableStatus> = view.status.apart.iter().collect();
+        let mut apart: Vec<&TableStatus> =
+            view.status.apart.iter().filter(|table| table.work != SET_APART).collect();
         apart.sort_by_key(|table| table.cursor);
         for table in apart.into_iter().take(MAX_TABLES) {
             let scope = BinlogScope { table_id: Some(table.source_id), ..scope.clone() };

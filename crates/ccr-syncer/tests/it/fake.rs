@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ccr_core::job::ClusterSpec;
 use ccr_core::ports::{Cluster, Connector, Downstream, Upstream};
 use doris_types::call::{
-    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    BackupObjects, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
@@ -345,7 +345,7 @@ impl Upstream for FakeCluster {
     }
 
     /// Accepted, and never finished: jobs stay in their full sync.
-    async fn start_backup(&self, _database: &str, label: &str, _tables: &[BackupTable]) -> Result<()> {
+    async fn start_backup(&self, _database: &str, label: &str, _objects: &BackupObjects) -> Result<()> {
         self.check("start_backup")?;
         self.state.lock().statements.push(format!("BACKUP {label}"));
         Ok(())

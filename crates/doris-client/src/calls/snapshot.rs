@@ -3,7 +3,7 @@
 use doris_thrift::{
     TGetSnapshotRequest, TGetSnapshotResult, TRestoreSnapshotRequest, TSnapshotType, TStatusCode, TTableRef,
 };
-use doris_types::call::{BackupTable, RestoreRequest, Snapshot, SnapshotAnswer};
+use doris_types::call::{BackupObjects, BackupTable, RestoreRequest, Snapshot, SnapshotAnswer};
 use doris_types::failure::Result;
 use doris_types::meta::{RestoredObjects, SnapshotJob};
 use doris_types::sql::{qualified_name, quote_identifier, quote_identifiers, quote_string};
@@ -23,12 +23,21 @@ const COMPRESS_FROM: usize = 256 * 1024;
 const COMPRESS_CONFIG: &str = "enable_restore_snapshot_rpc_compression";
 
 impl DorisCluster {
-    /// BACKUP to the local repository; without tables the whole database. Returns at once.
-    pub async fn start_backup(&self, database: &str, label: &str, tables: &[BackupTable]) -> Result<()> {
-        let listed: Vec<String> = tables.iter().map(backup_object).collect();
-        let on = if listed.is_empty() { String::new() } else { format!(" ON ({})", listed.join(", ")) };
+    /// BACKUP to the local repository. Returns at once.
+    pub async fn start_backup(&self, database: &str, label: &str, objects: &BackupObjects) -> Result<()> {
+        let clause = match objects {
+            BackupObjects::All { except } if except.is_empty() => String::new(),
+            BackupObjects::All { except } => {
+                let names: Vec<String> = except.iter().map(|name| quote_identifier(name)).collect();
+                format!(" EXCLUDE ({})", names.join(", "))
+            }
+            BackupObjects::Listed(tables) => {
+                let listed: Vec<String> = tables.iter().map(backup_object).collect();
+                format!(" ON ({})", listed.join(", "))
+            }
+        };
         let sql = format!(
-            "BACKUP SNAPSHOT {} TO {}{on} PROPERTIES (\"type\" = \"full\")",
+            "BACKUP SNAPSHOT {} TO {}{clause} PROPERTIES (\"type\" = \"full\")",
             qualified_name(database, label),
             quote_identifier(LOCAL_REPOSITORY),
         );

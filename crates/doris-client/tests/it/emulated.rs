@@ -186,7 +186,7 @@ async fn replicate(ingest_mode: minidoris::IngestMode) {
     assert_eq!(feature.as_deref(), Some("true"));
 
     // The snapshot.
-    source.start_backup("d", "s", &[BackupTable::whole("t")]).await.unwrap();
+    source.start_backup("d", "s", &BackupObjects::Listed(vec![BackupTable::whole("t")])).await.unwrap();
     let job = settled(async || source.backup_job("d", "s").await.unwrap()).await;
     assert!(job.is_finished(), "{job:?}");
     let SnapshotAnswer::Ready(mut snapshot) = source.snapshot("d", "s").await.unwrap() else {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use doris_client::{ClientOptions, Clients, ClusterConfig};
-use doris_types::call::BackupTable;
+use doris_types::call::{BackupObjects, BackupTable};
 use doris_types::failure::Cause;
 
 use crate::support::*;
@@ -200,15 +200,21 @@ async fn backup_and_restore_jobs() {
     assert_eq!((job.label.as_str(), job.state.as_str()), ("l\"1", "FINISHED"));
     assert_eq!((job.status.as_str(), job.progress.as_str()), ("[OK]", "[1: 2/2]"));
     assert_eq!(cluster.restore_job("d", "r").await.unwrap(), None);
-    cluster.start_backup("d", "l", &[]).await.unwrap();
-    cluster.start_backup("d", "l", &["t`1", "t2"].map(BackupTable::whole)).await.unwrap();
     let some = BackupTable { name: "t".to_owned(), partitions: vec!["p`1".to_owned(), "p2".to_owned()] };
-    cluster.start_backup("d", "l", &[some]).await.unwrap();
+    for objects in [
+        BackupObjects::All { except: Vec::new() },
+        BackupObjects::All { except: vec!["t`1".to_owned(), "t2".to_owned()] },
+        BackupObjects::Listed(["t`1", "t2"].map(BackupTable::whole).to_vec()),
+        BackupObjects::Listed(vec![some]),
+    ] {
+        cluster.start_backup("d", "l", &objects).await.unwrap();
+    }
     let backups: Vec<_> = fe.statements().into_iter().filter(|sql| sql.starts_with("BACKUP")).collect();
     assert_eq!(
         backups,
         [
             "BACKUP SNAPSHOT `d`.`l` TO `__keep_on_local__` PROPERTIES (\"type\" = \"full\")",
+            "BACKUP SNAPSHOT `d`.`l` TO `__keep_on_local__` EXCLUDE (`t``1`, `t2`) PROPERTIES (\"type\" = \"full\")",
             "BACKUP SNAPSHOT `d`.`l` TO `__keep_on_local__` ON (`t``1`, `t2`) PROPERTIES (\"type\" = \"full\")",
             "BACKUP SNAPSHOT `d`.`l` TO `__keep_on_local__` ON (`t` PARTITION (`p``1`, `p2`)) PROPERTIES (\"type\" = \"full\")",
         ]

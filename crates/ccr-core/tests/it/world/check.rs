@@ -269,6 +269,14 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Whether a table of this name is on both sides, and equal.
+    pub fn is_equal(&self, name: &str) -> bool {
+        let (source, target) = (View::of(&self.source), self.target_view());
+        source.tables.get(name).is_some_and(|table| target.tables.get(name) == Some(table))
+    }
+}
+
 /// Whether each bucket holds a part of what it should, in order and nothing twice.
 fn is_within(target: &[Vec<Cell>], source: &[Vec<Cell>]) -> bool {
     target.len() == source.len()

@@ -206,6 +206,7 @@ impl Inner {
                     || *commit_seq <= self.store.gap_named_to
             }
             PartialSyncReason::Restored { .. } => self.restores_naming(id) > 0,
+            PartialSyncReason::SetApart { .. } => self.may_set_apart.contains(&id),
             PartialSyncReason::Requested { .. } => false,
         }
     }

@@ -26,7 +26,7 @@ pub mod upstream_alter;
 pub mod upstream_clauses;
 pub mod upstream_restore;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,6 +108,8 @@ pub struct Inner {
     pub busy_tables: Vec<String>,
     /// Names of tables that could not be dropped at once: who gets such a name next has to wait, and is copied.
     pub names_kept: Vec<String>,
+    /// Tables, by upstream id, that a full sync may go on without.
+    pub may_set_apart: BTreeSet<i64>,
     /// Downstream tables and views of which every statement is refused.
     pub refusing_tables: Vec<String>,
     /// Downstream tables and views whose statements take effect, and are never answered.

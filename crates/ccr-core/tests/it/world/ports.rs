@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ccr_core::ports::{Clock, Cluster, Downstream, Upstream};
 use doris_types::call::{
-    BackupTable, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
+    BackupObjects, BeginAnswer, BeginTxn, BinlogLag, BinlogPage, BinlogScope, CommitTxn, Committed,
     IngestRequest, IngestState, MetaFilter, RestoreRequest, SnapshotAnswer, TxnState,
 };
 use doris_types::failure::{Cause, Failure, Result};
@@ -156,8 +156,8 @@ impl Upstream for Source {
         Ok(())
     }
 
-    async fn start_backup(&self, _database: &str, label: &str, tables: &[BackupTable]) -> Result<()> {
-        self.0.call("source.start_backup", |world| world.start_backup(label, tables)).await
+    async fn start_backup(&self, _database: &str, label: &str, objects: &BackupObjects) -> Result<()> {
+        self.0.call("source.start_backup", |world| world.start_backup(label, objects)).await
     }
 
     async fn backup_job(&self, _database: &str, label: &str) -> Result<Option<SnapshotJob>> {

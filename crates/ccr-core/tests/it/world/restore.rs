@@ -19,6 +19,8 @@ pub struct Restores {
     pub cancelled_for: Option<&'static str>,
     /// No restore over the table of this name comes to its end.
     pub hopeless: Option<&'static str>,
+    /// Tables of the target that somebody has put into colocate groups.
+    pub colocated: BTreeSet<&'static str>,
     /// Restores that run do not end.
     pub is_held: bool,
     pub accepted: u32,
@@ -43,7 +45,7 @@ pub struct Restore {
 }
 
 impl Restore {
-    fn is_running(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         !matches!(self.state, "FINISHED" | "CANCELLED")
     }
 
@@ -152,6 +154,9 @@ impl Inner {
     /// Why a restore cannot take the place of a table.
     fn unreplaceable(&self, table: &Table, name: &str) -> Option<String> {
         let local = self.target.table(name)?;
+        if self.restores.colocated.contains(name) {
+            return Some(format!("Not support to restore to local table {name} with colocate group."));
+        }
         let has_other_schema = local.name != table.name || local.columns != table.columns;
         if self.restores.cannot_replace && has_other_schema {
             return Some(format!("Table {name} already exist but with different schema"));

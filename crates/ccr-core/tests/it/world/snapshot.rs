@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use doris_types::call::{BackupTable, Snapshot, SnapshotAnswer};
+use doris_types::call::{BackupObjects, BackupTable, Snapshot, SnapshotAnswer};
 use doris_types::meta::SnapshotJob;
 use serde_json::json;
 
@@ -20,6 +20,14 @@ pub struct Backups {
     pub between_barriers: VecDeque<Work>,
     /// The table of this name is left out of the next backup: another one had its name for a moment.
     pub loses: Option<String>,
+    /// Tables with temporary partitions are refused, as Doris does unless it is told to ignore these.
+    pub refuses_temporary: bool,
+    /// No replica of this table can be read.
+    pub unreadable: Option<&'static str>,
+    /// Done when the next backup arrives that is to leave out something.
+    pub before_exception: Option<Work>,
+    /// The names that each backup of the database was to leave out.
+    pub exceptions: Vec<Vec<String>>,
     /// How many of the next backups end in CANCELLED.
     pub cancel: u32,
     /// Statements accepted for a label of the syncer.
@@ -103,7 +111,16 @@ pub fn another_is_running(label: &str, running: &str) -> doris_types::failure::C
 }
 
 impl Inner {
-    pub fn start_backup(&mut self, label: &str, tables: &[BackupTable]) -> Answer<()> {
+    pub fn start_backup(&mut self, label: &str, objects: &BackupObjects) -> Answer<()> {
+        if matches!(objects, BackupObjects::All { except } if !except.is_empty())
+            && let Some(work) = self.backups.before_exception.take()
+        {
+            work(self);
+        }
+        let (tables, except): (&[BackupTable], &[String]) = match objects {
+            BackupObjects::All { except } => (&[], except),
+            BackupObjects::Listed(tables) => (tables, &[]),
+        };
         if let Some(running) = self.backups.jobs.iter().find(|job| job.is_running()) {
             return Err(another_is_running(label, &running.label));
         }
@@ -117,10 +134,12 @@ impl Inner {
                 return Err(refusal(5064, format!("Unknown partition {unknown} in table{name}")));
             }
         }
-        let commit_seq = self.journal_id();
-        if tables.is_empty() {
-            waiting = self.source.tables.keys().map(|id| (*id, Vec::new())).collect();
+        if let BackupObjects::All { except } = objects {
+            let all = self.source.tables.values().filter(|table| !except.contains(&table.name));
+            waiting = all.map(|table| (table.id, Vec::new())).collect();
         }
+        self.check_temporary(tables, &waiting)?;
+        let commit_seq = self.journal_id();
         if label.starts_with("ccr") {
             self.backups.accepted += 1;
         }
@@ -139,13 +158,38 @@ impl Inner {
             waiting,
             barriers: BTreeMap::new(),
             tables: Vec::new(),
-            views: if tables.is_empty() { self.source.views.clone() } else { BTreeMap::new() },
+            views: self.views_but(objects),
             course: Course::default(),
         };
         backup.course = Course::new(self.now_ms, backup.job());
         self.backups.jobs.push(backup);
+        self.backups.exceptions.push(except.to_vec());
         self.work_between_barriers();
         Ok(())
+    }
+
+    fn views_but(&self, objects: &BackupObjects) -> BTreeMap<String, View> {
+        match objects {
+            BackupObjects::All { except } => {
+                let views = self.source.views.iter().filter(|(name, _)| !except.contains(name));
+                views.map(|(name, view)| (name.clone(), view.clone())).collect()
+            }
+            BackupObjects::Listed(_) => BTreeMap::new(),
+        }
+    }
+
+    fn check_temporary(&self, listed: &[BackupTable], all: &VecDeque<(i64, Vec<String>)>) -> Answer<()> {
+        let is_asked = |table: &&Table| {
+            all.iter().any(|(id, _)| *id == table.id) || listed.iter().any(|one| one.name == table.name)
+        };
+        let has_temporary = |table: &&Table| table.partitions.iter().any(|one| one.is_temporary);
+        match self.source.tables.values().filter(is_asked).find(has_temporary) {
+            Some(table) if self.backups.refuses_temporary => {
+                let text = format!("Do not support backup table {} with temp partitions", table.name);
+                Err(refusal(5064, text))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn work_between_barriers(&mut self) {
@@ -185,7 +229,18 @@ impl Inner {
         }
         if age >= END_MS {
             let job = &mut self.backups.jobs[at];
-            if self.backups.cancel > 0 && job.label.starts_with("ccr") {
+            let is_unreadable = |table: &&Table| self.backups.unreadable == Some(table.name.as_str());
+            if let Some(table) = job.tables.iter().find(is_unreadable) {
+                let tablet =
+                    table.partitions.iter().flat_map(|one| &one.tablets).next().map(|tablet| tablet.id);
+                let tablet = tablet.unwrap_or_default();
+                self.backups.cancelled += 1;
+                job.state = "CANCELLED";
+                job.status = format!(
+                    "[COMMON_ERROR, msg: failed to choose replica to make snapshot for tablet {tablet}. visible \
+                     version: 3]"
+                );
+            } else if self.backups.cancel > 0 && job.label.starts_with("ccr") {
                 self.backups.cancel -= 1;
                 self.backups.cancelled += 1;
                 job.state = "CANCELLED";
