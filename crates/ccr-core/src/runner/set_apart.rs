@@ -16,7 +16,7 @@ use doris_types::meta::TableMeta;
 use super::job::Job;
 use super::shell::Shell;
 use crate::answers;
-use crate::effect::{Scope, backup, upstream};
+use crate::effect::{Scope, backup, look_for, upstream};
 use crate::error::Result;
 use crate::job::{Event, FullSync, FullSyncReason, SetApart, SnapshotInfo, SyncType};
 
@@ -148,8 +148,15 @@ async fn misnamed(shell: &Shell, full_sync: &FullSync, info: &SnapshotInfo) -> R
     if full_sync.set_apart.is_empty() {
         return Ok(None);
     }
-    let filter = MetaFilter::Tables(full_sync.set_apart.keys().copied().collect());
-    let tables = tables(shell, filter).await?;
+    let ids: Vec<i64> = full_sync.set_apart.keys().copied().collect();
+    // An answer without one of them may come from a frontend that is behind.
+    let look = async || {
+        let filter = MetaFilter::Tables(ids.clone());
+        let db = shell.ctx.upstream.meta(shell.source_database(), filter).await.map_err(upstream)?;
+        let tables = db.map(|db| db.tables).unwrap_or_default();
+        Ok((tables.len() == ids.len()).then_some(tables))
+    };
+    let tables = look_for(shell, "what the snapshot leaves out", look).await?.unwrap_or_default();
     let is_out = |id: i64, name: &str| {
         tables.iter().any(|table| table.id == id && table.name == name)
             && info.tables.iter().all(|table| table.id != id)

@@ -26,8 +26,10 @@ pub struct Scenario {
     pub play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
     /// Backups that it takes, and restores at least.
     pub snapshots: u32,
-    /// Restores that may have been given up for a change of names.
+    /// Restores that may have been given up for a change of names, or cancelled.
     pub given_up: u32,
+    /// Copies of single tables that are not needed when everything is copied once more.
+    pub spared: u32,
 }
 
 pub const fn database(
@@ -35,7 +37,16 @@ pub const fn database(
     snapshots: u32,
     play: for<'a> fn(&'a mut Run) -> LocalBoxFuture<'a, ()>,
 ) -> Scenario {
-    Scenario { name, table: None, options: |_| {}, prepare: two_tables, play, snapshots, given_up: 0 }
+    Scenario {
+        name,
+        table: None,
+        options: |_| {},
+        prepare: two_tables,
+        play,
+        snapshots,
+        given_up: 0,
+        spared: 0,
+    }
 }
 
 const fn table(
@@ -51,6 +62,7 @@ const fn table(
         play,
         snapshots,
         given_up: 0,
+        spared: 0,
     }
 }
 
@@ -63,6 +75,7 @@ pub const SCENARIOS: &[Scenario] = &[
         play: |run| everything(run).boxed_local(),
         snapshots: 1,
         given_up: 0,
+        spared: 0,
     },
     database("schema_change", 2, |run| schema_change(run).boxed_local()),
     database("rejoin_under_load", 2, |run| rejoin_under_load(run).boxed_local()),
@@ -130,8 +143,16 @@ pub const SCENARIOS: &[Scenario] = &[
     database("restored_in_place", 2, |run| restored_in_place(run).boxed_local()),
     database("restored_anew", 2, |run| restored_anew(run, "t1").boxed_local()),
     database("restored_and_renamed", 2, |run| restored_anew(run, "t9").boxed_local()),
-    Scenario { given_up: 3, ..database("set_apart", 3, |run| set_apart::colocated(run).boxed_local()) },
-    database("set_apart_upstream", 3, |run| set_apart::temporary(run).boxed_local()),
+    Scenario {
+        given_up: 4,
+        spared: 1,
+        ..database("set_apart", 3, |run| set_apart::colocated(run).boxed_local())
+    },
+    Scenario {
+        given_up: 1,
+        spared: 1,
+        ..database("set_apart_upstream", 3, |run| set_apart::temporary(run).boxed_local())
+    },
     database("requested_copies", 3, |run| requested_copies(run).boxed_local()),
     Scenario {
         table: Some(("t1", "t1")),

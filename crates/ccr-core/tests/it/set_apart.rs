@@ -1,10 +1,9 @@
 //! Full syncs of a database in which one table cannot be copied: the others are, and that one is when it can be.
 
 use ccr_core::control::Request;
-use ccr_core::job::{ApartWork, FullSync, JobState, NO_TARGET, Phase};
+use ccr_core::job::{ApartWork, FullSync, JobState, NO_TARGET, Phase, SnapshotStep};
 
 use super::run::Run;
-use super::scenario::then;
 use super::world::Inner;
 use super::world::restore::Restore;
 
@@ -337,11 +336,7 @@ pub async fn colocated(run: &mut Run) {
     run.caught_up().await;
     run.world.with(|world| colocate(world));
     run.request(force()).await;
-    run.until("setting apart", |world, _| {
-        is_set_apart(world)
-            || !matches!(world.store.state.as_ref().map(|state| &state.phase), Some(Phase::FullSync(_)))
-    })
-    .await;
+    run.until("setting apart", |world, _| is_set_apart(world)).await;
     set_free(run).await;
 }
 
@@ -350,18 +345,24 @@ pub async fn temporary(run: &mut Run) {
     run.caught_up().await;
     run.world.with(|world| hold_temporary(world));
     run.request(force()).await;
-    run.until("setting apart", |world, _| is_set_apart(world)).await;
+    run.until("the restore", |world, _| {
+        let is_restoring = |full_sync: &FullSync| matches!(full_sync.step, SnapshotStep::Restore { .. });
+        state(world, |state| match &state.phase {
+            Phase::FullSync(full_sync) => is_restoring(full_sync),
+            Phase::Incremental(_) => world.backups.exceptions.iter().any(|names| !names.is_empty()),
+        })
+    })
+    .await;
     set_free(run).await;
 }
 
 async fn set_free(run: &mut Run) {
-    then(run, |world| {
-        world.restores.colocated.clear();
+    run.world.with(|world| {
+        cure(world);
         world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
-        drop_temporary(world);
-        world.load_all("t1");
         world.rename_table("t2", "t9");
         world.load_all("t9");
-    })
-    .await;
+    });
+    run.caught_up().await;
+    run.world.with(|world| world.load(&[("t1", &["p1"]), ("t9", &["t9"])]));
 }
