@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use minidoris::{Fault, FaultKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{BOUND, DB, Pair, Syncer, Target, assert_equal, wait_until};
 use crate::matrix::{assert_same_database, ends_equal, last_seq, settle};
@@ -315,5 +315,69 @@ async fn a_table_that_is_renamed_while_it_is_put_in_place_keeps_nobody_else() {
         assert_same_database(&pair).await;
     }
     assert_eq!(pair.up.counters().get("sql:BACKUP"), 3, "each copy is taken once");
+    syncer.finish().await;
+}
+
+/// Everything is copied anew when somebody has put the target of one table into a colocate group: Doris restores over
+/// no such table.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_sync_goes_on_without_a_table_that_cannot_be_restored() {
+    let (pair, mut syncer) = in_sync().await;
+    syncer.allow("goes on without the table");
+    syncer.allow("CCR0503");
+    pair.down.sql_in(DB, "ALTER TABLE t0 SET (\"colocate_with\" = \"g\")").await.unwrap();
+    pair.insert("t0", 10..13).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    syncer.call("force_fullsync", &json!({ "name": JOB })).await;
+    let progress = wait_until("t0 waits for somebody", BOUND, || async {
+        let progress = syncer.progress(JOB).await;
+        if progress["blocked"]["code"] == "CCR0503" { Ok(progress) } else { Err(progress.to_string()) }
+    })
+    .await;
+    assert!(progress["history"].to_string().contains("goes on without t0"), "{progress}");
+    let progress = the_others_go_on(&pair, &syncer, "blocked").await;
+    let message = progress["blocked"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("local table t0 with colocate group"), "{progress}");
+    assert_eq!(pair.downstream_rows("t0").await, 6, "the old table stays readable");
+    assert!(syncer.lag(JOB).await > 0);
+    pair.down.sql_in(DB, "ALTER TABLE t0 SET (\"colocate_with\" = \"\")").await.unwrap();
+    syncer.resume(JOB).await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    // The first, the one of everything, and two of t0: before it was blocked, and after.
+    ends_equal(&pair, syncer, JOB, 4).await;
+}
+
+/// Likewise when one table has temporary partitions upstream, which Doris does not back up, for as long as nobody acts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_sync_goes_on_without_a_table_that_cannot_be_backed_up() {
+    let (pair, mut syncer) = in_sync_with(&["--quarantine_after=1s"]).await;
+    syncer.allow("goes on without the table");
+    syncer.allow("CCR0113");
+    pair.run("DROP TABLE t0 FORCE").await;
+    pair.run(
+        "CREATE TABLE t0 (k INT NOT NULL, v VARCHAR(64)) DUPLICATE KEY(k) PARTITION BY RANGE(k) \
+         (PARTITION p1 VALUES LESS THAN (\"1000\")) DISTRIBUTED BY HASH(k) BUCKETS 1 \
+         PROPERTIES (\"binlog.enable\" = \"true\")",
+    )
+    .await;
+    pair.insert("t0", 0..3).await;
+    pair.run("ALTER TABLE t0 ADD TEMPORARY PARTITION tp1 VALUES LESS THAN (\"1000\")").await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    syncer.call("force_fullsync", &json!({ "name": JOB })).await;
+    wait_until("t0 is left out", BOUND, || async {
+        let progress = syncer.progress(JOB).await;
+        let is_apart = progress["apart"][0]["work"] == "partial_sync";
+        if is_apart { Ok(()) } else { Err(progress.to_string()) }
+    })
+    .await;
+    let progress = the_others_go_on(&pair, &syncer, "partial_sync").await;
+    let detail = progress["apart"][0]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("table t0 with temp partitions"), "{progress}");
+    assert_eq!(pair.downstream_rows("t0").await, 3, "the old table stays readable");
+    pair.run("ALTER TABLE t0 DROP TEMPORARY PARTITION tp1").await;
+    syncer.wait_for(JOB, Target::InSync).await;
+    assert_same_database(&pair).await;
+    let shown = pair.up.sql_in(DB, "SHOW BACKUP").await.expect("backups are shown");
+    assert_eq!(shown.rows.len(), 3, "the first, the one of the others, and one of t0");
     syncer.finish().await;
 }

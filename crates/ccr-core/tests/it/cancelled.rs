@@ -14,6 +14,9 @@ const BUSY: &str = "Table t1's state is not NORMAL: SCHEMA_CHANGE";
 /// Is said again and again until somebody acts.
 const LASTING: &str = "Not support to restore to local table t1 with colocate group.";
 
+/// The same, and no table is named.
+const LASTING_FOR_ALL: &str = "Do not support restoring table with temp partitions";
+
 /// A job that has not begun, the restores of which are cancelled so often.
 fn new_job(cancel: u32, reason: &'static str) -> Run {
     let world = World::new();
@@ -100,11 +103,11 @@ async fn what_an_operator_must_mend_blocks_the_table_and_is_tried_when_resumed()
 
 #[tokio::test(start_paused = true)]
 async fn what_an_operator_must_mend_blocks_a_full_sync_and_is_tried_when_resumed() {
-    let mut run = new_job(3, LASTING);
+    let mut run = new_job(3, LASTING_FOR_ALL);
     run.start();
     let blocked = run.blocked().await;
     assert_eq!(blocked.code, "CCR0503");
-    assert!(blocked.message.contains(LASTING), "{}", blocked.message);
+    assert!(blocked.message.contains(LASTING_FOR_ALL), "{}", blocked.message);
     run.restart().await;
     run.until("resuming", |_, status| status.blocked.is_none()).await;
     run.caught_up().await;
