@@ -334,7 +334,7 @@ async fn the_last_one_is_not_left_out() {
 /// Everything is copied anew without t2, which has got a colocated target.
 pub async fn colocated(run: &mut Run) {
     run.caught_up().await;
-    run.world.with(|world| colocate(world));
+    run.world.with(colocate);
     run.request(force()).await;
     run.until("setting apart", |world, _| is_set_apart(world)).await;
     set_free(run).await;
@@ -343,7 +343,7 @@ pub async fn colocated(run: &mut Run) {
 /// The same, and t2 is not in the snapshot.
 pub async fn temporary(run: &mut Run) {
     run.caught_up().await;
-    run.world.with(|world| hold_temporary(world));
+    run.world.with(hold_temporary);
     run.request(force()).await;
     run.until("the restore", |world, _| {
         let is_restoring = |full_sync: &FullSync| matches!(full_sync.step, SnapshotStep::Restore { .. });
