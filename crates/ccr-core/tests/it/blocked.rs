@@ -35,7 +35,7 @@ async fn a_type_that_is_not_known_blocks_before_it_and_is_tried_again() {
     run.blocked().await;
     run.stop().await;
     run.world.with(|world| {
-        let entry = world.journal.entries.iter_mut().find(|entry| entry.commit_seq == at);
+        let entry = world.journal.entries.at_mut(at);
         let entry = entry.expect("the entry is still kept");
         entry.binlog_type = 8;
     });

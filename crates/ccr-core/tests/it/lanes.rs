@@ -77,7 +77,7 @@ async fn a_table_that_is_blocked_leaves_the_others_alone() {
     run.stop().await;
     run.check_violations();
     run.world.with(|world| {
-        let entry = world.journal.entries.iter_mut().find(|entry| entry.commit_seq == at);
+        let entry = world.journal.entries.at_mut(at);
         entry.expect("it is kept").binlog_type = 8;
     });
     run.start();
@@ -437,7 +437,7 @@ async fn lags_behind(others: usize, by_table: bool) {
     assert!(most.get() <= bound, "{} binlogs in memory, not {bound}", most.get());
     run.stop().await;
     run.world.with(|world| {
-        let entry = world.journal.entries.iter_mut().find(|entry| entry.commit_seq == at);
+        let entry = world.journal.entries.at_mut(at);
         entry.expect("it is still kept").binlog_type = 8;
     });
     let before = run.world.count("source.binlogs");

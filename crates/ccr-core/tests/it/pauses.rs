@@ -113,7 +113,7 @@ async fn resuming_after_a_long_block_still_knows_how_long_it_was() {
     // Blocked where it stands, as by a change that came with the commit of another.
     fault(&run, "target.commit", &[Fault::CrashAfter]);
     run.world.with(|world| {
-        let entry = world.journal.entries.iter_mut().find(|entry| entry.commit_seq == seq);
+        let entry = world.journal.entries.at_mut(seq);
         entry.expect("the entry is kept").binlog_type = 8;
         world.load_all("t1");
     });

@@ -8,6 +8,7 @@
 
 pub mod alter;
 pub mod behind;
+pub mod binlogs;
 pub mod catalog;
 pub mod check;
 pub mod demand;

@@ -11,6 +11,7 @@ use doris_types::record::{
 };
 
 use super::alter::Traits;
+use super::binlogs::{Binlogs, tables_listing};
 use super::catalog::{Catalog, Partition, Table, Tablet, View as SqlView};
 use super::check::View;
 use super::{Inner, SOURCE_DB};
@@ -19,7 +20,7 @@ use super::{Inner, SOURCE_DB};
 #[derive(Debug, Default)]
 pub struct Journal {
     pub last_seq: i64,
-    pub entries: Vec<BinlogEntry>,
+    pub entries: Binlogs,
     /// Entries up to here are gone; -1 while none is.
     pub expired_to: Option<i64>,
     /// The entries of each table's list that are gone.
@@ -98,8 +99,9 @@ impl Inner {
         }
     }
 
-    fn is_seen(&self, entry: &BinlogEntry) -> bool {
-        self.journal.seen_to.is_none_or(|seq| entry.commit_seq <= seq)
+    /// The newest change that whoever answers knows.
+    fn seen_to(&self) -> i64 {
+        self.journal.seen_to.unwrap_or(i64::MAX)
     }
 
     /// The commit seq of the newest binlog.
@@ -109,10 +111,9 @@ impl Inner {
 
     /// The commit seq of the newest binlog in a list.
     pub fn newest_of(&self, scope: &BinlogScope) -> i64 {
-        let mut entries = self.journal.entries.iter().rev();
-        let listed = entries.find(|entry| is_listed(scope, entry) && self.is_seen(entry));
+        let newest = self.journal.entries.newest(scope, self.seen_to());
         // What has expired leaves a sequence point behind.
-        listed.map_or(self.expired_in(scope).unwrap_or(0), |entry| entry.commit_seq)
+        newest.or(self.expired_in(scope)).unwrap_or(0)
     }
 
     /// The last entry of a list that is gone.
@@ -124,22 +125,14 @@ impl Inner {
     }
 
     pub fn binlogs(&self, scope: &BinlogScope, after: i64, limit: u8) -> BinlogPage {
-        let is_listed = |entry: &BinlogEntry| is_listed(scope, entry);
         let expired_to = self.expired_in(scope);
-        if !self.journal.entries.iter().any(is_listed) && expired_to.is_none() {
+        if self.journal.entries.is_empty(scope) && expired_to.is_none() {
             return BinlogPage::NotFound;
         }
         if let Some(expired) = expired_to.filter(|expired| *expired > after) {
             return BinlogPage::TooOld { expired_to: Some(expired) };
         }
-        let entries: Vec<BinlogEntry> = self
-            .journal
-            .entries
-            .iter()
-            .filter(|entry| entry.commit_seq > after && is_listed(entry) && self.is_seen(entry))
-            .take(usize::from(limit))
-            .cloned()
-            .collect();
+        let entries = self.journal.entries.page(scope, after, self.seen_to(), usize::from(limit));
         if entries.is_empty() { BinlogPage::CaughtUp } else { BinlogPage::Entries(entries) }
     }
 
@@ -164,7 +157,7 @@ impl Inner {
         }
         let (database, backends) = (self.source.database.clone(), self.source.backends.clone());
         self.source = Catalog { database_id, database, backends, ..Catalog::default() };
-        self.journal.entries.clear();
+        self.journal.entries = Binlogs::default();
         (self.journal.expired_to, self.journal.expired_of) = (None, BTreeMap::new());
         self.journal.past.clear();
     }
@@ -176,14 +169,10 @@ impl Inner {
 
     /// Lets the entries up to this one expire. Every list is cut there, and keeps the last seq that it has lost.
     pub fn expire_binlogs_to(&mut self, commit_seq: i64) {
-        let (gone, kept) = std::mem::take(&mut self.journal.entries)
-            .into_iter()
-            .partition(|one| one.commit_seq <= commit_seq);
-        self.journal.entries = kept;
-        let gone: Vec<BinlogEntry> = gone;
+        let gone = self.journal.entries.take_to(commit_seq);
         for entry in &gone {
-            for table_id in entry.table_ids.iter().filter(|_| !is_unlisted(entry)) {
-                self.journal.expired_of.entry(*table_id).or_default().insert(entry.commit_seq);
+            for table_id in tables_listing(entry) {
+                self.journal.expired_of.entry(table_id).or_default().insert(entry.commit_seq);
             }
         }
         let last = gone.last().map(|entry| entry.commit_seq);
@@ -591,13 +580,4 @@ pub fn view_sql(name: &str, table: &str) -> String {
     format!(
         "CREATE VIEW `{name}`\n(k)\n AS SELECT `internal`.`d1`.`{table}`.`k` AS `k` FROM `internal`.`d1`.`{table}`;"
     )
-}
-
-fn is_listed(scope: &BinlogScope, entry: &BinlogEntry) -> bool {
-    scope.table_id.is_none_or(|id| entry.table_ids.contains(&id) && !is_unlisted(entry))
-}
-
-/// Whether only the list of the database has it.
-fn is_unlisted(entry: &BinlogEntry) -> bool {
-    [BinlogType::CREATE_TABLE, BinlogType::DROP_TABLE].contains(&BinlogType(entry.binlog_type))
 }
