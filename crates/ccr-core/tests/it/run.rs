@@ -277,11 +277,14 @@ impl Run {
     fn check_lag(&self) {
         let status = self.status();
         let difference = self.world.with(|world| {
+            // Asked first: all the way through a long list there is a lag, and its history grows with it.
+            if !is_caught_up(world, &status, &self.record) {
+                return None;
+            }
             let is_left_out = world.store.state.iter().any(|state| !state.left_out.is_empty());
             let keeps = |entry: &HistoryEntry| entry.plan == "skip" && entry.reason.starts_with("DROP_TABLE");
             let is_left_out = is_left_out || world.store.history.iter().any(keeps);
-            let has_lag = !is_caught_up(world, &status, &self.record);
-            if has_lag || is_left_out { None } else { world.difference() }
+            if is_left_out { None } else { world.difference() }
         });
         if let Some(difference) = difference {
             self.fail(&format!("no lag, but {difference}"));
