@@ -39,6 +39,7 @@ pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
     match statement {
         Statement::CreateTable { name, .. } => ensure_absent(shell, name).await,
         Statement::CreateView { .. }
+        | Statement::AlterView { .. }
         | Statement::DropTable { .. }
         | Statement::DropView { .. }
         | Statement::RenameTable { .. }
@@ -92,6 +93,12 @@ pub(crate) async fn run(
             }
             execute(shell, sql, in_doubt, &CREATED, patience).await?;
             Ok(LinkEffect::ViewCreated { source_id: *source_id, name: name.clone() })
+        }
+        Statement::AlterView { definition, comment, .. } => {
+            for sql in [definition, comment] {
+                execute(shell, sql, in_doubt, &Repeated::Accepted, patience).await?;
+            }
+            Ok(LinkEffect::None)
         }
         Statement::DropTable { source_id, target_id } => {
             names::drop_table(shell, *target_id, patience).await?;

@@ -174,6 +174,12 @@ pub enum Statement {
         name: String,
         sql: String,
     },
+    /// Both in one change: two statements, which can be repeated.
+    AlterView {
+        source_id: i64,
+        definition: String,
+        comment: String,
+    },
     DropTable {
         source_id: i64,
         target_id: i64,

@@ -63,7 +63,7 @@ async fn what_is_not_the_jobs_is_left_alone() {
         world.create("t", &[1], 1);
         world.load_all("t");
         let id = world.id();
-        world.target.views.insert("t".to_owned(), View { id, of: "kept".to_owned() });
+        world.target.views.insert("t".to_owned(), View { id, of: "kept".to_owned(), comment: String::new() });
     });
     run.request(force()).await;
     let blocked = run.blocked().await;

@@ -344,6 +344,8 @@ fn view(world: &mut Inner, random: &mut Random, of: &str) {
     }
     match world.source.views.contains_key(name) {
         false => world.create_view(name, of),
+        true if random.chance(20) => world.comment_view(name, None, of),
+        true if random.chance(20) => world.comment_view(name, Some(of), of),
         true if random.chance(60) => world.alter_view(name, of),
         true => world.drop_view(name),
     }

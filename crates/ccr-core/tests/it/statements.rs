@@ -250,6 +250,20 @@ async fn views_that_cannot_be_changed_wait_by_themselves() {
     }
 }
 
+/// One record may tell of both, and each takes a statement of its own.
+#[tokio::test(start_paused = true)]
+async fn a_view_gets_its_comment_with_its_definition() {
+    let mut run = following().await;
+    run.world.with(|world| world.create_view("v", "t1"));
+    run.caught_up().await;
+    run.world.with(|world| world.comment_view("v", Some("t2"), "it's new"));
+    run.caught_up().await;
+    run.check();
+    let view = run.world.with(|world| world.target.views["v"].clone());
+    assert_eq!((view.of.as_str(), view.comment.as_str()), ("t2", "it's new"));
+    assert!(run.history().iter().all(|(plan, ..)| plan != "partial_sync"), "{:?}", run.history());
+}
+
 /// A newer Doris, or another kind of table: nobody else is concerned.
 #[tokio::test(start_paused = true)]
 async fn a_type_that_is_not_known_blocks_a_table_without_a_link_only() {

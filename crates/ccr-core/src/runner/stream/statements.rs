@@ -279,6 +279,7 @@ impl Stream<'_> {
             }
             Statement::CreateTable { .. }
             | Statement::CreateView { .. }
+            | Statement::AlterView { .. }
             | Statement::DropView { .. }
             | Statement::Execute { .. }
             | Statement::Try { .. }
@@ -365,6 +366,7 @@ fn creates(statement: &Statement) -> Option<Creating> {
         Statement::CreateTable { name, .. } => Some(Creating::Table(name.clone())),
         Statement::CreateView { name, .. } => Some(Creating::View(name.clone())),
         Statement::DropTable { .. }
+        | Statement::AlterView { .. }
         | Statement::DropView { .. }
         | Statement::RenameTable { .. }
         | Statement::ReplaceTable { .. }
@@ -383,6 +385,7 @@ fn ends(statement: &Statement) -> Option<i64> {
         Statement::ReplaceTable { swap: true, .. }
         | Statement::CreateTable { .. }
         | Statement::CreateView { .. }
+        | Statement::AlterView { .. }
         | Statement::DropView { .. }
         | Statement::RenameTable { .. }
         | Statement::Execute { .. }
@@ -399,6 +402,7 @@ pub(super) fn named_tables(statement: &Statement) -> Vec<i64> {
         Statement::ReplaceTable { old_id, new_id, .. } => vec![*old_id, *new_id],
         Statement::CreateTable { .. }
         | Statement::CreateView { .. }
+        | Statement::AlterView { .. }
         | Statement::DropView { .. }
         | Statement::Execute { .. }
         | Statement::Try { .. }

@@ -33,6 +33,8 @@ pub struct View {
     pub id: i64,
     /// The table it selects from; all that its definition says.
     pub of: String,
+    /// Empty where it has none.
+    pub comment: String,
 }
 
 #[derive(Debug, Clone)]

@@ -261,7 +261,7 @@ impl Inner {
         }
         let shown = |catalog: &Catalog| {
             let views = catalog.views.iter();
-            views.map(|(name, view)| format!("{name} of {}", view.of)).collect::<Vec<_>>()
+            views.map(|(name, view)| format!("{name} of {} {:?}", view.of, view.comment)).collect::<Vec<_>>()
         };
         let (source, target) = (shown(&self.source), shown(&self.target));
         let views_differ = self.only_table.is_none() && source != target;

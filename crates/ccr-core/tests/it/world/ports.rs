@@ -100,7 +100,7 @@ impl Cluster for Source {
     async fn show_create_table(&self, _database: &str, table: &str) -> Result<Option<String>> {
         self.0
             .call("source.show_create_table", |world| {
-                Ok(world.source.views.get(table).map(|view| view_sql(table, &view.of)))
+                Ok(world.source.views.get(table).map(|view| view_sql(table, view)))
             })
             .await
     }
@@ -251,7 +251,7 @@ impl Cluster for Target {
             .call("target.show_create_table", |world| {
                 if let Some(view) = world.target.views.get(table) {
                     let (source, target) = (format!("`{}`", SOURCE_DB), format!("`{}`", TARGET_DB));
-                    return Ok(Some(view_sql(table, &view.of).replace(&source, &target)));
+                    return Ok(Some(view_sql(table, view).replace(&source, &target)));
                 }
                 Ok(world.target.table(table).map(|found| {
                     let columns: Vec<String> =

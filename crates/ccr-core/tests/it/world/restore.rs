@@ -302,7 +302,7 @@ impl Inner {
         for (name, view) in &backup.views {
             if job.only.is_empty() || job.only.iter().any(|only| only.name == *name) {
                 let id = self.id();
-                self.target.views.insert(name.clone(), View { id, of: view.of.clone() });
+                self.target.views.insert(name.clone(), View { id, ..view.clone() });
             }
         }
         self.restores.finished += 1;

@@ -16,11 +16,13 @@ pub enum Ddl {
     CreateView {
         name: String,
         of: String,
+        comment: String,
     },
-    /// `of` is none when it is about the comment, which views have none of here.
+    /// Its definition or its comment, never both in one statement.
     AlterView {
         name: String,
         of: Option<String>,
+        comment: Option<String>,
     },
     Alter {
         table: String,
@@ -120,12 +122,18 @@ pub fn recognise(sql: &str) -> Option<Ddl> {
         return words.create_table();
     }
     if words.take("CREATE VIEW IF NOT EXISTS") {
-        return Some(Ddl::CreateView { name: words.qualified()?, of: words.selected_table()? });
+        let name = words.qualified()?;
+        let comment = words.view_comment().unwrap_or_default();
+        return Some(Ddl::CreateView { name, of: words.selected_table()?, comment });
     }
     if words.take("ALTER VIEW") {
         let name = words.qualified()?;
-        let of = if words.take("MODIFY COMMENT") { None } else { Some(words.selected_table()?) };
-        return Some(Ddl::AlterView { name, of });
+        if words.take("MODIFY COMMENT") {
+            return Some(Ddl::AlterView { name, of: None, comment: Some(words.text()?) });
+        }
+        // Doris takes no comment here.
+        let of = words.view_comment().is_none().then(|| words.selected_table())?;
+        return of.map(|of| Ddl::AlterView { name, of: Some(of), comment: None });
     }
     if words.take("DROP TABLE IF EXISTS") {
         return Some(Ddl::DropTable { name: words.qualified()? });
@@ -244,6 +252,13 @@ impl Words {
         Some(name)
     }
 
+    /// What stands behind COMMENT, before the query.
+    fn view_comment(&self) -> Option<String> {
+        let query = self.words.iter().position(|word| word.eq_ignore_ascii_case("AS"))?;
+        let literal = query.checked_sub(1).filter(|at| self.words[at - 1].eq_ignore_ascii_case("COMMENT"))?;
+        self.words[literal].strip_prefix('"').map(str::to_owned)
+    }
+
     fn literal(&mut self) -> Option<i64> {
         let value = self.words.get(self.at)?.strip_prefix('"')?.parse().ok()?;
         self.at += 1;
@@ -345,7 +360,11 @@ fn knows_its_statements() {
     assert_eq!(recognise(replace), Some(Ddl::ReplaceTable { table, with, swap: true }));
     assert_eq!(
         recognise("ALTER VIEW `d2`.`v` (`k`) AS SELECT `k` FROM `internal`.`d2`.`t`"),
-        Some(Ddl::AlterView { name: "v".to_owned(), of: Some("t".to_owned()) })
+        Some(Ddl::AlterView { name: "v".to_owned(), of: Some("t".to_owned()), comment: None })
+    );
+    assert_eq!(
+        recognise("ALTER VIEW `d2`.`v` (`k`) COMMENT 'c' AS SELECT `k` FROM `internal`.`d2`.`t`"),
+        None
     );
     assert_eq!(recognise("DROP DATABASE d2"), None);
 }

@@ -118,13 +118,14 @@ impl Inner {
                     self.target.tables.insert(table.id, table);
                 }
             }
-            Ddl::CreateView { name, of } => {
+            Ddl::CreateView { name, of, comment } => {
                 let id = self.id();
-                self.target.views.entry(name).or_insert(View { id, of });
+                self.target.views.entry(name).or_insert(View { id, of, comment });
             }
-            Ddl::AlterView { name, of } => {
+            Ddl::AlterView { name, of, comment } => {
                 let view = self.target.views.get_mut(&name).ok_or_else(|| unknown(&name))?;
                 view.of = of.unwrap_or_else(|| view.of.clone());
+                view.comment = comment.unwrap_or_else(|| view.comment.clone());
             }
             Ddl::Alter { table, what } => {
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;

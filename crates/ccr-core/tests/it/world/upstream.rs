@@ -9,6 +9,7 @@ use doris_types::record::{
     PartitionRecord, RangeBound, Record, RecoverInfoRecord, RenameRecord, ReplacePartitionsRecord,
     TableRecord, TruncateTableRecord, UpsertRecord,
 };
+use doris_types::sql::quote_string;
 
 use super::alter::Traits;
 use super::binlogs::{Binlogs, tables_listing};
@@ -248,7 +249,7 @@ impl Inner {
 
     pub fn create_view(&mut self, name: &str, table: &str) {
         let (seq, id) = (self.journal_id(), self.id());
-        let of = table.to_owned();
+        let view = SqlView { id, of: table.to_owned(), comment: String::new() };
         let record = CreateTableRecord {
             commit_seq: seq,
             db_id: self.source.database_id,
@@ -256,10 +257,10 @@ impl Inner {
             table_id: id,
             table_name: name.to_owned(),
             table_type: "VIEW".to_owned(),
-            sql: view_sql(name, table),
+            sql: view_sql(name, &view),
             properties: BTreeMap::new(),
         };
-        self.source.views.insert(name.to_owned(), SqlView { id, of });
+        self.source.views.insert(name.to_owned(), view);
         self.emit(seq, &Record::CreateTable(record));
     }
 
@@ -576,8 +577,14 @@ impl Inner {
 }
 
 /// The definition of a view as the upstream records and shows it.
-pub fn view_sql(name: &str, table: &str) -> String {
+pub fn view_sql(name: &str, view: &SqlView) -> String {
+    let comment = if view.comment.is_empty() {
+        String::new()
+    } else {
+        format!(" COMMENT {}", quote_string(&view.comment))
+    };
+    let table = &view.of;
     format!(
-        "CREATE VIEW `{name}`\n(k)\n AS SELECT `internal`.`d1`.`{table}`.`k` AS `k` FROM `internal`.`d1`.`{table}`;"
+        "CREATE VIEW `{name}`\n(k)\n{comment} AS SELECT `internal`.`d1`.`{table}`.`k` AS `k` FROM `internal`.`d1`.`{table}`;"
     )
 }

@@ -124,19 +124,30 @@ impl Inner {
 
     /// ALTER VIEW … AS.
     pub fn alter_view(&mut self, name: &str, of: &str) {
+        self.change_view(name, Some(of), None);
+    }
+
+    /// ALTER VIEW … MODIFY COMMENT, or both in one where a definition is given as well.
+    pub fn comment_view(&mut self, name: &str, of: Option<&str>, comment: &str) {
+        self.change_view(name, of, Some(comment));
+    }
+
+    fn change_view(&mut self, name: &str, of: Option<&str>, comment: Option<&str>) {
         let seq = self.journal_id();
         let view = self.source.views.get_mut(name).expect("the view exists");
-        of.clone_into(&mut view.of);
-        let record = ModifyViewDefRecord {
-            db_id: 0,
-            table_id: view.id,
-            inline_view_def: format!(
+        let mut record = ModifyViewDefRecord { table_id: view.id, ..ModifyViewDefRecord::default() };
+        if let Some(of) = of {
+            of.clone_into(&mut view.of);
+            record.inline_view_def = format!(
                 "SELECT `internal`.`{SOURCE_DB}`.`{of}`.`k` AS `k` FROM `internal`.`{SOURCE_DB}`.`{of}`"
-            ),
-            new_full_schema: vec![Column { name: "k".to_owned(), ..Column::default() }],
-            comment: None,
-            session_variables: None,
-        };
+            );
+            record.new_full_schema = vec![Column { name: "k".to_owned(), ..Column::default() }];
+        }
+        if let Some(comment) = comment {
+            comment.clone_into(&mut view.comment);
+        }
+        // A definition alone is recorded with an empty comment.
+        record.comment = Some(comment.unwrap_or_default().to_owned());
         self.emit(seq, &Record::ModifyViewDef(record));
     }
 }

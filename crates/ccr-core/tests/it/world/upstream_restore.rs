@@ -83,7 +83,8 @@ impl Inner {
         assert!(!self.backups.is_running(), "a database runs one backup or restore at a time");
         let (id, view_id) = (self.id(), self.id());
         self.trace.push(format!("        upstream: restored view {name}"));
-        self.source.views.insert(name.to_owned(), SqlView { id: view_id, of: of.to_owned() });
+        let comment = self.source.views.get(name).map(|view| view.comment.clone()).unwrap_or_default();
+        self.source.views.insert(name.to_owned(), SqlView { id: view_id, of: of.to_owned(), comment });
         let (label, view) = (format!("user_{id}"), Some(name.to_owned()));
         let (table, restored) = (String::new(), 0);
         let at_ms = self.now_ms;
