@@ -4,8 +4,8 @@ use ccr_core::control::Request;
 use ccr_core::job::{ApartWork, FullSync, JobState, NO_TARGET, Phase, SnapshotStep};
 
 use super::run::Run;
-use super::world::Inner;
 use super::world::restore::Restore;
+use super::world::{Inner, World};
 
 fn force() -> Request {
     Request::FullSync { detail: "a test".to_owned() }
@@ -279,6 +279,31 @@ async fn the_old_target_is_kept_under_its_old_name_until_another_takes_it() {
         run.caught_up().await;
         run.check();
     }
+}
+
+/// The first snapshot overwrites what has the name of a table, and what it was left out of does so later.
+#[tokio::test(start_paused = true)]
+async fn what_the_first_snapshot_would_overwrite_is_overwritten_later() {
+    let world = World::new();
+    world.with(|world| {
+        for name in ["t1", "t2", "t3"] {
+            world.create(name, &[1, 2], 2);
+            world.load_all(name);
+        }
+        let other = world.source.table("t2").cloned().expect("it was just made");
+        let other = world.copy_of(&other, "t2");
+        world.target.tables.insert(other.id, other);
+        colocate(world);
+    });
+    let mut run = Run::database(world);
+    run.start();
+    assert_eq!(run.blocked().await.code, "CCR0503");
+    others_follow(&mut run).await;
+    run.world.with(cure);
+    run.restart().await;
+    run.until("resuming", |_, status| status.blocked.is_none()).await;
+    run.caught_up().await;
+    run.check();
 }
 
 /// A view is no different.

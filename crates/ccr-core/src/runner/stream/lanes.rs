@@ -508,10 +508,12 @@ impl Stream<'_> {
             }
             ApartWork::PartialSync { reason, step } => {
                 let give_way = Arc::<AtomicBool>::default();
+                // A full sync overwrites what has the name of a table, and this is a part of one.
+                let is_of_full_sync = matches!(**reason, PartialSyncReason::SetApart { .. });
+                let may_overwrite = is_of_full_sync || self.shell.ctx.record.spec.options.allow_table_exists;
                 let terms = Terms {
                     give_way: Arc::clone(&give_way),
-                    overwrites: self.shell.ctx.record.spec.options.allow_table_exists
-                        && !self.is_name_of_another(source_id),
+                    overwrites: may_overwrite && !self.is_name_of_another(source_id),
                 };
                 let shell = Arc::clone(&self.shell);
                 let copy = lane::run(shell, source_id, link.clone(), reason, step.clone(), terms);
