@@ -27,6 +27,7 @@ mod restored;
 mod run;
 mod scenario;
 mod set_apart;
+mod slow;
 mod stale;
 mod statements;
 mod support_matrix;

@@ -11,7 +11,7 @@ use super::options;
 use super::run::Run;
 use super::world::snapshot::Work;
 use super::world::{Inner, World};
-use super::{aside, recover, set_apart, statements, swaps};
+use super::{aside, recover, set_apart, slow, statements, swaps};
 
 /// One course of events.
 pub struct Scenario {
@@ -132,8 +132,8 @@ pub const SCENARIOS: &[Scenario] = &[
     database("views", 1, |run| views(run).boxed_local()),
     database("statements", 1, |run| statements(run).boxed_local()),
     database("statements_apart", 2, |run| statements_apart(run).boxed_local()),
-    database("slow_table", 1, |run| slow_table(run).boxed_local()),
-    database("slow_and_shared", 1, |run| slow_and_shared(run).boxed_local()),
+    database("slow_table", 1, |run| slow::table(run).boxed_local()),
+    database("slow_and_shared", 1, |run| slow::and_shared(run).boxed_local()),
     database("pause_and_resume", 1, |run| pause_and_resume(run).boxed_local()),
     database("expired", 2, |run| gaps::expired(run).boxed_local()),
     gaps::across("gap", 5, |run| gaps::all_kinds(run).boxed_local()),
@@ -495,57 +495,6 @@ async fn statements_apart(run: &mut Run) {
     run.world.with(|world| {
         world.load_statements(&[&[("t1", &["p1"])], &[("t1", &["p1"])], &[("t2", &["t2"])]]);
     });
-}
-
-/// Rows of `t1` take until this many more ingests were tried.
-async fn slow(run: &mut Run, ingests: u64, work: impl FnOnce(&mut Inner)) {
-    run.caught_up().await;
-    let before = run.world.count("target.ingest");
-    run.world.with(|world| {
-        world.slow_tables.push(world.source_id("t1"));
-        work(world);
-    });
-    run.until("some ingests", move |world, _| {
-        world.counts.get("target.ingest").is_some_and(|tried| *tried >= before + ingests)
-    })
-    .await;
-    run.world.with(|world| world.slow_tables.clear());
-}
-
-/// A table is slower than another one, which loads and is truncated meanwhile.
-async fn slow_table(run: &mut Run) {
-    slow(run, 12, |world| {
-        world.load_all("t1");
-        world.load_all("t2");
-        world.truncate("t2", &[]);
-        world.load_all("t1");
-        world.load_all("t2");
-        world.add_partition("t1", 3, false);
-        world.load_all("t2");
-        world.load_all("t1");
-        world.rename_table("t2", "t3");
-        world.load_all("t3");
-    })
-    .await;
-}
-
-/// A table is slower than another one with which it shares transactions.
-async fn slow_and_shared(run: &mut Run) {
-    run.world.with(|world| world.create("t3", &[], 1));
-    slow(run, 12, |world| {
-        world.load_all("t1");
-        for _ in 0..3 {
-            world.load_all("t3");
-        }
-        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
-        world.load_all("t2");
-        world.load_all("t1");
-        world.load_all("t3");
-        world.load_statements(&[&[("t2", &["t2"])], &[("t1", &["p2"])], &[("t2", &["t2"])]]);
-        world.truncate("t1", &["p2"]);
-        world.load_all("t2");
-    })
-    .await;
 }
 
 async fn pause_and_resume(run: &mut Run) {
