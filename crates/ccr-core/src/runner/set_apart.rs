@@ -17,7 +17,7 @@ use super::job::Job;
 use super::shell::Shell;
 use crate::answers;
 use crate::effect::{Scope, backup, look_for, upstream};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::{Event, FullSync, FullSyncReason, SetApart, SnapshotInfo, SyncType};
 
 /// Tables whose tablets are asked for at once.
@@ -43,6 +43,7 @@ pub(super) async fn back_up(
 ) -> Result<Option<backup::Outcome>> {
     let shell = Arc::clone(&job.shell);
     let found = match backup::run(&shell, label, &Scope::Database { without: names(full_sync) }).await {
+        Err(error) if is_of_unknown_name(full_sync, &error) => lost(label, &error.message),
         Err(error) => {
             let Some(name) = answers::unfit_for_backup(&error.message) else { return Err(error) };
             let found = named(&shell, name).await?;
@@ -67,15 +68,23 @@ pub(super) async fn back_up(
             backup::Outcome::Lost(FullSyncReason::BackupCancelled { label, status })
         }
         Ok(backup::Outcome::Ready(info)) => match misnamed(&shell, full_sync, &info).await? {
-            Some(name) => {
-                let detail = format!("table {name}, which it leaves out, got another name or was dropped");
-                backup::Outcome::Lost(FullSyncReason::SnapshotLost { label: label.to_owned(), detail })
-            }
+            Some(name) => lost(label, &format!("table {name} got another name or was dropped")),
             None => backup::Outcome::Ready(info),
         },
         Ok(lost @ backup::Outcome::Lost(_)) => lost,
     };
     Ok(Some(found))
+}
+
+/// Whether a backup was refused since nothing has the name of something that it was to leave out.
+fn is_of_unknown_name(full_sync: &FullSync, error: &Error) -> bool {
+    !full_sync.set_apart.is_empty() && error.message.contains(answers::UNKNOWN_TABLE)
+}
+
+/// Another snapshot is taken, which begins with all tables again.
+fn lost(label: &str, detail: &str) -> backup::Outcome {
+    let (label, detail) = (label.to_owned(), format!("what it leaves out has changed its name: {detail}"));
+    backup::Outcome::Lost(FullSyncReason::SnapshotLost { label, detail })
 }
 
 /// The table or view that a restore was refused for, if the others can do without.

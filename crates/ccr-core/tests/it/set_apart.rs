@@ -198,6 +198,24 @@ async fn another_table_that_has_the_name_by_then_is_not_left_out() {
     }
 }
 
+/// Or nothing has it, which a frontend may refuse.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_gone_is_not_left_out_for_ever() {
+    for refuses_unknown in [false, true] {
+        let mut run = copying_again(|world| {
+            hold_temporary(world);
+            world.backups.refuses_unknown = refuses_unknown;
+            world.backups.before_exception = Some(Box::new(|world| {
+                world.drop_view("v");
+                world.drop_table("t2");
+            }));
+        })
+        .await;
+        run.caught_up().await;
+        run.check();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_becomes_of_it_meanwhile_is_followed() {
     let fates: [fn(&mut Inner); 5] = [

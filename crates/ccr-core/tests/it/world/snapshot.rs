@@ -22,6 +22,8 @@ pub struct Backups {
     pub loses: Option<String>,
     /// Tables with temporary partitions are refused, as Doris does unless it is told to ignore these.
     pub refuses_temporary: bool,
+    /// So are names to be left out that nothing has.
+    pub refuses_unknown: bool,
     /// No replica of this table can be read.
     pub unreadable: Option<&'static str>,
     /// Done when the next backup arrives that is to leave out something.
@@ -116,6 +118,12 @@ impl Inner {
             && let Some(work) = self.backups.before_exception.take()
         {
             work(self);
+        }
+        if let BackupObjects::All { except } = objects
+            && let Some(name) = except.iter().find(|name| self.source.table(name).is_none())
+            && self.backups.refuses_unknown
+        {
+            return Err(refusal(1051, format!("Unknown table '{name}'")));
         }
         let (tables, except): (&[BackupTable], &[String]) = match objects {
             BackupObjects::All { except } => (&[], except),
