@@ -126,20 +126,18 @@ async fn submit(shell: &Shell, label: &str, scope: &Scope) -> Result<()> {
 /// The refusal to back up a database because of one of its tables.
 #[derive(Default)]
 struct Refusal {
-    /// What was said, and since when.
+    /// Of which table, and since when. What is said of it names the frontend that was asked, too.
     since: Option<(String, i64)>,
 }
 
 impl Refusal {
-    /// Whether the same has been said for so long that it may never pass.
+    /// Whether the same table has been refused for so long that it may never pass.
     fn has_lasted(&mut self, shell: &Shell, error: &Error) -> bool {
-        if answers::unfit_for_backup(&error.message).is_none() {
-            return false;
-        }
+        let Some(table) = answers::unfit_for_backup(&error.message) else { return false };
         let now_ms = shell.now_ms();
         let since_ms = match &self.since {
-            Some((said, since_ms)) if *said == error.message => *since_ms,
-            Some(_) | None => self.since.insert((error.message.clone(), now_ms)).1,
+            Some((before, since_ms)) if before == table => *since_ms,
+            Some(_) | None => self.since.insert((table.to_owned(), now_ms)).1,
         };
         Duration::from_millis(now_ms.abs_diff(since_ms)) >= shell.ctx.options.quarantine_after
     }

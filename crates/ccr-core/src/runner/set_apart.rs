@@ -5,7 +5,7 @@
 //! tablet of which no replica can be read, and something in its way downstream. Temporary partitions and replicas come
 //! and go by themselves, so they are waited for first, for as long as a table of the stream may fail before it leaves.
 //! A backup names what it leaves out, and names change; so one is believed only if what it was taken without still
-//! has the name then. Somebody else's table might be missing otherwise.
+//! has the name then. Another table might be missing otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
