@@ -16,7 +16,7 @@ use super::routes::Routes;
 use super::{downstream, medium, names, partition, view};
 use crate::answers;
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::{LinkEffect, TableLink};
+use crate::job::{LinkEffect, NO_TARGET, TableLink};
 use crate::plan::{PartitionChange, Refused, Repeated, Statement};
 use crate::runner::publishing;
 use crate::runner::shell::Shell;
@@ -37,7 +37,7 @@ pub(crate) const NAME_TAKEN: &str = "CCR0312";
 /// before this has passed: a table found after a crash, or after a block was lifted, counts as our own.
 pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
     match statement {
-        Statement::CreateTable { name, .. } => ensure_absent(shell, name).await,
+        Statement::CreateTable { name, .. } => ensure_free(shell, name, NO_TARGET).await,
         Statement::CreateView { .. }
         | Statement::AlterView { .. }
         | Statement::DropTable { .. }
@@ -51,17 +51,23 @@ pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
     }
 }
 
-/// Makes sure that no downstream table has a name that is about to be given to a new one.
-pub(crate) async fn ensure_absent(shell: &Shell, name: &str) -> Result<()> {
-    if shell.retry(async || table_id(shell, name).await).await?.is_none() {
+/// Makes sure that no downstream table but the job's own has a name under which it is about to be put in place;
+/// [`NO_TARGET`] where it has none yet.
+pub(crate) async fn ensure_free(shell: &Shell, name: &str, own_id: i64) -> Result<()> {
+    let bearer = shell.retry(async || table_id(shell, name).await).await?;
+    if bearer.is_none_or(|id| id == own_id) {
         return Ok(());
     }
-    Err(Error::blocked(
-        Origin::DownstreamFe,
-        NAME_TAKEN,
-        format!("table {} is to be created, but the target has one of that name", quote_identifier(name)),
-        "drop or rename the downstream table, then resume the job",
-    ))
+    let name = quote_identifier(name);
+    let message = if own_id == NO_TARGET {
+        format!("table {name} is to be created, but the target has one of that name")
+    } else {
+        format!(
+            "table {name} is to be copied, but the target has another one of that name, which the job has not made"
+        )
+    };
+    let hint = "drop or rename the downstream table, then resume the job";
+    Err(Error::blocked(Origin::DownstreamFe, NAME_TAKEN, message, hint))
 }
 
 /// Runs one statement and says what it did to the links. What keeps failing is given up when the patience ends; it

@@ -108,10 +108,12 @@ pub enum Event {
         why: Leaving,
         at_ms: i64,
     },
-    /// A table that no binlog created begins apart, with a copy of it.
+    /// A table that no statement of the job creates begins apart, with a copy of it.
     TableAdopted {
         source_id: i64,
         name: String,
+        /// The binlog told of its creation, so no restore has made it.
+        was_created: bool,
         cursor: i64,
         reason: PartialSyncReason,
         at_ms: i64,

@@ -114,7 +114,9 @@ pub(super) fn cross(job_id: &str, next: &mut JobState, gap: GapCrossed) -> Resul
     }
     for (source_id, name) in appeared {
         let (cursor, reason) = (expired_to, reason.clone());
-        lanes::step(job_id, next, Event::TableAdopted { source_id, name, cursor, reason, at_ms })?;
+        let was_created = false;
+        let event = Event::TableAdopted { source_id, name, was_created, cursor, reason, at_ms };
+        lanes::step(job_id, next, event)?;
         named(next, source_id, named_to);
     }
     if let Some(views) = views {

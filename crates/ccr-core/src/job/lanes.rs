@@ -84,8 +84,8 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             let renaming = link.lane.apart().and_then(|apart| apart.renaming.clone());
             link.lane = Lane::Apart(Apart { copy_again, dropped_at, renaming, cursor, since_ms, work });
         }
-        Event::TableAdopted { source_id, name, cursor, reason, at_ms } => {
-            let link = TableLink::new(&name, NO_TARGET, 0);
+        Event::TableAdopted { source_id, name, was_created, cursor, reason, at_ms } => {
+            let link = TableLink { was_created, ..TableLink::new(&name, NO_TARGET, 0) };
             next.tables.insert(source_id, link);
             let why = Leaving::PartialSync(reason);
             step(job_id, next, Event::TableLeft { source_id, cursor, why, at_ms })?;

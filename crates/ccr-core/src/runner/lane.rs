@@ -127,9 +127,9 @@ async fn take(
     label: String,
     overwrites: bool,
 ) -> Result<CopyStep> {
-    if link.target_id == NO_TARGET && !overwrites {
-        // What has its name now is not ours, and would be replaced.
-        statement::ensure_absent(&shell, &link.target_name).await?;
+    if !overwrites {
+        // What else has its name now is not ours, and would be replaced.
+        statement::ensure_free(&shell, &link.target_name, link.target_id).await?;
     }
     let mut tries = 0;
     loop {
@@ -197,10 +197,11 @@ async fn put(
         return Ok(CopyStep::Again(PartialSyncReason::SnapshotLost { label: backup_label, detail }));
     };
     if !restore::is_known(&shell, &restore_label).await? {
-        if old.target_id == NO_TARGET && !overwrites {
+        if !overwrites {
             // The name may be another one than when the backup was taken.
-            statement::ensure_absent(&shell, &old.target_name).await?;
-        } else {
+            statement::ensure_free(&shell, &old.target_name, old.target_id).await?;
+        }
+        if overwrites || old.target_id != NO_TARGET {
             restore::clear_temporary(&shell, &old.target_name).await?;
         }
     }

@@ -88,6 +88,9 @@ pub(super) async fn put(
             Some(target) if target.partitions.iter().any(|there| there.name == partition) => {
                 return whole("the target has a partition of its name");
             }
+            Some(target) if target.name != link.target_name => {
+                return whole("the target of its table has got another name");
+            }
             Some(_) => {}
             None => return whole("the target of its table is gone"),
         }

@@ -8,6 +8,7 @@ mod cost;
 mod crash_matrix;
 mod error_pages;
 mod failpoints;
+mod foreign;
 mod full_sync;
 mod gaps;
 mod guard;

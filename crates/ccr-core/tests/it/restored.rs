@@ -64,6 +64,20 @@ async fn a_table_that_the_binlog_brought_and_that_was_copied_since_is_not_the_on
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_table_that_the_binlog_brought_and_that_is_copied_instead_of_created_is_not_the_one_that_a_restore_made()
+ {
+    let (mut run, table) = following().await;
+    looks(&mut run).await;
+    run.world.with(|world| {
+        world.refused_creates.push("t3".to_owned());
+        world.restore_in_place(&table);
+        world.create("t3", &[1], 1);
+        world.load_all("t3");
+    });
+    settled(&mut run, &["t3", "t1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_table_that_is_overwritten_is_copied_once_though_nothing_is_written_to_it() {
     let (mut run, table) = following().await;
     run.world.with(|world| world.restore_in_place(&table));

@@ -9,7 +9,7 @@ use doris_types::record::{BinlogType, Record};
 use super::settle::{Failing, Settled};
 use super::{Stream, copy_reason, unexpected};
 use crate::change::Change;
-use crate::effect::statement::{NAME_TAKEN, ensure_absent};
+use crate::effect::statement::{NAME_TAKEN, ensure_free};
 use crate::effect::{look_for, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
@@ -142,17 +142,20 @@ impl Stream<'_> {
             })
             .await?;
         for table in db.into_iter().flat_map(|db| db.tables).filter(|table| table.kind == "OLAP") {
-            self.adopt(table.id, table.name, PartialSyncReason::Appeared { commit_seq }, commit_seq).await?;
+            let reason = PartialSyncReason::Appeared { commit_seq };
+            self.adopt(table.id, table.name, false, reason, commit_seq).await?;
         }
         Ok(())
     }
 
     /// Links a table that is upstream and that no statement created downstream, and copies it. Where the target
-    /// has a table of its name, it waits for an operator, and the others go on.
+    /// has a table of its name, it waits for an operator, and the others go on. `was_created` tells whether the binlog
+    /// has told of it.
     pub(super) async fn adopt(
         &mut self,
         source_id: i64,
         name: String,
+        was_created: bool,
         reason: PartialSyncReason,
         commit_seq: i64,
     ) -> Result<()> {
@@ -163,7 +166,8 @@ impl Stream<'_> {
         }
         let (cursor, text, at_ms) = (commit_seq - 1, reason.describe(), self.shell.now_ms());
         tracing::info!(table = source_id, name, reason = %text, "the table is adopted");
-        self.job.apply(Event::TableAdopted { source_id, name, cursor, reason, at_ms }).await?;
+        let event = Event::TableAdopted { source_id, name, was_created, cursor, reason, at_ms };
+        self.job.apply(event).await?;
         self.job.history("partial_sync", (cursor, cursor), text, "started", at_ms).await;
         self.start_lane(source_id, EarlierCommits::default());
         Ok(())
@@ -345,14 +349,14 @@ impl Stream<'_> {
         }
     }
 
-    /// Whether nothing downstream has the name of a table that is to be copied for the first time.
+    /// Whether nothing downstream but its own target has the name that a table needs.
     async fn has_free_name(&mut self, source_id: i64) -> Result<bool> {
         let link = self.job.state.tables.get(&source_id);
-        let Some(name) = link.map(|link| link.wanted_name().to_owned()) else {
+        let Some((name, own_id)) = link.map(|link| (needed_name(link).to_owned(), link.target_id)) else {
             return Ok(false);
         };
         let shell = Arc::clone(&self.shell);
-        match ensure_absent(&shell, &name).await {
+        match ensure_free(&shell, &name, own_id).await {
             Ok(()) => Ok(true),
             Err(error) if error.code == NAME_TAKEN => Ok(false),
             Err(error) => Err(error),
@@ -362,7 +366,7 @@ impl Stream<'_> {
     /// Whether another table of the job has the name downstream that this one waits for.
     fn is_name_of_another(&self, source_id: i64) -> bool {
         let Some(link) = self.job.state.tables.get(&source_id) else { return false };
-        let wanted = link.wanted_name();
+        let wanted = needed_name(link);
         let mut others = self.job.state.tables.iter().filter(|(id, _)| **id != source_id);
         others.any(|(_, other)| other.target_id != NO_TARGET && other.target_name == wanted)
     }
@@ -567,6 +571,13 @@ impl Stream<'_> {
             Some(ApartWork::CatchUp { .. } | ApartWork::Blocked(_)) | None => format!("table {name}"),
         }
     }
+}
+
+/// The downstream name that a table needs for what it does: a copy goes to the target under the name that it has, the
+/// next one comes afterwards.
+fn needed_name(link: &TableLink) -> &str {
+    let is_copied = matches!(link.lane.apart().map(|apart| &apart.work), Some(ApartWork::PartialSync { .. }));
+    if is_copied && link.target_id != NO_TARGET { &link.target_name } else { link.wanted_name() }
 }
 
 /// Whether a change is about the names of tables, which are settled in the order of the job's own list.

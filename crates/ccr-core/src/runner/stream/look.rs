@@ -369,7 +369,7 @@ impl Stream<'_> {
                     gone.remove(&old_id);
                     self.take_over(old_id, source_id, name, reason, done_to + 1).await?;
                 }
-                None => self.adopt(source_id, name, reason, done_to + 1).await?,
+                None => self.adopt(source_id, name, false, reason, done_to + 1).await?,
             }
             has_moved = true;
         }

@@ -36,6 +36,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use self::look::{Look, Seen};
 use self::publish::Asking;
 use self::record::HEARTBEAT;
+use self::refused::is_creation;
 use self::settle::{Failing, Settled};
 use super::doubt::EarlierCommits;
 use super::job::Job;
@@ -375,7 +376,10 @@ impl<'a> Stream<'a> {
                     Some(old_id) => {
                         self.take_over(old_id, source_id, name, reason, change.commit_seq).await?;
                     }
-                    None => self.adopt(source_id, name, reason, change.commit_seq).await?,
+                    None => {
+                        let was_created = is_creation(&change, source_id);
+                        self.adopt(source_id, name, was_created, reason, change.commit_seq).await?;
+                    }
                 }
                 if is_to_settle(&change, &self.job.state.tables) {
                     self.main.rewind();

@@ -45,7 +45,7 @@ impl Stream<'_> {
             // A copy does not need the statement, and where the target refuses that too, the others go on.
             self.forget_statement(commit_seq).await?;
             let reason = copy_reason(&error, commit_seq);
-            self.adopt(source_id, name, reason, commit_seq).await?;
+            self.adopt(source_id, name, true, reason, commit_seq).await?;
             return self.pass_change(change).await;
         }
         if error.disposition != Disposition::Isolate {
@@ -140,12 +140,18 @@ impl Stream<'_> {
             self.isolate(&flowing, commit_seq - 1, error.clone(), None).await?;
         }
         for source_id in others {
-            self.block_unlinked(source_id, commit_seq, &error).await?;
+            self.block_unlinked(source_id, change, commit_seq, &error).await?;
         }
         Ok(())
     }
 
-    async fn block_unlinked(&mut self, source_id: i64, commit_seq: i64, error: &Error) -> Result<()> {
+    async fn block_unlinked(
+        &mut self,
+        source_id: i64,
+        change: Option<&Change>,
+        commit_seq: i64,
+        error: &Error,
+    ) -> Result<()> {
         if let Some(name) = self.job.state.views.get(&source_id).cloned() {
             return self.take_view_out(source_id, name, commit_seq, error, None, false).await;
         }
@@ -154,7 +160,9 @@ impl Stream<'_> {
                 // When it is tried again it is copied, which brings over whatever the change was.
                 let (cursor, at_ms) = (commit_seq - 1, self.shell.now_ms());
                 let reason = PartialSyncReason::Appeared { commit_seq };
-                self.job.apply(Event::TableAdopted { source_id, name, cursor, reason, at_ms }).await?;
+                let was_created = change.is_some_and(|change| is_creation(change, source_id));
+                let event = Event::TableAdopted { source_id, name, was_created, cursor, reason, at_ms };
+                self.job.apply(event).await?;
                 let why = Leaving::Blocked(self.blocked(error, commit_seq));
                 self.leave(source_id, cursor, why).await
             }
@@ -189,6 +197,15 @@ impl Stream<'_> {
 /// Whether a change of names finds a table where it should be none.
 fn is_about_a_name(error: &Error) -> bool {
     error.code == NAME_TAKEN || error.message.contains(NAME_USED)
+}
+
+/// Whether a change tells that there is a table, so that no restore is needed to account for it.
+pub(super) fn is_creation(change: &Change, source_id: i64) -> bool {
+    match &change.record {
+        Record::CreateTable(record) => record.table_id == source_id,
+        Record::RecoverInfo(record) => record.table_id == source_id,
+        _ => false,
+    }
 }
 
 /// The table that a CREATE TABLE was about which did not work.

@@ -73,8 +73,8 @@ impl Stream<'_> {
                     if track == TrackId::Main && error.code == statement::NAME_TAKEN =>
                 {
                     let (source_id, name) = (*source_id, name.clone());
-                    self.adopt(source_id, name, PartialSyncReason::NameTaken { commit_seq }, commit_seq)
-                        .await?;
+                    let reason = PartialSyncReason::NameTaken { commit_seq };
+                    self.adopt(source_id, name, true, reason, commit_seq).await?;
                     return self.pass_change(&change).await;
                 }
                 (Err(error), _) => return Err(error),
