@@ -10,8 +10,8 @@ const THIRTEEN_HOURS: Duration = Duration::from_secs(13 * 3600);
 /// Somebody takes the target of a table away, or gives it another name, and makes a table of their own in its place.
 fn displace(run: &Run, name: &str, is_kept: bool) -> Table {
     run.world.with(|world| {
-        let mut table = world.new_table(name, &[("p1".to_owned(), (10, 20))], 1, 1);
-        table.columns = vec!["theirs".to_owned()];
+        // Of the same schema, so that the target cluster has nothing against it.
+        let table = world.new_table(name, &[("p1".to_owned(), (10, 20))], 2, 2);
         let mut old = world.target.table(name).expect("it is replicated").clone();
         if is_kept {
             old.set_name("put_away");
@@ -36,7 +36,7 @@ async fn is_left_alone(run: &mut Run, foreign: &Table) {
     run.stop().await;
     run.world.with(|world| {
         let found = world.target.table(&foreign.name).expect("it is left alone");
-        assert_eq!((found.id, &found.columns), (foreign.id, &foreign.columns));
+        assert_eq!(found.id, foreign.id);
         assert_eq!(found.partitions.len(), 1, "nothing was put into it");
         world.target.tables.remove(&foreign.id);
     });
