@@ -85,11 +85,7 @@ pub(crate) async fn run(
             create_table(shell, commit_seq, (*source_id, name), sql, in_doubt, patience).await
         }
         Statement::CreateView { source_id, name, sql } => {
-            if shell.retry(async || views(shell).await).await?.contains(name) {
-                // Views carry no id to tell ours from another, but they hold no rows either.
-                let drop = view::drop_sql(shell, name);
-                execute(shell, &drop, in_doubt, &Repeated::Accepted, patience).await?;
-            } else if shell.retry(async || table_id(shell, name).await).await?.is_some() {
+            if shell.retry(async || table_id(shell, name).await).await?.is_some() {
                 return Err(Error::blocked(
                     Origin::DownstreamFe,
                     REFUSED,
@@ -97,6 +93,10 @@ pub(crate) async fn run(
                     "drop or rename the downstream table",
                 ));
             }
+            // Views carry no id to tell ours from another, but they hold no rows either. A list of them may come from a
+            // frontend that is behind, and one that it lacks would be left as it is.
+            let drop = view::drop_sql(shell, name);
+            execute(shell, &drop, in_doubt, &Repeated::Accepted, patience).await?;
             execute(shell, sql, in_doubt, &CREATED, patience).await?;
             Ok(LinkEffect::ViewCreated { source_id: *source_id, name: name.clone() })
         }

@@ -4,7 +4,7 @@ use super::state::{partial_label, restore_label};
 use super::transition::illegal;
 use super::{
     Apart, ApartWork, Event, IllegalEvent, JobState, Lane, Leaving, LinkEffect, NO_TARGET, PartialSyncReason,
-    PartitionAhead, Phase, Renaming, SnapshotStep, TableLink, ViewApart,
+    PartitionAhead, Phase, Renaming, SnapshotStep, Stale, TableLink, ViewApart,
 };
 
 /// The state after an event of one table.
@@ -205,8 +205,16 @@ pub(super) fn step(job_id: &str, next: &mut JobState, event: Event) -> Result<()
             next.views.insert(source_id, name.clone());
             let before = next.views_apart.get(&source_id);
             let since_ms = before.map_or(at_ms, |apart| apart.since_ms);
-            // The first name is the one that the target knows.
-            let leftover = before.and_then(|apart| apart.leftover.clone()).or(leftover);
+            // The first name is the one that the target knows; under a later one it may have been tried.
+            let (leftover, tried) = match before.and_then(|apart| apart.leftover.clone()) {
+                Some(first) => (Some(first), leftover),
+                None => (leftover, None),
+            };
+            let leftover = leftover.filter(|first| *first != name);
+            if let Some(tried) = tried.filter(|tried| *tried != name) {
+                let refusal = refusal.clone();
+                next.stale.insert(tried, Stale { is_view: true, commit_seq, refusal, since_ms });
+            }
             let apart = ViewApart { name, commit_seq, refusal, leftover, is_dropped, since_ms };
             next.views_apart.insert(source_id, apart);
         }
@@ -363,7 +371,12 @@ impl LinkEffect {
                 state.views.retain(|id, known| *id == source_id || *known != name);
                 state.views.insert(source_id, name);
                 let views = &state.views;
-                state.views_apart.retain(|id, _| views.contains_key(id));
+                let gone = state.views_apart.extract_if(.., |id, _| !views.contains_key(id));
+                let left = gone.filter_map(|(_, apart)| {
+                    let ViewApart { commit_seq, refusal, since_ms, .. } = apart;
+                    Some((apart.leftover?, Stale { is_view: true, commit_seq, refusal, since_ms }))
+                });
+                state.stale.extend(left);
             }
             LinkEffect::ViewDropped { source_id } => {
                 state.views.remove(&source_id);

@@ -336,7 +336,7 @@ fn restore(world: &mut Inner, random: &mut Random, name: &str) {
 
 /// Creates a view, or alters or drops it when it is there, or restores it.
 fn view(world: &mut Inner, random: &mut Random, of: &str) {
-    let name = *random.pick(&["v1", "v2"]);
+    let name = *random.pick(&["v1", "v2", "v3"]);
     if !world.backups.is_running() && random.chance(15) {
         let of = world.source.views.get(name).map_or(of.to_owned(), |view| view.of.clone());
         world.restore_view(name, &of);
@@ -346,6 +346,13 @@ fn view(world: &mut Inner, random: &mut Random, of: &str) {
         false => world.create_view(name, of),
         true if random.chance(20) => world.comment_view(name, None, of),
         true if random.chance(20) => world.comment_view(name, Some(of), of),
+        true if random.chance(30) => {
+            let other = if name == "v1" { "v2" } else { "v1" };
+            let to = if world.source.views.contains_key(other) { "v3" } else { other };
+            if !world.source.views.contains_key(to) {
+                world.rename_view(name, to);
+            }
+        }
         true if random.chance(60) => world.alter_view(name, of),
         true => world.drop_view(name),
     }

@@ -250,6 +250,56 @@ async fn views_that_cannot_be_changed_wait_by_themselves() {
     }
 }
 
+/// What comes after a change that was refused is about what the view was to be, which the target does not have: under
+/// that name it has nothing, or another view.
+#[tokio::test(start_paused = true)]
+async fn what_follows_the_refused_change_of_a_view_waits_with_it() {
+    let later: [fn(&mut Inner); 5] = [
+        |world| world.drop_view("w"),
+        |world| world.comment_view("w", Some("t2"), "changed"),
+        |world| world.rename_view("w", "x"),
+        |world| world.rename_view("w", "v"),
+        |world| {
+            world.rename_view("w", "x");
+            world.drop_view("x");
+            world.create_view("w", "t2");
+        },
+    ];
+    for change in later {
+        for is_taken in [false, true] {
+            let mut run = following().await;
+            run.world.with(|world| {
+                world.create_view("v", "t1");
+                world.create_view("other", "t1");
+            });
+            run.caught_up().await;
+            if is_taken {
+                run.world.with(|world| world.rename_view("other", "w"));
+                run.caught_up().await;
+            }
+            let (newest, foreign) = run.world.with(|world| {
+                let foreign = world.new_table("free", &[], 1, 1);
+                let id = foreign.id;
+                if is_taken {
+                    // Its name upstream is another view's by then, and cannot be given away downstream.
+                    world.target.tables.insert(id, foreign);
+                    world.rename_view("w", "free");
+                }
+                world.refusing_tables.push("v".to_owned());
+                world.rename_view("v", "w");
+                change(world);
+                (world.newest(), id)
+            });
+            run.until("the changes", |world, _| world.store.position.commit_seq >= newest).await;
+            run.world.with(|world| world.target.tables.remove(&foreign));
+            run.world.with(mend);
+            run.until("the views", |_, status| status.apart.is_empty()).await;
+            run.caught_up().await;
+            run.check();
+        }
+    }
+}
+
 /// One record may tell of both, and each takes a statement of its own.
 #[tokio::test(start_paused = true)]
 async fn a_view_gets_its_comment_with_its_definition() {

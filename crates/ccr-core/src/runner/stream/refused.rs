@@ -153,7 +153,7 @@ impl Stream<'_> {
         error: &Error,
     ) -> Result<()> {
         if let Some(name) = self.job.state.views.get(&source_id).cloned() {
-            return self.take_view_out(source_id, name, commit_seq, error, None, false).await;
+            return self.block_view(source_id, name, commit_seq, error).await;
         }
         match self.look_at_unlinked(source_id).await? {
             Unlinked::Named(name) => {

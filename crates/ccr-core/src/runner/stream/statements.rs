@@ -27,6 +27,9 @@ impl Stream<'_> {
             let error = Error::retry(Origin::DownstreamFe, statement::NAME_TAKEN, message);
             return self.settle_swap(&change, error).await;
         }
+        if self.leave_view_again(&change).await? {
+            return self.pass_change(&change).await;
+        }
         self.refresh_target(&mut statement);
         self.start_statement(TrackId::Main, change, statement).await
     }

@@ -17,6 +17,7 @@ use crate::change::Change;
 use crate::effect::view::{self, Outcome};
 use crate::error::{Disposition, Error, Result};
 use crate::job::{Event, ViewApart};
+use crate::plan::TrackId;
 
 /// What a change is about.
 struct OfView {
@@ -39,26 +40,47 @@ impl Stream<'_> {
     pub(super) async fn leave_view(&mut self, change: &Change, error: &Error) -> Result<bool> {
         let is_over = error.disposition == Disposition::Isolate || error.disposition == Disposition::Block;
         let Some(view) = self.view_of(change).filter(|_| is_over) else { return Ok(false) };
-        let OfView { source_id, name, leftover, is_dropped } = view;
-        self.take_view_out(source_id, name, change.commit_seq, error, leftover, is_dropped).await?;
+        self.take_view_out(view, change.commit_seq, error.message.clone()).await?;
         Ok(true)
     }
 
-    pub(super) async fn take_view_out(
+    /// Another change of a view that is apart already waits with the one that was refused: the target does not have what
+    /// it is about, and under its name it may have another view.
+    pub(super) async fn leave_view_again(&mut self, change: &Change) -> Result<bool> {
+        let Some(view) = self.view_of(change) else { return Ok(false) };
+        let Some(apart) = self.job.state.views_apart.get(&view.source_id) else { return Ok(false) };
+        let refusal = apart.refusal.clone();
+        if self.statement_in_doubt(TrackId::Main) == Some(change.commit_seq) {
+            self.forget_statement(change.commit_seq).await?;
+        }
+        self.take_view_out(view, change.commit_seq, refusal).await?;
+        Ok(true)
+    }
+
+    /// A view whose statement was refused waits until the target accepts it as it is upstream then.
+    pub(super) async fn block_view(
         &mut self,
         source_id: i64,
         name: String,
         commit_seq: i64,
         error: &Error,
-        leftover: Option<String>,
-        is_dropped: bool,
     ) -> Result<()> {
+        let view = OfView { source_id, name, leftover: None, is_dropped: false };
+        self.take_view_out(view, commit_seq, error.message.clone()).await
+    }
+
+    async fn take_view_out(&mut self, view: OfView, commit_seq: i64, refusal: String) -> Result<()> {
+        let OfView { source_id, name, leftover, is_dropped } = view;
         let at_ms = self.shell.now_ms();
         // It may have been about tables that have other names by now, or that are apart.
-        tracing::info!(code = REFUSED, view = name, commit_seq, message = %error.message,
-            "the target does not accept the view yet; it is tried as it is now");
+        tracing::info!(
+            code = REFUSED,
+            view = name,
+            commit_seq,
+            refusal,
+            "the target does not accept the view yet; it is tried as it is now"
+        );
         self.views_seen.remove(&source_id);
-        let refusal = error.message.clone();
         let reason = format!("view {name}: {refusal}");
         let event = Event::ViewLeft { source_id, name, commit_seq, refusal, leftover, is_dropped, at_ms };
         self.job.apply(event).await?;

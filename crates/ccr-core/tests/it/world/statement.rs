@@ -193,8 +193,12 @@ impl Inner {
                 }
             }
             Ddl::RenameTable { table, name } => {
-                if self.target.table(&name).is_some() {
+                if self.target.table(&name).is_some() || self.target.views.contains_key(&name) {
                     return Err(refused("table_name_taken", &[&name]));
+                }
+                if let Some(view) = self.target.views.remove(&table) {
+                    self.target.views.insert(name, view);
+                    return Ok(());
                 }
                 let table = self.target.table_mut(&table).ok_or_else(|| unknown(&table))?;
                 table.set_name(&name);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use doris_types::record::{
     AlterJobKind, AlterJobRecord, AlterJobState, Column, DataProperty, ModifyPartitionInfo,
-    ModifyPartitionsRecord, ModifyViewDefRecord, Record, ReplaceTableRecord,
+    ModifyPartitionsRecord, ModifyViewDefRecord, Record, RenameRecord, ReplaceTableRecord,
 };
 
 use super::alter::Alter;
@@ -130,6 +130,23 @@ impl Inner {
     /// ALTER VIEW … MODIFY COMMENT, or both in one where a definition is given as well.
     pub fn comment_view(&mut self, name: &str, of: Option<&str>, comment: &str) {
         self.change_view(name, of, Some(comment));
+    }
+
+    /// ALTER TABLE … RENAME of a view.
+    pub fn rename_view(&mut self, from: &str, to: &str) {
+        let seq = self.journal_id();
+        let view = self.source.views.remove(from).expect("the view exists");
+        let record = RenameRecord {
+            db_id: 0,
+            table_id: view.id,
+            index_id: -1,
+            partition_id: -1,
+            new_table_name: to.to_owned(),
+            old_table_name: from.to_owned(),
+            ..serde_json::from_str(r#"{"tb":0}"#).expect("a rename of nothing")
+        };
+        self.source.views.insert(to.to_owned(), view);
+        self.emit(seq, &Record::RenameTable(record));
     }
 
     fn change_view(&mut self, name: &str, of: Option<&str>, comment: Option<&str>) {
