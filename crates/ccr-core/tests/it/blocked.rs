@@ -293,6 +293,7 @@ async fn a_view_waits_while_the_target_has_a_table_of_its_name() {
         let table = world.new_table("v1", &[], 1, 1);
         let id = table.id;
         world.target.tables.insert(id, table);
+        world.foreign_tables.insert(id);
         world.create_view("v1", "t1");
         world.load_all("t1");
         id

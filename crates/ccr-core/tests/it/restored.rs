@@ -5,6 +5,7 @@ use ccr_core::job::PartialSyncReason;
 
 use super::run::Run;
 use super::world::catalog::Table;
+use super::world::faults::Fault;
 use super::world::{Inner, World};
 
 /// A job that follows `t1` and `t2`, and what `t1` was before its last load.
@@ -75,6 +76,28 @@ async fn a_table_that_the_binlog_brought_and_that_is_copied_instead_of_created_i
         world.load_all("t3");
     });
     settled(&mut run, &["t3", "t1"]).await;
+}
+
+/// The tables are told by a new master, and the end of the binlog by the one before it, which has not noticed yet.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_the_binlog_is_about_to_bring_is_not_the_one_that_a_restore_made() {
+    let (mut run, table) = following().await;
+    looks(&mut run).await;
+    let asked = |world: &Inner| world.counts.get("source.lag").copied().unwrap_or(0);
+    let before = run.world.with(|world| {
+        world.restore_in_place(&table);
+        world.create("t3", &[1], 1);
+        world.load_all("t3");
+        world.plan.next.entry("source.lag").or_default().push_back(Fault::Stale);
+        // The stream comes to the end of the binlog later.
+        world.plan.next.entry("source.binlogs").or_default().extend([Fault::Refused; 1000]);
+        asked(world)
+    });
+    run.until("the end of the binlog", |world, _| asked(world) > before).await;
+    let tried = run.world.count("source.binlogs");
+    run.until("some time", |world, _| world.counts["source.binlogs"] > tried + 10).await;
+    run.world.with(|world| world.plan.next.clear());
+    settled(&mut run, &["t1"]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 //! Now and then the restore jobs of the upstream database are listed, which costs one short statement. Only when one
 //! is new, and once when the stream begins, the tables are listed too. What that shows is judged when everything that
 //! was in the binlog then is applied, for then a table without a link was not created by a statement, and one that is
-//! linked and gone was not dropped by one; and only after a second look.
+//! linked and gone was not dropped by one; and only after a second look, which also asks again where the binlog ends.
 //!
 //! Nothing of it is stored but, with each table, up to which restore job its target is good: ids of jobs and tables
 //! are counted together, and backups and restores of a database run one after the other, so a restore with a higher id
@@ -22,7 +22,7 @@ use super::Stream;
 use super::look_views::{self, Views};
 use crate::effect::upstream;
 use crate::error::{Error, Origin, Result};
-use crate::job::{Event, Leaving, NO_TARGET, PartialSyncReason, SyncType};
+use crate::job::{Event, JobState, Leaving, NO_TARGET, PartialSyncReason, SyncType};
 use crate::plan::TrackId;
 use crate::plan::restored::{self, Names, Restore};
 use crate::proof::is_own;
@@ -85,6 +85,8 @@ pub(super) enum Seen {
         dropped: BTreeSet<i64>,
         /// All views, if they were listed before.
         views: Option<Views>,
+        /// The newest binlog at that time.
+        newest: i64,
     },
 }
 
@@ -95,6 +97,8 @@ pub(super) struct Found {
     views: Option<Views>,
     /// The newest binlog after the tables were listed.
     newest: i64,
+    /// Whether that was asked for twice: a master that has been cut off, and has not noticed, tells of an older one.
+    is_told_again: bool,
     /// The tables that each restore names, by the names they had then.
     named: BTreeMap<i64, BTreeSet<i64>>,
     absent: BTreeSet<i64>,
@@ -152,7 +156,8 @@ impl Stream<'_> {
                 let mut ids = restored::unknown(&self.job.state, &found.names);
                 ids.extend(restored::absent(&self.job.state, &found.names));
                 let views_of = self.job.state.source_db.filter(|_| found.views.is_some());
-                self.look.running = Some(Box::pin(look_again(shell, ids, views_of)));
+                let list = (list_of(&shell, &self.job.state), self.main.done_to);
+                self.look.running = Some(Box::pin(look_again(shell, ids, views_of, list)));
             }
             return;
         }
@@ -237,11 +242,19 @@ impl Stream<'_> {
                 self.look.due_ms = after(soon);
                 self.look.empty_lists += 1;
             }
-            Ok(Seen::Again { asked, present, names, dropped, views }) => {
+            Ok(Seen::Again { asked, present, names, dropped, views, newest }) => {
                 self.look.due_ms = after(soon);
                 self.look.failures = 0;
                 if !self.is_quiet() {
                     return Ok(());
+                }
+                if let Some(found) = self.look.found.as_mut().filter(|found| !found.is_told_again) {
+                    found.is_told_again = true;
+                    if newest > self.main.done_to {
+                        // What was found may be the work of what is still to come.
+                        found.newest = newest;
+                        return Ok(());
+                    }
                 }
                 if let Some(found) = self.look.found.take()
                     && self.agrees(&found, &present, &dropped)
@@ -456,7 +469,7 @@ impl Stream<'_> {
 }
 
 /// Lists restores, and the tables when there is a reason.
-async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> CallResult<Seen> {
+async fn look(shell: Arc<Shell>, known: Known, state: JobState) -> CallResult<Seen> {
     let (db, source) = (shell.source_database(), &shell.ctx.upstream);
     let is_table_job = shell.ctx.record.spec.sync_type() == SyncType::Table;
     let jobs = source.restore_jobs(db).await?;
@@ -516,18 +529,29 @@ async fn look(shell: Arc<Shell>, known: Known, state: crate::job::JobState) -> C
     if restores.is_empty() && is_as_known {
         return Ok(restores_only);
     }
+    let newest = end_of(&shell, &list_of(&shell, &state), known.done_to).await?;
+    let named =
+        restores.iter().map(|restore| (restore.id, restored::named(restore, &state, &names))).collect();
+    let found = Found { restores, names, views, newest, is_told_again: false, named, absent };
+    Ok(Seen::Found { finished_to, found })
+}
+
+/// The job's list of binlogs.
+fn list_of(shell: &Shell, state: &JobState) -> BinlogScope {
+    let is_table_job = shell.ctx.record.spec.sync_type() == SyncType::Table;
     let table_id = if is_table_job { state.tables.keys().next().copied() } else { None };
-    let scope = BinlogScope { database: db.to_owned(), table_id };
-    let newest = match source.binlog_lag(&scope, known.done_to).await? {
+    BinlogScope { database: shell.source_database().to_owned(), table_id }
+}
+
+/// The newest entry of a list of which everything up to `done_to` is applied.
+async fn end_of(shell: &Shell, list: &BinlogScope, done_to: i64) -> CallResult<i64> {
+    Ok(match shell.ctx.upstream.binlog_lag(list, done_to).await? {
         None => 0,
         Some(lag) if lag.last_commit_seq > 0 => lag.last_commit_seq,
         Some(lag) if lag.lag == 0 => 0,
         // An old FE does not say where the list ends, only how long it is.
-        Some(lag) => known.done_to.saturating_add(lag.lag),
-    };
-    let named =
-        restores.iter().map(|restore| (restore.id, restored::named(restore, &state, &names))).collect();
-    Ok(Seen::Found { finished_to, found: Found { restores, names, views, newest, named, absent } })
+        Some(lag) => done_to.saturating_add(lag.lag),
+    })
 }
 
 /// What a restore brought that has just been listed: a frontend that does not know it is behind, so it is asked for
@@ -545,21 +569,28 @@ async fn objects(shell: &Shell, job: &SnapshotJob) -> CallResult<Option<Restored
 
 /// Looks again at tables that were found to be there, or to be gone, for no reason that is known; and at the views of
 /// that database, if they were.
-async fn look_again(shell: Arc<Shell>, ids: Vec<i64>, views_of: Option<i64>) -> CallResult<Seen> {
+async fn look_again(
+    shell: Arc<Shell>,
+    ids: Vec<i64>,
+    views_of: Option<i64>,
+    (list, done_to): (BinlogScope, i64),
+) -> CallResult<Seen> {
     let views = match views_of {
         Some(database_id) => look_views::list(&shell, database_id).await?,
         None => None,
     };
     if ids.is_empty() {
+        let newest = end_of(&shell, &list, done_to).await?;
         let (present, names, dropped) = (BTreeSet::new(), Names::new(), BTreeSet::new());
-        return Ok(Seen::Again { asked: BTreeSet::new(), present, names, dropped, views });
+        return Ok(Seen::Again { asked: BTreeSet::new(), present, names, dropped, views, newest });
     }
     let asked = ids.iter().copied().collect();
     let meta = shell.ctx.upstream.meta(shell.source_database(), MetaFilter::Tables(ids)).await?;
     let meta = meta.unwrap_or_default();
     let dropped = meta.dropped_tables.keys().copied().collect();
     let present = meta.tables.iter().map(|table| table.id).collect();
-    Ok(Seen::Again { asked, present, names: restored::names(&meta), dropped, views })
+    let newest = end_of(&shell, &list, done_to).await?;
+    Ok(Seen::Again { asked, present, names: restored::names(&meta), dropped, views, newest })
 }
 
 /// Those of the tables that are missing each time, and of whose drop nothing is known.

@@ -162,6 +162,7 @@ impl Inner {
             }
         }
         expected += target.tables.iter().filter(|(name, table)| is_stale(name, table.id)).count();
+        expected += target.tables.values().filter(|table| self.foreign_tables.contains(&table.id)).count();
         if strictness == Strictness::Commit && expected != target.tables.len() {
             return Err(format!("there are {} tables instead of {expected}", target.tables.len()));
         }

@@ -111,6 +111,8 @@ pub struct Inner {
     pub names_kept: Vec<String>,
     /// Tables, by upstream id, that a full sync may go on without.
     pub may_set_apart: BTreeSet<i64>,
+    /// Downstream tables of somebody else, by id.
+    pub foreign_tables: BTreeSet<i64>,
     /// Downstream tables and views of which every statement is refused.
     pub refusing_tables: Vec<String>,
     /// Downstream tables and views whose statements take effect, and are never answered.
