@@ -40,6 +40,17 @@ enum Meant {
     Another,
 }
 
+/// What is to be done for a new name of a partition.
+#[derive(Debug, PartialEq, Eq)]
+enum Renamed {
+    /// This clause.
+    To(String),
+    /// It has the name.
+    Already,
+    /// Nothing, for this reason.
+    Taken(String),
+}
+
 /// The partitions of one table on both sides, without temporary ones.
 struct Sides<'a> {
     source_id: i64,
@@ -91,7 +102,7 @@ async fn try_change(
     let sides = shell.retry(read).await?;
     let table = qualified_name(shell.target_database(), &target.name);
     let (sql, repeated) = match change {
-        PartitionChange::Drop(record) => match sides.drop(shell, commit_seq, record).await? {
+        PartitionChange::Drop(record) => match sides.drop(shell, (commit_seq, in_doubt), record)? {
             Some(clause) => (format!("ALTER TABLE {table} {clause}"), Repeated::DROPPED),
             None => return Ok(LinkEffect::None),
         },
@@ -99,8 +110,12 @@ async fn try_change(
             (format!("TRUNCATE TABLE {table} {}", sides.truncate(commit_seq, record)?), Repeated::Accepted)
         }
         PartitionChange::Rename { partition_id, old, new } => match sides.rename(*partition_id, old, new)? {
-            Some(clause) => (format!("ALTER TABLE {table} {clause}"), Repeated::RENAMED),
-            None => return Ok(LinkEffect::None),
+            Renamed::To(clause) => (format!("ALTER TABLE {table} {clause}"), Repeated::RENAMED),
+            Renamed::Already => return Ok(LinkEffect::None),
+            Renamed::Taken(reason) => {
+                shell.record_skip(commit_seq, reason);
+                return Ok(LinkEffect::None);
+            }
         },
         PartitionChange::BuildIndex { partition_id, name, index } => {
             let Some(partition) = sides.indexed(shell, commit_seq, *partition_id, name).await? else {
@@ -171,10 +186,10 @@ impl<'a> Sides<'a> {
     }
 
     /// `None` when nothing is to be dropped.
-    async fn drop(
+    fn drop(
         &self,
         shell: &Shell,
-        commit_seq: i64,
+        (commit_seq, in_doubt): (i64, bool),
         record: &DropPartitionRecord,
     ) -> Result<Option<String>> {
         let name = &record.partition_name;
@@ -184,7 +199,14 @@ impl<'a> Sides<'a> {
                 return drop_partition_sql(&record).map(Some).map_err(|error| self.unreadable(&error));
             }
             Meant::Another => return Err(self.mismatch(record.partition_id, name, "dropped")),
-            Meant::Missing => return Ok(None),
+            // The statement may have done it before.
+            Meant::Missing if in_doubt => return Ok(None),
+            Meant::Missing => {
+                format!(
+                    "partition {name} of table {} was dropped, and the target has none of its range",
+                    self.target_name
+                )
+            }
             Meant::Unknown => format!(
                 "partition {name} of table {} was dropped; its range is not known, and the target has none of that name",
                 self.target_name
@@ -207,30 +229,27 @@ impl<'a> Sides<'a> {
         truncate_sql_tail(&meant).map_err(|error| self.unreadable(&error))
     }
 
-    /// `None` when the partition has its new name.
-    fn rename(&self, id: i64, old: &str, new: &str) -> Result<Option<String>> {
+    fn rename(&self, id: i64, old: &str, new: &str) -> Result<Renamed> {
         let has_name = |name: &str| self.target.iter().any(|partition| partition.name == name);
         let now = match self.meant(id, old) {
             Meant::Named(now) => now,
-            Meant::Unknown if !old.is_empty() && has_name(new) => return Ok(None),
+            Meant::Unknown if !old.is_empty() && has_name(new) => return Ok(Renamed::Already),
             Meant::Missing | Meant::Unknown | Meant::Another => {
                 return Err(self.mismatch(id, old, &format!("renamed to {new}")));
             }
         };
         if now == new {
-            return Ok(None);
+            return Ok(Renamed::Already);
         }
         if has_name(new) {
             // Names need not be the same, and the other one will get its own.
-            tracing::info!(
-                table = self.target_name,
-                partition = now,
-                new,
-                "the new name is another partition's"
-            );
-            return Ok(None);
+            let table = self.target_name;
+            return Ok(Renamed::Taken(format!(
+                "partition {now} of table {table} keeps its name: another one is called {new} there"
+            )));
         }
-        Ok(Some(format!("RENAME PARTITION {} {}", quote_identifier(&now), quote_identifier(new))))
+        let (now, new) = (quote_identifier(&now), quote_identifier(new));
+        Ok(Renamed::To(format!("RENAME PARTITION {now} {new}")))
     }
 
     /// The partition whose rows an index is to be built for; `None` when it is gone.
@@ -370,12 +389,10 @@ mod tests {
         let routes = Routes::default();
         with(&routes, |sides| {
             assert_eq!(sides.meant(1, "p1"), named("p5"));
-            assert_eq!(
-                sides.rename(5, "", "x").expect("it is there"),
-                Some("RENAME PARTITION `p1` `x`".to_owned())
-            );
-            assert_eq!(sides.rename(5, "p5", "p1").expect("it is there"), None, "it has that name");
-            assert_eq!(sides.rename(5, "p5", "p3").expect("it is there"), None, "another one has it");
+            let rename = |old: &str, new: &str| sides.rename(5, old, new).expect("it is there");
+            assert_eq!(rename("", "x"), Renamed::To("RENAME PARTITION `p1` `x`".to_owned()));
+            assert_eq!(rename("p5", "p1"), Renamed::Already);
+            assert!(matches!(rename("p5", "p3"), Renamed::Taken(reason) if reason.contains("p3")));
         });
     }
 

@@ -174,6 +174,8 @@ pub(crate) async fn run(
                     Disposition::Block => {
                         let table = table.source_id;
                         tracing::warn!(commit_seq, table, %error, "refused, the storage medium stays as it is");
+                        let reason = format!("the storage medium of table {table} stays as it is: {error}");
+                        shell.record_skip(commit_seq, reason);
                     }
                     // The others get theirs.
                     Disposition::Isolate => failing = Some(error.of_table(table.source_id)),

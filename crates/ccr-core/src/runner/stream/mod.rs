@@ -370,6 +370,9 @@ impl<'a> Stream<'a> {
                 if is_past_swap(&change, source_id, &self.job.state.tables) && self.is_gone(source_id).await?
                 {
                     // Nothing is left that could be copied under the name it had then.
+                    let seqs = (change.commit_seq, change.commit_seq);
+                    let text = format!("table {name} ({source_id}) is gone upstream since");
+                    self.job.history("skip", seqs, text, "passed over", self.shell.now_ms()).await;
                     return self.pass_change(&change).await.map(|()| Flow::GoOn);
                 }
                 match in_place_of {
