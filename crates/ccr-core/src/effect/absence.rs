@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 
 use doris_types::call::MetaFilter;
 
@@ -42,6 +43,9 @@ pub(crate) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> 
         let db = shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await;
         let tables = db.map_err(downstream)?.into_iter().flat_map(|db| db.tables);
         let names: BTreeMap<i64, String> = tables.map(|table| (table.id, table.name)).collect();
+        if let Some(newest) = names.keys().next_back() {
+            shell.newest_target.fetch_max(*newest, Ordering::Relaxed);
+        }
         Ok((!names.is_empty()).then_some(names))
     };
     look_for(shell, "every downstream table", look).await.map(Option::unwrap_or_default)

@@ -5,8 +5,9 @@
 //! be done after a crash is told by the names: as long as a table has that name it is to be put in place.
 
 use super::absence::table_names;
-use super::names;
+use super::names::{self, Names};
 use super::patience::Patience;
+use super::restore::names_when;
 use crate::error::Result;
 use crate::job::{NO_TARGET, SnapshotInfo};
 use crate::runner::shell::Shell;
@@ -22,23 +23,29 @@ pub(super) async fn clear(shell: &Shell, info: &SnapshotInfo) -> Result<()> {
     for table in &info.tables {
         let left = name(shell, table.id);
         if let Some((id, _)) = present.iter().find(|(_, name)| **name == left) {
-            names::drop_table(shell, *id, &Patience::endless()).await?;
+            names::drop_table(shell, *id, &Names::new(), &Patience::endless()).await?;
         }
     }
     Ok(())
 }
 
-/// Puts every restored table in the place of the one that has its name, if one has.
+/// Puts every table that a restore of this id has made in the place of the one that has its name, if one has.
 pub(super) async fn put_in_place(
     shell: &Shell,
     info: &SnapshotInfo,
     target_name: impl Fn(&str) -> String,
+    restore_id: i64,
 ) -> Result<()> {
     for table in &info.tables {
-        let present = shell.retry(async || table_names(shell).await).await?;
+        let (beside, target_name) = (name(shell, table.id), target_name(&table.name));
+        let is_shown = |names: &Names| {
+            let is_made =
+                |(id, name): (&i64, &String)| *id > restore_id && (*name == beside || *name == target_name);
+            names.iter().any(is_made)
+        };
+        let present = names_when(shell, &format!("the copy of table {}", table.id), is_shown).await?;
         let id_of = |wanted: &str| present.iter().find(|(_, name)| *name == wanted).map(|(id, _)| *id);
-        let target_name = target_name(&table.name);
-        if let Some(copy_id) = id_of(&name(shell, table.id)) {
+        if let Some(copy_id) = id_of(&beside) {
             let old_id = id_of(&target_name).unwrap_or(NO_TARGET);
             names::replace_table(shell, old_id, copy_id, &target_name, &Patience::endless()).await?;
         }

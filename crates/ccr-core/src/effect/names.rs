@@ -7,43 +7,72 @@
 //! A table that is to be copied for the first time has no target yet ([`NO_TARGET`]). Nothing is sent about it:
 //! its copy will be put in place under the name that it has by then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::absence::table_names;
+use super::absence::{look_for, table_names};
 use super::patience::{Patience, SharedPatience};
 use super::statement::NAME_TAKEN;
 use crate::error::{Disposition, Error, Origin, Result};
-use crate::job::NO_TARGET;
+use crate::job::{NO_TARGET, TableLink};
 use crate::runner::publishing;
 use crate::runner::shell::Shell;
 
-type Names = BTreeMap<i64, String>;
+/// Downstream tables by id.
+pub(crate) type Names = BTreeMap<i64, String>;
 
-/// Drops the table, under whatever name; answers with that name, or `None` when it is not there.
-pub(crate) async fn drop_table(shell: &Shell, target_id: i64, patience: &Patience) -> Result<Option<String>> {
-    let dropped = parking_lot::Mutex::new(None);
-    until_done(shell, patience, |names| {
-        let Some(name) = names.get(&target_id) else { return Ok(None) };
-        *dropped.lock() = Some(name.clone());
-        Ok(Some(drop_sql(shell, name)))
-    })
-    .await?;
-    Ok(dropped.into_inner())
+/// The code of a target that is gone, and not by the job.
+const TARGET_DROPPED: &str = "CCR0302";
+
+/// Refusals of one change after which the names are looked at again.
+const REFUSALS: u32 = 3;
+
+/// The names of the targets of those tables that have one, by its id.
+pub(crate) fn targets<'a>(links: impl Iterator<Item = &'a TableLink>) -> Names {
+    let has_target = links.filter(|link| link.target_id != NO_TARGET);
+    has_target.map(|link| (link.target_id, link.target_name.clone())).collect()
 }
 
-/// Drops the table of that name, if it is none of those; answers whether there was one.
-pub(crate) async fn drop_named(
+/// Drops the table, under whatever name; answers with that name, or `None` when it is not there. `known` are the tables
+/// of the job: under a name that another one of them has nothing is dropped.
+pub(crate) async fn drop_table(
     shell: &Shell,
-    name: &str,
-    kept: &BTreeSet<i64>,
+    target_id: i64,
+    known: &Names,
     patience: &Patience,
-) -> Result<bool> {
-    let dropped = std::sync::atomic::AtomicBool::new(false);
+) -> Result<Option<String>> {
+    let gone = target_dropped("", target_id);
+    let is_of_another = |name: &String| known.iter().any(|(id, known)| *id != target_id && known == name);
+    let dropped: parking_lot::Mutex<Option<String>> = parking_lot::Mutex::default();
+    let done = until_done(shell, patience, |names| match names.get(&target_id) {
+        // Who says so may be behind: then this is the name of before.
+        Some(name) if is_of_another(name) => Err(crossed(target_id, name)),
+        Some(name) => {
+            *dropped.lock() = Some(name.clone());
+            Ok(Some(drop_sql(shell, name)))
+        }
+        None if dropped.lock().is_some() => Ok(None),
+        // Somebody else has dropped it, if it is missing each time.
+        None => Err(gone.clone()),
+    });
+    match (done.await, dropped.into_inner()) {
+        (Err(error), None) if error.message == gone.message => Ok(None),
+        (Err(error), _) => Err(error),
+        (Ok(()), dropped) => Ok(dropped),
+    }
+}
+
+/// Drops the table of that name, if it is none of those, and none of them has it; answers whether there was one.
+pub(crate) async fn drop_named(shell: &Shell, name: &str, kept: &Names, patience: &Patience) -> Result<bool> {
+    if kept.values().any(|known| known == name) {
+        return Ok(false);
+    }
+    let dropped = AtomicBool::new(false);
     until_done(shell, patience, |names| {
-        let is_there = names.iter().any(|(id, now)| now == name && !kept.contains(id));
-        dropped.fetch_or(is_there, std::sync::atomic::Ordering::Relaxed);
+        let is_there = names.iter().any(|(id, now)| now == name && !kept.contains_key(id));
+        dropped.fetch_or(is_there, Ordering::Relaxed);
         Ok(is_there.then(|| drop_sql(shell, name)))
     })
     .await?;
@@ -83,7 +112,17 @@ pub(crate) async fn rename_tables(
     let _alone = shell.renaming.lock().await;
     let mut refused = BTreeMap::new();
     loop {
-        let names = shell.retry(async || table_names(shell).await).await?;
+        let look = async || {
+            let names = table_names(shell).await?;
+            let is_open = |id: &i64| !refused.contains_key(id);
+            let is_there = wanted.keys().filter(|id| is_open(id)).all(|id| names.contains_key(id));
+            let next = next_rename(&names, wanted, |id| !is_open(&id));
+            Ok(Some(names).filter(|_| is_there && !matches!(next, Next::Taken { .. })))
+        };
+        let names = match look_for(shell, "tables that are to be renamed", look).await? {
+            Some(names) => names,
+            None => shell.retry(async || table_names(shell).await).await?,
+        };
         for (id, name) in wanted.iter().filter(|(id, _)| !names.contains_key(*id)) {
             refused.entry(*id).or_insert_with(|| (aside(*id), target_dropped(name, *id)));
         }
@@ -214,7 +253,7 @@ pub(crate) async fn replace_table(
     patience: &Patience,
 ) -> Result<()> {
     if new_target_id == NO_TARGET {
-        return drop_table(shell, old_target_id, patience).await.map(|_| ());
+        return drop_table(shell, old_target_id, &Names::new(), patience).await.map(|_| ());
     }
     until_done(shell, patience, |names| {
         let now = names.get(&new_target_id).ok_or_else(|| target_dropped(name, new_target_id))?;
@@ -228,28 +267,53 @@ pub(crate) async fn replace_table(
     .await
 }
 
-/// Sends what `next` says is still to be done, until it says nothing more.
+/// Sends what `next` says is still to be done, until it says nothing more. The names may be told by a master that has
+/// been cut off and has not noticed: what is missing then is looked for again, and so are the names after a refusal.
 async fn until_done(
     shell: &Shell,
     patience: &Patience,
     next: impl Fn(&Names) -> Result<Option<String>>,
 ) -> Result<()> {
+    let refusals = AtomicU32::new(0);
     loop {
         let is_done = shell
             .retry(async || {
-                let Some(sql) = next(&table_names(shell).await?)? else { return Ok(true) };
+                let Some(sql) = to_do(shell, &next).await? else { return Ok(true) };
                 shell.check_lease().await?;
                 let executed = shell.ctx.downstream.execute(Some(shell.target_database()), &sql).await;
-                match executed {
-                    Ok(()) => Ok(false),
-                    Err(failure) => Err(patience.judge(shell, failure).await),
+                let Err(failure) = executed else { return Ok(false) };
+                let error = patience.judge(shell, failure).await;
+                let is_first = || refusals.fetch_add(1, Ordering::Relaxed) < REFUSALS;
+                if error.disposition == Disposition::Block && is_first() {
+                    let changed =
+                        async || Ok((next(&table_names(shell).await?)?.as_ref() != Some(&sql)).then_some(()));
+                    if look_for(shell, "names after a refusal", changed).await?.is_some() {
+                        return Ok(false);
+                    }
                 }
+                Err(error)
             })
             .await?;
         patience.recovers();
         if is_done {
             return Ok(());
         }
+    }
+}
+
+/// What is still to be done. That it cannot be done, for want of a table, is believed when it is said each time.
+async fn to_do(shell: &Shell, next: impl Fn(&Names) -> Result<Option<String>>) -> Result<Option<String>> {
+    let refused = parking_lot::Mutex::new(None);
+    let look = async || match next(&table_names(shell).await?) {
+        Ok(sql) => Ok(Some(sql)),
+        Err(error) => {
+            *refused.lock() = Some(error);
+            Ok(None)
+        }
+    };
+    match (look_for(shell, "tables that change their names", look).await?, refused.into_inner()) {
+        (None, Some(error)) => Err(error),
+        (sql, _) => Ok(sql.flatten()),
     }
 }
 
@@ -269,11 +333,24 @@ fn replace_sql(shell: &Shell, old_name: &str, new_name: &str, swap: bool) -> Str
     )
 }
 
+/// A table that is to be dropped has the name of another one of the job.
+fn crossed(target_id: i64, name: &str) -> Error {
+    Error::blocked(
+        Origin::DownstreamFe,
+        TARGET_DROPPED,
+        format!(
+            "table {target_id} is to be dropped, and is called {} downstream, which is another table's name",
+            quote_identifier(name)
+        ),
+        "give the downstream tables the names back that they had, then resume the job",
+    )
+}
+
 /// The target of a table is gone, and not by the job.
 pub(crate) fn target_dropped(table: &str, target_id: i64) -> Error {
     Error::blocked(
         Origin::DownstreamFe,
-        "CCR0302",
+        TARGET_DROPPED,
         format!("the target of table {} ({target_id}) was dropped downstream", quote_identifier(table)),
         "recover the table downstream and resume, or delete the job and create it again",
     )

@@ -11,8 +11,9 @@ use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
 use doris_types::meta::SnapshotJob;
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::absence::table_names;
+use super::absence::{look_for, table_names};
 use super::backup::{Fetched, fetch};
+use super::names::Names;
 use super::patience::Patience;
 use super::submit::{self, until_accepted};
 use super::{Scope, aside, downstream, names, statement, upstream, view};
@@ -49,7 +50,7 @@ pub(crate) async fn run(
     gives_way: &(dyn Fn() -> bool + Sync),
 ) -> Result<Outcome> {
     let mut turn = None;
-    loop {
+    let job = loop {
         turn = turn.or_else(|| shell.restoring.try_lock().ok());
         let found = find(shell, restore_label).await?;
         match &found {
@@ -79,7 +80,7 @@ pub(crate) async fn run(
             Some(job) if job.is_finished() => {
                 // Whatever was in doubt is settled.
                 shell.recovered(1);
-                break;
+                break job;
             }
             Some(job) if job.is_cancelled() && gives_way() => return Ok(Outcome::GaveWay),
             Some(job) if job.is_cancelled() => {
@@ -94,13 +95,33 @@ pub(crate) async fn run(
                 shell.ctx.clock.sleep(shell.ctx.options.snapshot_poll).await;
             }
         }
-    }
+    };
     drop(turn);
     shell.set_step("linking the restored tables");
     if aside {
-        aside::put_in_place(shell, info, |name| target_name(scope, name)).await?;
+        aside::put_in_place(shell, info, |name| target_name(scope, name), job.id).await?;
     }
-    shell.retry(async || link(shell, info, scope).await).await.map(Outcome::Restored)
+    let newer_than = if aside || replaces(shell, scope) { job.id } else { 0 };
+    shell.retry(async || link(shell, info, scope, newer_than).await).await.map(Outcome::Restored)
+}
+
+/// Whether a restore leaves none of its tables with the id of before.
+fn replaces(shell: &Shell, scope: &Scope) -> bool {
+    shell.ctx.options.atomic_restore && !matches!(scope, Scope::Partition { .. })
+}
+
+/// The names of the downstream tables once they show what a restore has done: a master that has been cut off, and has
+/// not noticed, tells of the time before. After some looks they are taken as they are.
+pub(super) async fn names_when(
+    shell: &Shell,
+    what: &str,
+    is_shown: impl Fn(&Names) -> bool,
+) -> Result<Names> {
+    let look = async || Ok(Some(table_names(shell).await?).filter(&is_shown));
+    match look_for(shell, what, look).await? {
+        Some(names) => Ok(names),
+        None => shell.retry(async || table_names(shell).await).await,
+    }
 }
 
 /// Sends the restore once, unless it is to give way. Answers with a reason when the snapshot is gone.
@@ -217,7 +238,7 @@ fn request(
         // Compares names in what is restored, not aliases, and drops views: only for a whole database.
         clean_tables: options.clean_tables && is_whole && !aside,
         clean_partitions: false,
-        atomic_restore: options.atomic_restore && !is_partition,
+        atomic_restore: replaces(shell, scope),
         force_replace: options.force_replace && !is_partition,
     }
 }
@@ -254,9 +275,19 @@ fn target_name(scope: &Scope, name: &str) -> String {
     }
 }
 
-/// Finds the downstream id of every table in the snapshot, by its name there.
-async fn link(shell: &Shell, info: &SnapshotInfo, scope: &Scope) -> Result<BTreeMap<i64, TableLink>> {
-    let names = table_names(shell).await?;
+/// Finds the downstream id of every table in the snapshot, by its name there. They are higher than that of the restore
+/// where it has made all of them, for ids of jobs and tables are counted together.
+async fn link(
+    shell: &Shell,
+    info: &SnapshotInfo,
+    scope: &Scope,
+    newer_than: i64,
+) -> Result<BTreeMap<i64, TableLink>> {
+    let is_shown = |names: &Names| {
+        let is_new = |name: &String| names.iter().any(|(id, known)| known == name && *id > newer_than);
+        info.tables.iter().all(|table| is_new(&target_name(scope, &table.name)))
+    };
+    let names = names_when(shell, "every restored table", is_shown).await?;
     let present: BTreeMap<String, i64> = names.into_iter().map(|(id, name)| (name, id)).collect();
     let mut links = BTreeMap::new();
     for table in &info.tables {
@@ -306,13 +337,14 @@ pub(crate) async fn drop_stale(
     if stale.is_empty() && copied.is_empty() {
         return Ok(Vec::new());
     }
+    let known = names::targets(after.values());
     let present = shell.retry(async || table_names(shell).await).await?;
     let is_stale =
         |id: &i64, name: &String| copied.contains(name) || stale.iter().any(|link| link.target_id == *id);
     let mut dropped = Vec::new();
     for (id, name) in &present {
         if is_stale(id, name) {
-            dropped.extend(names::drop_table(shell, *id, &Patience::endless()).await?);
+            dropped.extend(names::drop_table(shell, *id, &known, &Patience::endless()).await?);
         }
     }
     Ok(dropped)
@@ -332,13 +364,13 @@ pub(crate) async fn make_room(
     let mut dropped = Vec::new();
     if !info.views.is_empty() {
         let present = shell.retry(async || table_names(shell).await).await?;
+        let known = names::targets(links.values());
         let is_view = |name: &String| info.views.iter().any(|view| view.name == *name);
         for link in links.values().filter(|link| present.get(&link.target_id).is_some_and(is_view)) {
-            dropped.extend(names::drop_table(shell, link.target_id, &Patience::endless()).await?);
+            dropped.extend(names::drop_table(shell, link.target_id, &known, &Patience::endless()).await?);
         }
-        let kept = links.values().map(|link| link.target_id).collect();
         for name in half_made.filter(|name| is_view(name)) {
-            if names::drop_named(shell, name, &kept, &Patience::endless()).await? {
+            if names::drop_named(shell, name, &known, &Patience::endless()).await? {
                 dropped.push(name.clone());
             }
         }

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use doris_types::failure::{Cause, Failure};
 use doris_types::sql::{column_names, quote_identifier};
 
-use super::absence::table_names;
+use super::absence::{look_for, table_names};
+use super::names::Names;
 use super::patience::Patience;
 use super::routes::Routes;
 use super::{downstream, medium, names, partition, view};
@@ -54,8 +55,12 @@ pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
 /// Makes sure that no downstream table but the job's own has a name under which it is about to be put in place;
 /// [`NO_TARGET`] where it has none yet.
 pub(crate) async fn ensure_free(shell: &Shell, name: &str, own_id: i64) -> Result<()> {
-    let bearer = shell.retry(async || table_id(shell, name).await).await?;
-    if bearer.is_none_or(|id| id == own_id) {
+    let look = async || {
+        let bearer = table_id(shell, name).await?;
+        Ok(bearer.is_none_or(|id| id == own_id).then_some(()))
+    };
+    // A master that has been cut off, and has not noticed, may tell of what had the name before.
+    if look_for(shell, &format!("the name {name} to be free"), look).await?.is_some() {
         return Ok(());
     }
     let name = quote_identifier(name);
@@ -71,14 +76,14 @@ pub(crate) async fn ensure_free(shell: &Shell, name: &str, own_id: i64) -> Resul
 }
 
 /// Runs one statement and says what it did to the links. What keeps failing is given up when the patience ends; it
-/// may have taken effect.
+/// may have taken effect. `known` are the downstream tables of the job.
 pub(crate) async fn run(
     shell: &Shell,
     routes: &Routes,
     commit_seq: i64,
     statement: &Statement,
     in_doubt: bool,
-    patience: &Patience,
+    (known, patience): (&Names, &Patience),
 ) -> Result<LinkEffect> {
     match statement {
         Statement::CreateTable { source_id, name, sql } => {
@@ -107,7 +112,7 @@ pub(crate) async fn run(
             Ok(LinkEffect::None)
         }
         Statement::DropTable { source_id, target_id } => {
-            names::drop_table(shell, *target_id, patience).await?;
+            names::drop_table(shell, *target_id, known, patience).await?;
             Ok(LinkEffect::Dropped { source_id: *source_id })
         }
         Statement::DropView { source_id, name } => {
@@ -224,6 +229,8 @@ async fn create_table(
     patience: &Patience,
 ) -> Result<LinkEffect> {
     let find = async || shell.retry(async || table_id(shell, name).await).await;
+    // What had the name before, as a master may tell that has been cut off and has not noticed, is not it.
+    let newer_than = if in_doubt { 0 } else { shell.newest_target.load(Ordering::Relaxed) };
     if !in_doubt || find().await?.is_none() {
         let lost = AtomicBool::new(in_doubt);
         if let Err(error) = create(shell, sql, &lost, patience).await
@@ -232,17 +239,11 @@ async fn create_table(
             return Err(error);
         }
     }
-    let target_id = shell
-        .retry(async || {
-            table_id(shell, name).await?.ok_or_else(|| {
-                Error::retry(
-                    Origin::DownstreamFe,
-                    "CCR0313",
-                    format!("table {} was created, but is not in the metadata", quote_identifier(name)),
-                )
-            })
-        })
-        .await?;
+    let look = async || Ok(table_id(shell, name).await?.filter(|id| *id > newer_than));
+    let target_id = match look_for(shell, &format!("the new table {name}"), look).await? {
+        Some(id) => id,
+        None => shell.retry(async || table_id(shell, name).await?.ok_or_else(|| not_there(name))).await?,
+    };
     let link = TableLink {
         // Ids of tables and jobs are counted together: restores before it did not find it.
         restored_to: Some(source_id),
@@ -250,6 +251,11 @@ async fn create_table(
         ..TableLink::new(name, target_id, commit_seq)
     };
     Ok(LinkEffect::Created { source_id, link: Box::new(link) })
+}
+
+fn not_there(name: &str) -> Error {
+    let message = format!("table {} was created, but is not in the metadata", quote_identifier(name));
+    Error::retry(Origin::DownstreamFe, "CCR0313", message)
 }
 
 /// Creates a table. A refusal that may pass, for want of backends for instance, is not waited out for ever: the

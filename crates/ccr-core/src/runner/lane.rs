@@ -17,6 +17,7 @@ use super::cancelled::{Verdict, judge};
 use super::partition;
 use super::shell::Shell;
 use crate::answers;
+use crate::effect::names::Names;
 use crate::effect::patience::{Patience, SharedPatience};
 use crate::effect::routes::is_proven_gone;
 use crate::effect::{Scope, backup, look_for, names, restore, statement, upstream};
@@ -96,9 +97,14 @@ pub(super) fn run(
 }
 
 /// Drops the target of a table that was dropped upstream, unless it is to be left.
-pub(super) async fn remove(shell: Arc<Shell>, target_id: i64, is_left: bool) -> Result<CopyStep> {
+pub(super) async fn remove(
+    shell: Arc<Shell>,
+    target_id: i64,
+    known: Names,
+    is_left: bool,
+) -> Result<CopyStep> {
     if !is_left {
-        names::drop_table(&shell, target_id, &Patience::endless()).await?;
+        names::drop_table(&shell, target_id, &known, &Patience::endless()).await?;
     }
     Ok(CopyStep::Dropped)
 }

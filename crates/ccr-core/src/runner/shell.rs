@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -30,6 +31,8 @@ pub(crate) struct Shell {
     pub publishing: Publishing,
     /// Held by the restore whose turn it is: a database runs one at a time, and each holds a snapshot in memory.
     pub restoring: tokio::sync::Mutex<()>,
+    /// The highest id of a downstream table that was seen: ids grow, so what is made from now on has a higher one.
+    pub newest_target: AtomicI64,
     /// Held by whoever changes several names, so that each goes by what the one before has made of them.
     pub renaming: tokio::sync::Mutex<()>,
     /// The job's turns at snapshots, by the label of the backup.
@@ -46,6 +49,7 @@ impl Shell {
             followed: Followed::default(),
             publishing: Publishing::default(),
             restoring: tokio::sync::Mutex::default(),
+            newest_target: AtomicI64::default(),
             renaming: tokio::sync::Mutex::default(),
             turns: Mutex::default(),
             submitted: Mutex::default(),

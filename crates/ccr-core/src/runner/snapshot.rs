@@ -94,7 +94,7 @@ async fn put(
             after.extend(links.clone());
             let mut tables = restore::drop_stale(&shell, &job.state.tables, &after).await?;
             // What was left to be done when a gap was crossed by table, or is of a statement that was in doubt.
-            let kept = after.values().map(|link| link.target_id).collect();
+            let kept = names::targets(after.values());
             for name in job.state.names_to_go(false) {
                 if names::drop_named(&shell, name, &kept, &Patience::endless()).await? {
                     tables.push(name.clone());

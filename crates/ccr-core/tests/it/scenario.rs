@@ -11,7 +11,7 @@ use super::options;
 use super::run::Run;
 use super::world::snapshot::Work;
 use super::world::{Inner, World};
-use super::{aside, recover, set_apart, slow, statements, swaps};
+use super::{aside, recover, set_apart, slow, stale, statements, swaps};
 
 /// One course of events.
 pub struct Scenario {
@@ -111,6 +111,7 @@ pub const SCENARIOS: &[Scenario] = &[
         given_up: 1,
         ..database("drop_while_restoring", 2, |run| drop_while_restoring(run).boxed_local())
     },
+    database("reused_names", 1, |run| stale::reused_names(run).boxed_local()),
     database("appeared_and_renamed", 2, |run| appeared_and_renamed(run).boxed_local()),
     database("truncate", 1, |run| truncate(run).boxed_local()),
     database("partitions", 1, |run| partitions(run).boxed_local()),

@@ -1,8 +1,40 @@
 //! Answers of frontends that are behind, to what is asked by SHOW.
 
+use std::time::Duration;
+
 use super::run::Run;
 use super::world::World;
 use super::world::faults::Fault;
+
+/// Names that other tables had a moment before.
+pub async fn reused_names(run: &mut Run) {
+    run.caught_up().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    run.world.with(|world| {
+        world.plan.lag_ms = 30_000;
+        world.rename_table("t1", "old");
+        world.create("t1", &[1], 1);
+        world.load(&[("t1", &["p1"]), ("t2", &["t2"])]);
+    });
+    run.caught_up().await;
+    run.world.with(|world| {
+        world.replace_table("old", "t1", false);
+        world.create("t1", &[1], 1);
+        world.load(&[("t1", &["p1"]), ("old", &["p1"])]);
+        world.drop_table("t1");
+        world.create("t1", &[1, 2], 2);
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    run.world.with(|world| {
+        world.replace_table("t1", "old", true);
+        world.drop_table("old");
+        world.load_all("t1");
+    });
+    run.caught_up().await;
+    run.world.with(|world| world.load_all("t1"));
+}
 
 /// Lets the next calls of an operation, so many of them, meet a fault.
 fn fault(run: &Run, operation: &'static str, calls: usize, fault: Fault) {
@@ -100,4 +132,31 @@ async fn a_view_gets_the_definition_for_which_it_is_apart() {
     run.world.with(|world| world.busy_tables.clear());
     run.caught_up().await;
     run.check();
+}
+
+/// That the restore has ended is told by the new master, and the tables by the one before it, which has not noticed yet.
+#[tokio::test(start_paused = true)]
+async fn what_a_restore_has_made_is_not_taken_for_what_was_there_before() {
+    for cannot_replace in [false, true] {
+        let mut run = Run::following(&["t1", "t2"]).await;
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        run.world.with(|world| {
+            world.plan.lag_ms = 60_000;
+            world.restores.cannot_replace = cannot_replace;
+            world.restores.is_held = true;
+            world.schema_change("t1");
+            world.load_all("t1");
+        });
+        let accepted = if cannot_replace { 3 } else { 2 };
+        run.until("the restore", |world, _| world.restores.accepted == accepted).await;
+        run.until("a look at it", |_, status| status.step.contains("restore")).await;
+        fault(&run, "target.meta", 1, Fault::Stale);
+        run.world.with(|world| world.restores.is_held = false);
+        run.until("the end of it", |world, _| world.plan.next["target.meta"].is_empty()).await;
+        run.caught_up().await;
+        run.world.with(|world| world.load(&[("t1", &["p1"]), ("t2", &["p1"])]));
+        run.caught_up().await;
+        run.check();
+        assert_eq!(run.world.with(|world| world.restores.accepted), accepted, "it is copied once");
+    }
 }

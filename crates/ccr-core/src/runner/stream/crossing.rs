@@ -5,12 +5,12 @@
 //! apart with its drop or its new name, and what nothing upstream stands for is remembered by its name, and tried again
 //! whenever tables have moved, and now and then in any case.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Stream;
-use crate::effect::names::Unnamed;
+use crate::effect::names::{Names, Unnamed};
 use crate::effect::patience::{Patience, SharedPatience};
 use crate::effect::statement::NAME_TAKEN;
 use crate::effect::{names, restore};
@@ -30,7 +30,7 @@ pub(super) async fn settle(job: &mut Job) -> Result<()> {
     let patience = SharedPatience::lasting(&shell, shell.ctx.options.quarantine_after.min(PATIENCE));
     let mut dropped = Vec::new();
     for (source_id, target_id) in gone(&job.state, crossing.expired_to) {
-        match names::drop_table(&shell, target_id, &patience.rest(&shell)).await {
+        match names::drop_table(&shell, target_id, &targets(&job.state), &patience.rest(&shell)).await {
             Ok(name) => {
                 dropped.extend(name.map(|name| ("drop_stale_table", name)));
                 job.apply(Event::TableVanished { source_id }).await?;
@@ -140,7 +140,7 @@ impl Stream<'_> {
     }
 }
 
-async fn drop_stale(shell: &Shell, name: &str, is_view: bool, kept: &BTreeSet<i64>) -> Result<bool> {
+async fn drop_stale(shell: &Shell, name: &str, is_view: bool, kept: &Names) -> Result<bool> {
     // Nobody waits for it: whatever fails is tried again later.
     let patience = Patience::lasting(Duration::ZERO);
     if !is_view {
@@ -154,8 +154,8 @@ async fn drop_stale(shell: &Shell, name: &str, is_view: bool, kept: &BTreeSet<i6
     Ok(is_dropped)
 }
 
-fn targets(state: &JobState) -> BTreeSet<i64> {
-    state.tables.values().map(|link| link.target_id).collect()
+fn targets(state: &JobState) -> Names {
+    names::targets(state.tables.values())
 }
 
 /// The tables that were found to be gone behind the gap. Others that are to be dropped have failed to be.

@@ -10,7 +10,7 @@ use super::settle::{Failing, Settled};
 use super::{Stream, copy_reason, unexpected};
 use crate::change::Change;
 use crate::effect::statement::{NAME_TAKEN, ensure_free};
-use crate::effect::{look_for, upstream};
+use crate::effect::{look_for, names, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
 use crate::job::{Apart, ApartWork, Event, Lane, Leaving, NO_TARGET, PartialSyncReason, Renaming, TableLink};
@@ -496,7 +496,8 @@ impl Stream<'_> {
             ApartWork::Blocked(_) => {}
             ApartWork::CatchUp { .. } if apart.dropped_at.is_some() => {
                 let is_left = apart.dropped_at.is_some_and(|seq| self.job.state.skips.contains(&seq));
-                let drop = lane::remove(Arc::clone(&self.shell), link.target_id, is_left);
+                let known = names::targets(self.job.state.tables.values());
+                let drop = lane::remove(Arc::clone(&self.shell), link.target_id, known, is_left);
                 self.copies.insert(source_id, Box::pin(drop));
             }
             ApartWork::CatchUp { .. } if self.is_to_rename(link) => {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::{Held, Stream};
 use crate::change::Change;
 use crate::effect::patience::Patience;
-use crate::effect::statement;
+use crate::effect::{names, statement};
 use crate::error::{Error, Origin, Result};
 use crate::failpoint::Moment;
 use crate::job::{ApartWork, Creating, Event, LinkEffect, PartialSyncReason, Phase, SnapshotStep, SyncType};
@@ -96,8 +96,13 @@ impl Stream<'_> {
         }
         let (shell, routes) = (Arc::clone(&self.shell), Arc::clone(&self.routes));
         let patience = self.patience(track);
+        let known = match &statement {
+            Statement::DropTable { .. } => names::targets(self.job.state.tables.values()),
+            _ => names::Names::new(),
+        };
         let act = Box::pin(async move {
-            statement::run(&shell, &routes, commit_seq, &statement, in_doubt, &patience).await
+            let by = (&known, &patience);
+            statement::run(&shell, &routes, commit_seq, &statement, in_doubt, by).await
         });
         match track {
             TrackId::Main => self.main.act(change, act),

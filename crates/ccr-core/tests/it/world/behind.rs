@@ -13,13 +13,13 @@ use super::catalog::Catalog;
 
 /// What a frontend that is behind answers by itself.
 pub fn is_answered(operation: &str) -> bool {
-    const OTHERS: [&str; 5] =
-        ["source.meta", "source.views", "source.views_by_id", "source.binlogs", "source.lag"];
+    const OTHERS: [&str; 6] =
+        ["source.meta", "source.views", "source.views_by_id", "source.binlogs", "source.lag", "target.meta"];
     OTHERS.contains(&operation) || SHOWN.contains(&operation)
 }
 
 /// What of it is asked by SHOW.
-pub const SHOWN: [&str; 9] = [
+pub const SHOWN: [&str; 10] = [
     "source.show_create_table",
     "source.temporary_partitions",
     "source.backup_job",
@@ -29,6 +29,7 @@ pub const SHOWN: [&str; 9] = [
     "target.show_create_table",
     "target.temporary_partitions",
     "target.restore_job",
+    "target.txn_state",
 ];
 
 /// How far such a frontend is behind, where no run says otherwise.

@@ -31,6 +31,7 @@ pub struct Restores {
 
 #[derive(Debug, Clone)]
 pub struct Restore {
+    id: i64,
     pub label: String,
     pub state: &'static str,
     status: String,
@@ -51,7 +52,7 @@ impl Restore {
 
     pub fn job(&self) -> SnapshotJob {
         SnapshotJob {
-            id: 0,
+            id: self.id,
             label: self.label.clone(),
             state: self.state.to_owned(),
             status: self.status.clone(),
@@ -99,6 +100,7 @@ impl Inner {
             names.into_iter().map(|name| (name.clone(), self.target.table(&name).map(|table| table.id)));
         let replaces = replaces.collect();
         let mut restore = Restore {
+            id: self.id(),
             label: request.label.clone(),
             state: "PENDING",
             status: "[OK]".to_owned(),

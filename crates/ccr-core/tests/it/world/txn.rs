@@ -59,6 +59,7 @@ pub struct Txn {
     order: u64,
     /// Its publish takes long.
     is_late: bool,
+    began_ms: i64,
     finished_ms: i64,
     expires_ms: i64,
 }
@@ -117,8 +118,17 @@ impl Inner {
         }
     }
 
+    /// As whoever answers knows it.
     pub fn txn_state(&self, id: i64) -> Option<call::TxnState> {
-        Some(match self.transactions.all.get(&id)?.state {
+        let txn = self.transactions.all.get(&id)?;
+        let seen_ms = self.seen_ms.unwrap_or(i64::MAX);
+        if txn.began_ms > seen_ms {
+            return None;
+        }
+        if txn.finished_ms > seen_ms {
+            return Some(call::TxnState::Open);
+        }
+        Some(match txn.state {
             TxnState::Prepare => call::TxnState::Open,
             TxnState::Committed => call::TxnState::Committed,
             TxnState::Visible => call::TxnState::Visible,
@@ -163,6 +173,7 @@ impl Inner {
             named: Vec::new(),
             order: 0,
             is_late: false,
+            began_ms: self.now_ms,
             finished_ms: 0,
             expires_ms: self.now_ms + request.timeout_s * 1000,
         };
@@ -418,6 +429,7 @@ impl Inner {
             named: Vec::new(),
             order: 0,
             is_late: false,
+            began_ms: finished_ms,
             finished_ms,
             expires_ms,
         };
