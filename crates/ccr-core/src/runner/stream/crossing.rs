@@ -28,9 +28,16 @@ pub(super) async fn settle(job: &mut Job) -> Result<()> {
     let shell = Arc::clone(&job.shell);
     let seqs = (job.position.commit_seq, crossing.expired_to);
     let patience = SharedPatience::lasting(&shell, shell.ctx.options.quarantine_after.min(PATIENCE));
+    // Those that get another name behind the gap still have one of before.
+    let known = |job: &Job| {
+        let mut known = targets(&job.state);
+        let renamed = known.iter_mut().filter(|(id, _)| crossing.renames.contains_key(id));
+        renamed.for_each(|(_, name)| name.clear());
+        known
+    };
     let mut dropped = Vec::new();
     for (source_id, target_id) in gone(&job.state, crossing.expired_to) {
-        match names::drop_table(&shell, target_id, &targets(&job.state), &patience.rest(&shell)).await {
+        match names::drop_table(&shell, target_id, &known(job), &patience.rest(&shell)).await {
             Ok(name) => {
                 dropped.extend(name.map(|name| ("drop_stale_table", name)));
                 job.apply(Event::TableVanished { source_id }).await?;
@@ -42,7 +49,7 @@ pub(super) async fn settle(job: &mut Job) -> Result<()> {
             }
         }
     }
-    let kept = targets(&job.state);
+    let kept = known(job);
     let mut left = BTreeMap::new();
     for name in crossing.created {
         match names::drop_named(&shell, &name, &kept, &patience.rest(&shell)).await {
