@@ -55,10 +55,7 @@ pub(crate) async fn check(shell: &Shell, statement: &Statement) -> Result<()> {
 /// Makes sure that no downstream table but the job's own has a name under which it is about to be put in place;
 /// [`NO_TARGET`] where it has none yet.
 pub(crate) async fn ensure_free(shell: &Shell, name: &str, own_id: i64) -> Result<()> {
-    let look = async || {
-        let bearer = table_id(shell, name).await?;
-        Ok(bearer.is_none_or(|id| id == own_id).then_some(()))
-    };
+    let look = async || Ok(is_free_once(shell, name, own_id).await?.then_some(()));
     // A master that has been cut off, and has not noticed, may tell of what had the name before.
     if look_for(shell, &format!("the name {name} to be free"), look).await?.is_some() {
         return Ok(());
@@ -73,6 +70,15 @@ pub(crate) async fn ensure_free(shell: &Shell, name: &str, own_id: i64) -> Resul
     };
     let hint = "drop or rename the downstream table, then resume the job";
     Err(Error::blocked(Origin::DownstreamFe, NAME_TAKEN, message, hint))
+}
+
+/// The same, asked once: for who has been told otherwise several times.
+pub(crate) async fn is_free(shell: &Shell, name: &str, own_id: i64) -> Result<bool> {
+    shell.retry(async || is_free_once(shell, name, own_id).await).await
+}
+
+async fn is_free_once(shell: &Shell, name: &str, own_id: i64) -> Result<bool> {
+    Ok(table_id(shell, name).await?.is_none_or(|id| id == own_id))
 }
 
 /// Runs one statement and says what it did to the links. What keeps failing is given up when the patience ends; it

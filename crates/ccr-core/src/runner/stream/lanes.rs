@@ -9,7 +9,7 @@ use doris_types::record::{BinlogType, Record};
 use super::settle::{Failing, Settled};
 use super::{Stream, copy_reason, unexpected};
 use crate::change::Change;
-use crate::effect::statement::{NAME_TAKEN, ensure_free};
+use crate::effect::statement::{NAME_TAKEN, is_free};
 use crate::effect::{look_for, names, upstream};
 use crate::error::{Disposition, Error, Origin, Result};
 use crate::failpoint::Moment;
@@ -356,11 +356,7 @@ impl Stream<'_> {
             return Ok(false);
         };
         let shell = Arc::clone(&self.shell);
-        match ensure_free(&shell, &name, own_id).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.code == NAME_TAKEN => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_free(&shell, &name, own_id).await
     }
 
     /// Whether another table of the job has the name downstream that this one waits for.
