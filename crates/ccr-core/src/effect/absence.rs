@@ -4,13 +4,13 @@
 //! but not what a restore has replaced, and the downstream need not report anything. So what is missing
 //! without such a report is looked for several times before it counts as gone.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 
 use doris_types::call::MetaFilter;
 
 use super::downstream;
+use super::names::Names;
 use crate::error::{Error, Origin, Result};
 use crate::runner::shell::Shell;
 
@@ -38,17 +38,31 @@ where
 }
 
 /// The names of the downstream tables by id. That there are none at all is looked for again.
-pub(crate) async fn table_names(shell: &Shell) -> Result<BTreeMap<i64, String>> {
+pub(crate) async fn table_names(shell: &Shell) -> Result<Names> {
     let look = async || {
         let db = shell.ctx.downstream.meta(shell.target_database(), MetaFilter::Names).await;
         let tables = db.map_err(downstream)?.into_iter().flat_map(|db| db.tables);
-        let names: BTreeMap<i64, String> = tables.map(|table| (table.id, table.name)).collect();
+        let names: Names = tables.map(|table| (table.id, table.name)).collect();
         if let Some(newest) = names.keys().next_back() {
             shell.newest_target.fetch_max(*newest, Ordering::Relaxed);
         }
         Ok((!names.is_empty()).then_some(names))
     };
     look_for(shell, "every downstream table", look).await.map(Option::unwrap_or_default)
+}
+
+/// The names of the downstream tables once they show what has just been done there: a master that has been cut off, and
+/// has not noticed, tells of the time before. After some looks they are taken as they are.
+pub(super) async fn names_when(
+    shell: &Shell,
+    what: &str,
+    is_shown: impl Fn(&Names) -> bool,
+) -> Result<Names> {
+    let look = async || Ok(Some(table_names(shell).await?).filter(&is_shown));
+    match look_for(shell, what, look).await? {
+        Some(names) => Ok(names),
+        None => shell.retry(async || table_names(shell).await).await,
+    }
 }
 
 /// The upstream database is not in an answer, which may be a stale one.

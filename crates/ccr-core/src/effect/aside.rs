@@ -4,10 +4,9 @@
 //! the place of the old one by a statement, which swaps at once; the old one goes to the recycle bin. What is still to
 //! be done after a crash is told by the names: as long as a table has that name it is to be put in place.
 
-use super::absence::table_names;
+use super::absence::{names_when, table_names};
 use super::names::{self, Names};
 use super::patience::Patience;
-use super::restore::names_when;
 use crate::error::Result;
 use crate::job::{NO_TARGET, SnapshotInfo};
 use crate::runner::shell::Shell;
@@ -47,7 +46,8 @@ pub(super) async fn put_in_place(
         let id_of = |wanted: &str| present.iter().find(|(_, name)| *name == wanted).map(|(id, _)| *id);
         if let Some(copy_id) = id_of(&beside) {
             let old_id = id_of(&target_name).unwrap_or(NO_TARGET);
-            names::replace_table(shell, old_id, copy_id, &target_name, &Patience::endless()).await?;
+            let (ids, known) = ((old_id, copy_id), Names::new());
+            names::replace_table(shell, ids, &target_name, &known, &Patience::endless()).await?;
         }
     }
     Ok(())

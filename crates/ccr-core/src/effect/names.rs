@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::absence::{look_for, table_names};
+use super::absence::{look_for, names_when, table_names};
 use super::patience::{Patience, SharedPatience};
 use super::statement::NAME_TAKEN;
 use crate::error::{Disposition, Error, Origin, Result};
@@ -29,10 +29,15 @@ const TARGET_DROPPED: &str = "CCR0302";
 /// Refusals of one change after which the names are looked at again.
 const REFUSALS: u32 = 3;
 
-/// The names of the targets of those tables that have one, by its id.
+/// The names of the targets of those tables that have one, by its id. One that is still to get another name may have got
+/// it already, or be gone: the name of such a target is empty.
 pub(crate) fn targets<'a>(links: impl Iterator<Item = &'a TableLink>) -> Names {
+    let name = |link: &TableLink| {
+        let is_renamed = link.lane.apart().is_some_and(|apart| apart.renaming.is_some());
+        if is_renamed { String::new() } else { link.target_name.clone() }
+    };
     let has_target = links.filter(|link| link.target_id != NO_TARGET);
-    has_target.map(|link| (link.target_id, link.target_name.clone())).collect()
+    has_target.map(|link| (link.target_id, name(link))).collect()
 }
 
 /// Drops the table, under whatever name; answers with that name, or `None` when it is not there. `known` are the tables
@@ -44,14 +49,12 @@ pub(crate) async fn drop_table(
     patience: &Patience,
 ) -> Result<Option<String>> {
     let gone = target_dropped("", target_id);
-    let is_of_another = |name: &String| known.iter().any(|(id, known)| *id != target_id && known == name);
     let dropped: parking_lot::Mutex<Option<String>> = parking_lot::Mutex::default();
     let done = until_done(shell, patience, |names| match names.get(&target_id) {
-        // Who says so may be behind: then this is the name of before.
-        Some(name) if is_of_another(name) => Err(crossed(target_id, name)),
         Some(name) => {
+            let sql = drop_unless_crossed(shell, (target_id, name), known)?;
             *dropped.lock() = Some(name.clone());
-            Ok(Some(drop_sql(shell, name)))
+            Ok(Some(sql))
         }
         None if dropped.lock().is_some() => Ok(None),
         // Somebody else has dropped it, if it is missing each time.
@@ -110,19 +113,20 @@ pub(crate) async fn rename_tables(
 ) -> Result<BTreeMap<i64, Unnamed>> {
     // Others would do the same from what they have read before.
     let _alone = shell.renaming.lock().await;
-    let mut refused = BTreeMap::new();
+    let mut refused: BTreeMap<i64, Unnamed> = BTreeMap::new();
+    let mut is_looked_for = false;
     loop {
-        let look = async || {
-            let names = table_names(shell).await?;
+        let can_be_made = |names: &Names| {
             let is_open = |id: &i64| !refused.contains_key(id);
             let is_there = wanted.keys().filter(|id| is_open(id)).all(|id| names.contains_key(id));
-            let next = next_rename(&names, wanted, |id| !is_open(&id));
-            Ok(Some(names).filter(|_| is_there && !matches!(next, Next::Taken { .. })))
+            is_there && !matches!(next_rename(names, wanted, |id| !is_open(&id)), Next::Taken { .. })
         };
-        let names = match look_for(shell, "tables that are to be renamed", look).await? {
-            Some(names) => names,
-            None => shell.retry(async || table_names(shell).await).await?,
-        };
+        let mut names = shell.retry(async || table_names(shell).await).await?;
+        if !is_looked_for && !can_be_made(&names) {
+            // Once for all of them: others wait.
+            is_looked_for = true;
+            names = names_when(shell, "tables that are to be renamed", can_be_made).await?;
+        }
         for (id, name) in wanted.iter().filter(|(id, _)| !names.contains_key(*id)) {
             refused.entry(*id).or_insert_with(|| (aside(*id), target_dropped(name, *id)));
         }
@@ -244,22 +248,23 @@ pub(crate) async fn swap_tables(
     .await
 }
 
-/// Gives the new table the name, and drops the old one, whichever of this is still to be done.
+/// Gives the new table the name, and drops the old one, whichever of this is still to be done. `known` are the tables of
+/// the job.
 pub(crate) async fn replace_table(
     shell: &Shell,
-    old_target_id: i64,
-    new_target_id: i64,
+    (old_target_id, new_target_id): (i64, i64),
     name: &str,
+    known: &Names,
     patience: &Patience,
 ) -> Result<()> {
     if new_target_id == NO_TARGET {
-        return drop_table(shell, old_target_id, &Names::new(), patience).await.map(|_| ());
+        return drop_table(shell, old_target_id, known, patience).await.map(|_| ());
     }
     until_done(shell, patience, |names| {
         let now = names.get(&new_target_id).ok_or_else(|| target_dropped(name, new_target_id))?;
         Ok(match names.get(&old_target_id) {
             Some(old) if old == name => Some(replace_sql(shell, name, now, false)),
-            Some(old) => Some(drop_sql(shell, old)),
+            Some(old) => Some(drop_unless_crossed(shell, (old_target_id, old), known)?),
             None if now == name => None,
             None => Some(rename_sql(shell, now, name)),
         })
@@ -315,6 +320,13 @@ async fn to_do(shell: &Shell, next: impl Fn(&Names) -> Result<Option<String>>) -
         (None, Some(error)) => Err(error),
         (sql, _) => Ok(sql.flatten()),
     }
+}
+
+/// Drops a table under the name that it is said to have, unless that is another one's by what the job knows: who says so
+/// may be behind, and then this is the name of before.
+fn drop_unless_crossed(shell: &Shell, (id, name): (i64, &str), known: &Names) -> Result<String> {
+    let is_of_another = known.iter().any(|(other, known)| *other != id && known == name);
+    if is_of_another { Err(crossed(id, name)) } else { Ok(drop_sql(shell, name)) }
 }
 
 fn drop_sql(shell: &Shell, name: &str) -> String {

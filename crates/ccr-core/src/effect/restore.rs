@@ -11,7 +11,7 @@ use doris_types::job_info::{ExtraInfo, NetworkAddress, insert_extra_info};
 use doris_types::meta::SnapshotJob;
 use doris_types::sql::{qualified_name, quote_identifier};
 
-use super::absence::{look_for, table_names};
+use super::absence::{names_when, table_names};
 use super::backup::{Fetched, fetch};
 use super::names::Names;
 use super::patience::Patience;
@@ -108,20 +108,6 @@ pub(crate) async fn run(
 /// Whether a restore leaves none of its tables with the id of before.
 fn replaces(shell: &Shell, scope: &Scope) -> bool {
     shell.ctx.options.atomic_restore && !matches!(scope, Scope::Partition { .. })
-}
-
-/// The names of the downstream tables once they show what a restore has done: a master that has been cut off, and has
-/// not noticed, tells of the time before. After some looks they are taken as they are.
-pub(super) async fn names_when(
-    shell: &Shell,
-    what: &str,
-    is_shown: impl Fn(&Names) -> bool,
-) -> Result<Names> {
-    let look = async || Ok(Some(table_names(shell).await?).filter(&is_shown));
-    match look_for(shell, what, look).await? {
-        Some(names) => Ok(names),
-        None => shell.retry(async || table_names(shell).await).await,
-    }
 }
 
 /// Sends the restore once, unless it is to give way. Answers with a reason when the snapshot is gone.

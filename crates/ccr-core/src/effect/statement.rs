@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use doris_types::failure::{Cause, Failure};
 use doris_types::sql::{column_names, quote_identifier};
 
-use super::absence::{look_for, table_names};
+use super::absence::{look_for, names_when, table_names};
 use super::names::Names;
 use super::patience::Patience;
 use super::routes::Routes;
@@ -150,7 +150,8 @@ pub(crate) async fn run(
                 Ok(LinkEffect::Swapped { first_id: *old_id, second_id: *new_id })
             } else {
                 publishing::until_visible(shell, &[*new_target_id]).await;
-                names::replace_table(shell, *old_target_id, *new_target_id, old_name, patience).await?;
+                let ids = (*old_target_id, *new_target_id);
+                names::replace_table(shell, ids, old_name, known, patience).await?;
                 Ok(LinkEffect::Replaced { gone_id: *old_id, by_id: *new_id, name: old_name.clone() })
             }
         }
@@ -245,11 +246,17 @@ async fn create_table(
             return Err(error);
         }
     }
-    let look = async || Ok(table_id(shell, name).await?.filter(|id| *id > newer_than));
-    let target_id = match look_for(shell, &format!("the new table {name}"), look).await? {
-        Some(id) => id,
-        None => shell.retry(async || table_id(shell, name).await?.ok_or_else(|| not_there(name))).await?,
-    };
+    let is_shown = |names: &Names| named(names, name).is_some_and(|id| id > newer_than);
+    let what = format!("the new table {name}");
+    let target_id = shell
+        .retry(async || {
+            named(&names_when(shell, &what, is_shown).await?, name).ok_or_else(|| {
+                let message =
+                    format!("table {} was created, but is not in the metadata", quote_identifier(name));
+                Error::retry(Origin::DownstreamFe, "CCR0313", message)
+            })
+        })
+        .await?;
     let link = TableLink {
         // Ids of tables and jobs are counted together: restores before it did not find it.
         restored_to: Some(source_id),
@@ -257,11 +264,6 @@ async fn create_table(
         ..TableLink::new(name, target_id, commit_seq)
     };
     Ok(LinkEffect::Created { source_id, link: Box::new(link) })
-}
-
-fn not_there(name: &str) -> Error {
-    let message = format!("table {} was created, but is not in the metadata", quote_identifier(name));
-    Error::retry(Origin::DownstreamFe, "CCR0313", message)
 }
 
 /// Creates a table. A refusal that may pass, for want of backends for instance, is not waited out for ever: the
@@ -381,8 +383,11 @@ pub(super) fn in_the_way(name: &str) -> String {
 }
 
 pub(super) async fn table_id(shell: &Shell, name: &str) -> Result<Option<i64>> {
-    let names = table_names(shell).await?;
-    Ok(names.into_iter().find(|(_, found)| found == name).map(|(id, _)| id))
+    Ok(named(&table_names(shell).await?, name))
+}
+
+fn named(names: &Names, name: &str) -> Option<i64> {
+    names.iter().find(|(_, found)| *found == name).map(|(id, _)| *id)
 }
 
 pub(super) async fn views(shell: &Shell) -> Result<Vec<String>> {

@@ -33,6 +33,20 @@ pub async fn reused_names(run: &mut Run) {
         world.load_all("t1");
     });
     run.caught_up().await;
+    run.world.with(|world| {
+        world.create("new", &[1], 1);
+        world.create("other", &[1], 1);
+        world.load(&[("new", &["p1"]), ("other", &["p1"])]);
+    });
+    run.caught_up().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    run.world.with(|world| {
+        world.rename_table("t1", "old");
+        world.rename_table("other", "t1");
+        world.replace_table("old", "new", false);
+        world.load(&[("t1", &["p1"]), ("old", &["p1"])]);
+    });
+    run.caught_up().await;
     run.world.with(|world| world.load_all("t1"));
 }
 

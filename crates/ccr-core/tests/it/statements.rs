@@ -300,6 +300,49 @@ async fn what_follows_the_refused_change_of_a_view_waits_with_it() {
     }
 }
 
+/// A view that is apart stays readable, until its name is another's.
+#[tokio::test(start_paused = true)]
+async fn the_name_of_a_view_that_is_apart_is_there_for_a_table() {
+    let given: [fn(&mut Inner); 4] = [
+        |world| {
+            world.drop_view("v");
+            world.rename_table("t1", "v");
+        },
+        |world| {
+            world.drop_view("v");
+            world.create("v", &[1], 1);
+            world.load_all("v");
+        },
+        |world| {
+            world.rename_view("v", "w");
+            world.rename_table("t1", "v");
+        },
+        |world| {
+            world.rename_view("v", "w");
+            world.create("v", &[1], 1);
+            world.load_all("v");
+        },
+    ];
+    for give in given {
+        let mut run = following().await;
+        run.world.with(|world| world.create_view("v", "t2"));
+        run.caught_up().await;
+        run.world.with(|world| {
+            world.refusing_tables.push("v".to_owned());
+            world.comment_view("v", None, "refused");
+        });
+        run.until("the view", |_, status| !status.apart.is_empty()).await;
+        run.world.with(|world| {
+            give(world);
+            world.refusing_tables.clear();
+        });
+        run.until("the views", |_, status| status.apart.is_empty()).await;
+        run.caught_up().await;
+        run.check();
+        assert_eq!(run.world.with(|world| world.backups.accepted), 1, "nothing is copied");
+    }
+}
+
 /// One record may tell of both, and each takes a statement of its own.
 #[tokio::test(start_paused = true)]
 async fn a_view_gets_its_comment_with_its_definition() {

@@ -99,6 +99,27 @@ async fn a_swap_that_is_undone_before_it_was_made_is_not_made() {
     }
 }
 
+/// The lane of one of the tables makes the exchange, and the other has its name before it knows of it.
+#[tokio::test(start_paused = true)]
+async fn a_table_is_dropped_right_after_a_swap_that_its_tables_make_by_themselves() {
+    for is_other in [true, false] {
+        for by_table in [false, true] {
+            let fail: fn(&mut Inner) = |world| world.busy_tables.push("t1".to_owned());
+            let mut run = others_go_on(true, by_table, fail).await;
+            run.world.with(|world| {
+                world.drop_table(if is_other { "t1" } else { "t2" });
+                world.load_all("t3");
+            });
+            run.until("the drop", |_, status| status.last_error.is_some()).await;
+            run.world.with(mend);
+            comes_out_well(&mut run).await;
+            let blocked: Vec<_> =
+                run.history().into_iter().filter(|(_, reason, _)| reason.contains("CCR0302")).collect();
+            assert_eq!(blocked, [], "nothing has to wait for an operator");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn names_are_given_on_while_tables_wait_for_theirs() {
     let mut run = others_go_on(true, false, |world| world.busy_tables.push("t1".to_owned())).await;

@@ -502,7 +502,9 @@ impl Stream<'_> {
                     self.parked.insert(source_id, until);
                     return;
                 }
-                let links = self.job.state.tables.values();
+                // What is being copied keeps its name until it is there.
+                let links = self.job.state.tables.iter();
+                let links = links.filter(|(id, _)| !self.is_being_copied(**id)).map(|(_, link)| link);
                 let wanted = links.filter_map(|link| Some((link.target_id, link.renaming()?.name.clone())));
                 let rename = lane::rename(Arc::clone(&self.shell), link.target_id, wanted.collect());
                 self.copies.insert(source_id, Box::pin(rename));

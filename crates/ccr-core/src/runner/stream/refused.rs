@@ -203,7 +203,7 @@ fn is_about_a_name(error: &Error) -> bool {
 pub(super) fn is_creation(change: &Change, source_id: i64) -> bool {
     match &change.record {
         Record::CreateTable(record) => record.table_id == source_id,
-        Record::RecoverInfo(record) => record.table_id == source_id,
+        Record::RecoverInfo(record) => record.table_id == source_id && !record.is_partition(),
         _ => false,
     }
 }

@@ -31,6 +31,7 @@ impl Stream<'_> {
             return self.pass_change(&change).await;
         }
         self.refresh_target(&mut statement);
+        self.take_name_from_view(&statement).await?;
         self.start_statement(TrackId::Main, change, statement).await
     }
 
@@ -97,7 +98,9 @@ impl Stream<'_> {
         let (shell, routes) = (Arc::clone(&self.shell), Arc::clone(&self.routes));
         let patience = self.patience(track);
         let known = match &statement {
-            Statement::DropTable { .. } => names::targets(self.job.state.tables.values()),
+            Statement::DropTable { .. } | Statement::ReplaceTable { swap: false, .. } => {
+                names::targets(self.job.state.tables.values())
+            }
             _ => names::Names::new(),
         };
         let act = Box::pin(async move {

@@ -17,7 +17,7 @@ use crate::change::Change;
 use crate::effect::view::{self, Outcome};
 use crate::error::{Disposition, Error, Result};
 use crate::job::{Event, ViewApart};
-use crate::plan::TrackId;
+use crate::plan::{Statement, TrackId};
 
 /// What a change is about.
 struct OfView {
@@ -55,6 +55,38 @@ impl Stream<'_> {
         }
         self.take_view_out(view, change.commit_seq, refusal).await?;
         Ok(true)
+    }
+
+    /// What the target still has of a view that is apart stays readable until a table is about to get its name; then it
+    /// goes. If it cannot, the statement will be refused.
+    pub(super) async fn take_name_from_view(&mut self, statement: &Statement) -> Result<()> {
+        let (Statement::CreateTable { name, .. } | Statement::RenameTable { target_name: name, .. }) =
+            statement
+        else {
+            return Ok(());
+        };
+        let state = &self.job.state;
+        let is_left = |apart: &ViewApart| {
+            apart.leftover.as_ref() == Some(name) || apart.is_dropped && apart.name == *name
+        };
+        let is_stale = state.stale.get(name).is_some_and(|stale| stale.is_view);
+        if !is_stale && !state.views_apart.values().any(is_left) {
+            return Ok(());
+        }
+        let shell = Arc::clone(&self.shell);
+        match view::remove(&shell, std::slice::from_ref(name)).await {
+            Err(error) if error.disposition == Disposition::Stop => Err(error),
+            Err(error) => {
+                tracing::info!(name, %error, "what is left of a view cannot be dropped");
+                Ok(())
+            }
+            Ok(refusal) => {
+                if let Some(refusal) = refusal {
+                    tracing::info!(name, refusal, "what is left of a view cannot be dropped");
+                }
+                Ok(())
+            }
+        }
     }
 
     /// A view whose statement was refused waits until the target accepts it as it is upstream then.

@@ -110,7 +110,8 @@ impl Inner {
                 return Err(refusal(1105, "Failed to find enough backend"));
             }
             Ddl::CreateTable { name, columns, partitions, buckets, replicas } => {
-                if self.target.table(&name).is_none() {
+                // A view of the name is passed over as well.
+                if self.target.table(&name).is_none() && !self.target.views.contains_key(&name) {
                     let partitions: Vec<_> =
                         partitions.into_iter().map(|partition| (partition.name, partition.bounds)).collect();
                     let mut table = self.new_table(&name, &partitions, buckets, replicas);
