@@ -1,8 +1,9 @@
-//! Believing that something is gone.
+//! Believing that something is gone, or not there yet.
 //!
 //! An answer without a table may come from a frontend that is behind. The upstream reports what was dropped,
 //! but not what a restore has replaced, and the downstream need not report anything. So what is missing
-//! without such a report is looked for several times before it counts as gone.
+//! without such a report is looked for several times before it counts as gone, and so is what was just made
+//! (docs/decisions/0016).
 
 use std::future::Future;
 use std::sync::atomic::Ordering;
