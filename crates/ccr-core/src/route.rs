@@ -90,6 +90,15 @@ impl TableRoute {
         route
     }
 
+    /// Whether the target has rollups that can be taken for each other.
+    pub fn has_several_rollups(&self) -> bool {
+        let partitions = self.target.values().chain(self.target_temporary.values());
+        let rollups = |partition: &PartitionMeta| {
+            partition.indexes.iter().filter(|index| self.is_rollup(index)).count()
+        };
+        partitions.into_iter().any(|partition| rollups(partition) > 1)
+    }
+
     pub fn target_name(&self) -> &str {
         &self.target_name
     }

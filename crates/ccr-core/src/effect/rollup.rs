@@ -8,7 +8,8 @@
 //! the upstream has; what the target has beyond that is dropped with the load, once the upstream reports as many drops.
 //!
 //! The metadata tells what rollups are called now. What one was called when the load was written, and still is
-//! downstream, is the old name in the first record after it that renames it; the table's own list has them all.
+//! downstream, is the old name in the first record after it that renames it; the table's own list has them all. It is
+//! asked as soon as the target has two rollups: they may have exchanged their names, and every name is found then.
 
 use std::collections::HashMap;
 
@@ -26,38 +27,66 @@ use crate::runner::shell::Shell;
 
 /// Entries that are read ahead at a time, and how often: beyond that a copy of the table is cheaper.
 const PAGE: u8 = 250;
-const PAGES: u32 = 40;
+const PAGES: u32 = 4000;
 
-/// The names that rollups had when the load was written, by their ids, of those that were renamed since; none when that
-/// is not known.
-pub(super) async fn names_before(
-    shell: &Shell,
-    table: &TableIngest,
-    commit_seq: i64,
-) -> Result<HashMap<i64, String>> {
-    let scope = BinlogScope { database: shell.source_database().to_owned(), table_id: Some(table.source_id) };
-    let (mut names, mut after) = (HashMap::new(), commit_seq);
-    for _ in 0..PAGES {
-        let page = shell.ctx.upstream.binlogs(&scope, after, PAGE).await.map_err(upstream)?;
-        let entries = match page {
-            BinlogPage::Entries(entries) => entries,
-            BinlogPage::CaughtUp => break,
-            // Some of it is not there any more.
-            BinlogPage::TooOld { .. } | BinlogPage::NotFound | BinlogPage::Disabled => {
-                return Ok(HashMap::new());
-            }
-        };
-        after = entries.last().map_or(after, |entry| entry.commit_seq);
-        // What cannot be read is met in its turn.
-        for change in entries.into_iter().filter_map(|entry| Change::parse(entry).ok()) {
-            if let Record::RenameRollup(record) = change.record
-                && !record.old_rollup_name.is_empty()
-            {
-                names.entry(record.index_id).or_insert(record.old_rollup_name);
+/// The renames of the rollups of a table in a part of its binlog, so that each entry of it is read once.
+#[derive(Default)]
+pub(super) struct Renames {
+    /// The part is what comes after this commit seq, up to and with the next.
+    after: i64,
+    until: i64,
+    /// Commit seq, index and former name, in order; old frontends do not tell the name.
+    found: Vec<(i64, i64, String)>,
+}
+
+impl Renames {
+    /// The names that rollups had at this commit seq, by their ids, of those that were renamed since; `None` when that
+    /// is not known.
+    pub(super) async fn names_at(
+        &mut self,
+        shell: &Shell,
+        table: &TableIngest,
+        commit_seq: i64,
+    ) -> Result<Option<HashMap<i64, String>>> {
+        if !(self.after..=self.until).contains(&commit_seq) {
+            *self = Self { after: commit_seq, until: commit_seq, found: Vec::new() };
+        }
+        if !self.read_to_the_end(shell, table).await? {
+            return Ok(None);
+        }
+        let mut names = HashMap::new();
+        for (_, index_id, name) in self.found.iter().filter(|(seq, ..)| *seq > commit_seq) {
+            names.entry(*index_id).or_insert_with(|| name.clone());
+        }
+        let is_known = names.values().all(|name: &String| !name.is_empty());
+        Ok(is_known.then_some(names))
+    }
+
+    /// Answers whether the end was reached.
+    async fn read_to_the_end(&mut self, shell: &Shell, table: &TableIngest) -> Result<bool> {
+        let scope =
+            BinlogScope { database: shell.source_database().to_owned(), table_id: Some(table.source_id) };
+        for _ in 0..PAGES {
+            let page = shell.ctx.upstream.binlogs(&scope, self.until, PAGE).await.map_err(upstream)?;
+            let entries = match page {
+                BinlogPage::Entries(entries) => entries,
+                BinlogPage::CaughtUp => return Ok(true),
+                // Some of it is not there any more.
+                BinlogPage::TooOld { .. } | BinlogPage::NotFound | BinlogPage::Disabled => return Ok(false),
+            };
+            for entry in entries {
+                let seq = entry.commit_seq;
+                self.until = self.until.max(seq);
+                // What cannot be read is met in its turn.
+                if let Ok(change) = Change::parse(entry)
+                    && let Record::RenameRollup(record) = change.record
+                {
+                    self.found.push((seq, record.index_id, record.old_rollup_name));
+                }
             }
         }
+        Ok(false)
     }
-    Ok(names)
 }
 
 /// Drops the rollups of the target that were dropped upstream since the load, or before it without a record. Answers

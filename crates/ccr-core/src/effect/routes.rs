@@ -15,8 +15,9 @@ use parking_lot::Mutex;
 
 use super::absence::{MISSING, missing, missing_database};
 use super::names::target_dropped;
+use super::rollup::Renames;
 use super::{downstream, look_for, upstream};
-use crate::error::Result;
+use crate::error::{Error, Origin, Result};
 use crate::job::SyncType;
 use crate::plan::TableIngest;
 use crate::route::TableRoute;
@@ -46,6 +47,8 @@ struct Known {
     former: Option<Arc<TableRoute>>,
     /// The ranges of partitions that were gone when a route was read, the newest of them.
     ranges: BTreeMap<i64, String>,
+    /// What is known of renamed rollups.
+    renames: Arc<tokio::sync::Mutex<Renames>>,
     /// Held by the one who reads the route.
     reading: Arc<tokio::sync::Mutex<()>>,
 }
@@ -100,12 +103,13 @@ impl Routes {
         is_enough(known.route.as_deref()?, &known.gone_partitions).map(Found::Enough)
     }
 
-    /// Takes from the route what `is_enough` finds in it, and reads the route first when it is not known or
-    /// not enough. Only one reads the route of a table at a time.
+    /// Takes from the route what `is_enough` finds in it, and reads the route first, for a load at this commit
+    /// seq, when it is not known or not enough. Only one reads the route of a table at a time.
     pub async fn find<T>(
         &self,
         shell: &Shell,
         table: &TableIngest,
+        commit_seq: i64,
         is_enough: &Enough<'_, T>,
     ) -> Result<Found<T>> {
         let source_id = table.source_id;
@@ -117,7 +121,7 @@ impl Routes {
         if let Some(found) = self.known(source_id, is_enough) {
             return Ok(found);
         }
-        Ok(match self.read(shell, table).await? {
+        Ok(match self.read(shell, table, commit_seq).await? {
             Looked::Route(route) => Found::Read(route),
             Looked::SourceGone => Found::SourceGone,
         })
@@ -141,8 +145,8 @@ impl Routes {
 
     pub fn forget(&self, source_id: i64) {
         if let Some(known) = self.tables.lock().get_mut(&source_id) {
-            let Known { route, former, ranges, reading, .. } = std::mem::take(known);
-            *known = Known { former: route.or(former), ranges, reading, ..Known::default() };
+            let Known { route, former, ranges, renames, reading, .. } = std::mem::take(known);
+            *known = Known { former: route.or(former), ranges, renames, reading, ..Known::default() };
         }
     }
 
@@ -151,8 +155,21 @@ impl Routes {
         *self.target_backends.lock() = None;
     }
 
-    /// Reads the route of a table from both sides.
-    pub async fn read(&self, shell: &Shell, table: &TableIngest) -> Result<Looked> {
+    /// The names that rollups of the table had at this commit seq, of those that were renamed since; `None` when that is
+    /// not known.
+    pub async fn rollups_at(
+        &self,
+        shell: &Shell,
+        table: &TableIngest,
+        commit_seq: i64,
+    ) -> Result<Option<HashMap<i64, String>>> {
+        let renames = Arc::clone(&self.tables.lock().entry(table.source_id).or_default().renames);
+        renames.lock().await.names_at(shell, table, commit_seq).await
+    }
+
+    /// Reads the route of a table from both sides. Rollups are matched by the names that they had at this commit seq:
+    /// a statement that renames them downstream makes the route be forgotten.
+    pub async fn read(&self, shell: &Shell, table: &TableIngest, commit_seq: i64) -> Result<Looked> {
         let (source_id, target_id) = (table.source_id, table.target_id);
         let ctx = &shell.ctx;
         let (source, target) = look_at(shell, source_id, target_id).await?;
@@ -171,7 +188,13 @@ impl Routes {
             let db = shell.target_database();
             temporary = ctx.downstream.temporary_partitions(db, &target.name).await.map_err(downstream)?;
         }
-        let route = Arc::new(TableRoute::new(source, target, &temporary));
+        let mut route = TableRoute::new(source, target, &temporary);
+        if route.has_several_rollups() {
+            // Read after the metadata, or a rename in between would be missed.
+            let names = self.rollups_at(shell, table, commit_seq).await?;
+            route = route.with_index_names(&names.ok_or_else(|| unknown_rollups(table, commit_seq))?);
+        }
+        let route = Arc::new(route);
         self.tables.lock().entry(source_id).or_default().take(Arc::clone(&route));
         Ok(Looked::Route(route))
     }
@@ -238,6 +261,15 @@ pub(super) async fn look_at_patiently(
         Some(found @ ((Some(_), _) | (None, Some(_)))) => Ok(found),
         Some((None, None)) | None => Ok((None, look_downstream(shell, target_id).await?)),
     }
+}
+
+fn unknown_rollups(table: &TableIngest, commit_seq: i64) -> Error {
+    let text = format!(
+        "it is not known which rollup of table {} is which: its binlog does not tell what they were called at \
+         commit seq {commit_seq}",
+        table.source_id
+    );
+    Error::partial_sync(Origin::UpstreamFe, "CCR0305", text)
 }
 
 fn with_id(db: DatabaseMeta, id: i64) -> Option<TableMeta> {

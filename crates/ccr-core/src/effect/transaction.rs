@@ -280,7 +280,7 @@ async fn route_table(
     table: &TableIngest,
 ) -> Result<Vec<TabletWork>> {
     let route = routes
-        .find(shell, table, &|route, gone| {
+        .find(shell, table, commit_seq, &|route, gone| {
             let present = |partition: &&PartitionRecord| !gone.contains(&partition.partition_id);
             partitions_work(route, table, table.partitions.iter().filter(present)).ok()
         })
@@ -315,7 +315,7 @@ async fn route_table(
         Err(error) => error,
     };
     let RouteError::SourceIndexMissing { .. } = error else { return Err(route_error(table, &error)) };
-    let names = rollup::names_before(shell, table, commit_seq).await?;
+    let names = routes.rollups_at(shell, table, commit_seq).await?.unwrap_or_default();
     let route = route.with_index_names(&names);
     if let Ok(work) = partitions_work(&route, table, present.iter().copied()) {
         return Ok(work);
@@ -323,9 +323,9 @@ async fn route_table(
     if !rollup::drop_first(shell, table, &route, &present, commit_seq).await? {
         return Err(route_error(table, &error));
     }
-    let Looked::Route(route) = routes.read(shell, table).await? else { return Ok(Vec::new()) };
+    let Looked::Route(route) = routes.read(shell, table, commit_seq).await? else { return Ok(Vec::new()) };
     // Read after the metadata, or a rename in between would be missed.
-    let names = rollup::names_before(shell, table, commit_seq).await?;
+    let names = routes.rollups_at(shell, table, commit_seq).await?.unwrap_or_default();
     partitions_work(&route.with_index_names(&names), table, present)
         .map_err(|error| route_error(table, &error))
 }
@@ -495,7 +495,8 @@ async fn is_already_applied(shell: &Shell, routes: &Routes, txn: &Transaction) -
     let mut missing = 0;
     let mut lacking = None;
     for table in &txn.ingest.tables {
-        let read = routes.read(shell, table).await.map_err(|error| error.of_table(table.source_id));
+        let read = routes.read(shell, table, txn.commit_seq).await;
+        let read = read.map_err(|error| error.of_table(table.source_id));
         let Looked::Route(route) = read? else { continue };
         for partition in &table.partitions {
             match route.versions(partition, temporary(table, partition)) {
