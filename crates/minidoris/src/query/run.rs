@@ -137,13 +137,13 @@ pub fn run_over(
     }
 }
 
-/// Whether a partition that a query was to read has been replaced or dropped since it was compiled; its data
-/// goes at once, where Doris keeps it for the queries that run.
+/// Whether a table or a partition that a query was to read has been replaced or dropped since it was compiled; its
+/// data goes at once, where Doris keeps it for the queries that run.
 fn has_lost_partitions(cluster: &ClusterInner, tables: &[TableSource]) -> bool {
     let state = cluster.fe.lock();
     tables.iter().any(|source| {
         let found = state.databases.values().find_map(|db| db.tables.get(&source.table_id())?.as_olap());
-        found.is_some_and(|table| source.versions().keys().any(|id| table.any_partition(*id).is_none()))
+        found.is_none_or(|table| source.versions().keys().any(|id| table.any_partition(*id).is_none()))
     })
 }
 

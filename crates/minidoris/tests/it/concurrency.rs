@@ -1,6 +1,8 @@
 //! Many clients at once: nothing is lost, and the order of binlogs is the order of versions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use doris_types::record::UpsertRecord;
 use minidoris::{Cluster, ClusterOptions};
@@ -66,6 +68,49 @@ async fn concurrent_inserts_keep_their_order() {
         }
     }
     assert_eq!(upserts, transactions);
+    cluster.stop().await;
+}
+
+/// A query that was planned before reads the old table or is planned again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_is_readable_while_its_table_is_replaced() {
+    const REPLACEMENTS: usize = 60;
+    let cluster = Cluster::start(ClusterOptions::replicating("replaced")).await.unwrap();
+    let mut conn = connect(&cluster).await;
+    conn.query_drop("CREATE DATABASE d").await.unwrap();
+    let columns = "(k INT, n INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 8";
+    for sql in [
+        &format!("CREATE TABLE d.t {columns}"),
+        "INSERT INTO d.t VALUES (1, 1), (2, 2)",
+        "CREATE VIEW d.v AS SELECT k FROM d.t",
+    ] {
+        conn.query_drop(sql).await.unwrap();
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (cluster, is_over) = (cluster.clone(), Arc::clone(&is_over));
+            tokio::spawn(async move {
+                let mut conn = connect(&cluster).await;
+                while !is_over.load(Ordering::Relaxed) {
+                    assert_eq!(rows(&mut conn, "SELECT COUNT(*) FROM d.v").await, [[Some("2".to_owned())]]);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..REPLACEMENTS {
+        for sql in [
+            &format!("CREATE TABLE d.n {columns}"),
+            "INSERT INTO d.n VALUES (1, 1), (2, 2)",
+            r#"ALTER TABLE d.t REPLACE WITH TABLE n PROPERTIES ("swap" = "false") FORCE"#,
+        ] {
+            bounded(conn.query_drop(sql)).await.unwrap();
+        }
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.await.unwrap();
+    }
     cluster.stop().await;
 }
 
